@@ -1,0 +1,68 @@
+"""The queue of jobs, delivered at least once."""
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from domain.jobs import JobKey, MalformedJob, MatchJob
+
+
+class Delivery(Protocol):
+    """One delivery of one job; exactly one of ack, retry and terminate ends it.
+
+    Each method raises :class:`domain.errors.MessagingUnavailableError` when the broker cannot be reached;
+    the job is then delivered again.
+    """
+
+    @property
+    def key(self) -> JobKey:
+        """Identity of the job, the same for every delivery."""
+
+    @property
+    def number(self) -> int:
+        """How often the job has been delivered, this time included: 1 is the first."""
+
+    @property
+    def body(self) -> bytes:
+        """The request as it came."""
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """The request's headers."""
+
+    async def ack(self) -> None:
+        """End the job as done; returns when the queue has confirmed."""
+
+    async def retry(self, *, after_seconds: float) -> None:
+        """Give the job back, to be delivered again no sooner than that."""
+
+    async def terminate(self, reason: str) -> None:
+        """End the job for good; it is not delivered again."""
+
+    async def keep_alive(self) -> None:
+        """Say that work is going on: the time allowed for it starts again."""
+
+
+class JobQueue(Protocol):
+    """Hands out deliveries."""
+
+    async def fetch(self, limit: int, *, timeout_seconds: float) -> Sequence[Delivery]:
+        """Return 1 to ``limit`` deliveries as soon as there are any, or none after the timeout.
+
+        Raises:
+            MessagingUnavailableError: the broker, the stream or the consumer is not there.
+
+        """
+
+
+class JobParser(Protocol):
+    """Understands a request's body; never raises."""
+
+    def parse(self, body: bytes) -> MatchJob | MalformedJob:
+        """Return the job, or everything that is wrong with it."""
+
+
+class JobPublisher(Protocol):
+    """Puts jobs into the queue, as an application's backend does."""
+
+    async def submit(self, job: MatchJob) -> JobKey:
+        """Publish the job and return its identity once it is stored."""

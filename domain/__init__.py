@@ -1,0 +1,1 @@
+"""The core: entities, values and policies. Pure, synchronous, free of any technology."""

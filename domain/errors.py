@@ -1,0 +1,67 @@
+"""Errors that the product raises on purpose; transient and permanent are types, not strings."""
+
+from typing import ClassVar
+
+from domain.outcomes import Reason
+
+
+class FacematchError(Exception):
+    """Something went wrong that the product foresaw; the message says what, where and what to do."""
+
+
+class JobRejectedError(FacematchError):
+    """The job itself cannot be done, now or later: its outcome is ``skipped`` with this reason."""
+
+    reason: ClassVar[Reason]
+
+
+class ImageNotFoundError(JobRejectedError):
+    """There is no such object, or no such bucket."""
+
+    reason = Reason.IMAGE_NOT_FOUND
+
+
+class ImageTooLargeError(JobRejectedError):
+    """The image exceeds the budget of bytes or of pixels."""
+
+    reason = Reason.IMAGE_TOO_LARGE
+
+
+class UnreadableImageError(JobRejectedError):
+    """Not an image of an allowed format, or truncated, or corrupt."""
+
+    reason = Reason.UNREADABLE_IMAGE
+
+
+class AttemptFailedError(FacematchError):
+    """This attempt failed through no fault of the job: another one may succeed."""
+
+    reason: ClassVar[Reason] = Reason.INTERNAL_ERROR
+
+
+class StorageUnavailableError(AttemptFailedError):
+    """The object store did not answer, or answered with a fault of its own."""
+
+    reason = Reason.STORAGE_UNAVAILABLE
+
+
+class DatabaseUnavailableError(AttemptFailedError):
+    """The database did not answer, or refused for a passing reason."""
+
+    reason = Reason.DATABASE_UNAVAILABLE
+
+
+class EmbedderCrashedError(AttemptFailedError):
+    """The process that looked at the photograph died."""
+
+    reason = Reason.EMBEDDER_CRASHED
+
+
+class EmbedderTimeoutError(AttemptFailedError):
+    """The process that looked at the photograph was stopped at its time limit."""
+
+    reason = Reason.EMBEDDER_TIMEOUT
+
+
+class MessagingUnavailableError(FacematchError):
+    """The message broker did not confirm; what was not confirmed will be delivered or published again."""

@@ -1,0 +1,53 @@
+"""Guardrails: the policies that stop a job, cheapest first. Each returns None to let it pass."""
+
+import attrs
+
+from domain.faces import DetectedFace
+from domain.jobs import MatchJob
+from domain.outcomes import Reason
+
+
+@attrs.frozen
+class Objection:
+    """Why a guardrail stopped a job: the reason, and a sentence for whoever asks."""
+
+    reason: Reason
+    detail: str
+
+
+def check_request(job: MatchJob) -> Objection | None:
+    """Judge what the request says of itself: an earlier stage counted one face, and an image is named."""
+    if job.faces_detected is not None and job.faces_detected != 1:
+        return Objection(
+            Reason.FACES_DETECTED_NOT_ONE, f"an earlier stage counted {job.faces_detected} faces; only one can be matched"
+        )
+    if not job.image_ref:
+        return Objection(Reason.MISSING_IMAGE_REF, "the job names no image")
+    return None
+
+
+def check_photo(*, exists: bool, already_matched: bool) -> Objection | None:
+    """Judge what is known of the photo before anything is fetched."""
+    if not exists:
+        return Objection(Reason.PHOTO_NOT_FOUND, "no row of photos has this id")
+    if already_matched:
+        return Objection(Reason.ALREADY_MATCHED, "the photo has a match already")
+    return None
+
+
+def check_face_count(count: int) -> Objection | None:
+    """Exactly one face, or it is not clear whose photograph this is."""
+    if count == 0:
+        return Objection(Reason.NO_FACE, "the detector found no face")
+    if count > 1:
+        return Objection(Reason.MULTIPLE_FACES, f"the detector found {count} faces; only one can be matched")
+    return None
+
+
+def check_face_size(face: DetectedFace, *, minimum: float) -> Objection | None:
+    """Refuse a face whose box's shorter side, in original pixels, is below ``minimum``."""
+    if face.box.shorter_side < minimum:
+        return Objection(
+            Reason.FACE_TOO_SMALL, f"the face measures {face.box.shorter_side:.0f} px, less than the configured {minimum:.0f} px"
+        )
+    return None

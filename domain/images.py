@@ -1,0 +1,65 @@
+"""Where a photograph lies: the parsed ``image_ref`` and the policy of what may be fetched."""
+
+import unicodedata
+from collections.abc import Collection
+
+import attrs
+
+from domain.errors import FacematchError
+
+_SCHEME = "minio://"
+_MAX_KEY_BYTES = 1024  # the S3 API's limit on a key's UTF-8 form
+_NEVER = {"Cc", "Cs"}  # control characters and lone surrogates
+
+
+class InvalidImageRefError(FacematchError):
+    """An image reference that cannot be parsed or points where this service may not look."""
+
+
+@attrs.frozen
+class ImageRef:
+    """One object in one bucket."""
+
+    bucket: str
+    key: str
+
+    def __str__(self) -> str:
+        """Return the canonical form ``minio://BUCKET/KEY``."""
+        return f"{_SCHEME}{self.bucket}/{self.key}"
+
+
+@attrs.frozen
+class ImageRefPolicy:
+    """Which references are accepted: the default bucket for bare keys, and the buckets that are allowed."""
+
+    default_bucket: str
+    allowed_buckets: frozenset[str] = attrs.field(converter=frozenset[str])
+
+    @classmethod
+    def of(cls, default_bucket: str, allowed_buckets: Collection[str] = ()) -> "ImageRefPolicy":
+        """Allow the default bucket when no other list is given."""
+        return cls(default_bucket, frozenset(allowed_buckets) or frozenset({default_bucket}))
+
+    def parse(self, text: str) -> ImageRef:
+        """Return the reference, or raise :class:`InvalidImageRefError` saying what is wrong with it."""
+        if any(unicodedata.category(character) in _NEVER for character in text):
+            raise InvalidImageRefError("image_ref holds control characters or lone surrogates")
+        if text.startswith(_SCHEME):
+            bucket, _, key = text.removeprefix(_SCHEME).partition("/")
+        elif "://" in text:
+            raise InvalidImageRefError(f"image_ref has a scheme other than {_SCHEME}")
+        else:
+            bucket, key = self.default_bucket, text
+        if bucket not in self.allowed_buckets:
+            raise InvalidImageRefError(f"image_ref names bucket {bucket[:80]!r}, which is not one of the allowed ones")
+        self._check_key(key)
+        return ImageRef(bucket, key)
+
+    @staticmethod
+    def _check_key(key: str) -> None:
+        if not key or key.isspace():
+            raise InvalidImageRefError("image_ref has no key")
+        if len(key.encode()) > _MAX_KEY_BYTES:
+            raise InvalidImageRefError(f"image_ref has a key of more than {_MAX_KEY_BYTES} bytes")
+        if key.startswith("/") or any(part in {".", ".."} for part in key.split("/")):
+            raise InvalidImageRefError("image_ref has a key with an absolute or relative path")

@@ -1,0 +1,77 @@
+"""The record of a finished job: the operator's answer to "why?", and the source of the result event."""
+
+from datetime import datetime
+from uuid import UUID
+
+import attrs
+
+from domain.decision import Comparison
+from domain.faces import BoundingBox
+from domain.jobs import JobKey
+from domain.outcomes import OutcomeKind, Reason
+
+
+@attrs.frozen
+class SeenFace:
+    """The row of ``photo_faces`` that a job wrote, and the face's box."""
+
+    photo_face_id: UUID
+    box: BoundingBox
+
+
+@attrs.frozen
+class Matched:
+    """A match was recorded."""
+
+    user_id: UUID
+    match_id: UUID
+    face: SeenFace
+    comparison: Comparison
+
+    kind = OutcomeKind.MATCHED
+    reason = None
+
+
+@attrs.frozen
+class Skipped:
+    """The job ended without a match, for a reason that lies in the job."""
+
+    reason: Reason
+    detail: str = ""
+    face: SeenFace | None = None
+    comparison: Comparison | None = None
+
+    kind = OutcomeKind.SKIPPED
+
+
+@attrs.frozen
+class Failed:
+    """Every attempt failed, for a reason that lies in the system."""
+
+    reason: Reason
+    detail: str = ""
+
+    kind = OutcomeKind.FAILED
+
+
+Outcome = Matched | Skipped | Failed
+
+
+@attrs.frozen
+class JobRecord:
+    """One finished job. ``occurred_at`` is in UTC; ``traceparent`` is the W3C header of the attempt's span."""
+
+    key: JobKey
+    outcome: Outcome
+    occurred_at: datetime
+    embedder: str
+    worker: str
+    photo_id: UUID | None = None
+    face_index: int | None = None
+    job_id: UUID | None = None
+    traceparent: str | None = None
+
+    @property
+    def dead_lettered(self) -> bool:
+        """True when the original message is kept in the dead-letter stream and not acknowledged as done."""
+        return isinstance(self.outcome, Failed) or self.outcome.reason is Reason.MALFORMED_PAYLOAD

@@ -18,9 +18,7 @@ class Objection:
 def check_request(job: MatchJob) -> Objection | None:
     """Judge what the request says of itself: an earlier stage counted one face, and an image is named."""
     if job.faces_detected is not None and job.faces_detected != 1:
-        return Objection(
-            Reason.FACES_DETECTED_NOT_ONE, f"an earlier stage counted {job.faces_detected} faces; only one can be matched"
-        )
+        return Objection(Reason.FACES_DETECTED_NOT_ONE, f"an earlier stage counted {job.faces_detected} faces, not one")
     if not job.image_ref:
         return Objection(Reason.MISSING_IMAGE_REF, "the job names no image")
     return None
@@ -47,7 +45,6 @@ def check_face_count(count: int) -> Objection | None:
 def check_face_size(face: DetectedFace, *, minimum: float) -> Objection | None:
     """Refuse a face whose box's shorter side, in original pixels, is below ``minimum``."""
     if face.box.shorter_side < minimum:
-        return Objection(
-            Reason.FACE_TOO_SMALL, f"the face measures {face.box.shorter_side:.0f} px, less than the configured {minimum:.0f} px"
-        )
+        measured = f"the face measures {face.box.shorter_side:.0f} px"
+        return Objection(Reason.FACE_TOO_SMALL, f"{measured}, less than the configured {minimum:.0f} px")
     return None

@@ -33,7 +33,7 @@ class ImageRefPolicy:
     """Which references are accepted: the default bucket for bare keys, and the buckets that are allowed."""
 
     default_bucket: str
-    allowed_buckets: frozenset[str] = attrs.field(converter=frozenset[str])
+    allowed_buckets: frozenset[str]
 
     @classmethod
     def of(cls, default_bucket: str, allowed_buckets: Collection[str] = ()) -> "ImageRefPolicy":

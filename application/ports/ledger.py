@@ -7,7 +7,7 @@ from uuid import UUID
 
 import attrs
 
-from domain.decision import Accepted, Unknown, NobodyEnrolled
+from domain.decision import Accepted, NobodyEnrolled, Unknown
 from domain.faces import BoundingBox, FaceEmbedding
 from domain.jobs import JobKey
 from domain.outcomes import Reason

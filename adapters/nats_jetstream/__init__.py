@@ -1,0 +1,1 @@
+"""NATS JetStream: the queue of jobs, result events and dead letters, by nats-py."""

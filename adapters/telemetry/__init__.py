@@ -1,0 +1,1 @@
+"""OpenTelemetry and structlog: traces, metrics and the canonical log line."""

@@ -1,0 +1,1 @@
+"""Vision: decoders, detectors, aligners and recognisers, and the pool of processes they run in."""

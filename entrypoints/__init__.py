@@ -1,0 +1,1 @@
+"""Ways in: settings, the composition root, the worker, the command line, health."""

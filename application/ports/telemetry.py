@@ -32,6 +32,9 @@ class JobTrace(Protocol):
     def attempt_failed(self, reason: Reason, detail: str, *, retry_after_seconds: float) -> None:
         """Report that this delivery ended without an outcome and will be repeated."""
 
+    def unexpected(self, error: Exception) -> None:
+        """Report an error that nobody foresaw, with its stack trace."""
+
     def held(self, dependency: str, reason: str) -> None:
         """Report that the job waits, in hand, for a dependency that is down for everyone."""
 

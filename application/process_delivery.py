@@ -1,0 +1,165 @@
+"""What happens to one delivery: its job is matched, and the delivery is settled whatever comes."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+
+import attrs
+
+from application.match_single_face import Conclusion, MatchSingleFace
+from application.outages import Outages, StoppingError
+from application.ports.announcements import DeadLetters, ResultPublisher
+from application.ports.job_queue import Delivery, JobParser
+from application.ports.ledger import Attempt, Ledger
+from application.ports.telemetry import JobTrace, Telemetry
+from domain.errors import AttemptFailedError, DatabaseUnavailableError, MessagingUnavailableError
+from domain.jobs import JobKey, MalformedJob, MatchJob
+from domain.records import JobRecord
+from domain.retries import LinearBackoff
+
+
+@attrs.frozen
+class DeliveryPolicy:
+    """What is configured about deliveries.
+
+    ``retries.attempts`` is the number of deliveries a job may have; after the n-th it is given back for
+    ``retries.delay(n)`` seconds. ``heartbeat_seconds`` is the pause between two signs of life, and
+    ``deadline_seconds`` the time after which an attempt is given up although it shows no error.
+    """
+
+    retries: LinearBackoff
+    heartbeat_seconds: float
+    deadline_seconds: float
+
+
+@attrs.frozen(kw_only=True)
+class ProcessDelivery:
+    """Handles one delivery from its arrival to its acknowledgement; never raises but for cancellation."""
+
+    parser: JobParser
+    match: MatchSingleFace
+    ledger: Ledger
+    results: ResultPublisher
+    dead_letters: DeadLetters
+    outages: Outages
+    telemetry: Telemetry
+    policy: DeliveryPolicy
+    on_published: Callable[[JobKey], None]
+
+    async def __call__(self, delivery: Delivery) -> None:
+        """Match and settle. Cancelled, it gives the job back at once, to be delivered to another worker."""
+        with self.telemetry.job(delivery) as trace:
+            request = self.parser.parse(delivery.body)
+            trace.identify(request)
+            try:
+                async with self._heartbeat(delivery):
+                    conclusion = await self._resolve(delivery, request, trace)
+                    if conclusion is not None:
+                        trace.concluded(conclusion.record, repeated=conclusion.repeated)
+                        await self._settle(delivery, conclusion.record, trace)
+            except StoppingError:
+                await self._release(delivery, trace)
+            except asyncio.CancelledError:
+                await asyncio.shield(self._release(delivery, trace))
+                raise
+            except MessagingUnavailableError as error:
+                trace.unsettled(str(error))
+
+    async def _resolve(
+        self, delivery: Delivery, request: MatchJob | MalformedJob, trace: JobTrace
+    ) -> Conclusion | None:
+        """Return the job's outcome, or None after the delivery has been given back for another attempt."""
+        while True:
+            try:
+                return await self._attempt(delivery, request, trace)
+            except AttemptFailedError as error:
+                failure = error
+            if await self.outages.is_outage(failure.reason):
+                trace.held(self.outages.blamed_for(failure.reason) or "", str(failure))
+                await self.outages.recovery(failure.reason)
+                continue
+            if delivery.number < self.policy.retries.attempts:
+                await self._retry(delivery, request, failure, trace)
+                return None
+            try:
+                return await self.match.give_up(delivery.key, request, failure.reason, str(failure), trace)
+            except DatabaseUnavailableError as unrecorded:
+                if not await self.outages.is_outage(unrecorded.reason):
+                    await self._retry(delivery, request, unrecorded, trace)
+                    return None
+
+    async def _attempt(self, delivery: Delivery, request: MatchJob | MalformedJob, trace: JobTrace) -> Conclusion:
+        if delivery.number > self.policy.retries.attempts:
+            return await self._exhausted(delivery, request, trace)
+        try:
+            async with asyncio.timeout(self.policy.deadline_seconds):
+                return await self.match(delivery.key, request, trace)
+        except TimeoutError as error:
+            limit = f"{self.policy.deadline_seconds:g} s"
+            raise AttemptFailedError(f"the attempt showed no result within {limit}") from error
+        except (AttemptFailedError, asyncio.CancelledError):
+            raise
+        except Exception as error:
+            trace.unexpected(error)
+            raise AttemptFailedError(f"unexpected {type(error).__name__}; the log has its trace") from error
+
+    async def _exhausted(self, delivery: Delivery, request: MatchJob | MalformedJob, trace: JobTrace) -> Conclusion:
+        """Conclude a job whose deliveries are used up, most likely by workers that died of it."""
+        attempts = await self.ledger.attempts(delivery.key)
+        reason = attempts[-1].reason if attempts else AttemptFailedError.reason
+        detail = f"delivered {delivery.number} times without an outcome, {self.policy.retries.attempts} are allowed"
+        if attempts:
+            detail = f"{detail}; the last recorded attempt: {attempts[-1].detail}"
+        return await self.match.give_up(delivery.key, request, reason, detail, trace)
+
+    async def _retry(
+        self, delivery: Delivery, request: MatchJob | MalformedJob, failure: AttemptFailedError, trace: JobTrace
+    ) -> None:
+        delay = self.policy.retries.delay(delivery.number)
+        trace.attempt_failed(failure.reason, str(failure), retry_after_seconds=delay)
+        attempt = Attempt(
+            key=delivery.key,
+            delivery=delivery.number,
+            reason=failure.reason,
+            detail=str(failure),
+            worker=self.match.worker,
+            occurred_at=self.match.clock.now(),
+            photo_id=request.photo_id,
+        )
+        with contextlib.suppress(DatabaseUnavailableError):  # the log line has it too; the retry matters more
+            await self.ledger.note_attempt(attempt)
+        await delivery.retry(after_seconds=delay)
+
+    async def _settle(self, delivery: Delivery, record: JobRecord, trace: JobTrace) -> None:
+        """Tell the world, then end the delivery: in this order, so that a crash repeats and never loses."""
+        with trace.stage("publish"):
+            if record.dead_lettered:
+                await self.dead_letters.bury(delivery, record)
+            await self.results.publish(record)
+        self.on_published(record.key)
+        with trace.stage("ack"):
+            if record.dead_lettered:
+                await delivery.terminate(str(record.outcome.reason))
+            else:
+                await delivery.ack()
+
+    async def _release(self, delivery: Delivery, trace: JobTrace) -> None:
+        trace.released()
+        with contextlib.suppress(MessagingUnavailableError):  # its time runs out instead
+            await delivery.retry(after_seconds=0)
+
+    @contextlib.asynccontextmanager
+    async def _heartbeat(self, delivery: Delivery) -> AsyncIterator[None]:
+        async def beat() -> None:
+            while True:
+                await self.match.clock.sleep(self.policy.heartbeat_seconds)
+                with contextlib.suppress(MessagingUnavailableError):  # the next beat tries again
+                    await delivery.keep_alive()
+
+        task = asyncio.create_task(beat())
+        try:
+            yield
+        finally:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task

@@ -1,0 +1,124 @@
+"""Parsers of single settings: from text to a value, or a ValueError that says what is expected."""
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import urlsplit
+
+_TRUE = {"true", "1", "yes", "on"}
+_FALSE = {"false", "0", "no", "off"}
+_MAX_PORT = 65535
+
+
+def text(value: str) -> str:
+    """Return the text as it is."""
+    return value
+
+
+def boolean(value: str) -> bool:
+    """Return the truth value of the usual words."""
+    if value.lower() in _TRUE | _FALSE:
+        return value.lower() in _TRUE
+    raise ValueError("expected true or false")
+
+
+def integer(minimum: int, maximum: int) -> Callable[[str], int]:
+    """Return a parser of whole numbers in a range, both ends included."""
+
+    def parse(value: str) -> int:
+        if value.isascii() and value.lstrip("-").isdigit() and minimum <= int(value) <= maximum:
+            return int(value)
+        raise ValueError(f"expected a whole number from {minimum} to {maximum}")
+
+    return parse
+
+
+def number(minimum: float, maximum: float) -> Callable[[str], float]:
+    """Return a parser of finite numbers in a range, both ends included."""
+
+    def parse(value: str) -> float:
+        try:
+            parsed = float(value)
+        except ValueError:
+            parsed = math.nan
+        if minimum <= parsed <= maximum:
+            return parsed
+        raise ValueError(f"expected a number from {minimum:g} to {maximum:g}")
+
+    return parse
+
+
+def choice(*words: str) -> Callable[[str], str]:
+    """Return a parser of one of several words."""
+
+    def parse(value: str) -> str:
+        if value.lower() in words:
+            return value.lower()
+        raise ValueError(f"expected one of {', '.join(words)}")
+
+    return parse
+
+
+def words(value: str) -> tuple[str, ...]:
+    """Return the parts of a comma-separated list."""
+    return tuple(part.strip() for part in value.split(",") if part.strip())
+
+
+def address(value: str) -> tuple[str, int]:
+    """Return host and port of ``host:port``."""
+    host, _, port = value.rpartition(":")
+    if "://" in value:
+        raise ValueError("expected host:port, without a scheme")
+    if not host or not port.isdigit() or int(port) > _MAX_PORT:
+        raise ValueError("expected host:port, such as 127.0.0.1:8080")
+    return host.strip("[]"), int(port)
+
+
+def endpoint(value: str) -> str:
+    """Return ``host:port`` (or a host) after checking it."""
+    if ":" in value:
+        address(value)
+    if "/" in value:
+        raise ValueError("expected host:port, without a path")
+    return value
+
+
+def nats_urls(value: str) -> tuple[str, ...]:
+    """Return the servers of a comma-separated list."""
+    urls = words(value)
+    for url in urls:
+        try:
+            parts = urlsplit(url)
+            good = parts.scheme in {"nats", "tls", "ws", "wss"} and parts.hostname and parts.port is not False
+        except ValueError:
+            good = False
+        if not good:
+            raise ValueError("expected nats://host:port, several separated by commas")
+    return urls
+
+
+def postgres_url(value: str) -> str:
+    """Return a PostgreSQL URL after a look at its scheme."""
+    if not value.startswith(("postgresql://", "postgres://")):
+        raise ValueError("expected postgresql://user@host:port/database")
+    return value
+
+
+def file(value: str) -> Path:
+    """Return the path of a file that can be read."""
+    path = Path(value)
+    try:
+        with path.open("rb"):
+            return path
+    except OSError as error:
+        raise ValueError(f"cannot read this file ({error.strerror})") from error
+
+
+def distance(value: str) -> float | str:
+    """Return a cosine distance from 0 to 2, or the word ``none``."""
+    if value.lower() == "none":
+        return "none"
+    try:
+        return number(0, 2)(value)
+    except ValueError as error:
+        raise ValueError("expected a cosine distance from 0 to 2, or none") from error

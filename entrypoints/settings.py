@@ -1,0 +1,186 @@
+"""All settings, from ``FACEMATCH_*`` environment variables."""
+
+import os
+import socket
+from pathlib import Path
+
+import attrs
+
+from entrypoints import parsing as p
+from entrypoints.variables import section, variable
+
+_MIB = 1024 * 1024
+_HOUR = 3600.0
+
+
+@attrs.frozen
+class NatsSettings:
+    """The message broker."""
+
+    urls: tuple[str, ...] = variable(
+        "FACEMATCH_NATS_URL",
+        p.nats_urls,
+        "NATS servers, separated by commas",
+        default=("nats://127.0.0.1:4222",),
+        shown="nats://127.0.0.1:4222",
+    )
+    user: str | None = variable("FACEMATCH_NATS_USER", p.text, "user name", default=None)
+    password: str | None = variable("FACEMATCH_NATS_PASSWORD", p.text, "password", default=None, secret=True)
+    token: str | None = variable("FACEMATCH_NATS_TOKEN", p.text, "token", default=None, secret=True)
+    creds: Path | None = variable("FACEMATCH_NATS_CREDS", p.file, "credentials file (JWT and seed)", default=None)
+    tls_ca: Path | None = variable("FACEMATCH_NATS_TLS_CA", p.file, "CA certificates; turns TLS on", default=None)
+    tls_cert: Path | None = variable("FACEMATCH_NATS_TLS_CERT", p.file, "client certificate", default=None)
+    tls_key: Path | None = variable("FACEMATCH_NATS_TLS_KEY", p.file, "key of the client certificate", default=None)
+    stream: str = variable("FACEMATCH_NATS_STREAM", p.text, "stream of jobs", default="PHOTO_FACES")
+    durable: str = variable("FACEMATCH_NATS_DURABLE", p.text, "durable consumer", default="single-face-match")
+    subject: str = variable("FACEMATCH_NATS_SUBJECT", p.text, "subject of jobs", default="photo_faces.single.requested")
+    results_stream: str = variable(
+        "FACEMATCH_NATS_RESULTS_STREAM", p.text, "stream of result events", default="PHOTO_FACES_RESULTS"
+    )
+    dead_stream: str = variable(
+        "FACEMATCH_NATS_DEAD_STREAM", p.text, "stream of dead letters", default="PHOTO_FACES_DEAD"
+    )
+    replicas: int = variable(
+        "FACEMATCH_NATS_REPLICAS", p.integer(1, 5), "copies of each stream that `provision` makes", default=1
+    )
+    ack_wait: float = variable(
+        "FACEMATCH_NATS_ACK_WAIT", p.number(1, _HOUR), "seconds without a sign of life until redelivery", default=30.0
+    )
+    max_deliver: int = variable(
+        "FACEMATCH_NATS_MAX_DELIVER", p.integer(1, 1000), "deliveries until a job is dead-lettered", default=6
+    )
+    retry_base: float = variable(
+        "FACEMATCH_NATS_RETRY_BASE_SECONDS",
+        p.number(0, _HOUR),
+        "after the n-th failed delivery a job waits n times this",
+        default=1.0,
+    )
+
+
+@attrs.frozen
+class S3Settings:
+    """The object store."""
+
+    endpoint: str = variable("FACEMATCH_S3_ENDPOINT", p.endpoint, "host:port of the server", default="127.0.0.1:9000")
+    access_key: str | None = variable("FACEMATCH_S3_ACCESS_KEY", p.text, "access key", default=None, secret=True)
+    secret_key: str | None = variable("FACEMATCH_S3_SECRET_KEY", p.text, "secret key", default=None, secret=True)
+    secure: bool = variable("FACEMATCH_S3_SECURE", p.boolean, "use TLS", default=False, shown="false")
+    tls_ca: Path | None = variable(
+        "FACEMATCH_S3_TLS_CA", p.file, "CA certificates, where the system's do not do", default=None
+    )
+    region: str = variable("FACEMATCH_S3_REGION", p.text, "region", default="us-east-1")
+    bucket: str = variable("FACEMATCH_S3_BUCKET", p.text, "bucket of references without one", default="images")
+    allowed_buckets: tuple[str, ...] = variable(
+        "FACEMATCH_S3_ALLOWED_BUCKETS", p.words, "buckets that may be read", default=(), shown="the default bucket"
+    )
+    retry_attempts: int = variable(
+        "FACEMATCH_S3_RETRY_ATTEMPTS", p.integer(1, 100), "tries to fetch a photograph", default=3
+    )
+    retry_base: float = variable(
+        "FACEMATCH_S3_RETRY_BASE_SECONDS", p.number(0, _HOUR), "after try n the next waits n times this", default=0.5
+    )
+
+
+@attrs.frozen
+class VisionSettings:
+    """Seeing and deciding."""
+
+    embedder: str = variable("FACEMATCH_EMBEDDER", p.text, "face pipeline (see `facematch embedders`)", default="dlib")
+    max_distance: float | str | None = variable(
+        "FACEMATCH_MATCH_MAX_DISTANCE",
+        p.distance,
+        "largest accepted cosine distance; `none`: any",
+        default=None,
+        shown="from the target FPIR",
+    )
+    target_fpir: float = variable(
+        "FACEMATCH_MATCH_TARGET_FPIR", p.number(1e-6, 0.5), "share of strangers that may be named", default=0.01
+    )
+    min_face: float = variable(
+        "FACEMATCH_MATCH_MIN_FACE_PIXELS", p.number(0, 10_000), "smallest face, its shorter side", default=32.0
+    )
+    max_bytes: int = variable(
+        "FACEMATCH_IMAGE_MAX_BYTES", p.integer(1, 1024 * _MIB), "largest photograph, bytes", default=20 * _MIB
+    )
+    max_pixels: int = variable(
+        "FACEMATCH_IMAGE_MAX_PIXELS", p.integer(1, 1_000_000_000), "largest photograph, pixels", default=60_000_000
+    )
+    timeout: float = variable(
+        "FACEMATCH_VISION_TIMEOUT_SECONDS", p.number(0.1, _HOUR), "time limit of one photograph", default=30.0
+    )
+
+
+@attrs.frozen
+class WorkerSettings:
+    """The worker process."""
+
+    name: str = variable(
+        "FACEMATCH_WORKER_NAME",
+        p.text,
+        "name of this worker in logs and the ledger",
+        default=f"{socket.gethostname()}-{os.getpid()}",
+        shown="host and process id",
+    )
+    processes: int = variable(
+        "FACEMATCH_WORKER_PROCESSES",
+        p.integer(1, 1024),
+        "processes that look at photographs",
+        default=len(os.sched_getaffinity(0)),
+        shown="one per core",
+    )
+    concurrency: int | None = variable(
+        "FACEMATCH_WORKER_CONCURRENCY",
+        p.integer(1, 10_000),
+        "jobs in hand at once",
+        default=None,
+        shown="2 per process, and 2",
+    )
+    shutdown_grace: float = variable(
+        "FACEMATCH_WORKER_SHUTDOWN_GRACE", p.number(0, _HOUR), "seconds to finish work after SIGTERM", default=25.0
+    )
+    health_address: tuple[str, int] = variable(
+        "FACEMATCH_HEALTH_ADDRESS",
+        p.address,
+        "where /livez, /readyz and /metrics are served",
+        default=("127.0.0.1", 8080),
+        shown="127.0.0.1:8080",
+    )
+
+    @property
+    def jobs_in_hand(self) -> int:
+        """Enough to fetch and write while every process sees."""
+        return self.concurrency if self.concurrency is not None else 2 * self.processes + 2
+
+
+@attrs.frozen
+class LogSettings:
+    """The log, on standard error."""
+
+    format: str | None = variable(
+        "FACEMATCH_LOG_FORMAT",
+        p.choice("console", "json"),
+        "form",
+        default=None,
+        shown="console on a terminal, else json",
+    )
+    level: str = variable(
+        "FACEMATCH_LOG_LEVEL", p.choice("debug", "info", "warning", "error"), "least level", default="info"
+    )
+
+
+@attrs.frozen
+class Settings:
+    """Everything that can be set."""
+
+    nats: NatsSettings = section(NatsSettings)
+    s3: S3Settings = section(S3Settings)
+    database_url: str = variable(
+        "FACEMATCH_DATABASE_URL",
+        p.postgres_url,
+        "PostgreSQL with pgvector",
+        default="postgresql://127.0.0.1:5432/facematch",
+        secret=True,
+    )
+    vision: VisionSettings = section(VisionSettings)
+    worker: WorkerSettings = section(WorkerSettings)
+    log: LogSettings = section(LogSettings)

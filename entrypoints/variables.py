@@ -1,0 +1,134 @@
+"""Reading settings from environment variables: declared on attrs fields, read all at once, every problem told."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+from urllib.parse import urlsplit, urlunsplit
+
+import attrs
+
+from domain.errors import FacematchError
+
+_METADATA = "facematch.variable"
+MASK = "***"
+T = TypeVar("T")
+
+
+class Problem(NamedTuple):
+    """One wrong variable: its full name, its value (masked where secret), and what is wrong with it."""
+
+    variable: str
+    value: str
+    message: str
+
+
+class SettingsError(FacematchError):
+    """The environment holds wrong settings: all of them are in ``problems``."""
+
+    def __init__(self, problems: list[Problem]) -> None:
+        super().__init__("; ".join(f"{p.variable}: {p.message}" for p in problems))
+        self.problems = problems
+
+
+@attrs.frozen
+class Variable:
+    """A documented environment variable; ``parse`` raises ValueError with a message for people."""
+
+    name: str
+    parse: Callable[[str], Any]
+    help: str
+    default: str
+    secret: bool = False
+
+    def show(self, text: str) -> str:
+        """Return a value as it may be shown: secrets masked, passwords cut out of URLs."""
+        if self.secret and text:
+            return MASK
+        return ",".join(without_password(part) for part in text.split(","))
+
+
+def variable(  # noqa: PLR0913 - it describes one variable wholly
+    name: str,
+    parse: Callable[[str], Any],
+    help_text: str,
+    *,
+    default: Any,
+    shown: str | None = None,
+    secret: bool = False,
+) -> Any:
+    """Declare an attrs field that is read from the environment variable ``name``; ``shown`` explains the default."""
+    text = shown if shown is not None else "–" if default is None else str(default)
+    described = Variable(name, parse, help_text, text, secret)
+    return attrs.field(default=default, repr=not secret, metadata={_METADATA: described})
+
+
+def section(settings_class: type) -> Any:
+    """Declare an attrs field that is itself a class of variables."""
+    return attrs.field(factory=settings_class, metadata={_METADATA: settings_class})
+
+
+def variables(settings_class: type) -> list[Variable]:
+    """Return every declared variable of an attrs class and of its sections."""
+    found: list[Variable] = []
+    for field in attrs.fields(settings_class):
+        declared = field.metadata[_METADATA]
+        found.extend([declared] if isinstance(declared, Variable) else variables(declared))
+    return found
+
+
+def read(settings_class: type[T], environ: Mapping[str, str]) -> T:
+    """Return the settings; a variable that is unset or empty has its default.
+
+    Raises:
+        SettingsError: with everything that is wrong.
+
+    """
+    problems: list[Problem] = []
+    settings = _read(settings_class, environ, problems)
+    if problems:
+        raise SettingsError(problems)
+    return settings
+
+
+def _read(settings_class: type[T], environ: Mapping[str, str], problems: list[Problem]) -> T:
+    values: dict[str, Any] = {}
+    for field in attrs.fields(settings_class):  # type: ignore[arg-type]
+        declared = field.metadata[_METADATA]
+        if not isinstance(declared, Variable):
+            values[field.name] = _read(declared, environ, problems)
+            continue
+        try:
+            text = _text(declared, environ)
+            if text:
+                values[field.name] = declared.parse(text)
+        except ValueError as error:
+            given = declared.show(environ.get(declared.name, ""))
+            problems.append(Problem(declared.name, given, str(error)))
+    return settings_class(**values) if not problems else settings_class()
+
+
+def _text(declared: Variable, environ: Mapping[str, str]) -> str:
+    text = environ.get(declared.name, "").strip()
+    path = environ.get(f"{declared.name}_FILE", "") if declared.secret else ""
+    if not path:
+        return text
+    if text:
+        raise ValueError(f"is given twice, here and by {declared.name}_FILE")
+    try:
+        return Path(path).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeError) as error:
+        raise ValueError(f"{declared.name}_FILE: cannot read {path} ({type(error).__name__})") from error
+
+
+def without_password(text: str) -> str:
+    """Return a URL with its user's password masked; anything else as it is."""
+    try:
+        parts = urlsplit(text)
+        secret = parts.password or (parts.username if parts.scheme == "nats" else None)
+    except ValueError:
+        return MASK if "@" in text else text
+    if not secret:
+        return text
+    user = parts.username if parts.password else MASK
+    host = parts.netloc.rpartition("@")[2]
+    return urlunsplit(parts._replace(netloc=f"{user}:{MASK}@{host}" if parts.password else f"{user}@{host}"))

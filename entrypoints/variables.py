@@ -47,22 +47,22 @@ class Variable:
         return ",".join(without_password(part) for part in text.split(","))
 
 
-def variable(  # noqa: PLR0913 - it describes one variable wholly
+def variable(
     name: str,
     parse: Callable[[str], Any],
     help_text: str,
     *,
-    default: Any,
+    default: object,
     shown: str | None = None,
     secret: bool = False,
-) -> Any:
+) -> Any:  # noqa: ANN401 - as attrs.field, so that the field keeps its own type
     """Declare an attrs field that is read from the environment variable ``name``; ``shown`` explains the default."""
-    text = shown if shown is not None else "–" if default is None else str(default)
+    text = shown if shown is not None else "-" if default is None else str(default)
     described = Variable(name, parse, help_text, text, secret)
     return attrs.field(default=default, repr=not secret, metadata={_METADATA: described})
 
 
-def section(settings_class: type) -> Any:
+def section(settings_class: type) -> Any:  # noqa: ANN401 - as attrs.field
     """Declare an attrs field that is itself a class of variables."""
     return attrs.field(factory=settings_class, metadata={_METADATA: settings_class})
 

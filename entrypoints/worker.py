@@ -1,0 +1,135 @@
+"""The worker's life: fetch what there is room for, handle it, and settle everything before the end."""
+
+import asyncio
+from collections.abc import Mapping
+from contextlib import suppress
+
+import attrs
+
+from application.event_relay import EventRelay
+from application.outages import Outages
+from application.ports.clock import Clock
+from application.ports.job_queue import Delivery, JobQueue
+from application.ports.telemetry import Telemetry
+from application.process_delivery import ProcessDelivery
+from domain.errors import DatabaseUnavailableError, MessagingUnavailableError
+
+_FETCH_SECONDS = 5.0
+_FIRST_FETCH_SECONDS = 0.2
+_STALL_MARGIN_SECONDS = 60.0
+_BROKER = "message broker"
+
+
+@attrs.define(kw_only=True)
+class Worker:
+    """Runs many jobs at once on one event loop.
+
+    ``concurrency`` jobs are in hand at most; nothing is fetched before there is room for it, because a job's
+    time runs from its delivery. ``shutdown_grace`` is in seconds.
+    """
+
+    queue: JobQueue
+    process: ProcessDelivery
+    outages: Outages
+    relay: EventRelay
+    telemetry: Telemetry
+    clock: Clock
+    concurrency: int
+    shutdown_grace: float
+    _jobs: set[asyncio.Task[None]] = attrs.field(factory=set, init=False)
+    _stopping: bool = attrs.field(default=False, init=False)
+    _started: bool = attrs.field(default=False, init=False)
+    _broker_problem: str | None = attrs.field(default=None, init=False)
+    _last_turn: float = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        """Count from now."""
+        self._last_turn = self.clock.monotonic()
+
+    @property
+    def in_hand(self) -> int:
+        """How many jobs are being handled."""
+        return len(self._jobs)
+
+    @property
+    def alive(self) -> bool:
+        """True while jobs are being taken, or a dependency is known to be down; false when neither happens."""
+        longest = self.process.policy.deadline_seconds + _STALL_MARGIN_SECONDS
+        return bool(self.outages.down) or self.clock.monotonic() - self._last_turn < longest
+
+    @property
+    def not_ready(self) -> Mapping[str, str]:
+        """Why no job is being taken, by dependency; empty when jobs are."""
+        reasons = dict(self.outages.down)
+        if self._broker_problem is not None:
+            reasons[_BROKER] = self._broker_problem
+        if self._stopping:
+            reasons["worker"] = "stopping"
+        elif not self._started:
+            reasons["worker"] = "starting"
+        return reasons
+
+    async def run(self, stop: asyncio.Event, abort: asyncio.Event) -> None:
+        """Work until ``stop`` is set, then settle within the grace time; ``abort`` ends the grace at once."""
+        relay = asyncio.create_task(self.relay.run())
+        stopped = asyncio.create_task(stop.wait())
+        try:
+            while not stopped.done():
+                turn = asyncio.create_task(self._turn())
+                await asyncio.wait({turn, stopped}, return_when=asyncio.FIRST_COMPLETED)
+                if not turn.done():
+                    turn.cancel()
+                with suppress(asyncio.CancelledError):
+                    await turn
+        finally:
+            self._stopping = True
+            await self.outages.stop()
+            await self._settle(abort)
+            for task in (relay, stopped):
+                task.cancel()
+            await asyncio.gather(relay, stopped, return_exceptions=True)
+            with suppress(DatabaseUnavailableError):  # another worker publishes again what is not marked
+                await self.relay.flush()
+
+    async def _turn(self) -> None:
+        """Wait for room and for every dependency, then fetch once."""
+        self._last_turn = self.clock.monotonic()
+        await self.outages.any_recovery()
+        if len(self._jobs) >= self.concurrency:
+            await asyncio.wait(self._jobs, return_when=asyncio.FIRST_COMPLETED)
+            return
+        try:
+            room = self.concurrency - len(self._jobs)
+            timeout = _FETCH_SECONDS if self._started else _FIRST_FETCH_SECONDS
+            deliveries = await self.queue.fetch(room, timeout_seconds=timeout)
+        except MessagingUnavailableError as error:
+            if self._broker_problem is None:
+                self.telemetry.dependency_down(_BROKER, str(error))
+            self._broker_problem = str(error)
+            await self.clock.sleep(1.0)
+            return
+        self._started = True
+        if self._broker_problem is not None:
+            self._broker_problem = None
+            self.telemetry.dependency_up(_BROKER, after_seconds=0.0)
+        for delivery in deliveries:
+            self._take(delivery)
+
+    def _take(self, delivery: Delivery) -> None:
+        task = asyncio.create_task(self.process(delivery))
+        self._jobs.add(task)
+        task.add_done_callback(self._jobs.discard)
+
+    async def _settle(self, abort: asyncio.Event) -> None:
+        if self._jobs:
+            aborted = asyncio.create_task(abort.wait())
+            drained = asyncio.create_task(self._drain())
+            await asyncio.wait({drained, aborted}, timeout=self.shutdown_grace, return_when=asyncio.FIRST_COMPLETED)
+            aborted.cancel()
+        for job in self._jobs:
+            job.cancel()
+        await self._drain()
+
+    async def _drain(self) -> None:
+        if self._jobs:
+            await asyncio.wait(set(self._jobs))

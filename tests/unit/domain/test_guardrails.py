@@ -1,0 +1,78 @@
+"""Guardrail policies."""
+
+from uuid import UUID
+
+import pytest
+
+from domain.faces import BoundingBox, DetectedFace
+from domain.guardrails import check_face_count, check_face_size, check_photo, check_request
+from domain.jobs import MatchJob
+from domain.outcomes import OutcomeKind, Reason
+from domain.retries import LinearBackoff
+
+PHOTO = UUID(int=7)
+
+
+@pytest.mark.parametrize(
+    ("job", "expected"),
+    [
+        (MatchJob(PHOTO, "a.jpg"), None),
+        (MatchJob(PHOTO, "a.jpg", faces_detected=1), None),
+        (MatchJob(PHOTO, "a.jpg", faces_detected=0), Reason.FACES_DETECTED_NOT_ONE),
+        (MatchJob(PHOTO, None, faces_detected=2), Reason.FACES_DETECTED_NOT_ONE),
+        (MatchJob(PHOTO, None), Reason.MISSING_IMAGE_REF),
+        (MatchJob(PHOTO, ""), Reason.MISSING_IMAGE_REF),
+    ],
+)
+def test_the_request(job: MatchJob, expected: Reason | None) -> None:
+    """The count of an earlier stage is judged before the reference is missed."""
+    objection = check_request(job)
+    assert (objection and objection.reason) == expected
+
+
+@pytest.mark.parametrize(
+    ("exists", "matched", "expected"),
+    [
+        (True, False, None),
+        (True, True, Reason.ALREADY_MATCHED),
+        (False, False, Reason.PHOTO_NOT_FOUND),
+        (False, True, Reason.PHOTO_NOT_FOUND),
+    ],
+)
+def test_the_photo(*, exists: bool, matched: bool, expected: Reason | None) -> None:
+    """A photo must exist before it can be matched already."""
+    objection = check_photo(exists=exists, already_matched=matched)
+    assert (objection and objection.reason) == expected
+
+
+@pytest.mark.parametrize(
+    ("count", "expected"), [(0, Reason.NO_FACE), (1, None), (2, Reason.MULTIPLE_FACES), (9, Reason.MULTIPLE_FACES)]
+)
+def test_the_number_of_faces(count: int, expected: Reason | None) -> None:
+    """Exactly one face passes."""
+    objection = check_face_count(count)
+    assert (objection and objection.reason) == expected
+
+
+@pytest.mark.parametrize(("side", "expected"), [(31.9, Reason.FACE_TOO_SMALL), (32.0, None), (400, None)])
+def test_the_size_of_the_face(side: float, expected: Reason | None) -> None:
+    """The shorter side decides, and the limit itself passes."""
+    objection = check_face_size(DetectedFace(BoundingBox(0, 0, side, 500), 1.0), minimum=32)
+    assert (objection and objection.reason) == expected
+
+
+def test_each_reason_belongs_to_one_outcome() -> None:
+    """The five faults of the system fail a job; every other reason skips it."""
+    failures = {reason for reason in Reason if reason.kind is OutcomeKind.FAILED}
+    assert failures == {
+        Reason.STORAGE_UNAVAILABLE,
+        Reason.DATABASE_UNAVAILABLE,
+        Reason.EMBEDDER_CRASHED,
+        Reason.EMBEDDER_TIMEOUT,
+        Reason.INTERNAL_ERROR,
+    }
+
+
+def test_the_backoff_is_linear() -> None:
+    """The n-th wait is n times the base."""
+    assert [LinearBackoff(3, 0.5).delay(attempt) for attempt in (1, 2, 3)] == [0.5, 1.0, 1.5]

@@ -23,6 +23,7 @@ class NatsSettings:
         "NATS servers, separated by commas",
         default=("nats://127.0.0.1:4222",),
         shown="nats://127.0.0.1:4222",
+        secret=True,
     )
     user: str | None = variable("FACEMATCH_NATS_USER", p.text, "user name", default=None)
     password: str | None = variable("FACEMATCH_NATS_PASSWORD", p.text, "password", default=None, secret=True)

@@ -1,0 +1,67 @@
+"""What people see: results on standard output, messages on standard error, and the exit codes."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import IntEnum
+from typing import NoReturn
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from domain.errors import FacematchError
+from entrypoints.settings import Settings
+from entrypoints.variables import Problem, SettingsError, read
+
+out = Console(highlight=False, soft_wrap=True)
+err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+class ExitCode(IntEnum):
+    """What the process says at its end."""
+
+    OK = 0
+    FAILED = 1
+    USAGE = 2
+
+
+def load_settings(environ: dict[str, str]) -> Settings:
+    """Return the settings, or end with exit code 2 and one table of everything that is wrong."""
+    try:
+        return read(Settings, environ)
+    except SettingsError as error:
+        print_problems(error.problems)
+        raise typer.Exit(ExitCode.USAGE) from error
+
+
+def print_problems(problems: list[Problem]) -> None:
+    """Print a table that keeps each variable's name in one piece, however narrow the terminal is."""
+    table = Table(title="Wrong settings", title_justify="left")
+    table.add_column("variable", no_wrap=True, min_width=max(len(p.variable) for p in problems))
+    table.add_column("value", overflow="fold")
+    table.add_column("problem", overflow="fold")
+    for problem in problems:
+        table.add_row(problem.variable, problem.value, problem.message)
+    wide = max(len(p.variable) for p in problems) + 60
+    Console(stderr=True, highlight=False, width=max(err.width, wide)).print(table)
+
+
+def fail(message: str, code: ExitCode = ExitCode.FAILED) -> NoReturn:
+    """Say why on standard error and end."""
+    err.print(message, style="bold red" if err.is_terminal else None, markup=False)
+    raise typer.Exit(code)
+
+
+@contextmanager
+def explained() -> Iterator[None]:
+    """Turn a foreseen error into its message and exit code 1."""
+    try:
+        yield
+    except FacematchError as error:
+        fail(str(error))
+
+
+def is_interactive() -> bool:
+    """True when somebody watches: then progress is drawn."""
+    return sys.stderr.isatty()

@@ -1,0 +1,191 @@
+"""A whole world for one end-to-end test: real servers, the real worker as its own process, and ways to look."""
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sysconfig
+import time
+import urllib.error
+import urllib.request
+from collections.abc import AsyncIterator, Callable, Iterator
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import nats
+import psycopg
+from minio import Minio
+from nats.aio.client import Client
+from nats.js import JetStreamContext
+
+FACEMATCH = str(Path(sysconfig.get_path("scripts")) / "facematch")
+SUBJECT = "photo_faces.single.requested"
+PATIENCE_SECONDS = 60.0
+
+
+def free_port() -> int:
+    """Return a port that nobody listened on a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class WorkerProcess:
+    """One running ``facematch worker``."""
+
+    def __init__(self, environment: dict[str, str], log: Path) -> None:
+        self.health = f"127.0.0.1:{free_port()}"
+        self.log = log
+        self._environment = {**environment, "FACEMATCH_HEALTH_ADDRESS": self.health}
+        with log.open("wb") as stream:
+            self.process = subprocess.Popen([FACEMATCH, "worker"], env=self._environment, stderr=stream, stdout=stream)
+
+    def get(self, path: str) -> tuple[int, str]:
+        """Return status and body of a health endpoint; 0 when nobody listens."""
+        try:
+            with urllib.request.urlopen(f"http://{self.health}{path}", timeout=5) as answer:
+                return answer.status, answer.read().decode()
+        except urllib.error.HTTPError as error:
+            return error.code, error.read().decode()
+        except OSError as error:
+            return 0, str(error)
+
+    def wait_ready(self) -> None:
+        """Return when the worker takes jobs; fail with its log when it does not."""
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while self.get("/readyz")[0] != 200:
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                raise AssertionError(f"worker not ready {self.get('/readyz')}:\n{self.log.read_text()[-4000:]}")
+            time.sleep(0.05)
+
+    def stop(self) -> int:
+        """Send SIGTERM and return the exit code."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        try:
+            return self.process.wait(PATIENCE_SECONDS)
+        finally:
+            if self.process.poll() is None:
+                self.process.kill()
+
+    def lines(self) -> list[dict[str, Any]]:
+        """Return the log's JSON lines."""
+        return [json.loads(line) for line in self.log.read_text().splitlines() if line.startswith("{")]
+
+
+class World:
+    """Databases, buckets and streams of one test."""
+
+    def __init__(self, environment: dict[str, str], s3: Minio, client: Client, folder: Path) -> None:
+        self.environment = environment
+        self.s3 = s3
+        self.client = client
+        self.js: JetStreamContext = client.jetstream()
+        self._folder = folder
+        self._workers: list[WorkerProcess] = []
+
+    def cli(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Run ``facematch`` and return what it said."""
+        done = subprocess.run(
+            [FACEMATCH, *arguments], env=self.environment, capture_output=True, text=True, timeout=120, check=False
+        )
+        if check and done.returncode != 0:
+            raise AssertionError(f"facematch {arguments}: exit {done.returncode}\n{done.stdout}\n{done.stderr}")
+        return done
+
+    @contextlib.contextmanager
+    def worker(self, **overrides: str) -> Iterator[WorkerProcess]:
+        """Run a worker until the block ends."""
+        number = len(self._workers)
+        worker = WorkerProcess({**self.environment, **overrides}, self._folder / f"worker-{number}.log")
+        self._workers.append(worker)
+        try:
+            worker.wait_ready()
+            yield worker
+        finally:
+            worker.stop()
+
+    def sql(self, query: str, *parameters: object) -> list[tuple[Any, ...]]:
+        """Run one statement and return its rows."""
+        with psycopg.connect(self.environment["FACEMATCH_DATABASE_URL"], autocommit=True) as connection:
+            cursor = connection.execute(query, parameters)  # type: ignore[call-overload]
+            return cursor.fetchall() if cursor.description else []
+
+    def add_user(self) -> UUID:
+        """Insert a user row."""
+        user = uuid4()
+        self.sql("INSERT INTO users (id) VALUES (%s)", user)
+        return user
+
+    def add_photo(self) -> UUID:
+        """Insert a photo row."""
+        photo = uuid4()
+        self.sql("INSERT INTO photos (id) VALUES (%s)", photo)
+        return photo
+
+    def put(self, key: str, content: bytes, bucket: str = "images") -> str:
+        """Store an object and return its key."""
+        self.s3.put_object(bucket, key, BytesIO(content), len(content))
+        return key
+
+    async def publish(self, body: bytes | dict[str, Any], headers: dict[str, str] | None = None) -> int:
+        """Publish a job and return its place in the stream."""
+        payload = body if isinstance(body, bytes) else json.dumps(body).encode()
+        return (await self.js.publish(SUBJECT, payload, headers=headers)).seq
+
+    async def stored(self, stream: str) -> list[Any]:
+        """Return every message of a stream, oldest first."""
+        info = await self.js.stream_info(stream)
+        if not info.state.messages:
+            return []
+        return [await self.js.get_msg(stream, seq) for seq in range(info.state.first_seq, info.state.last_seq + 1)]
+
+    async def events(self) -> list[dict[str, Any]]:
+        """Return the bodies of every result event, oldest first."""
+        return [json.loads(message.data) for message in await self.stored("PHOTO_FACES_RESULTS")]
+
+    async def outcome_of(self, photo: UUID | None, count: int = 1) -> list[dict[str, Any]]:
+        """Return the first ``count`` events of a photo, waiting for them."""
+        wanted = str(photo) if photo else None
+
+        async def found() -> list[dict[str, Any]]:
+            return [event for event in await self.events() if event["photo_id"] == wanted]
+
+        return await eventually(found, lambda events: len(events) >= count, f"{count} events of {photo}")
+
+    async def settled(self) -> None:
+        """Return when no job is waiting or in hand."""
+
+        async def open_jobs() -> int:
+            info = await self.js.consumer_info("PHOTO_FACES", "single-face-match")
+            return (info.num_pending or 0) + (info.num_ack_pending or 0)
+
+        await eventually(open_jobs, lambda count: count == 0, "an empty queue")
+
+
+async def eventually(look: Callable[[], Any], good: Callable[[Any], bool], what: str) -> Any:
+    """Look again and again until it is good; fail after :data:`PATIENCE_SECONDS` with what was seen last."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        seen = await look()
+        if good(seen):
+            return seen
+        if time.monotonic() > deadline:
+            raise AssertionError(f"waited in vain for {what}; last seen: {seen}")
+        await asyncio.sleep(0.05)
+
+
+@contextlib.asynccontextmanager
+async def make_world(environment: dict[str, str], s3: Minio, folder: Path) -> AsyncIterator[World]:
+    """Open a world on the servers that the environment names."""
+    client = await nats.connect(environment["FACEMATCH_NATS_URL"])
+    try:
+        base = {key: value for key, value in os.environ.items() if not key.startswith(("FACEMATCH_", "OTEL_"))}
+        yield World({**base, **environment}, s3, client, folder)
+    finally:
+        await client.close()

@@ -1,0 +1,115 @@
+"""Settings from the environment."""
+
+from pathlib import Path
+
+import pytest
+
+from entrypoints.settings import Settings
+from entrypoints.variables import SettingsError, read, variables, without_password
+
+
+def test_the_defaults_are_those_of_the_reference() -> None:
+    """An empty environment gives the documented defaults."""
+    settings = read(Settings, {})
+    assert settings.nats.urls == ("nats://127.0.0.1:4222",)
+    assert (settings.nats.ack_wait, settings.nats.max_deliver) == (30, 6)
+    assert (settings.s3.endpoint, settings.s3.bucket, settings.s3.retry_attempts) == ("127.0.0.1:9000", "images", 3)
+    assert (settings.vision.embedder, settings.vision.max_distance, settings.vision.target_fpir) == ("dlib", None, 0.01)
+    assert (settings.vision.max_bytes, settings.vision.max_pixels) == (20 * 1024 * 1024, 60_000_000)
+    assert (settings.worker.shutdown_grace, settings.worker.health_address) == (25, ("127.0.0.1", 8080))
+
+
+def test_every_problem_is_told_at_once_by_full_name() -> None:
+    """All wrong variables are listed, not only the first."""
+    with pytest.raises(SettingsError) as caught:
+        read(
+            Settings,
+            {
+                "FACEMATCH_NATS_URL": "http://x",
+                "FACEMATCH_NATS_ACK_WAIT": "soon",
+                "FACEMATCH_MATCH_MAX_DISTANCE": "far",
+                "FACEMATCH_HEALTH_ADDRESS": "8080",
+                "FACEMATCH_WORKER_PROCESSES": "0",
+                "FACEMATCH_S3_SECURE": "maybe",
+            },
+        )
+    assert {problem.variable for problem in caught.value.problems} == {
+        "FACEMATCH_NATS_URL",
+        "FACEMATCH_NATS_ACK_WAIT",
+        "FACEMATCH_MATCH_MAX_DISTANCE",
+        "FACEMATCH_HEALTH_ADDRESS",
+        "FACEMATCH_WORKER_PROCESSES",
+        "FACEMATCH_S3_SECURE",
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"), [("0.3", 0.3), ("none", "none"), ("NONE", "none"), ("0", 0.0), ("", None)]
+)
+def test_the_largest_distance(text: str, expected: float | str | None) -> None:
+    """A number is a distance, ``none`` is no limit, and nothing means the target FPIR."""
+    assert read(Settings, {"FACEMATCH_MATCH_MAX_DISTANCE": text}).vision.max_distance == expected
+
+
+@pytest.mark.parametrize("text", ["nan", "inf", "-0.1", "2.1", "0,3"])
+def test_a_distance_that_cannot_be_is_refused(text: str) -> None:
+    """Cosine distances lie between 0 and 2."""
+    with pytest.raises(SettingsError, match="FACEMATCH_MATCH_MAX_DISTANCE"):
+        read(Settings, {"FACEMATCH_MATCH_MAX_DISTANCE": text})
+
+
+def test_a_secret_can_be_a_file(tmp_path: Path) -> None:
+    """``…_FILE`` names a file with the secret, whose trailing newline does not count."""
+    path = tmp_path / "secret"
+    path.write_text("s3cret\n")
+    assert read(Settings, {"FACEMATCH_S3_SECRET_KEY_FILE": str(path)}).s3.secret_key == "s3cret"
+
+
+def test_a_secret_given_twice_or_unreadable_is_a_problem(tmp_path: Path) -> None:
+    """It is not guessed which of two secrets is meant, and a missing file is told by name."""
+    with pytest.raises(SettingsError) as caught:
+        read(
+            Settings,
+            {
+                "FACEMATCH_S3_SECRET_KEY": "canary-one",
+                "FACEMATCH_S3_SECRET_KEY_FILE": "/dev/null",
+                "FACEMATCH_NATS_TOKEN_FILE": str(tmp_path / "missing"),
+            },
+        )
+    assert len(caught.value.problems) == 2
+    assert "canary-one" not in str(caught.value)
+    assert all("canary-one" not in problem.value for problem in caught.value.problems)
+
+
+def test_secrets_are_not_in_the_settings_repr() -> None:
+    """Printing the settings shows no secret."""
+    settings = read(
+        Settings,
+        {
+            "FACEMATCH_DATABASE_URL": "postgresql://u:canary@h/d",
+            "FACEMATCH_NATS_PASSWORD": "canary",
+            "FACEMATCH_S3_SECRET_KEY": "canary",
+        },
+    )
+    assert "canary" not in repr(settings)
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("nats://h:4222", "nats://h:4222"),
+        ("nats://u:canary@h:4222", "nats://u:***@h:4222"),
+        ("nats://canary@h:4222", "nats://***@h:4222"),
+        ("postgresql://u:canary@h/d?x=1", "postgresql://u:***@h/d?x=1"),
+    ],
+)
+def test_passwords_are_cut_out_of_urls(url: str, shown: str) -> None:
+    """A URL is shown without its password, and a NATS token in it counts as one."""
+    assert without_password(url) == shown
+
+
+def test_every_variable_is_declared_once_with_help() -> None:
+    """Names are unique and each variable says what it is for."""
+    declared = variables(Settings)
+    assert len({variable.name for variable in declared}) == len(declared)
+    assert all(variable.help and variable.name.startswith("FACEMATCH_") for variable in declared)

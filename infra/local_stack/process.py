@@ -1,0 +1,119 @@
+"""Starting, watching and stopping one server process."""
+
+import ctypes
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from domain.errors import FacematchError
+
+_PR_SET_PDEATHSIG = 1
+_POLL_SECONDS = 0.02
+_LOG_TAIL = 2000
+
+
+class ServerError(FacematchError):
+    """A server did not start; the message holds the end of its log."""
+
+
+def free_port() -> int:
+    """Return a loopback port that nobody listened on a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _die_with_parent() -> None:
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+class ServerProcess:
+    """One child process with its log; it dies when this process does.
+
+    ``stop_signal`` asks it politely; after ``patience`` seconds it is killed.
+    """
+
+    def __init__(self, name: str, log: Path, *, stop_signal: signal.Signals = signal.SIGTERM) -> None:
+        self._name = name
+        self._log = log
+        self._stop_signal = stop_signal
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int | None:
+        """The process id while it runs."""
+        return self._process.pid if self._process is not None and self._process.poll() is None else None
+
+    def start(
+        self,
+        command: Sequence[str],
+        *,
+        environment: Mapping[str, str],
+        ready: Callable[[], bool],
+        user: int | None = None,
+        patience: float = 60.0,
+    ) -> None:
+        """Start and return once ``ready`` says so.
+
+        Raises:
+            ServerError: it ended, or was not ready in time.
+
+        """
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(
+                command,
+                env=dict(environment),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                preexec_fn=_die_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509 - no threads fork here
+                user=user,
+                group=user,
+                extra_groups=None if user is None else [],
+            )
+        deadline = time.monotonic() + patience
+        while not ready():
+            if self._process.poll() is not None:
+                raise ServerError(f"{self._name} ended with {self._process.returncode}:\n{self._tail()}")
+            if time.monotonic() > deadline:
+                self.stop()
+                raise ServerError(f"{self._name} was not ready after {patience:g} s:\n{self._tail()}")
+            time.sleep(_POLL_SECONDS)
+
+    def stop(self, patience: float = 10.0) -> None:
+        """Stop it, if it runs, and wait for its end."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        if process.poll() is None:
+            process.send_signal(self._stop_signal)
+        try:
+            process.wait(patience)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+    def kill(self) -> None:
+        """End it at once, as a crash would, with every process that it started."""
+        process, self._process = self._process, None
+        if process is not None:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+    def _tail(self) -> str:
+        return self._log.read_text(errors="replace")[-_LOG_TAIL:] if self._log.exists() else ""
+
+
+def program(name: str) -> str:
+    """Return the path of a program that the virtual environment holds."""
+    path = Path(sys.prefix) / "bin" / name
+    if not path.exists():
+        raise ServerError(f"{name} is not installed here: install the extra, `pip install facematch[stack]`")
+    return str(path)

@@ -1,0 +1,70 @@
+"""Real servers for every test that asks, started once a session; fresh databases; real photographs."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from infra.local_stack.nats import NatsServer
+from infra.local_stack.postgres import PostgresServer
+from infra.local_stack.s3 import S3Server
+from infra.local_stack.seaweed import SeaweedServer
+from infra.photographs import Photographs
+
+
+@pytest.fixture(scope="session")
+def servers_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder that a server running as nobody may enter."""
+    folder = tmp_path_factory.mktemp("servers")
+    for parent in (folder, folder.parent, folder.parent.parent):
+        parent.chmod(0o711)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def nats_server(servers_folder: Path) -> Iterator[NatsServer]:
+    """Return a NATS server with JetStream; use stream names of your own."""
+    server = NatsServer(servers_folder / "nats")
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def postgres_server(servers_folder: Path) -> Iterator[PostgresServer]:
+    """Return a PostgreSQL server with pgvector; use databases of your own."""
+    server = PostgresServer(servers_folder / "postgres")
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def database_url(postgres_server: PostgresServer) -> str:
+    """Return the URL of a new, empty database."""
+    return postgres_server.create_database(f"test_{uuid4().hex[:12]}")
+
+
+@pytest.fixture(scope="session")
+def s3_server(servers_folder: Path) -> Iterator[S3Server]:
+    """Return an S3 server; use buckets or keys of your own."""
+    server = S3Server(servers_folder / "s3")
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def seaweed_server(servers_folder: Path) -> Iterator[SeaweedServer]:
+    """Return a second S3 server, of another make."""
+    server = SeaweedServer(servers_folder / "seaweed")
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def photographs() -> Photographs:
+    """Return the real photographs, fetched at set-up."""
+    return Photographs.fetched()

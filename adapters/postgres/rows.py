@@ -1,0 +1,88 @@
+"""Rows of ``facematch.outcomes`` and the records that they hold."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from psycopg.types.json import Jsonb
+
+from domain.decision import Comparison
+from domain.errors import FacematchError
+from domain.faces import BoundingBox
+from domain.jobs import JobKey
+from domain.outcomes import Reason
+from domain.records import Failed, JobRecord, Matched, Outcome, SeenFace, Skipped
+
+COLUMNS = (
+    "stream_seq", "stored_at", "photo_id", "face_index", "job_id", "outcome", "reason", "detail", "user_id",
+    "photo_face_id", "match_id", "bbox", "distance", "threshold", "gallery_size", "runner_up_distance", "embedder",
+    "worker", "traceparent", "occurred_at",
+)  # fmt: skip
+
+
+def box_document(box: BoundingBox) -> dict[str, float]:
+    """Return the box as the contract's JSON object."""
+    return {"x1": box.x1, "y1": box.y1, "x2": box.x2, "y2": box.y2}
+
+
+def to_row(record: JobRecord) -> list[Any]:
+    """Return the values of :data:`COLUMNS`."""
+    outcome = record.outcome
+    face = None if isinstance(outcome, Failed) else outcome.face
+    comparison = None if isinstance(outcome, Failed) else outcome.comparison
+    user_id, match_id = (outcome.user_id, outcome.match_id) if isinstance(outcome, Matched) else (None, None)
+    return [
+        record.key.sequence,
+        record.key.stored_at,
+        record.photo_id,
+        record.face_index,
+        record.job_id,
+        outcome.kind.value,
+        outcome.reason.value if outcome.reason else None,
+        "" if isinstance(outcome, Matched) else outcome.detail.replace("\x00", ""),
+        user_id,
+        face.photo_face_id if face else None,
+        match_id,
+        Jsonb(box_document(face.box)) if face else None,
+        comparison.distance if comparison else None,
+        comparison.threshold if comparison else None,
+        comparison.gallery_size if comparison else None,
+        comparison.runner_up_distance if comparison else None,
+        record.embedder,
+        record.worker,
+        record.traceparent,
+        record.occurred_at,
+    ]
+
+
+def from_row(row: Sequence[Any]) -> JobRecord:
+    """Return the record of a row of :data:`COLUMNS`."""
+    values = dict(zip(COLUMNS, row, strict=True))
+    return JobRecord(
+        key=JobKey(values["stream_seq"], values["stored_at"]),
+        outcome=_outcome(values),
+        occurred_at=values["occurred_at"],
+        embedder=values["embedder"],
+        worker=values["worker"],
+        photo_id=values["photo_id"],
+        face_index=values["face_index"],
+        job_id=values["job_id"],
+        traceparent=values["traceparent"],
+    )
+
+
+def _outcome(values: dict[str, Any]) -> Outcome:
+    face = comparison = None
+    if values["photo_face_id"] is not None:
+        face = SeenFace(values["photo_face_id"], BoundingBox(**values["bbox"]))
+    if values["distance"] is not None:
+        comparison = Comparison(
+            values["distance"], values["threshold"], values["gallery_size"], values["runner_up_distance"]
+        )
+    match values["outcome"]:
+        case "matched" if face is not None and comparison is not None:
+            return Matched(values["user_id"], values["match_id"], face, comparison)
+        case "skipped":
+            return Skipped(Reason(values["reason"]), values["detail"], face, comparison)
+        case "failed":
+            return Failed(Reason(values["reason"]), values["detail"])
+    raise FacematchError(f"the ledger holds an outcome that cannot be: {values['outcome']} without face or distance")

@@ -1,0 +1,43 @@
+"""The body and the identity of a result event."""
+
+import json
+from typing import Any
+
+from domain.records import Failed, JobRecord, Matched
+
+
+def message_id(record: JobRecord) -> str:
+    """Return the event's identity: the job's, never the publisher's ``job_id``."""
+    return f"facematch-{record.key}"
+
+
+def encode_event(record: JobRecord) -> bytes:
+    """Return the event's body; what does not apply is null."""
+    return json.dumps(_document(record), allow_nan=False).encode()
+
+
+def _document(record: JobRecord) -> dict[str, Any]:
+    outcome = record.outcome
+    matched = outcome if isinstance(outcome, Matched) else None
+    face = None if isinstance(outcome, Failed) else outcome.face
+    comparison = None if isinstance(outcome, Failed) else outcome.comparison
+    box = face.box if face else None
+    return {
+        "job_id": _text(record.job_id),
+        "photo_id": _text(record.photo_id),
+        "face_index": record.face_index,
+        "outcome": outcome.kind.value,
+        "reason": outcome.reason.value if outcome.reason else None,
+        "user_id": _text(matched.user_id) if matched else None,
+        "photo_face_id": _text(face.photo_face_id) if face else None,
+        "match_id": _text(matched.match_id) if matched else None,
+        "distance": comparison.distance if comparison else None,
+        "threshold": comparison.threshold if comparison else None,
+        "embedder": record.embedder,
+        "bbox": {"x1": box.x1, "y1": box.y1, "x2": box.x2, "y2": box.y2} if box else None,
+        "occurred_at": record.occurred_at.isoformat().replace("+00:00", "Z"),
+    }
+
+
+def _text(value: object | None) -> str | None:
+    return None if value is None else str(value)

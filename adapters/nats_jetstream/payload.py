@@ -1,0 +1,128 @@
+"""The job's body: strict JSON, nothing coerced, every problem told at once."""
+
+import json
+import re
+from typing import Any, NoReturn
+from uuid import UUID
+
+import attrs
+import cattrs
+from cattrs import transform_error
+
+from domain.jobs import MalformedJob, MatchJob
+
+MAX_BODY_BYTES = 64 * 1024
+MAX_FACE_INDEX = 2**31 - 1
+_MAX_DIGITS = 20
+_UUID = re.compile(r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}", re.ASCII)
+
+
+def _uuid(value: object, _: type) -> UUID:
+    if isinstance(value, str) and _UUID.fullmatch(value):
+        return UUID(value)
+    raise ValueError("expected a UUID of 8-4-4-4-12 hexadecimal digits")
+
+
+def _text(value: object, _: type) -> str:
+    if isinstance(value, str):
+        return value
+    raise ValueError("expected a string")
+
+
+def _whole_number(value: object, _: type) -> int:
+    if type(value) is int and value >= 0:
+        return value
+    raise ValueError("expected a whole number of 0 or more")
+
+
+def _face_index(value: int) -> int:
+    if value > MAX_FACE_INDEX:
+        raise ValueError(f"expected a whole number from 0 to {MAX_FACE_INDEX}")
+    return value
+
+
+@attrs.frozen
+class _Body:
+    photo_id: UUID
+    image_ref: str | None = None
+    face_index: int = attrs.field(default=0, converter=_face_index)
+    faces_detected: int | None = None
+    job_id: UUID | None = None
+
+
+def _converter() -> cattrs.Converter:
+    converter = cattrs.Converter(detailed_validation=True)
+    converter.register_structure_hook(UUID, _uuid)
+    converter.register_structure_hook(str, _text)
+    converter.register_structure_hook(int, _whole_number)
+    return converter
+
+
+_CONVERTER = _converter()
+
+
+class JsonJobParser:
+    """Parses the body of a job."""
+
+    def parse(self, body: bytes) -> MatchJob | MalformedJob:
+        """Return the job, or what is wrong with it."""
+        if len(body) > MAX_BODY_BYTES:
+            return MalformedJob((f"the body has {len(body)} bytes, more than {MAX_BODY_BYTES}",))
+        try:
+            document = json.loads(body.decode("utf-8"), parse_constant=_refuse_constant, parse_int=_parse_int)
+        except (ValueError, RecursionError) as error:
+            return MalformedJob((f"the body is not JSON in UTF-8 ({_brief(error)})",))
+        if not isinstance(document, dict):
+            return MalformedJob(("the body is not a JSON object",))
+        try:
+            parsed = _CONVERTER.structure(document, _Body)
+        except Exception as error:  # noqa: BLE001 - cattrs raises groups of whatever its hooks raise
+            return MalformedJob(tuple(transform_error(error, format_exception=_problem)), **_readable(document))
+        return MatchJob(**attrs.asdict(parsed, recurse=False))
+
+
+def encode_job(job: MatchJob) -> bytes:
+    """Return the body of a job, as a publisher would write it."""
+    document = {
+        "photo_id": str(job.photo_id),
+        "image_ref": job.image_ref,
+        "face_index": job.face_index,
+        "faces_detected": job.faces_detected,
+        "job_id": str(job.job_id) if job.job_id else None,
+    }
+    return json.dumps({key: value for key, value in document.items() if value is not None}).encode()
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _parse_int(digits: str) -> int | float:
+    return int(digits) if len(digits) <= _MAX_DIGITS else float("inf")
+
+
+def _brief(error: Exception) -> str:
+    if isinstance(error, UnicodeDecodeError):
+        return f"{error.reason} at byte {error.start}"
+    if isinstance(error, json.JSONDecodeError):
+        return f"{error.msg} at character {error.pos}"
+    return "nested too deeply" if isinstance(error, RecursionError) else str(error)
+
+
+def _problem(error: BaseException, _type: type | None) -> str:
+    if isinstance(error, KeyError):
+        return "required field missing"
+    return str(error) if isinstance(error, ValueError) else "wrong type"
+
+
+def _readable(document: dict[str, Any]) -> dict[str, Any]:
+    """Return the fields that could be read although others could not."""
+    fields: dict[str, Any] = {}
+    for name, kind in (("photo_id", UUID), ("job_id", UUID), ("face_index", int)):
+        try:
+            fields[name] = _CONVERTER.structure(document[name], kind)
+            if name == "face_index":
+                _face_index(fields[name])
+        except (KeyError, ValueError):
+            fields[name] = 0 if name == "face_index" and name not in document else None
+    return fields

@@ -1,0 +1,81 @@
+"""BlazeFace, the detector of MediaPipe's face pipelines, run by MediaPipe Tasks."""
+
+import contextlib
+import ctypes
+import math
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Final
+
+import mediapipe
+import numpy as np
+from mediapipe.tasks.python import BaseOptions, vision
+from PIL import Image
+
+from adapters.vision.assembly import AlignedFacePipeline, assemble
+from adapters.vision.detection import Found
+from adapters.vision.pixels import Pixels, pixels_of, resized
+from adapters.vision.weights import BLAZEFACE
+from application.ports.face_pipeline import EmbedderInfo, ImageBudget
+
+
+class BlazeFaceDetector:
+    """The full-range model: faces from about 30 pixels of a picture of 640, also in groups."""
+
+    _WORKING_SIDE: Final = 640
+    _LEAST_SCORE: Final = 0.5
+
+    def __init__(self, model: Path) -> None:
+        options = vision.FaceDetectorOptions(
+            base_options=BaseOptions(model_asset_path=str(model)), min_detection_confidence=self._LEAST_SCORE
+        )
+        with _quiet_stderr():
+            self._detector = vision.FaceDetector.create_from_options(options)
+            self._detect(np.zeros((64, 64, 3), np.uint8))
+        # Never collected: its destructor cannot run while the interpreter shuts down, and says so on standard error.
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._detector))
+
+    def find(self, picture: Image.Image) -> Sequence[Found]:
+        """Return the faces, the most certain first."""
+        working = resized(picture, self._WORKING_SIDE)
+        scale = picture.width / working.width
+        faces = []
+        for detection in self._detect(pixels_of(working)).detections:
+            box = detection.bounding_box
+            score = detection.categories[0].score
+            faces.append(square_like_hog(box.origin_x, box.origin_y, box.width, box.height, score).scaled(scale))
+        return sorted(faces, key=lambda face: -face.score)
+
+    def _detect(self, pixels: Pixels) -> vision.FaceDetectorResult:
+        return self._detector.detect(mediapipe.Image(image_format=mediapipe.ImageFormat.SRGB, data=pixels))
+
+
+def square_like_hog(left: float, top: float, width: float, height: float, score: float) -> Found:
+    """Return the square that dlib's detector would draw around a face that BlazeFace found.
+
+    The landmark predictor learnt from squares of dlib's detector; offset and size were fitted on faces that both
+    detectors find.
+    """
+    side = 0.929 * math.sqrt(width * height)
+    centre_x, centre_y = left + width * (0.5 + 0.037), top + height * (0.5 + 0.029)
+    return Found(centre_x - side / 2, centre_y - side / 2, side, score)
+
+
+@contextlib.contextmanager
+def _quiet_stderr() -> Iterator[None]:
+    """Send standard error nowhere: the native libraries greet and warn there, and cannot be asked not to."""
+    kept = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(nowhere)
+        os.close(kept)
+
+
+def load(info: EmbedderInfo, budget: ImageBudget) -> AlignedFacePipeline:
+    """Load the pipeline that detects with BlazeFace."""
+    return assemble(BlazeFaceDetector(BLAZEFACE), info, budget)

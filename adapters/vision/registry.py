@@ -1,0 +1,50 @@
+"""Which embedders are installed: the entry points of the group ``facematch.embedders``, ours and anybody's."""
+
+from importlib.metadata import EntryPoint, entry_points
+from typing import Final, cast
+
+from application.ports.face_pipeline import EmbedderInfo, FacePipelineFactory
+from domain.errors import FacematchError
+
+GROUP: Final = "facematch.embedders"
+
+
+class UnknownEmbedderError(FacematchError):
+    """No installed package offers an embedder of this name."""
+
+
+class BrokenEmbedderError(FacematchError):
+    """A package offers an embedder of this name, but it cannot be used."""
+
+
+def known() -> tuple[str, ...]:
+    """Return the names of all installed embedders, sorted; imports none of them."""
+    return tuple(sorted(_entry_points()))
+
+
+def load(name: str) -> FacePipelineFactory:
+    """Return the factory of that name; its models are not loaded yet.
+
+    Raises:
+        UnknownEmbedderError: there is no such embedder; the message lists those there are.
+        BrokenEmbedderError: its package cannot be imported, or offers something that is no factory.
+
+    """
+    entry_point = _entry_points().get(name)
+    if entry_point is None:
+        raise UnknownEmbedderError(f"there is no embedder {name!r}; installed are: {', '.join(known())}")
+    try:
+        factory = entry_point.load()
+    except Exception as error:
+        raise BrokenEmbedderError(
+            f"embedder {name!r} ({entry_point.value}) cannot be imported: {type(error).__name__}: {error}"
+        ) from error
+    if not callable(factory) or not isinstance(getattr(factory, "info", None), EmbedderInfo):
+        raise BrokenEmbedderError(
+            f"embedder {name!r} ({entry_point.value}) is no factory: it must be callable and have `info: EmbedderInfo`"
+        )
+    return cast("FacePipelineFactory", factory)
+
+
+def _entry_points() -> dict[str, EntryPoint]:
+    return {entry_point.name: entry_point for entry_point in entry_points(group=GROUP)}

@@ -1,0 +1,53 @@
+"""Retries around any photo store: linear backoff for what passes, none for what does not."""
+
+import tenacity
+from opentelemetry import trace
+
+from application.ports.clock import Clock
+from application.ports.photo_store import PhotoStore
+from domain.errors import JobRejectedError, StorageUnavailableError
+from domain.images import ImageRef
+from domain.retries import LinearBackoff
+
+_TRACER = trace.get_tracer("facematch.object_store")
+
+
+class RetryingPhotoStore:
+    """Tries again after :class:`StorageUnavailableError`, as often as the backoff says; one span for each try."""
+
+    def __init__(self, inner: PhotoStore, backoff: LinearBackoff, *, clock: Clock) -> None:
+        self._inner = inner
+        self._backoff = backoff
+        self._clock = clock
+
+    async def fetch(self, ref: ImageRef, *, max_bytes: int) -> bytes:
+        """Fetch, with retries; the last error is raised as it is."""
+        retrying = tenacity.AsyncRetrying(
+            retry=tenacity.retry_if_exception_type(StorageUnavailableError),
+            wait=lambda state: self._backoff.delay(state.attempt_number),
+            stop=tenacity.stop_after_attempt(self._backoff.attempts),
+            sleep=self._clock.sleep,
+            reraise=True,
+        )
+        async for attempt in retrying:
+            with attempt:
+                return await self._try(ref, max_bytes, attempt.retry_state.attempt_number)
+        raise AssertionError("the last attempt returns or raises")  # pragma: no cover
+
+    async def _try(self, ref: ImageRef, max_bytes: int, number: int) -> bytes:
+        attributes: dict[str, str | int] = {
+            "rpc.system.name": "aws-api",
+            "aws.s3.bucket": ref.bucket,
+            "aws.s3.key": ref.key,
+            "facematch.attempt": number,
+        }
+        with _TRACER.start_as_current_span(
+            "S3 GetObject", kind=trace.SpanKind.CLIENT, attributes=attributes, record_exception=False
+        ) as span:
+            try:
+                content = await self._inner.fetch(ref, max_bytes=max_bytes)
+            except (JobRejectedError, StorageUnavailableError) as error:
+                span.set_attribute("error.type", error.reason.value)
+                raise
+            span.set_attribute("facematch.image.bytes", len(content))
+            return content

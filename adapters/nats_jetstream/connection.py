@@ -50,9 +50,7 @@ class ConnectionOptions:
         return arguments
 
 
-async def connect(
-    options: ConnectionOptions, *, timeout_seconds: int = 5, report: Report = lambda _: None
-) -> Client:
+async def connect(options: ConnectionOptions, *, timeout_seconds: int = 5, report: Report = lambda _: None) -> Client:
     """Return a connected client that reconnects for ever; ``report`` hears of every trouble after that.
 
     Raises:

@@ -46,7 +46,8 @@ class PostgresLedger:
         schema = self._database.schema
         query = sql.SQL(
             "SELECT EXISTS (SELECT 1 FROM {photos} WHERE id = %(photo)s), {matched}, o.* "
-            "FROM (VALUES (1)) AS always LEFT JOIN ({select} WHERE stream_seq = %(seq)s AND stored_at = %(at)s) o ON true"
+            "FROM (VALUES (1)) AS always "
+            "LEFT JOIN ({select} WHERE stream_seq = %(seq)s AND stored_at = %(at)s) o ON true"
         ).format(photos=schema.photos.identifier, matched=self._matched(), select=_SELECT)
         async with self._database.operation("recall") as connection:
             cursor = await connection.execute(query, {"photo": photo_id, "seq": key.sequence, "at": key.stored_at})

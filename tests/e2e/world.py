@@ -113,7 +113,7 @@ class World:
     def sql(self, query: str, *parameters: object) -> list[tuple[Any, ...]]:
         """Run one statement and return its rows."""
         with psycopg.connect(self.environment["FACEMATCH_DATABASE_URL"], autocommit=True) as connection:
-            cursor = connection.execute(query, parameters)  # type: ignore[call-overload]
+            cursor = connection.execute(query, parameters)
             return cursor.fetchall() if cursor.description else []
 
     def add_user(self) -> UUID:
@@ -156,7 +156,10 @@ class World:
         async def found() -> list[dict[str, Any]]:
             return [event for event in await self.events() if event["photo_id"] == wanted]
 
-        return await eventually(found, lambda events: len(events) >= count, f"{count} events of {photo}")
+        events: list[dict[str, Any]] = await eventually(
+            found, lambda events: len(events) >= count, f"{count} events of {photo}"
+        )
+        return events
 
     async def settled(self) -> None:
         """Return when no job is waiting or in hand."""

@@ -1,0 +1,226 @@
+"""The composition root: the only place that knows which adapter stands behind which port.
+
+It only builds; whoever uses it opens and closes what it built.
+"""
+
+from collections.abc import Mapping
+from importlib.metadata import version
+
+from dependency_injector import containers, providers
+from nats.aio.client import Client
+from opentelemetry import metrics
+
+from adapters.nats_jetstream.connection import ConnectionOptions
+from adapters.nats_jetstream.consumer import JetStreamJobQueue
+from adapters.nats_jetstream.names import Names
+from adapters.nats_jetstream.payload import JsonJobParser
+from adapters.nats_jetstream.publisher import JetStreamDeadLetters, JetStreamJobPublisher, JetStreamResultPublisher
+from adapters.object_store.retrying import RetryingPhotoStore
+from adapters.object_store.store import MinioPhotoStore, ObjectStoreDependency, StoreOptions
+from adapters.postgres.database import Database
+from adapters.postgres.gallery import PostgresEnrolment, PostgresGallery
+from adapters.postgres.ledger import PostgresLedger
+from adapters.system.clock import SystemClock
+from adapters.telemetry.instruments import Instruments
+from adapters.telemetry.job import OtelTelemetry
+from adapters.vision import registry
+from adapters.vision.in_process import InProcessFaceReader
+from adapters.vision.pool import PoolLimits, ProcessPoolFaceReader
+from application.enroll_user import EnrollUser
+from application.event_relay import EventRelay
+from application.match_single_face import MatchPolicy, MatchSingleFace
+from application.outages import Outages
+from application.ports.face_pipeline import EmbedderInfo, FacePipelineFactory, ImageBudget
+from application.process_delivery import DeliveryPolicy, ProcessDelivery
+from domain.decision import FixedThreshold, TargetFpir, ThresholdPolicy
+from domain.images import ImageRefPolicy
+from domain.outcomes import Reason
+from domain.retries import LinearBackoff
+from entrypoints.settings import NatsSettings, S3Settings, Settings, VisionSettings, WorkerSettings
+from entrypoints.worker import Worker
+
+VERSION = version("facematch")
+_HEARTBEATS_PER_ACK_WAIT = 3
+_DEADLINE_IN_ACK_WAITS = 4
+_SPARE_CONNECTIONS = 2
+
+
+def connection_options(nats: NatsSettings) -> ConnectionOptions:
+    """Return how to connect to NATS."""
+    return ConnectionOptions(
+        urls=nats.urls,
+        user=nats.user,
+        password=nats.password,
+        token=nats.token,
+        creds=nats.creds,
+        tls_ca=nats.tls_ca,
+        tls_cert=nats.tls_cert,
+        tls_key=nats.tls_key,
+    )
+
+
+def names(nats: NatsSettings) -> Names:
+    """Return what things are called on the broker."""
+    return Names(
+        stream=nats.stream,
+        subject=nats.subject,
+        durable=nats.durable,
+        results_stream=nats.results_stream,
+        dead_stream=nats.dead_stream,
+    )
+
+
+def store_options(s3: S3Settings, connections: int) -> StoreOptions:
+    """Return how to reach the object store."""
+    return StoreOptions(
+        endpoint=s3.endpoint,
+        access_key=s3.access_key,
+        secret_key=s3.secret_key,
+        secure=s3.secure,
+        region=s3.region,
+        ca=s3.tls_ca,
+        connections=connections,
+    )
+
+
+def threshold_policy(vision: VisionSettings, info: EmbedderInfo) -> ThresholdPolicy:
+    """Return the configured decision: a distance, no limit, or the distance for a target FPIR."""
+    if vision.max_distance is None:
+        return TargetFpir(vision.target_fpir, info.calibration)
+    return FixedThreshold(None if vision.max_distance == "none" else float(vision.max_distance))
+
+
+def match_policy(settings: Settings, info: EmbedderInfo) -> MatchPolicy:
+    """Return everything that is configured about matching."""
+    return MatchPolicy(
+        image_refs=ImageRefPolicy.of(settings.s3.bucket, settings.s3.allowed_buckets),
+        threshold=threshold_policy(settings.vision, info),
+        minimum_face=settings.vision.min_face,
+        max_image_bytes=settings.vision.max_bytes,
+    )
+
+
+def delivery_policy(nats: NatsSettings) -> DeliveryPolicy:
+    """Return what is configured about deliveries."""
+    return DeliveryPolicy(
+        retries=LinearBackoff(nats.max_deliver, nats.retry_base),
+        heartbeat_seconds=nats.ack_wait / _HEARTBEATS_PER_ACK_WAIT,
+        deadline_seconds=nats.ack_wait * _DEADLINE_IN_ACK_WAITS,
+    )
+
+
+def budget(vision: VisionSettings) -> ImageBudget:
+    """Return what an image may cost."""
+    return ImageBudget(max_bytes=vision.max_bytes, max_pixels=vision.max_pixels)
+
+
+def embedder_of(factory: FacePipelineFactory) -> EmbedderInfo:
+    """Return what identifies the embedder, without loading its models."""
+    return factory.info
+
+
+def connections(worker: WorkerSettings) -> int:
+    """Return how many database connections serve the jobs in hand, and the worker itself."""
+    return worker.jobs_in_hand + _SPARE_CONNECTIONS
+
+
+def blamed(database: Database, objects: ObjectStoreDependency) -> Mapping[Reason, Database | ObjectStoreDependency]:
+    """Return which dependency a failure blames."""
+    return {Reason.DATABASE_UNAVAILABLE: database, Reason.STORAGE_UNAVAILABLE: objects}
+
+
+class Container(containers.DeclarativeContainer):
+    """Everything that the entry points need, built once each when it is first asked for.
+
+    Override ``settings``; and ``nats_client``, once connected, for whatever talks to the broker.
+    """
+
+    settings: providers.Dependency[Settings] = providers.Dependency(instance_of=Settings)
+    nats_client: providers.Dependency[Client] = providers.Dependency(instance_of=Client)
+
+    clock = providers.Singleton(SystemClock)
+    names = providers.Singleton(names, settings.provided.nats)
+    connection_options = providers.Singleton(connection_options, settings.provided.nats)
+
+    factory = providers.Singleton(registry.load, settings.provided.vision.embedder)
+    budget = providers.Singleton(budget, settings.provided.vision)
+    face_reader = providers.Singleton(
+        ProcessPoolFaceReader,
+        settings.provided.vision.embedder,
+        budget,
+        settings.provided.worker.processes,
+        providers.Factory(PoolLimits, seconds=settings.provided.vision.timeout),
+    )
+    in_process_reader = providers.Singleton(InProcessFaceReader, settings.provided.vision.embedder, budget)
+    policy = providers.Singleton(match_policy, settings, providers.Callable(embedder_of, factory))
+
+    store_options = providers.Singleton(store_options, settings.provided.s3, settings.provided.worker.jobs_in_hand)
+    photos = providers.Singleton(
+        RetryingPhotoStore,
+        providers.Factory(MinioPhotoStore, store_options),
+        providers.Factory(LinearBackoff, settings.provided.s3.retry_attempts, settings.provided.s3.retry_base),
+        clock=clock,
+    )
+    objects = providers.Singleton(ObjectStoreDependency, store_options, settings.provided.s3.bucket)
+
+    database = providers.Singleton(
+        Database, settings.provided.database_url, size=providers.Callable(connections, settings.provided.worker)
+    )
+    ledger = providers.Singleton(PostgresLedger, database)
+    gallery = providers.Singleton(PostgresGallery, database, clock=clock)
+    enrolment = providers.Singleton(PostgresEnrolment, database)
+
+    instruments = providers.Singleton(Instruments, providers.Callable(metrics.get_meter, "facematch", VERSION))
+    telemetry = providers.Singleton(
+        OtelTelemetry,
+        instruments,
+        subject=settings.provided.nats.subject,
+        durable=settings.provided.nats.durable,
+        worker=settings.provided.worker.name,
+    )
+
+    queue = providers.Singleton(JetStreamJobQueue, nats_client, names)
+    results = providers.Singleton(JetStreamResultPublisher, nats_client, names)
+    dead_letters = providers.Singleton(JetStreamDeadLetters, nats_client, names)
+    jobs = providers.Singleton(JetStreamJobPublisher, nats_client, names)
+
+    enroll_user = providers.Singleton(
+        EnrollUser, reader=in_process_reader, enrolment=enrolment, minimum_face=settings.provided.vision.min_face
+    )
+    match_single_face = providers.Singleton(
+        MatchSingleFace,
+        ledger=ledger,
+        photos=photos,
+        reader=face_reader,
+        gallery=gallery,
+        clock=clock,
+        policy=policy,
+        worker=settings.provided.worker.name,
+    )
+    outages = providers.Singleton(
+        Outages, providers.Callable(blamed, database, objects), clock=clock, telemetry=telemetry
+    )
+    relay = providers.Singleton(EventRelay, ledger, results, clock=clock, telemetry=telemetry)
+    process_delivery = providers.Singleton(
+        ProcessDelivery,
+        parser=providers.Factory(JsonJobParser),
+        match=match_single_face,
+        ledger=ledger,
+        results=results,
+        dead_letters=dead_letters,
+        outages=outages,
+        telemetry=telemetry,
+        policy=providers.Callable(delivery_policy, settings.provided.nats),
+        on_published=relay.provided.published,
+    )
+    worker = providers.Singleton(
+        Worker,
+        queue=queue,
+        process=process_delivery,
+        outages=outages,
+        relay=relay,
+        telemetry=telemetry,
+        clock=clock,
+        concurrency=settings.provided.worker.jobs_in_hand,
+        shutdown_grace=settings.provided.worker.shutdown_grace,
+    )

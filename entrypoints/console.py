@@ -1,5 +1,6 @@
 """What people see: results on standard output, messages on standard error, and the exit codes."""
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,10 +27,10 @@ class ExitCode(IntEnum):
     USAGE = 2
 
 
-def load_settings(environ: dict[str, str]) -> Settings:
-    """Return the settings, or end with exit code 2 and one table of everything that is wrong."""
+def load_settings() -> Settings:
+    """Return the environment's settings, or end with exit code 2 and one table of everything that is wrong."""
     try:
-        return read(Settings, environ)
+        return read(Settings, os.environ)
     except SettingsError as error:
         print_problems(error.problems)
         raise typer.Exit(ExitCode.USAGE) from error

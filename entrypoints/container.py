@@ -176,7 +176,7 @@ class Container(containers.DeclarativeContainer):
         instruments,
         subject=settings.provided.nats.subject,
         durable=settings.provided.nats.durable,
-        worker=settings.provided.worker.name,
+        worker=settings.provided.worker.identity,
     )
 
     queue = providers.Singleton(JetStreamJobQueue, nats_client, names)
@@ -195,7 +195,7 @@ class Container(containers.DeclarativeContainer):
         gallery=gallery,
         clock=clock,
         policy=policy,
-        worker=settings.provided.worker.name,
+        worker=settings.provided.worker.identity,
     )
     outages = providers.Singleton(
         Outages, providers.Callable(blamed, database, objects), clock=clock, telemetry=telemetry

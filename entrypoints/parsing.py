@@ -5,6 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from adapters.vision import registry
+
 _TRUE = {"true", "1", "yes", "on"}
 _FALSE = {"false", "0", "no", "off"}
 _MAX_PORT = 65535
@@ -112,6 +114,13 @@ def file(value: str) -> Path:
             return path
     except OSError as error:
         raise ValueError(f"cannot read this file ({error.strerror})") from error
+
+
+def embedder(value: str) -> str:
+    """Return the name of an embedder that is installed."""
+    if value not in registry.known():
+        raise ValueError(f"there is no such embedder; installed are: {', '.join(registry.known())}")
+    return value
 
 
 def distance(value: str) -> float | str:

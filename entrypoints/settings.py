@@ -86,7 +86,9 @@ class S3Settings:
 class VisionSettings:
     """Seeing and deciding."""
 
-    embedder: str = variable("FACEMATCH_EMBEDDER", p.text, "face pipeline (see `facematch embedders`)", default="dlib")
+    embedder: str = variable(
+        "FACEMATCH_EMBEDDER", p.embedder, "face pipeline; see `facematch embedders`", default="dlib"
+    )
     max_distance: float | str | None = variable(
         "FACEMATCH_MATCH_MAX_DISTANCE",
         p.distance,
@@ -115,7 +117,7 @@ class VisionSettings:
 class WorkerSettings:
     """The worker process."""
 
-    name: str = variable(
+    identity: str = variable(
         "FACEMATCH_WORKER_NAME",
         p.text,
         "name of this worker in logs and the ledger",

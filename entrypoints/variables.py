@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 import attrs
 
@@ -74,6 +74,27 @@ def variables(settings_class: type) -> list[Variable]:
         declared = field.metadata[_METADATA]
         found.extend([declared] if isinstance(declared, Variable) else variables(declared))
     return found
+
+
+def secrets_of(settings: attrs.AttrsInstance) -> list[str]:
+    """Return the texts in these settings that must never be shown."""
+    found: list[str] = []
+    for field in attrs.fields(type(settings)):
+        declared, value = field.metadata[_METADATA], getattr(settings, field.name)
+        if not isinstance(declared, Variable):
+            found += secrets_of(value)
+        elif declared.secret and value:
+            found += [secret for text in ([value] if isinstance(value, str) else value) for secret in _secrets_in(text)]
+    return found
+
+
+def _secrets_in(text: str) -> list[str]:
+    """Return a text that is a secret as a whole, or the credentials in a URL."""
+    if "://" not in text:
+        return [text]
+    parts = urlsplit(text)
+    password = parts.password or (parts.username if parts.scheme == "nats" else None)
+    return [secret for secret in (password, unquote(password)) if secret] if password else []
 
 
 def read(settings_class: type[T], environ: Mapping[str, str]) -> T:

@@ -66,7 +66,7 @@ async def connect(options: ConnectionOptions, *, timeout_seconds: int = 5, repor
             report(_reason(error))
 
     async def on_disconnect() -> None:
-        if connected:
+        if connected and not client.is_closed:
             report("disconnected")
 
     async def on_reconnect() -> None:

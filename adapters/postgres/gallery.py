@@ -62,15 +62,6 @@ class PostgresGallery:
                 count = self._counts[model] = _Count(await self._count(model), at)
             return count.users
 
-    async def unusable(self, model: str) -> dict[str, int]:
-        """Return how many users have an embedding that this model cannot use, by model; empty: unknown model."""
-        query = sql.SQL(
-            "SELECT coalesce(face_embedding_model, ''), count(*) FROM {} WHERE face_embedding IS NOT NULL "
-            "AND face_embedding_model IS DISTINCT FROM %s GROUP BY 1"
-        ).format(self._database.schema.users.identifier)
-        async with self._database.operation("unusable") as connection:
-            return {row[0]: row[1] for row in await (await connection.execute(query, [model])).fetchall()}
-
     async def _count(self, model: str) -> int:
         schema = self._database.schema
         query = sql.SQL(

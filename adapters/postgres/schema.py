@@ -36,6 +36,10 @@ class SchemaError(FacematchError):
     """The database is not as the service needs it; the message says what to do."""
 
 
+class DimensionMismatchError(SchemaError):
+    """A vector column is of another dimension than the embedder's vectors."""
+
+
 @attrs.frozen
 class Table:
     """One table of the application: its schema and its columns' types by name."""
@@ -109,7 +113,7 @@ class Schema:
                     f"vectors of {info.dimension} dimensions"
                 )
         if problems:
-            raise SchemaError(
+            raise DimensionMismatchError(
                 f"{'; '.join(problems)}: choose an embedder of that dimension with FACEMATCH_EMBEDDER "
                 "(see `facematch embedders`), or change the column's type to vector"
             )

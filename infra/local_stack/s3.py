@@ -21,8 +21,7 @@ class S3Server:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._port = free_port()
-        self.access_key = "facematch"
-        self.secret_key = secrets.token_hex(12)
+        self.access_key, self.secret_key = secrets.token_hex(6), secrets.token_hex(12)
         self._process = ServerProcess("juicefs gateway", folder / "s3.log")
 
     @property

@@ -1,0 +1,55 @@
+# Every target sets up what it needs by itself; run them from any folder, e.g. `make -C path/to/facematch demo`.
+# HERE is where this file lies; called from elsewhere with -f, make starts again there.
+HERE := $(shell cd "$(dir $(lastword $(MAKEFILE_LIST)))" && pwd)
+.DEFAULT_GOAL := help
+
+ifneq ($(HERE),$(CURDIR))
+
+.PHONY: help
+help:
+	@$(MAKE) --no-print-directory -C "$(HERE)" help
+%:
+	@$(MAKE) --no-print-directory -C "$(HERE)" $@
+
+else
+
+BIN := .venv/bin
+READY := .venv/.ready
+
+.PHONY: help setup demo test lint bench image-check lock clean
+
+help: ## Show this list
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do \
+		printf '  make %-12s %s\n' "$$name" "$$text"; done
+
+setup: $(READY) ## Make .venv with the locked dependencies, and fetch the photographs of demo and tests
+
+$(READY): requirements.lock pyproject.toml infra/setup.sh
+	@sh infra/setup.sh
+
+demo: setup ## Run the main job on real servers and real photographs
+	@$(BIN)/facematch demo
+
+test: lint ## Run every check and every test
+	@$(BIN)/pytest
+
+lint: setup ## Run every static check
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: setup ## Measure speed, side by side with the alternatives, as ratios
+	@$(BIN)/python -m tests.benchmarks
+
+image-check: setup ## Build the container image and run the main job in it, where the tools can be had
+	@bash infra/container/check_image.sh
+
+lock: $(READY) ## Pin the newest versions that pyproject.toml allows, with hashes
+	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes --upgrade \
+		--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" --output-file requirements.lock
+
+clean: ## Remove what setup, tests and demo made here
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache demo-output bench-output
+
+endif

@@ -1,0 +1,154 @@
+"""``doctor``: is everything there, and set right? One row for each thing, with what to do."""
+
+import asyncio
+import json
+import os
+from collections.abc import AsyncIterator, Callable
+from enum import StrEnum
+from typing import Annotated, Final
+
+import attrs
+import typer
+from rich.table import Table
+
+from adapters.nats_jetstream.inspection import inspect_broker
+from adapters.postgres.inspection import inspect_database
+from domain.errors import FacematchError
+from entrypoints.console import ExitCode, load_settings, out
+from entrypoints.container import Container
+from entrypoints.resources import build, connected_to_nats, opened_database
+from entrypoints.settings import Settings
+from entrypoints.variables import variables
+
+_EXPORT: Final = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
+
+
+class Status(StrEnum):
+    """How a thing is."""
+
+    OK = "ok"
+    WARNING = "warning"
+    FAILED = "failed"
+
+
+_STYLE: Final = {Status.OK: "green", Status.WARNING: "yellow", Status.FAILED: "bold red"}
+
+
+@attrs.frozen
+class Finding:
+    """One thing that was looked at."""
+
+    what: str
+    status: Status
+    detail: str
+
+
+def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False) -> None:
+    """Check every setting and every dependency, and say what to do. The exit code is 1 if something failed."""
+    settings = load_settings()
+    shown = [
+        {
+            "variable": declared.name,
+            "value": declared.show(os.environ.get(declared.name, "")) or declared.default,
+            "set": bool(os.environ.get(declared.name) or os.environ.get(f"{declared.name}_FILE")),
+            "meaning": declared.help,
+        }
+        for declared in variables(Settings)
+    ]
+    findings = asyncio.run(_examine(settings))
+    if as_json:
+        checks = [{"what": f.what, "status": f.status.value, "detail": f.detail} for f in findings]
+        out.print_json(json.dumps({"settings": shown, "checks": checks}))
+    else:
+        table = Table(title="Settings (bold: set here)", title_justify="left")
+        table.add_column("setting", no_wrap=True, min_width=max(len(str(row["variable"])) for row in shown))
+        table.add_column("value", overflow="fold")
+        table.add_column("meaning")
+        for row in shown:
+            table.add_row(
+                str(row["variable"]), str(row["value"]), str(row["meaning"]), style="bold" if row["set"] else None
+            )
+        out.print(table)
+        checks_table = Table("what", "status", "detail", title="Checks", title_justify="left")
+        for finding in findings:
+            checks_table.add_row(finding.what, f"[{_STYLE[finding.status]}]{finding.status}[/]", finding.detail)
+        out.print(checks_table)
+    if any(finding.status is Status.FAILED for finding in findings):
+        raise typer.Exit(ExitCode.FAILED)
+
+
+async def _examine(settings: Settings) -> list[Finding]:
+    container = build(settings)
+    examinations: list[tuple[str, Callable[[Container, Settings], AsyncIterator[Finding]]]] = [
+        ("embedder", _embedder),
+        ("database", _database),
+        ("message broker", _broker),
+        ("object store", _objects),
+        ("telemetry", _telemetry),
+    ]
+    found: list[Finding] = []
+    for name, examination in examinations:
+        try:
+            found += [finding async for finding in examination(container, settings)]
+        except FacematchError as error:
+            found.append(Finding(name, Status.FAILED, str(error)))
+    return found
+
+
+async def _embedder(container: Container, _settings: Settings) -> AsyncIterator[Finding]:
+    factory = container.factory()
+    await asyncio.to_thread(factory, container.budget())
+    info = factory.info
+    yield Finding("embedder", Status.OK, f"{info.id}, {info.dimension} dimensions, loads")
+
+
+async def _database(container: Container, _settings: Settings) -> AsyncIterator[Finding]:
+    info = container.factory().info
+    async with opened_database(container) as database:
+        facts = await inspect_database(database, info.id)
+    yield Finding("database", Status.OK, f"PostgreSQL {facts.server_version}, pgvector {facts.pgvector_version}")
+    yield Finding(
+        "enrolled users",
+        Status.OK if facts.enrolled else Status.WARNING,
+        f"{facts.enrolled} with {info.id}" if facts.enrolled else "none: nobody can be named; run `facematch enroll`",
+    )
+    for model, users in facts.unusable.items():
+        name = f"model {model}" if model else "an unknown model (face_embedding_model is null)"
+        yield Finding("other embeddings", Status.WARNING, f"{users} users have one of {name}: enrol them again")
+
+
+async def _broker(container: Container, settings: Settings) -> AsyncIterator[Finding]:
+    async with connected_to_nats(container) as client:
+        facts = await inspect_broker(client, container.names())
+    yield Finding("message broker", Status.OK, f"NATS {facts.server_version}")
+    if facts.jobs_stream is None or facts.backlog is None or facts.results is None or facts.dead_letters is None:
+        missing = {
+            f"a stream for {settings.nats.subject}": facts.jobs_stream,
+            f"consumer {settings.nats.durable}": facts.backlog,
+            f"stream {settings.nats.results_stream}": facts.results,
+            f"stream {settings.nats.dead_stream}": facts.dead_letters,
+        }
+        names = ", ".join(name for name, fact in missing.items() if fact is None)
+        yield Finding("provisioning", Status.FAILED, f"missing: {names}; run `facematch provision`")
+        return
+    waits = facts.backlog
+    yield Finding(
+        "jobs", Status.OK, f"{waits.pending} waiting, {waits.ack_pending} in hand, {waits.redelivered} delivered again"
+    )
+    if facts.ack_wait_seconds != settings.nats.ack_wait:
+        detail = (
+            f"the consumer has {facts.ack_wait_seconds:g} s, FACEMATCH_NATS_ACK_WAIT says {settings.nats.ack_wait:g}"
+        )
+        yield Finding("ack wait", Status.WARNING, f"{detail}; run `facematch provision`")
+    yield Finding("dead letters", Status.WARNING if facts.dead_letters else Status.OK, f"{facts.dead_letters} are kept")
+
+
+async def _objects(container: Container, settings: Settings) -> AsyncIterator[Finding]:
+    await container.objects().check()
+    yield Finding("object store", Status.OK, f"{settings.s3.endpoint} answers")
+
+
+async def _telemetry(_container: Container, _settings: Settings) -> AsyncIterator[Finding]:
+    endpoint = next((os.environ[name] for name in _EXPORT if os.environ.get(name)), None)
+    detail = f"traces go to {endpoint}" if endpoint else f"no export: {_EXPORT[0]} is not set"
+    yield Finding("telemetry", Status.OK, detail)

@@ -1,0 +1,122 @@
+"""``submit`` and ``show``: put a job into the queue, and learn what became of a photo."""
+
+import asyncio
+import json
+from typing import Annotated, Any
+from uuid import UUID
+
+import typer
+from rich.table import Table
+
+from adapters.nats_jetstream.payload import MAX_FACE_INDEX
+from application.ports.ledger import Attempt
+from domain.jobs import JobKey, MatchJob
+from domain.records import Failed, JobRecord, Matched
+from entrypoints.console import explained, fail, load_settings, out
+from entrypoints.resources import build, connected_to_nats, opened_database
+from entrypoints.settings import Settings
+
+
+def submit(
+    photo_id: Annotated[UUID, typer.Argument(help="Id of a row of `photos`.", show_default=False)],
+    image_ref: Annotated[str, typer.Argument(help="minio://BUCKET/KEY, or a KEY alone.", show_default=False)],
+    face_index: Annotated[int, typer.Option(help="Row of photo_faces to write.", min=0, max=MAX_FACE_INDEX)] = 0,
+    faces_detected: Annotated[int | None, typer.Option(help="What an earlier stage counted.", min=0)] = None,
+    job_id: Annotated[UUID | None, typer.Option(help="A correlation id of yours.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Publish one job, as an application's backend does; `facematch show` then tells what became of it."""
+    settings = load_settings()
+    job = MatchJob(photo_id, image_ref, face_index, faces_detected, job_id)
+    with explained():
+        key = asyncio.run(_submit(settings, job))
+    if as_json:
+        out.print_json(json.dumps(_key(key)))
+    else:
+        out.print(f"Job {key} is stored: number {key.sequence} on {settings.nats.subject}.", markup=False)
+
+
+async def _submit(settings: Settings, job: MatchJob) -> JobKey:
+    container = build(settings)
+    async with connected_to_nats(container):
+        return await container.jobs().submit(job)
+
+
+def show(
+    photo_id: Annotated[UUID, typer.Argument(help="Id of a photo that was submitted.", show_default=False)],
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON array, the newest job first.")] = False,
+) -> None:
+    """Answer "why was this photo (not) matched?" from the ledger: every job for it, the newest first."""
+    settings = load_settings()
+    with explained():
+        records, attempts = asyncio.run(_history(settings, photo_id))
+    if as_json:
+        out.print_json(json.dumps([_document(record, attempts[record.key]) for record in records]))
+    elif records:
+        for record in records:
+            out.print(_table(record, attempts[record.key]))
+    if not records:
+        fail(
+            f"no job for photo {photo_id} has ended: none was published, or it is still waiting "
+            "(`facematch doctor` shows the backlog), or it was another photo id"
+        )
+
+
+async def _history(settings: Settings, photo_id: UUID) -> tuple[list[JobRecord], dict[JobKey, list[Attempt]]]:
+    container = build(settings)
+    async with opened_database(container):
+        ledger = container.ledger()
+        records = list(await ledger.history(photo_id))
+        return records, {record.key: list(await ledger.attempts(record.key)) for record in records}
+
+
+def _key(key: JobKey) -> dict[str, Any]:
+    return {"job": str(key), "stream_seq": key.sequence, "stored_at": key.stored_at.isoformat()}
+
+
+def _document(record: JobRecord, attempts: list[Attempt]) -> dict[str, Any]:
+    outcome = record.outcome
+    matched = outcome if isinstance(outcome, Matched) else None
+    face = None if isinstance(outcome, Failed) else outcome.face
+    comparison = None if isinstance(outcome, Failed) else outcome.comparison
+    box = face.box if face else None
+    return _key(record.key) | {
+        "job_id": str(record.job_id) if record.job_id else None,
+        "photo_id": str(record.photo_id),
+        "face_index": record.face_index,
+        "outcome": outcome.kind.value,
+        "reason": outcome.reason.value if outcome.reason else None,
+        "detail": "" if isinstance(outcome, Matched) else outcome.detail,
+        "user_id": str(matched.user_id) if matched else None,
+        "photo_face_id": str(face.photo_face_id) if face else None,
+        "match_id": str(matched.match_id) if matched else None,
+        "distance": comparison.distance if comparison else None,
+        "threshold": comparison.threshold if comparison else None,
+        "gallery_size": comparison.gallery_size if comparison else None,
+        "runner_up_distance": comparison.runner_up_distance if comparison else None,
+        "bbox": {"x1": box.x1, "y1": box.y1, "x2": box.x2, "y2": box.y2} if box else None,
+        "embedder": record.embedder,
+        "worker": record.worker,
+        "trace_id": record.traceparent.split("-")[1] if record.traceparent else None,
+        "occurred_at": record.occurred_at.isoformat(),
+        "failed_attempts": [
+            {
+                "delivery": attempt.delivery,
+                "reason": attempt.reason.value,
+                "detail": attempt.detail,
+                "worker": attempt.worker,
+                "occurred_at": attempt.occurred_at.isoformat(),
+            }
+            for attempt in attempts
+        ],
+    }
+
+
+def _table(record: JobRecord, attempts: list[Attempt]) -> Table:
+    table = Table(show_header=False, title=f"Job {record.key}", title_justify="left")
+    for name, value in _document(record, []).items():
+        if value not in (None, "", []) and name not in {"job", "stream_seq"}:
+            table.add_row(name.replace("_", " "), json.dumps(value) if isinstance(value, dict) else str(value))
+    for attempt in attempts:
+        table.add_row(f"attempt {attempt.delivery} failed", f"{attempt.reason}: {attempt.detail}")
+    return table

@@ -1,0 +1,46 @@
+"""``migrate`` and ``provision``: what has to be there before a worker starts."""
+
+import asyncio
+
+from adapters.nats_jetstream import provisioning
+from adapters.postgres.migrate import MigrationRefusedError
+from adapters.postgres.migrate import migrate as bring_up_to_date
+from entrypoints.console import explained, fail, load_settings, out
+from entrypoints.resources import build, connected_to_nats
+from entrypoints.settings import Settings
+
+
+def migrate() -> None:
+    """Bring the database up to date: create what is missing, alter nothing that exists. Safe to run again.
+
+    Run it as the owner of the tables. Where the database refuses, the SQL to run is printed and the exit code is 1.
+    """
+    settings = load_settings()
+    with explained():
+        try:
+            statements = asyncio.run(bring_up_to_date(settings.database_url))
+        except MigrationRefusedError as refused:
+            if refused.statements:
+                out.print(";\n\n".join(s.strip().removesuffix(";") for s in refused.statements) + ";", markup=False)
+            fail(f"{refused}; the owner of the tables can run the SQL above")
+    out.print(f"The database is up to date ({len(statements)} statements were needed).")
+
+
+def provision() -> None:
+    """Make the streams and the consumer on NATS, or bring them up to date. Safe to run again."""
+    settings = load_settings()
+    with explained():
+        done = asyncio.run(_provision(settings))
+    for thing in done:
+        out.print(f"{thing.action:<9} {thing.kind} {thing.name}", markup=False)
+
+
+async def _provision(settings: Settings) -> list[provisioning.Provisioned]:
+    container = build(settings)
+    async with connected_to_nats(container) as client:
+        return await provisioning.provision(
+            client.jetstream(timeout=10),
+            container.names(),
+            ack_wait_seconds=settings.nats.ack_wait,
+            replicas=settings.nats.replicas,
+        )

@@ -1,0 +1,146 @@
+"""``embedders`` and ``inspect``: what can be used to see, and what it sees."""
+
+import asyncio
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from adapters.vision import registry
+from application.ports.face_pipeline import Embed, EmbedderInfo
+from application.ports.face_reader import FaceReader
+from domain.decision import TargetFpir
+from domain.errors import AttemptFailedError, FacematchError, JobRejectedError
+from domain.faces import DetectedFace, PhotoReading
+from domain.outcomes import Reason
+from entrypoints.console import ExitCode, explained, load_settings, out
+from entrypoints.resources import build
+from entrypoints.settings import Settings
+
+_STAGES = ("decode", "detect", "embed")
+_GALLERIES = (20, 1_000, 100_000)
+
+
+def embedders(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON array.")] = False) -> None:
+    """List the face pipelines that FACEMATCH_EMBEDDER can name, ours and installed plugins."""
+    settings = load_settings()
+    with explained():
+        known = {name: registry.load(name).info for name in registry.known()}
+    fpir = settings.vision.target_fpir
+    if as_json:
+        rows = [_row(name, info, fpir) | {"active": name == settings.vision.embedder} for name, info in known.items()]
+        out.print_json(json.dumps(rows))
+        return
+    for name, info in known.items():
+        thresholds = ", ".join(f"{distance:.3f} of {users:,}" for users, distance in _thresholds(info, fpir).items())
+        grid = Table.grid(padding=(0, 2))
+        grid.add_row("  id", f"{info.id}: {info.dimension} dimensions, {info.metric}")
+        grid.add_row("  parts", info.description)
+        grid.add_row("  licence", info.licence)
+        grid.add_row("  threshold", f"{thresholds} users, for a false positive identification rate of {fpir:g}")
+        out.print(name + (" (active)" if name == settings.vision.embedder else ""), style="bold")
+        out.print(grid)
+
+
+def _row(name: str, info: EmbedderInfo, fpir: float) -> dict[str, Any]:
+    return {
+        "name": name,
+        "id": info.id,
+        "dimension": info.dimension,
+        "metric": info.metric,
+        "licence": info.licence,
+        "description": info.description,
+        "thresholds": _thresholds(info, fpir),
+    }
+
+
+def _thresholds(info: EmbedderInfo, fpir: float) -> dict[int, float]:
+    policy = TargetFpir(fpir, info.calibration)
+    return {users: round(policy.threshold(users), 4) for users in _GALLERIES}
+
+
+def inspect(
+    images: Annotated[list[str], typer.Argument(help="Image files.", show_default=False, metavar="IMAGE...")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object per image and line.")] = False,
+    with_embedding: Annotated[
+        bool, typer.Option("--with-embedding", help="Embed every face; with --json, print the vectors.")
+    ] = False,
+) -> None:
+    """Show what the active embedder sees on images: faces, boxes, milliseconds. Needs no server.
+
+    The exit code is 1 if an image could not be read; all others are shown nevertheless.
+    """
+    settings = load_settings()
+    with explained():
+        unreadable = asyncio.run(_inspect(settings, images, as_json=as_json, with_embedding=with_embedding))
+    if unreadable:
+        raise typer.Exit(ExitCode.FAILED)
+
+
+async def _inspect(settings: Settings, images: list[str], *, as_json: bool, with_embedding: bool) -> int:
+    container = build(settings)
+    reader = container.in_process_reader()
+    unreadable = 0
+    for path in images:
+        seen = await _look(reader, path, Embed.ALL if with_embedding else Embed.NONE)
+        unreadable += isinstance(seen, Reason)
+        document = _document(path, reader.info.id, seen, with_embedding=with_embedding)
+        if as_json:
+            sys.stdout.write(json.dumps(document) + "\n")
+            sys.stdout.flush()
+        else:
+            out.print(_sentence(document), markup=False)
+    return unreadable
+
+
+async def _look(reader: FaceReader, path: str, embed: Embed) -> PhotoReading | Reason:
+    try:
+        content = await asyncio.to_thread(Path(path).read_bytes)
+    except FileNotFoundError:
+        return Reason.IMAGE_NOT_FOUND
+    except OSError:
+        return Reason.UNREADABLE_IMAGE
+    try:
+        return await reader.read(content, embed=embed)
+    except (JobRejectedError, AttemptFailedError) as error:
+        return error.reason
+
+
+def _document(path: str, embedder: str, seen: PhotoReading | Reason, *, with_embedding: bool) -> dict[str, Any]:
+    reading = seen if isinstance(seen, PhotoReading) else None
+    took = {stage.name: round(stage.milliseconds, 3) for stage in reading.stages} if reading else {}
+    return {
+        "file": path,
+        "width": reading.width if reading else None,
+        "height": reading.height if reading else None,
+        "embedder": embedder,
+        "faces": [_face(face, with_embedding=with_embedding) for face in reading.faces] if reading else [],
+        "ms": {stage: took.get(stage, 0) for stage in _STAGES},
+        "error": None if reading else str(seen),
+    }
+
+
+def _face(face: DetectedFace, *, with_embedding: bool) -> dict[str, Any]:
+    box = face.box
+    document: dict[str, Any] = {"bbox": {"x1": box.x1, "y1": box.y1, "x2": box.x2, "y2": box.y2}, "score": face.score}
+    if with_embedding:
+        if face.embedding is None:
+            raise FacematchError("a face came back without the embedding that was asked for")
+        document["embedding"] = list(face.embedding.vector)
+    return document
+
+
+def _sentence(document: dict[str, Any]) -> str:
+    if document["error"]:
+        return f"{document['file']}: {document['error']}"
+    took = ", ".join(f"{name} {ms:.0f} ms" for name, ms in document["ms"].items() if ms)
+    faces = document["faces"]
+    head = f"{document['file']}: {document['width']} x {document['height']}, {len(faces)} face(s), {took}"
+    boxes = [
+        "  box ({x1:.0f}, {y1:.0f}) to ({x2:.0f}, {y2:.0f})".format(**face["bbox"]) + f", score {face['score']:.2f}"
+        for face in faces
+    ]
+    return "\n".join([head, *boxes])

@@ -1,0 +1,52 @@
+"""Opening and closing what the container builds: one ``async with`` for each thing that has a life of its own."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from dependency_injector import providers
+from nats.aio.client import Client
+
+from adapters.nats_jetstream.connection import connect, disconnect
+from adapters.postgres.database import Database
+from entrypoints.container import Container
+from entrypoints.settings import Settings
+
+
+def build(settings: Settings) -> Container:
+    """Return the composition root for these settings; nothing is opened yet."""
+    return Container(settings=providers.Object(settings))
+
+
+@asynccontextmanager
+async def opened_database(container: Container) -> AsyncIterator[Database]:
+    """Open the pool, after checking the schema and that the embedder's vectors fit; close it at the end.
+
+    Raises:
+        DatabaseUnavailableError: no answer.
+        SchemaError: not migrated, or a column of another dimension.
+
+    """
+    database = container.database()
+    await database.open(container.factory().info)
+    try:
+        yield database
+    finally:
+        await database.close()
+
+
+@asynccontextmanager
+async def connected_to_nats(
+    container: Container, *, report: Callable[[str], None] = lambda _: None
+) -> AsyncIterator[Client]:
+    """Connect, and let the container build whatever talks to the broker; disconnect at the end.
+
+    Raises:
+        MessagingUnavailableError: no server answers.
+
+    """
+    client = await connect(container.connection_options(), report=report)
+    container.nats_client.override(providers.Object(client))
+    try:
+        yield client
+    finally:
+        await disconnect(client)

@@ -1,0 +1,146 @@
+"""The worker process from its first second to its last: health, dependencies, work, the end."""
+
+import asyncio
+import os
+import signal
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack
+
+import attrs
+import structlog
+from aiohttp import web
+
+from adapters.telemetry import providers as telemetry
+from domain.errors import DatabaseUnavailableError, MessagingUnavailableError
+from entrypoints.container import VERSION, Container
+from entrypoints.health import health_application
+from entrypoints.resources import build, connected_to_nats
+from entrypoints.settings import Settings
+from entrypoints.worker import Worker
+
+_LOG = structlog.get_logger("facematch")
+_PATIENCE_SECONDS = 1.0
+
+
+@attrs.define
+class Starting:
+    """What is told of a worker that does not work yet: it lives, and what it waits for."""
+
+    waits_for: dict[str, str] = attrs.field(factory=lambda: {"worker": "starting"})
+
+    alive = True
+
+    @property
+    def not_ready(self) -> Mapping[str, str]:
+        """What it waits for, by dependency."""
+        return self.waits_for
+
+
+@attrs.define
+class _Signals:
+    """The first SIGTERM or SIGINT asks to settle and end, the second to end at once."""
+
+    stop: asyncio.Event = attrs.field(factory=asyncio.Event)
+    abort: asyncio.Event = attrs.field(factory=asyncio.Event)
+
+    def listen(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._received, number)
+
+    def _received(self, number: signal.Signals) -> None:
+        _LOG.info("stopping", action="stopping", signal=number.name, again=self.stop.is_set())
+        (self.abort if self.stop.is_set() else self.stop).set()
+
+
+async def serve(settings: Settings) -> None:
+    """Run a worker until it is told to stop; return after everything is settled and closed.
+
+    A dependency that is away at the start is waited for, with the reason on ``/readyz``.
+
+    Raises:
+        FacematchError: it can never work like this: the schema, the embedder or the health address is wrong.
+
+    """
+    providers = telemetry.set_up(os.environ, version=VERSION, instance=settings.worker.identity)
+    signals = _Signals()
+    signals.listen()
+    state: list[Starting | Worker] = [Starting()]
+    async with AsyncExitStack() as stack:
+        stack.callback(providers.shutdown)
+        await _serve_health(stack, settings, lambda: state[0], providers.render_metrics)
+        opening = asyncio.create_task(_open(stack, settings, state))
+        stopped = asyncio.create_task(signals.stop.wait())
+        await asyncio.wait({opening, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        if not opening.done():
+            opening.cancel()
+        try:
+            container = await opening
+        except asyncio.CancelledError:
+            return
+        state[0] = worker = container.worker()
+        _LOG.info(
+            "started",
+            action="started",
+            version=VERSION,
+            worker=settings.worker.identity,
+            embedder=container.factory().info.id,
+            processes=settings.worker.processes,
+            concurrency=worker.concurrency,
+        )
+        await worker.run(signals.stop, signals.abort)
+    _LOG.info("stopped", action="stopped")
+
+
+async def _serve_health(
+    stack: AsyncExitStack,
+    settings: Settings,
+    state: Callable[[], Starting | Worker],
+    metrics: Callable[[], tuple[str, bytes]],
+) -> None:
+    runner = web.AppRunner(health_application(state, metrics), access_log=None)
+    await runner.setup()
+    stack.push_async_callback(runner.cleanup)
+    host, port = settings.worker.health_address
+    await web.TCPSite(runner, host, port, shutdown_timeout=1).start()
+
+
+async def _open(stack: AsyncExitStack, settings: Settings, state: list[Starting | Worker]) -> Container:
+    """Open everything that a worker needs, in the order in which it is closed again, reversed."""
+    container = build(settings)
+    starting = state[0]
+    waits_for = starting.waits_for if isinstance(starting, Starting) else {}
+    reader = container.face_reader()
+    stack.push_async_callback(reader.close)
+    loading = asyncio.create_task(reader.start())
+    stack.callback(loading.cancel)
+    database = container.database()
+    stack.push_async_callback(database.close)
+    await _patiently("database", lambda: database.open(container.factory().info), waits_for)
+    await _patiently(
+        "message broker",
+        lambda: stack.enter_async_context(connected_to_nats(container, report=_report_nats)),
+        waits_for,
+    )
+    await loading
+    return container
+
+
+async def _patiently(name: str, open_it: Callable[[], Awaitable[object]], waits_for: dict[str, str]) -> None:
+    """Open, again and again while it is away; say so once."""
+    while True:
+        try:
+            await open_it()
+        except (DatabaseUnavailableError, MessagingUnavailableError) as error:
+            if name not in waits_for:
+                _LOG.error("dependency down", action="dependency_down", dependency=name, detail=str(error))
+            waits_for[name] = str(error)
+            await asyncio.sleep(_PATIENCE_SECONDS)
+        else:
+            if waits_for.pop(name, None) is not None:
+                _LOG.info("dependency up", action="dependency_up", dependency=name)
+            return
+
+
+def _report_nats(what: str) -> None:
+    _LOG.warning("message broker", action="broker_connection", detail=what)

@@ -1,0 +1,35 @@
+#!/bin/sh
+# Make the virtual environment from the lock file. Run by make, in the folder of the Makefile.
+set -eu
+
+find_python() {
+    for candidate in ${PYTHON:-} python3 python3.13 python3.12 python3.11 python; do
+        if "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; then
+            echo "$candidate"
+            return
+        fi
+    done
+    echo "facematch needs Python 3.11 or newer; none was found. Name one: make setup PYTHON=/path/to/python" >&2
+    exit 1
+}
+
+python=$(find_python)
+wanted=$("$python" -c 'import sys; print(sys.version_info[:2])')
+if ! .venv/bin/python -c "import sys; sys.exit(str(sys.version_info[:2]) != '$wanted')" >/dev/null 2>&1; then
+    echo "Making .venv with $("$python" --version)"
+    rm -rf .venv
+    if ! "$python" -m venv .venv; then
+        rm -rf .venv
+        echo "$python cannot make virtual environments: install its venv module (on Debian: python3-venv)" >&2
+        exit 1
+    fi
+fi
+rm -f .venv/.ready
+echo "Installing the locked dependencies (about 1.6 GB on disk; a minute or more the first time)"
+.venv/bin/python -m pip install --disable-pip-version-check --require-hashes --progress-bar on -r requirements.lock |
+    awk '/^(Collecting|Requirement already)/ { next } { print; fflush() }'
+.venv/bin/python -m pip check --disable-pip-version-check >/dev/null
+.venv/bin/python -m pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation --editable .
+echo "Fetching the photographs"
+.venv/bin/python -m infra.photographs
+touch .venv/.ready

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Mapping
 from contextlib import suppress
+from typing import Any
 
 import attrs
 
@@ -25,7 +26,8 @@ class Worker:
     """Runs many jobs at once on one event loop.
 
     ``concurrency`` jobs are in hand at most; nothing is fetched before there is room for it, because a job's
-    time runs from its delivery. ``shutdown_grace`` is in seconds.
+    time runs from its delivery. ``shutdown_grace`` is in seconds, as is ``release_grace``: the time that jobs have to
+    give themselves back when the former is over.
     """
 
     queue: JobQueue
@@ -36,10 +38,12 @@ class Worker:
     clock: Clock
     concurrency: int
     shutdown_grace: float
+    release_grace: float = 5.0
     _jobs: set[asyncio.Task[None]] = attrs.field(factory=set, init=False)
     _stopping: bool = attrs.field(default=False, init=False)
     _started: bool = attrs.field(default=False, init=False)
     _broker_problem: str | None = attrs.field(default=None, init=False)
+    _broker_down_at: float = attrs.field(default=0.0, init=False)
     _last_turn: float = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -72,29 +76,29 @@ class Worker:
     async def run(self, stop: asyncio.Event, abort: asyncio.Event) -> None:
         """Work until ``stop`` is set, then settle within the grace time; ``abort`` ends the grace at once."""
         relay = asyncio.create_task(self.relay.run())
+        taking = asyncio.create_task(self._take_jobs())
         stopped = asyncio.create_task(stop.wait())
         try:
-            while not stopped.done():
-                turn = asyncio.create_task(self._turn())
-                await asyncio.wait({turn, stopped}, return_when=asyncio.FIRST_COMPLETED)
-                if not turn.done():
-                    turn.cancel()
-                with suppress(asyncio.CancelledError):
-                    await turn
+            await asyncio.wait({taking, stopped}, return_when=asyncio.FIRST_COMPLETED)
         finally:
             self._stopping = True
+            await _end(taking, stopped)
             await self.outages.stop()
             await self._settle(abort)
-            for task in (relay, stopped):
-                task.cancel()
-            await asyncio.gather(relay, stopped, return_exceptions=True)
+            await _end(relay)
             with suppress(DatabaseUnavailableError):  # another worker publishes again what is not marked
                 await self.relay.flush()
+        if not taking.cancelled():
+            taking.result()
+
+    async def _take_jobs(self) -> None:
+        while True:
+            await self._turn()
 
     async def _turn(self) -> None:
         """Wait for room and for every dependency, then fetch once."""
         self._last_turn = self.clock.monotonic()
-        await self.outages.any_recovery()
+        await self.outages.all_recoveries()
         if len(self._jobs) >= self.concurrency:
             await asyncio.wait(self._jobs, return_when=asyncio.FIRST_COMPLETED)
             return
@@ -105,13 +109,14 @@ class Worker:
         except MessagingUnavailableError as error:
             if self._broker_problem is None:
                 self.telemetry.dependency_down(_BROKER, str(error))
+                self._broker_down_at = self.clock.monotonic()
             self._broker_problem = str(error)
             await self.clock.sleep(1.0)
             return
         self._started = True
         if self._broker_problem is not None:
             self._broker_problem = None
-            self.telemetry.dependency_up(_BROKER, after_seconds=0.0)
+            self.telemetry.dependency_up(_BROKER, after_seconds=self.clock.monotonic() - self._broker_down_at)
         for delivery in deliveries:
             self._take(delivery)
 
@@ -123,13 +128,17 @@ class Worker:
     async def _settle(self, abort: asyncio.Event) -> None:
         if self._jobs:
             aborted = asyncio.create_task(abort.wait())
-            drained = asyncio.create_task(self._drain())
+            drained = asyncio.create_task(asyncio.wait(set(self._jobs)))
             await asyncio.wait({drained, aborted}, timeout=self.shutdown_grace, return_when=asyncio.FIRST_COMPLETED)
-            aborted.cancel()
+            await _end(drained, aborted)
         for job in self._jobs:
             job.cancel()
-        await self._drain()
-
-    async def _drain(self) -> None:
         if self._jobs:
-            await asyncio.wait(set(self._jobs))
+            await asyncio.wait(set(self._jobs), timeout=self.release_grace)
+
+
+async def _end(*tasks: asyncio.Task[Any]) -> None:
+    """Cancel the tasks and return when they are over, however they ended."""
+    for task in tasks:
+        task.cancel()
+    await asyncio.wait(tasks)

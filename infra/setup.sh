@@ -26,8 +26,7 @@ if ! .venv/bin/python -c "import sys; sys.exit(str(sys.version_info[:2]) != '$wa
 fi
 rm -f .venv/.ready
 echo "Installing the locked dependencies (about 1.6 GB on disk; a minute or more the first time)"
-.venv/bin/python -m pip install --disable-pip-version-check --require-hashes --progress-bar on -r requirements.lock |
-    awk '/^(Collecting|Requirement already)/ { next } { print; fflush() }'
+.venv/bin/python -m pip install --disable-pip-version-check --require-hashes -r requirements.lock
 .venv/bin/python -m pip check --disable-pip-version-check >/dev/null
 .venv/bin/python -m pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation --editable .
 echo "Fetching the photographs"

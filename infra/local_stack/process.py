@@ -86,18 +86,18 @@ class ServerProcess:
                 raise ServerError(f"{self._name} was not ready after {patience:g} s:\n{self._tail()}")
             time.sleep(_POLL_SECONDS)
 
-    def stop(self, patience: float = 10.0) -> None:
-        """Stop it, if it runs, and wait for its end."""
+    def stop(self, patience: float = 10.0) -> int:
+        """Stop it, if it runs, wait for its end, and return its exit code; 0 when there was nothing to stop."""
         process, self._process = self._process, None
         if process is None:
-            return
+            return 0
         if process.poll() is None:
             process.send_signal(self._stop_signal)
         try:
-            process.wait(patience)
+            return process.wait(patience)
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+            return process.wait()
 
     def kill(self) -> None:
         """End it at once, as a crash would, with every process that it started."""

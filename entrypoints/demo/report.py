@@ -1,0 +1,103 @@
+"""What a performance is reported as: the table, the contact sheet's tiles, and the count of right and wrong."""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import attrs
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from domain.faces import BoundingBox
+from domain.outcomes import OutcomeKind
+from entrypoints.console import out
+from entrypoints.demo.contact_sheet import Tile
+from entrypoints.demo.play import Result
+
+_STAGES: Final = {
+    "fetch": ("fetch",),
+    "decode": ("decode",),
+    "detect": ("detect",),
+    "embed": ("embed",),
+    "db": ("guardrails", "search", "transaction"),
+    "event": ("publish", "ack"),
+}
+"""What the table tells in milliseconds, and the stages of the job that each figure adds up."""
+_UNWATCHED_WIDTH: Final = 132
+_GREEN, _RED, _GREY = "#1a7f37", "#cf222e", "#6e7781"
+
+
+def table(results: Sequence[Result]) -> Table:
+    """Return one row for each job."""
+    rows = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
+    for name in ("photo", "outcome", "reason", "user"):
+        rows.add_column(name, overflow="fold", no_wrap=name == "reason")
+    for name in ("distance", "threshold"):
+        rows.add_column(name, justify="right", overflow="fold")
+    rows.add_column("ms:" + "".join(f"{stage:>7}" for stage in _STAGES), justify="right", no_wrap=True)
+    for result in results:
+        event = result.event
+        rows.add_row(
+            result.scene.title,
+            event["outcome"],
+            event["reason"] or "",
+            result.named or "",
+            _distance(event["distance"]),
+            _distance(event["threshold"]),
+            "".join(f"{_milliseconds(result, stages):>7}" for stages in _STAGES.values()),
+            style=None if result.as_expected else "bold red",
+        )
+    return rows
+
+
+def console() -> Console:
+    """Return a console on standard output that is wide enough where nobody watches."""
+    return Console(highlight=False) if out.is_terminal else Console(highlight=False, width=_UNWATCHED_WIDTH)
+
+
+def tiles(results: Sequence[Result]) -> list[Tile]:
+    """Return what the contact sheet shows of each job."""
+    return [_tile(result) for result in results]
+
+
+def _tile(result: Result) -> Tile:
+    event = result.event
+    matched = event["outcome"] == OutcomeKind.MATCHED.value
+    head = result.named or "somebody else" if matched else event["reason"].replace("_", " ")
+    wrong = not result.as_expected or (matched and result.named != result.scene.person)
+    colour = _RED if wrong else _GREEN if matched else _GREY
+    measured = ""
+    if event["distance"] is not None:
+        measured = f"distance {event['distance']:.3f}, allowed {_distance(event['threshold']) or 'any'}"
+    bounds = event["bbox"]
+    return Tile(
+        image=result.scene.image,
+        box=BoundingBox(**bounds) if bounds else None,
+        lines=(head, result.scene.title, measured),
+        colour=colour,
+    )
+
+
+@attrs.frozen
+class Tally:
+    """How many photographs of enrolled people were named right, named wrong, and not named; and of others, named."""
+
+    right: int
+    wrong: int
+    unmatched: int
+
+
+def tally(results: Sequence[Result], enrolled: Sequence[str]) -> Tally:
+    """Count; whoever names a person that was not enrolled is wrong."""
+    named = [result for result in results if result.event["outcome"] == OutcomeKind.MATCHED.value]
+    right = sum(result.named == result.scene.person and result.named in enrolled for result in named)
+    return Tally(right=right, wrong=len(named) - right, unmatched=len(results) - len(named))
+
+
+def _milliseconds(result: Result, stages: tuple[str, ...]) -> str:
+    took = [result.stages_ms[stage] for stage in stages if stage in result.stages_ms]
+    return f"{sum(took):.0f}" if took else ""
+
+
+def _distance(value: Any) -> str:  # noqa: ANN401 - a figure of a JSON document, or null
+    return "" if value is None else f"{value:.3f}"

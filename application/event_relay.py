@@ -2,21 +2,34 @@
 
 import asyncio
 
+import attrs
+
 from application.ports.announcements import ResultPublisher
 from application.ports.clock import Clock
 from application.ports.ledger import Outbox
 from application.ports.telemetry import Telemetry
 from domain.errors import DatabaseUnavailableError, MessagingUnavailableError
 from domain.jobs import JobKey
+from domain.records import JobRecord
 
 _BATCH = 100
+_LONGEST_PAUSE_SECONDS = 60.0
+
+
+@attrs.frozen
+class _Refusal:
+    """An event that could not be published although the broker was there: how often, and until when to leave it."""
+
+    times: int
+    until: float
 
 
 class EventRelay:
     """Marks what this worker published, and publishes what a dead one left behind.
 
     An event that is still unmarked ``orphan_seconds`` after its outcome is taken for an orphan. Publishing one
-    that was not is harmless: it is the same event with the same identity.
+    that was not is harmless: it is the same event with the same identity. An event that is refused while others
+    are stored is tried ever more rarely, and holds up none of them.
     """
 
     def __init__(
@@ -36,6 +49,7 @@ class EventRelay:
         self._orphan_seconds = orphan_seconds
         self._interval_seconds = interval_seconds
         self._published: list[JobKey] = []
+        self._refused: dict[JobKey, _Refusal] = {}
 
     def published(self, key: JobKey) -> None:
         """Remember that this event is stored; it is marked in the next round."""
@@ -44,19 +58,19 @@ class EventRelay:
     async def run(self) -> None:
         """Do a round now and then, until cancelled."""
         while True:
-            await self.round()
+            try:
+                await self.round()
+            except Exception as error:  # noqa: BLE001 - a defect in one round must not end the rounds
+                self._telemetry.unexpected(error)
             await self._clock.sleep(self._interval_seconds)
 
     async def round(self) -> None:
         """Mark, then look for orphans. A dependency that is down is left to the next round."""
         try:
             await self.flush()
-            orphans = await self._outbox.unpublished(older_than_seconds=self._orphan_seconds, limit=_BATCH)
-            if orphans:
-                await asyncio.gather(*(self._results.publish(record) for record in orphans))
-                await self._outbox.mark_published([record.key for record in orphans])
-                self._telemetry.orphans_published(len(orphans))
-        except (DatabaseUnavailableError, MessagingUnavailableError):
+            await self._adopt(await self._orphans())
+            await self.flush()
+        except DatabaseUnavailableError:
             return
 
     async def flush(self) -> None:
@@ -66,11 +80,43 @@ class EventRelay:
             DatabaseUnavailableError: no answer; nothing is forgotten.
 
         """
-        keys, self._published = self._published, []
-        if not keys:
-            return
-        try:
+        keys = tuple(self._published)
+        if keys:
             await self._outbox.mark_published(keys)
-        except DatabaseUnavailableError:
-            self._published = keys + self._published
-            raise
+            del self._published[: len(keys)]
+
+    async def _orphans(self) -> list[JobRecord]:
+        """Return the oldest events that nobody has published, without those that are left alone for now."""
+        waiting = await self._outbox.unpublished(
+            older_than_seconds=self._orphan_seconds, limit=_BATCH + len(self._refused)
+        )
+        keys = {record.key for record in waiting}
+        self._refused = {key: refusal for key, refusal in self._refused.items() if key in keys}
+        now = self._clock.monotonic()
+        left_alone = {key for key, refusal in self._refused.items() if refusal.until > now}
+        return [record for record in waiting if record.key not in left_alone.union(self._published)]
+
+    async def _adopt(self, orphans: list[JobRecord]) -> None:
+        """Publish each for itself, so that none stands in the way of another."""
+        errors = await asyncio.gather(*map(self._publish, orphans))
+        stored = [record.key for record, error in zip(orphans, errors, strict=True) if error is None]
+        if stored:
+            self._published += stored
+            self._telemetry.orphans_published(len(stored))
+        for record, error in zip(orphans, errors, strict=True):
+            if error is not None and (stored or not isinstance(error, MessagingUnavailableError)):
+                self._set_back(record.key, error)
+
+    async def _publish(self, record: JobRecord) -> Exception | None:
+        try:
+            await self._results.publish(record)
+        except Exception as error:  # noqa: BLE001 - whatever is wrong with one event, the others can do without it
+            return error
+        return None
+
+    def _set_back(self, key: JobKey, error: Exception) -> None:
+        times = self._refused[key].times + 1 if key in self._refused else 1
+        pause = min(times * self._interval_seconds, _LONGEST_PAUSE_SECONDS)
+        self._refused[key] = _Refusal(times, self._clock.monotonic() + pause)
+        if not isinstance(error, MessagingUnavailableError):
+            self._telemetry.unexpected(error)

@@ -111,7 +111,7 @@ class MatchSingleFace:
         )
         with trace.stage("transaction"):
             stands = await self.ledger.conclude(record)
-        return Conclusion(stands, repeated=stands.occurred_at != record.occurred_at)
+        return Conclusion(stands, repeated=stands != record)
 
     async def _match(self, key: JobKey, job: MatchJob, trace: JobTrace) -> Conclusion:
         with trace.stage("guardrails"):
@@ -164,5 +164,6 @@ class MatchSingleFace:
                     stands = await self.ledger.conclude_face(header, FaceResult(face.embedding, face.box, decision))
             except CandidateGoneError:
                 continue
-            return Conclusion(stands, repeated=stands.occurred_at != header.occurred_at)
+            own = JobRecord(outcome=stands.outcome, **attrs.asdict(header, recurse=False))
+            return Conclusion(stands, repeated=stands != own)
         raise AttemptFailedError("the users who were found kept disappearing before the match could be recorded")

@@ -17,16 +17,24 @@ class StoppingError(FacematchError):
 class Outages:
     """Tells an outage from a single job's trouble, and lets everyone wait behind one probe.
 
-    Give each failure reason the dependency that it blames. ``probe_seconds`` is the pause between two probes.
+    Give each failure reason the dependency that it blames. ``probe_seconds`` is the pause between two probes; a
+    dependency that has not answered one within ``patience_seconds``, or answers with an error of any kind, is down.
     """
 
     def __init__(
-        self, blamed: Mapping[Reason, Dependency], *, clock: Clock, telemetry: Telemetry, probe_seconds: float = 1.0
+        self,
+        blamed: Mapping[Reason, Dependency],
+        *,
+        clock: Clock,
+        telemetry: Telemetry,
+        probe_seconds: float = 1.0,
+        patience_seconds: float = 15.0,
     ) -> None:
         self._blamed = dict(blamed)
         self._clock = clock
         self._telemetry = telemetry
         self._probe_seconds = probe_seconds
+        self._patience_seconds = patience_seconds
         self._down: dict[str, str] = {}
         self._checks: dict[str, asyncio.Task[bool]] = {}
         self._recoveries: dict[str, asyncio.Task[None]] = {}
@@ -37,51 +45,38 @@ class Outages:
         """The dependencies that do not answer, each with the reason."""
         return dict(self._down)
 
-    def blamed_for(self, reason: Reason) -> str | None:
-        """Return the name of the dependency that this failure blames, where it is down."""
-        dependency = self._blamed.get(reason)
-        return dependency.name if dependency is not None and dependency.name in self._down else None
+    async def outage_behind(self, reason: Reason) -> str | None:
+        """Return the name of the dependency that this failure blames, where it is down; None where it is not.
 
-    async def is_outage(self, reason: Reason) -> bool:
-        """Probe the dependency that this failure blames, together with everyone who asks at the same time."""
+        It is probed once for everyone who asks at the same time.
+        """
         dependency = self._blamed.get(reason)
         if dependency is None:
-            return False
+            return None
         if dependency.name in self._down:
-            return True
+            return dependency.name
         check = self._checks.get(dependency.name)
         if check is None:
             check = self._checks[dependency.name] = asyncio.create_task(self._check(dependency))
             check.add_done_callback(lambda _: self._checks.pop(dependency.name, None))
-        return await asyncio.shield(check)
+        return dependency.name if await asyncio.shield(check) else None
 
-    async def recovery(self, reason: Reason) -> None:
-        """Return when the dependency that this failure blames answers again.
+    async def recovery(self, dependency: str) -> None:
+        """Return when the dependency of that name answers again.
 
         Raises:
             StoppingError: the worker stops first.
 
         """
-        dependency = self._blamed[reason]
-        recovery = self._recoveries.get(dependency.name)
-        if recovery is None and not self._stopping.is_set():
-            return
-        if recovery is None:
-            raise StoppingError(f"the worker stops while the {dependency.name} is down")
-        stopping = asyncio.create_task(self._stopping.wait())
-        try:
-            await asyncio.wait({recovery, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            stopping.cancel()
-        if dependency.name in self._down:
-            raise StoppingError(f"the worker stops while the {dependency.name} is down")
+        while dependency in self._recoveries and not self._stopping.is_set():
+            await self._first_of({self._recoveries[dependency]})
+        if self._stopping.is_set():
+            raise StoppingError(f"the worker stops while the {dependency} is down")
 
-    async def any_recovery(self) -> None:
+    async def all_recoveries(self) -> None:
         """Return when nothing is down, or the worker stops."""
         while self._recoveries and not self._stopping.is_set():
-            stopping = asyncio.create_task(self._stopping.wait())
-            await asyncio.wait({*self._recoveries.values(), stopping}, return_when=asyncio.FIRST_COMPLETED)
-            stopping.cancel()
+            await self._first_of(set(self._recoveries.values()))
 
     async def stop(self) -> None:
         """Let go of everyone who waits, and stop probing."""
@@ -112,10 +107,22 @@ class Outages:
         del self._recoveries[dependency.name]
         self._telemetry.dependency_up(dependency.name, after_seconds=self._clock.monotonic() - since)
 
-    @staticmethod
-    async def _probe(dependency: Dependency) -> str | None:
+    async def _probe(self, dependency: Dependency) -> str | None:
         try:
-            await dependency.check()
+            async with asyncio.timeout(self._patience_seconds):
+                await dependency.check()
         except FacematchError as error:
             return str(error)
+        except TimeoutError:
+            return f"no answer within {self._patience_seconds:g} s"
+        except Exception as error:  # noqa: BLE001 - a probe that ended in a defect must not end the probing
+            return f"unexpected {type(error).__name__}"
         return None
+
+    async def _first_of(self, recoveries: set[asyncio.Task[None]]) -> None:
+        """Return when one of them is over or the worker stops."""
+        stopping = asyncio.create_task(self._stopping.wait())
+        try:
+            await asyncio.wait({*recoveries, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            stopping.cancel()

@@ -52,7 +52,7 @@ class ProcessDelivery:
             request = self.parser.parse(delivery.body)
             trace.identify(request)
             try:
-                async with self._heartbeat(delivery):
+                async with self._heartbeat(delivery, trace):
                     conclusion = await self._resolve(delivery, request, trace)
                     if conclusion is not None:
                         trace.concluded(conclusion.record, repeated=conclusion.repeated)
@@ -64,6 +64,10 @@ class ProcessDelivery:
                 raise
             except MessagingUnavailableError as error:
                 trace.unsettled(str(error))
+            except Exception as error:  # noqa: BLE001 - a defect in settling one job must not lose it, nor end others
+                trace.unexpected(error)
+                trace.unsettled(f"unexpected {type(error).__name__}; the log has its trace")
+                await self._give_back(delivery, after_seconds=self.policy.retries.delay(delivery.number))
 
     async def _resolve(
         self, delivery: Delivery, request: MatchJob | MalformedJob, trace: JobTrace
@@ -74,9 +78,10 @@ class ProcessDelivery:
                 return await self._attempt(delivery, request, trace)
             except AttemptFailedError as error:
                 failure = error
-            if await self.outages.is_outage(failure.reason):
-                trace.held(self.outages.blamed_for(failure.reason) or "", str(failure))
-                await self.outages.recovery(failure.reason)
+            down = await self.outages.outage_behind(failure.reason)
+            if down is not None:
+                trace.held(down, str(failure))
+                await self.outages.recovery(down)
                 continue
             if delivery.number < self.policy.retries.attempts:
                 await self._retry(delivery, request, failure, trace)
@@ -84,22 +89,23 @@ class ProcessDelivery:
             try:
                 return await self.match.give_up(delivery.key, request, failure.reason, str(failure), trace)
             except DatabaseUnavailableError as unrecorded:
-                if not await self.outages.is_outage(unrecorded.reason):
+                if await self.outages.outage_behind(unrecorded.reason) is None:
                     await self._retry(delivery, request, unrecorded, trace)
                     return None
 
     async def _attempt(self, delivery: Delivery, request: MatchJob | MalformedJob, trace: JobTrace) -> Conclusion:
         if delivery.number > self.policy.retries.attempts:
             return await self._exhausted(delivery, request, trace)
+        deadline = asyncio.timeout(self.policy.deadline_seconds)
         try:
-            async with asyncio.timeout(self.policy.deadline_seconds):
+            async with deadline:
                 return await self.match(delivery.key, request, trace)
-        except TimeoutError as error:
-            limit = f"{self.policy.deadline_seconds:g} s"
-            raise AttemptFailedError(f"the attempt showed no result within {limit}") from error
-        except (AttemptFailedError, asyncio.CancelledError):
+        except AttemptFailedError:
             raise
         except Exception as error:
+            if deadline.expired():
+                limit = f"{self.policy.deadline_seconds:g} s"
+                raise AttemptFailedError(f"the attempt showed no result within {limit}") from error
             trace.unexpected(error)
             raise AttemptFailedError(f"unexpected {type(error).__name__}; the log has its trace") from error
 
@@ -145,16 +151,24 @@ class ProcessDelivery:
 
     async def _release(self, delivery: Delivery, trace: JobTrace) -> None:
         trace.released()
+        await self._give_back(delivery, after_seconds=0)
+
+    @staticmethod
+    async def _give_back(delivery: Delivery, *, after_seconds: float) -> None:
         with contextlib.suppress(MessagingUnavailableError):  # its time runs out instead
-            await delivery.retry(after_seconds=0)
+            await delivery.retry(after_seconds=after_seconds)
 
     @contextlib.asynccontextmanager
-    async def _heartbeat(self, delivery: Delivery) -> AsyncIterator[None]:
+    async def _heartbeat(self, delivery: Delivery, trace: JobTrace) -> AsyncIterator[None]:
         async def beat() -> None:
             while True:
                 await self.match.clock.sleep(self.policy.heartbeat_seconds)
-                with contextlib.suppress(MessagingUnavailableError):  # the next beat tries again
+                try:
                     await delivery.keep_alive()
+                except MessagingUnavailableError:
+                    continue  # the next beat tries again
+                except Exception as error:  # noqa: BLE001 - whatever it is, the job goes on and so does the heart
+                    trace.unexpected(error)
 
         task = asyncio.create_task(beat())
         try:

@@ -13,6 +13,10 @@ class InvalidEmbeddingError(FacematchError):
     """A vector that cannot be compared: wrong dimension, not finite, or of zero length."""
 
 
+class InvalidBoxError(FacematchError):
+    """Four numbers that are no box on a photograph."""
+
+
 @attrs.frozen
 class BoundingBox:
     """A face's box in pixels of the upright photograph at its original resolution.
@@ -25,9 +29,16 @@ class BoundingBox:
     x2: float
     y2: float
 
+    def __attrs_post_init__(self) -> None:
+        """Refuse what is no box: it would be written into the application's tables and published."""
+        if not (0 <= self.x1 < self.x2 < math.inf and 0 <= self.y1 < self.y2 < math.inf):
+            raise InvalidBoxError(f"({self.x1}, {self.y1}, {self.x2}, {self.y2}) is no box on a photograph")
+
     @classmethod
     def clipped(cls, x1: float, y1: float, x2: float, y2: float, *, width: int, height: int) -> Self | None:
-        """Return the part of the box that lies on the photograph; None when nothing does."""
+        """Return the part of the box that lies on the photograph; None when nothing does, or it is no box."""
+        if not all(map(math.isfinite, (x1, y1, x2, y2))):
+            return None
         left, right = max(0.0, min(x1, x2)), min(float(width), max(x1, x2))
         top, bottom = max(0.0, min(y1, y2)), min(float(height), max(y1, y2))
         if left >= right or top >= bottom:
@@ -89,7 +100,8 @@ class FaceEmbedding:
         model = embeddings[0].model
         if any(e.model != model or e.dimension != embeddings[0].dimension for e in embeddings):
             raise InvalidEmbeddingError("only embeddings of one model can be averaged")
-        units = [[value / math.hypot(*e.vector) for value in e.vector] for e in embeddings]
+        lengths = [math.hypot(*e.vector) for e in embeddings]
+        units = [[value / size for value in e.vector] for e, size in zip(embeddings, lengths, strict=True)]
         total = [math.fsum(column) for column in zip(*units, strict=True)]
         length = math.hypot(*total)
         if length == 0:

@@ -1,9 +1,11 @@
 """The job: a request to find out whose face is on one photograph."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import attrs
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @attrs.frozen
@@ -19,7 +21,7 @@ class JobKey:
 
     def __str__(self) -> str:
         """Return a short text that is unique to the job and stable over redeliveries."""
-        micros = int((self.stored_at - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds() * 1_000_000)
+        micros = (self.stored_at - _EPOCH) // timedelta(microseconds=1)
         return f"{self.sequence}-{micros}"
 
 

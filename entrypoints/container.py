@@ -3,6 +3,7 @@
 It only builds; whoever uses it opens and closes what it built.
 """
 
+import math
 from collections.abc import Mapping
 from importlib.metadata import version
 
@@ -12,9 +13,10 @@ from opentelemetry import metrics
 
 from adapters.nats_jetstream.connection import ConnectionOptions
 from adapters.nats_jetstream.consumer import JetStreamJobQueue
+from adapters.nats_jetstream.dead_letters import JetStreamDeadLetters
 from adapters.nats_jetstream.names import Names
 from adapters.nats_jetstream.payload import JsonJobParser
-from adapters.nats_jetstream.publisher import JetStreamDeadLetters, JetStreamJobPublisher, JetStreamResultPublisher
+from adapters.nats_jetstream.publisher import JetStreamJobPublisher, JetStreamResultPublisher
 from adapters.object_store.retrying import RetryingPhotoStore
 from adapters.object_store.store import MinioPhotoStore, ObjectStoreDependency, StoreOptions
 from adapters.postgres.database import Database
@@ -41,7 +43,8 @@ from entrypoints.worker import Worker
 
 VERSION = version("facematch")
 _HEARTBEATS_PER_ACK_WAIT = 3
-_DEADLINE_IN_ACK_WAITS = 4
+_FETCH_AND_RECORD_SECONDS = 120.0
+"""What an attempt may spend on the object store and the database, by their own time limits and retries."""
 _SPARE_CONNECTIONS = 2
 
 
@@ -100,12 +103,17 @@ def match_policy(settings: Settings, info: EmbedderInfo) -> MatchPolicy:
     )
 
 
-def delivery_policy(nats: NatsSettings) -> DeliveryPolicy:
-    """Return what is configured about deliveries."""
+def delivery_policy(settings: Settings) -> DeliveryPolicy:
+    """Return what is configured about deliveries.
+
+    The deadline is for what hangs: it leaves each part of an attempt the time that its own limits allow, because
+    those tell better what is wrong, and a photograph its turn when every job in hand waits for a process.
+    """
+    turns = math.ceil(settings.worker.jobs_in_hand / settings.worker.processes)
     return DeliveryPolicy(
-        retries=LinearBackoff(nats.max_deliver, nats.retry_base),
-        heartbeat_seconds=nats.ack_wait / _HEARTBEATS_PER_ACK_WAIT,
-        deadline_seconds=nats.ack_wait * _DEADLINE_IN_ACK_WAITS,
+        retries=LinearBackoff(settings.nats.max_deliver, settings.nats.retry_base),
+        heartbeat_seconds=settings.nats.ack_wait / _HEARTBEATS_PER_ACK_WAIT,
+        deadline_seconds=turns * settings.vision.timeout + _FETCH_AND_RECORD_SECONDS,
     )
 
 
@@ -179,7 +187,7 @@ class Container(containers.DeclarativeContainer):
         worker=settings.provided.worker.identity,
     )
 
-    queue = providers.Singleton(JetStreamJobQueue, nats_client, names)
+    queue = providers.Singleton(JetStreamJobQueue, nats_client, names, ack_wait_seconds=settings.provided.nats.ack_wait)
     results = providers.Singleton(JetStreamResultPublisher, nats_client, names)
     dead_letters = providers.Singleton(JetStreamDeadLetters, nats_client, names)
     jobs = providers.Singleton(JetStreamJobPublisher, nats_client, names)
@@ -210,7 +218,7 @@ class Container(containers.DeclarativeContainer):
         dead_letters=dead_letters,
         outages=outages,
         telemetry=telemetry,
-        policy=providers.Callable(delivery_policy, settings.provided.nats),
+        policy=providers.Callable(delivery_policy, settings),
         on_published=relay.provided.published,
     )
     worker = providers.Singleton(

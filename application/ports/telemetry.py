@@ -59,3 +59,6 @@ class Telemetry(Protocol):
 
     def orphans_published(self, count: int) -> None:
         """Report events that were published in place of a worker that died."""
+
+    def unexpected(self, error: Exception) -> None:
+        """Report an error that nobody foresaw and that belongs to no job in hand, with its stack trace."""

@@ -7,12 +7,19 @@ from typing import Any
 import pytest_asyncio
 
 from infra.local_stack.nats import NatsServer
+from infra.local_stack.stack import LocalStack
 from tests.e2e.world import World, make_world
+
+_QUICK = {
+    "FACEMATCH_S3_RETRY_BASE_SECONDS": "0.05",
+    "FACEMATCH_NATS_RETRY_BASE_SECONDS": "0.2",
+    "FACEMATCH_LOG_FORMAT": "json",
+}
 
 
 @pytest_asyncio.fixture
-async def world(tmp_path: Path, s3_server: Any, database_url: str) -> AsyncIterator[World]:
-    """Return a provisioned, migrated world without users and photos."""
+async def bare_world(tmp_path: Path, s3_server: Any, database_url: str) -> AsyncIterator[World]:
+    """Return a world with an empty database and an empty broker."""
     broker = NatsServer(tmp_path / "nats")
     broker.start()
     try:
@@ -21,17 +28,26 @@ async def world(tmp_path: Path, s3_server: Any, database_url: str) -> AsyncItera
             "FACEMATCH_S3_ENDPOINT": s3_server.endpoint,
             "FACEMATCH_S3_ACCESS_KEY": s3_server.access_key,
             "FACEMATCH_S3_SECRET_KEY": s3_server.secret_key,
-            "FACEMATCH_S3_RETRY_BASE_SECONDS": "0.05",
-            "FACEMATCH_NATS_RETRY_BASE_SECONDS": "0.2",
             "FACEMATCH_DATABASE_URL": database_url,
-            "FACEMATCH_LOG_FORMAT": "json",
         }
-        store = s3_server.client()
-        if not store.bucket_exists("images"):
-            store.make_bucket("images")
-        async with make_world(environment, store, tmp_path) as world:
-            world.cli("migrate")
-            world.cli("provision")
+        async with make_world(environment | _QUICK, s3_server.client(), tmp_path) as world:
             yield world
     finally:
         broker.stop()
+
+
+@pytest_asyncio.fixture
+async def world(bare_world: World) -> World:
+    """Return a provisioned, migrated world without users and photos."""
+    bare_world.prepare()
+    return bare_world
+
+
+@pytest_asyncio.fixture
+async def fragile(tmp_path: Path) -> AsyncIterator[tuple[World, LocalStack]]:
+    """Return a prepared world on servers of its own, to be stopped and started again."""
+    with LocalStack(durable=False) as stack:
+        stack.postgres.create_database("app")
+        async with make_world(stack.environment("app") | _QUICK, stack.s3.client(), tmp_path) as world:
+            world.prepare()
+            yield world, stack

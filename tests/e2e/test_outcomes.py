@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 
 from jsonschema import Draft202012Validator
 
-from tests.e2e import pictures
+from tests import pictures
 from tests.e2e.world import World
 
 EVENT_SCHEMA = json.loads(Path("docs/reference/schemas/result-event.json").read_text())
@@ -17,7 +17,7 @@ async def test_every_outcome_that_lies_in_the_job(world: World, photographs: Any
     """Each kind of job ends in its one outcome, with its event, its dead letter and exactly its rows."""
     obama = world.add_user()
     world.cli("enroll", str(obama), str(photographs.path("obama")))
-    limits = {"FACEMATCH_IMAGE_MAX_BYTES": "4000000", "FACEMATCH_MATCH_MIN_FACE_PIXELS": "50"}
+    limits = {"FACEMATCH_IMAGE_MAX_BYTES": "4000000", "FACEMATCH_MATCH_MIN_FACE_PIXELS": "80"}
 
     contents = {
         "match.jpg": photographs.path("obama2").read_bytes(),
@@ -27,7 +27,7 @@ async def test_every_outcome_that_lies_in_the_job(world: World, photographs: Any
         "broken.jpg": photographs.path("obama2").read_bytes()[:20_000],
         "text.jpg": b"this is no picture",
         "large.bmp": pictures.noise(4_000_001),
-        "small.jpg": pictures.shrunk_on_canvas(photographs.path("obama"), 0.12),
+        "small.jpg": pictures.shrunk_on_canvas(photographs.path("obama"), 0.25),
     }
     for key, content in contents.items():
         world.put(key, content)

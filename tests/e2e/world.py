@@ -5,7 +5,6 @@ import contextlib
 import json
 import os
 import signal
-import socket
 import subprocess
 import sysconfig
 import time
@@ -23,16 +22,24 @@ from minio import Minio
 from nats.aio.client import Client
 from nats.js import JetStreamContext
 
+from infra.local_stack.process import free_port
+
 FACEMATCH = str(Path(sysconfig.get_path("scripts")) / "facematch")
 SUBJECT = "photo_faces.single.requested"
 PATIENCE_SECONDS = 60.0
 
 
-def free_port() -> int:
-    """Return a port that nobody listened on a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+def run_cli(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run ``facematch`` with these variables and none of the caller's own settings; return what it said."""
+    environment = clean_environment() | variables
+    return subprocess.run(
+        [FACEMATCH, *arguments], env=environment, capture_output=True, text=True, timeout=120, check=False
+    )
+
+
+def clean_environment() -> dict[str, str]:
+    """Return the environment without settings of facematch and of telemetry."""
+    return {key: value for key, value in os.environ.items() if not key.startswith(("FACEMATCH_", "OTEL_"))}
 
 
 class WorkerProcess:
@@ -89,11 +96,16 @@ class World:
         self._folder = folder
         self._workers: list[WorkerProcess] = []
 
+    def prepare(self) -> None:
+        """Migrate, provision, and make the bucket."""
+        self.cli("migrate")
+        self.cli("provision")
+        if not self.s3.bucket_exists("images"):
+            self.s3.make_bucket("images")
+
     def cli(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run ``facematch`` and return what it said."""
-        done = subprocess.run(
-            [FACEMATCH, *arguments], env=self.environment, capture_output=True, text=True, timeout=120, check=False
-        )
+        done = run_cli(*arguments, **self.environment)
         if check and done.returncode != 0:
             raise AssertionError(f"facematch {arguments}: exit {done.returncode}\n{done.stdout}\n{done.stderr}")
         return done
@@ -188,7 +200,6 @@ async def make_world(environment: dict[str, str], s3: Minio, folder: Path) -> As
     """Open a world on the servers that the environment names."""
     client = await nats.connect(environment["FACEMATCH_NATS_URL"])
     try:
-        base = {key: value for key, value in os.environ.items() if not key.startswith(("FACEMATCH_", "OTEL_"))}
-        yield World({**base, **environment}, s3, client, folder)
+        yield World(clean_environment() | environment, s3, client, folder)
     finally:
         await client.close()

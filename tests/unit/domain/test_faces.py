@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.faces import BoundingBox, FaceEmbedding, InvalidEmbeddingError
+from domain.faces import BoundingBox, FaceEmbedding, InvalidBoxError, InvalidEmbeddingError
 
 _numbers = st.floats(-1e4, 1e4)
 _vectors = st.lists(st.floats(-1, 1), min_size=3, max_size=3).filter(lambda v: math.hypot(*v) > 1e-3)
@@ -29,6 +29,21 @@ def test_a_box_inside_is_kept_as_it_is() -> None:
 def test_a_box_beside_the_photograph_is_none() -> None:
     """A box that does not touch the photograph is no box."""
     assert BoundingBox.clipped(-20, 5, -3, 30, width=100, height=100) is None
+
+
+@pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf])
+def test_what_is_not_finite_is_no_box(number: float) -> None:
+    """A detector's NaN or infinity finds no face instead of one that fills the photograph."""
+    assert BoundingBox.clipped(number, 2, 30, 40, width=100, height=100) is None
+
+
+@pytest.mark.parametrize(
+    "corners", [(-1, 0, 5, 5), (0, 0, 0, 5), (9, 0, 5, 5), (0, 7, 5, 6), (0, 0, math.nan, 5), (0, 0, 5, math.inf)]
+)
+def test_corners_that_are_no_box_are_refused(corners: tuple[float, float, float, float]) -> None:
+    """A pipeline of anybody's cannot bring a box into tables and events that has no area or is not on a photograph."""
+    with pytest.raises(InvalidBoxError):
+        BoundingBox(*corners)
 
 
 @pytest.mark.parametrize("vector", [(0.0, 0.0), (1.0, math.nan), (math.inf, 0.0)])

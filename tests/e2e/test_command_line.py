@@ -1,0 +1,158 @@
+"""The command line as people and scripts use it."""
+
+import json
+import re
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from entrypoints.cli import COMMANDS
+from tests.e2e.world import World, run_cli
+
+_NO_SERVERS = {"FACEMATCH_NATS_URL": "nats://127.0.0.1:1", "FACEMATCH_DATABASE_URL": "postgresql://127.0.0.1:1/x"}
+
+
+@pytest.mark.parametrize("arguments", [(), *((name,) for name in COMMANDS)])
+def test_every_command_explains_itself(arguments: tuple[str, ...]) -> None:
+    """``--help`` shows usage and ends with 0, without any server."""
+    done = run_cli(*arguments, "--help")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "Usage: facematch" in done.stdout
+
+
+def test_the_version_is_told() -> None:
+    """``--version`` prints name and version."""
+    assert re.fullmatch(r"facematch \d+\.\d+\.\d+\n", run_cli("--version").stdout)
+
+
+@pytest.mark.parametrize("arguments", [("no-such-command",), ("enroll",), ("show", "no-uuid"), ("worker", "--fast")])
+def test_wrong_usage_ends_with_two(arguments: tuple[str, ...]) -> None:
+    """Unknown commands and options, missing and malformed arguments are told from failed work."""
+    assert run_cli(*arguments).returncode == 2
+
+
+def test_all_wrong_settings_are_told_at_once_unbroken_in_a_narrow_terminal() -> None:
+    """One table lists every wrong variable by its full name, masks secrets, and names the embedders there are."""
+    wrong = {
+        "FACEMATCH_WORKER_SHUTDOWN_GRACE": "soon",
+        "FACEMATCH_EMBEDDER": "arcface",
+        "FACEMATCH_DATABASE_URL": "mysql://user:canary-secret@h/d",
+        "FACEMATCH_S3_RETRY_BASE_SECONDS": "-1",
+        "COLUMNS": "40",
+    }
+    done = run_cli("worker", **wrong)
+    assert done.returncode == 2
+    assert all(name in done.stderr for name in wrong if name.startswith("FACEMATCH_"))
+    assert "dlib, mediapipe" in done.stderr
+    assert "canary-secret" not in done.stderr + done.stdout
+
+
+@pytest.mark.parametrize("command", [("migrate",), ("provision",), ("submit", str(uuid4()), "a.jpg")])
+def test_a_server_that_is_away_is_a_clear_failure(command: tuple[str, ...]) -> None:
+    """Exit code 1 and one sentence that says what cannot be reached; no stack trace."""
+    done = run_cli(*command, **_NO_SERVERS)
+    assert done.returncode == 1
+    assert ("database" in done.stderr) or ("NATS" in done.stderr)
+    assert "Traceback" not in done.stderr
+
+
+def test_inspect_prints_a_line_for_each_image_in_order(photographs: Any) -> None:
+    """Every image has its line with all keys, also one that cannot be read, which makes the exit code 1."""
+    files = [str(photographs.path("obama")), "README.md", str(photographs.path("coffee")), "missing.jpg"]
+    done = run_cli("inspect", "--json", "--with-embedding", *files)
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [line["file"] for line in lines] == files
+    assert [line["error"] for line in lines] == [None, "unreadable_image", None, "image_not_found"]
+    assert [len(line["faces"]) for line in lines] == [1, 0, 0, 0]
+    assert (lines[0]["width"], lines[0]["height"], lines[0]["embedder"]) == (910, 1137, "dlib@1")
+    [face] = lines[0]["faces"]
+    assert set(face) == {"bbox", "score", "embedding"}
+    assert len(face["embedding"]) == 128
+    assert all(set(line["ms"]) == {"decode", "detect", "embed"} for line in lines)
+    assert (lines[2]["ms"]["embed"], lines[1]["ms"]["decode"]) == (0, 0)
+    assert done.returncode == 1
+
+
+def test_inspect_prints_vectors_only_when_asked(photographs: Any) -> None:
+    """Without ``--with-embedding`` no face is embedded, and the exit code is 0."""
+    done = run_cli("inspect", "--json", str(photographs.path("obama")))
+    line = json.loads(done.stdout)
+    assert done.returncode == 0
+    assert set(line["faces"][0]) == {"bbox", "score"}
+    assert line["ms"]["embed"] == 0
+
+
+def test_embedders_are_listed_for_machines() -> None:
+    """Each has its id, dimension, licence and thresholds that tighten with the gallery."""
+    rows = json.loads(run_cli("embedders", "--json", FACEMATCH_EMBEDDER="mediapipe").stdout)
+    assert [(row["name"], row["active"], row["dimension"]) for row in rows] == [
+        ("dlib", False, 128),
+        ("mediapipe", True, 128),
+    ]
+    for row in rows:
+        thresholds = [row["thresholds"][users] for users in ("20", "1000", "100000")]
+        assert thresholds == sorted(thresholds, reverse=True)
+        assert row["licence"]
+
+
+def test_an_enrolment_writes_all_or_nothing(world: World, photographs: Any) -> None:
+    """One photograph without exactly one face, a missing file or an unknown user: exit 1 and nothing written."""
+    user, good = world.add_user(), str(photographs.path("obama"))
+    for arguments in (
+        (str(user), good, str(photographs.path("coffee"))),
+        (str(user), good, "missing.jpg"),
+        (str(user), good, "minio://private/a.jpg"),
+        (str(uuid4()), good),
+    ):
+        done = world.cli("enroll", *arguments, check=False)
+        assert done.returncode == 1
+        assert "nothing was enrolled" in done.stderr
+    assert world.sql("SELECT count(*) FROM users WHERE face_embedding IS NOT NULL") == [(0,)]
+    world.environment |= {"FACEMATCH_NATS_URL": "nats://127.0.0.1:1"}
+    told = json.loads(world.cli("enroll", "--json", str(user), good, str(photographs.path("obama3"))).stdout)
+    assert told == {"user_id": str(user), "embedder": "dlib@1", "photographs": 2}
+    [(length, model)] = world.sql("SELECT vector_norm(face_embedding), face_embedding_model FROM users")
+    assert length == pytest.approx(1, abs=1e-6)
+    assert model == "dlib@1"
+
+
+async def test_submit_and_show_tell_a_job_s_whole_story(world: World, photographs: Any) -> None:
+    """``show`` fails before the job has ended, and then says what became of it, why, and in which trace."""
+    photo = world.add_photo()
+    world.put("coffee.png", photographs.path("coffee").read_bytes())
+    told = json.loads(world.cli("submit", str(photo), "coffee.png", "--json").stdout)
+    unknown = world.cli("show", str(photo), check=False)
+    assert (unknown.returncode, unknown.stdout) == (1, "")
+    with world.worker():
+        await world.outcome_of(photo)
+    [record] = json.loads(world.cli("show", str(photo), "--json").stdout)
+    assert (record["job"], record["outcome"], record["reason"]) == (told["job"], "skipped", "no_face")
+    assert re.fullmatch("[0-9a-f]{32}", record["trace_id"])
+    assert "no_face" in world.cli("show", str(photo)).stdout
+
+
+async def test_doctor_tells_what_is_missing_and_then_that_all_is_well(bare_world: World) -> None:
+    """Before ``migrate`` and ``provision`` it fails and names both; afterwards it ends with 0."""
+    world = bare_world
+    before = world.cli("doctor", check=False)
+    assert before.returncode == 1
+    assert "facematch migrate" in re.sub(r"[\s│]+", " ", before.stdout)
+    assert "facematch provision" in re.sub(r"[\s│]+", " ", before.stdout)
+    world.prepare()
+    user = world.add_user()
+    world.sql("UPDATE users SET face_embedding = '[1,2,3]' WHERE id = %s", user)
+    checks = {check["what"]: check for check in json.loads(world.cli("doctor", "--json").stdout)["checks"]}
+    assert {what for what, check in checks.items() if check["status"] == "failed"} == set()
+    assert checks["other embeddings"]["status"] == "warning"
+    assert "unknown model" in checks["other embeddings"]["detail"]
+
+
+async def test_healthcheck_asks_the_worker(world: World) -> None:
+    """It ends with 0 while the worker lives and with 1 when nobody answers."""
+    with world.worker() as worker:
+        world.environment["FACEMATCH_HEALTH_ADDRESS"] = worker.health
+        assert world.cli("healthcheck").returncode == 0
+        assert world.cli("healthcheck", "--ready").returncode == 0
+        assert worker.stop() == 0
+        assert world.cli("healthcheck", check=False).returncode == 1

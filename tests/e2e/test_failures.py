@@ -1,0 +1,59 @@
+"""Faults of the system, not of the job: repeated a few times, then dead-lettered once; others are not disturbed."""
+
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from tests.e2e.world import World
+
+_TROUBLESOME = str(Path(__file__).parent / "troublesome")
+
+
+@pytest.fixture
+def troubled(world: World) -> World:
+    """Return a world with a third party's embedder, two deliveries for each job, and images that cause trouble."""
+    world.environment |= {
+        "PYTHONPATH": _TROUBLESOME,
+        "FACEMATCH_EMBEDDER": "troublesome",
+        "FACEMATCH_NATS_MAX_DELIVER": "2",
+        "FACEMATCH_VISION_TIMEOUT_SECONDS": "1",
+    }
+    for what in ("crash", "hang", "fail", "fine"):
+        world.put(what, what.encode())
+    return world
+
+
+def test_a_third_party_s_embedder_is_listed(troubled: World) -> None:
+    """An installed package that registers an entry point is known, without any change to the product."""
+    assert "troublesome@1" in troubled.cli("embedders").stdout
+
+
+@pytest.mark.parametrize(
+    ("image", "reason"),
+    [("crash", "embedder_crashed"), ("hang", "embedder_timeout"), ("fail", "internal_error")],
+)
+async def test_a_job_that_always_fails_is_dead_lettered_once(troubled: World, image: str, reason: str) -> None:
+    """After its deliveries it ends ``failed`` with one event and one dead letter; a job beside it ends as ever."""
+    poisoned, beside = troubled.add_photo(), troubled.add_photo()
+    body = {"photo_id": str(poisoned), "image_ref": image, "job_id": str(uuid4())}
+    with troubled.worker() as worker:
+        await troubled.publish(body, {"X-Own": "kept", "Nats-Msg-Id": "publisher-1"})
+        await troubled.publish({"photo_id": str(beside), "image_ref": "fine"})
+        [event] = await troubled.outcome_of(beside)
+        assert event["reason"] == "no_enrolled_users"
+        [event] = await troubled.outcome_of(poisoned)
+        await troubled.settled()
+        lines = [line for line in worker.lines() if line.get("event") == "job" and line["photo_id"] == str(poisoned)]
+    assert (event["outcome"], event["reason"], event["job_id"]) == ("failed", reason, body["job_id"])
+    assert [(line["action"], line["delivery"]) for line in lines] == [("retry", 1), ("failed", 2)]
+    assert [line["level"] for line in lines] == ["warning", "error"]
+    [letter] = await troubled.stored("PHOTO_FACES_DEAD")
+    assert letter.headers["Facematch-Reason"] == reason
+    assert letter.headers["Facematch-Deliveries"] == "2"
+    assert letter.headers["X-Own"] == "kept"
+    assert letter.headers["Facematch-Original-Nats-Msg-Id"] == "publisher-1"
+    assert "secret words" not in str(letter.headers)
+    attempts = troubled.sql("SELECT delivery, reason FROM facematch.attempts WHERE photo_id = %s", poisoned)
+    assert attempts == [(1, reason)]
+    assert troubled.sql("SELECT count(*) FROM photo_faces WHERE photo_id = %s", poisoned) == [(0,)]

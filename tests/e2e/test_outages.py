@@ -1,0 +1,76 @@
+"""A dependency that is away for everyone: jobs wait in hand, nothing is dead-lettered, work goes on by itself."""
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+
+from infra.local_stack.stack import LocalStack
+from tests.e2e.world import World, eventually
+
+_PATIENCE = {
+    "FACEMATCH_NATS_MAX_DELIVER": "2",
+    "FACEMATCH_NATS_ACK_WAIT": "2",
+    "FACEMATCH_NATS_RETRY_BASE_SECONDS": "0.1",
+}
+_LONGER_THAN_ALL_DELIVERIES = 6.0
+"""Seconds: well beyond two deliveries, their delay and the ack wait."""
+
+
+def _server(stack: LocalStack, name: str) -> Any:
+    return {"object store": stack.s3, "database": stack.postgres, "message broker": stack.nats}[name]
+
+
+@pytest.mark.parametrize("name", ["object store", "database"])
+async def test_an_outage_costs_no_job(fragile: tuple[World, LocalStack], photographs: Any, name: str) -> None:
+    """While it lasts ``/readyz`` names the dependency; afterwards every job ends as if nothing had been."""
+    world, stack = fragile
+    world.environment |= _PATIENCE
+    world.cli("provision")
+    world.put("coffee.png", photographs.path("coffee").read_bytes())
+    photos = [world.add_photo() for _ in range(8)]
+    with world.worker() as worker:
+        _server(stack, name).kill()
+        for photo in photos:
+            await world.publish({"photo_id": str(photo), "image_ref": "coffee.png"})
+
+        async def reasons() -> dict[str, str]:
+            answer: dict[str, str] = json.loads(worker.get("/readyz")[1])["reasons"]
+            return answer
+
+        await eventually(reasons, lambda found: name in found, f"/readyz to name the {name}")
+        await asyncio.sleep(_LONGER_THAN_ALL_DELIVERIES)
+        assert worker.get("/livez")[0] == 200
+        assert await world.stored("PHOTO_FACES_DEAD") == []
+        _server(stack, name).start()
+        for photo in photos:
+            [event] = await world.outcome_of(photo)
+            assert event["reason"] == "no_face"
+        await world.settled()
+        assert worker.get("/readyz")[0] == 200
+        actions = [line["action"] for line in worker.lines() if line.get("action", "").startswith("dependency")]
+    assert actions == ["dependency_down", "dependency_up"]
+    assert await world.stored("PHOTO_FACES_DEAD") == []
+
+
+async def test_a_restart_of_the_broker_costs_no_job(fragile: tuple[World, LocalStack], photographs: Any) -> None:
+    """The worker reconnects by itself and takes the jobs that were stored before and after the restart."""
+    world, stack = fragile
+    world.put("coffee.png", photographs.path("coffee").read_bytes())
+    before, after = world.add_photo(), world.add_photo()
+    with world.worker() as worker:
+        await world.publish({"photo_id": str(before), "image_ref": "coffee.png"})
+        await world.outcome_of(before)
+        stack.nats.kill()
+
+        async def ready() -> int:
+            return worker.get("/readyz")[0]
+
+        await eventually(ready, lambda status: status == 503, "/readyz to say no")
+        stack.nats.start()
+        await eventually(ready, lambda status: status == 200, "/readyz to say yes")
+        await world.publish({"photo_id": str(after), "image_ref": "coffee.png"})
+        [event] = await world.outcome_of(after)
+        assert event["reason"] == "no_face"
+        assert worker.stop() == 0

@@ -1,0 +1,165 @@
+"""The database's tables in memory: what the ledger, the gallery and the enrolment share."""
+
+import asyncio
+from datetime import datetime
+from uuid import UUID, uuid4
+
+import attrs
+
+from application.ports.clock import Clock
+from application.ports.ledger import Attempt
+from domain.errors import DatabaseUnavailableError
+from domain.faces import BoundingBox, FaceEmbedding, InvalidEmbeddingError
+from domain.jobs import JobKey
+from domain.records import JobRecord
+from tests.fakes.clock import ManualClock
+
+
+@attrs.define
+class UserRow:
+    """A row of ``users``; the application may have written anything into ``model`` and ``vector``."""
+
+    id: UUID
+    model: str | None = None
+    vector: tuple[float, ...] | None = None
+    deleted: bool = False
+    blocked: bool = False
+
+    @property
+    def template(self) -> FaceEmbedding | None:
+        """The embedding; None where there is none, it is of an unknown model, or it cannot be compared."""
+        if self.model is None or self.vector is None:
+            return None
+        try:
+            return FaceEmbedding(self.model, self.vector)
+        except InvalidEmbeddingError:
+            return None
+
+    def is_candidate_for(self, model: str) -> bool:
+        """Tell whether this user is enrolled with that model and may be named."""
+        return self.vector is not None and self.model == model and not self.deleted and not self.blocked
+
+
+@attrs.frozen
+class PhotoFaceRow:
+    """A row of ``photo_faces``."""
+
+    id: UUID
+    photo_id: UUID
+    face_index: int
+    embedding: FaceEmbedding
+    box: BoundingBox
+
+
+@attrs.frozen
+class FaceMatchRow:
+    """A row of ``face_matches``."""
+
+    id: UUID
+    photo_face_id: UUID
+    user_id: UUID
+    confidence: float
+
+
+@attrs.define
+class OutcomeRow:
+    """A row of ``facematch.outcomes``: a record, and what the outbox knows of its event."""
+
+    record: JobRecord
+    recorded_at: float
+    published_at: datetime | None = None
+
+
+class InMemoryDatabase:
+    """Six tables, and what tests do to them; also the dependency that is probed in an outage.
+
+    ``available`` set to false makes every operation and the probe fail. Names put into ``failing`` (those of the
+    ports' methods) fail while the probe succeeds, as one connection's trouble does. ``operations`` lists
+    what was asked for.
+    """
+
+    name = "database"
+
+    def __init__(self, clock: Clock | None = None) -> None:
+        self.clock = clock or ManualClock()
+        self.available = True
+        self.failing: set[str] = set()
+        self.operations: list[str] = []
+        self.photos: set[UUID] = set()
+        self.users: dict[UUID, UserRow] = {}
+        self.photo_faces: dict[tuple[UUID, int], PhotoFaceRow] = {}
+        self.face_matches: list[FaceMatchRow] = []
+        self.outcomes: dict[JobKey, OutcomeRow] = {}
+        self.attempts: dict[tuple[JobKey, int], Attempt] = {}
+
+    def add_photo(self, photo_id: UUID) -> UUID:
+        """Insert a photo."""
+        self.photos.add(photo_id)
+        return photo_id
+
+    def delete_photo(self, photo_id: UUID) -> None:
+        """Delete a photo; its faces and their matches go with it."""
+        self.photos.discard(photo_id)
+        gone = [row for row in self.photo_faces.values() if row.photo_id == photo_id]
+        for row in gone:
+            del self.photo_faces[row.photo_id, row.face_index]
+        ids = {row.id for row in gone}
+        self.face_matches = [match for match in self.face_matches if match.photo_face_id not in ids]
+
+    def add_user(
+        self, user_id: UUID, template: FaceEmbedding | None = None, *, deleted: bool = False, blocked: bool = False
+    ) -> UUID:
+        """Insert a user."""
+        model, vector = (template.model, template.vector) if template is not None else (None, None)
+        self.users[user_id] = UserRow(user_id, model, vector, deleted, blocked)
+        return user_id
+
+    def mark_user(self, user_id: UUID, *, deleted: bool = False, blocked: bool = False) -> None:
+        """Say of a user that they are deleted or blocked."""
+        self.users[user_id].deleted, self.users[user_id].blocked = deleted, blocked
+
+    def write_embedding(self, user_id: UUID, model: str | None, vector: tuple[float, ...] | None) -> None:
+        """Write what the application likes into a user's columns."""
+        self.users[user_id].model, self.users[user_id].vector = model, vector
+
+    def delete_user(self, user_id: UUID) -> None:
+        """Delete a user's row; their matches go with it."""
+        self.users.pop(user_id, None)
+        self.face_matches = [match for match in self.face_matches if match.user_id != user_id]
+
+    def is_matched(self, photo_id: UUID) -> bool:
+        """Tell whether any face of the photo has a match."""
+        faces = {row.id for row in self.photo_faces.values() if row.photo_id == photo_id}
+        return any(match.photo_face_id in faces for match in self.face_matches)
+
+    def add_match(self, photo_face_id: UUID, user_id: UUID) -> UUID:
+        """Insert a match of the application's own."""
+        match = FaceMatchRow(uuid4(), photo_face_id, user_id, 0.0)
+        self.face_matches.append(match)
+        return match.id
+
+    def faces(self) -> list[PhotoFaceRow]:
+        """Return the rows of ``photo_faces``, by photo and index."""
+        return [self.photo_faces[place] for place in sorted(self.photo_faces)]
+
+    def matches(self) -> list[FaceMatchRow]:
+        """Return the rows of ``face_matches``, by id."""
+        return sorted(self.face_matches, key=lambda match: match.id)
+
+    async def check(self) -> None:
+        """Answer a probe."""
+        await asyncio.sleep(0)
+        if not self.available:
+            raise DatabaseUnavailableError("database, check: connection refused")
+
+    async def operation(self, name: str) -> None:
+        """Let other tasks have a turn first; what follows is one transaction as long as it awaits nothing.
+
+        Raises:
+            DatabaseUnavailableError: no answer, or this operation was told to fail.
+
+        """
+        self.operations.append(name)
+        await asyncio.sleep(0)
+        if not self.available or name in self.failing:
+            raise DatabaseUnavailableError(f"database, {name}: the connection was lost")

@@ -1,0 +1,50 @@
+"""The gallery and the enrolment in memory."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from domain.decision import Candidate
+from domain.faces import FaceEmbedding
+from tests.fakes.database import InMemoryDatabase
+
+
+class InMemoryGallery:
+    """Compares with every candidate of an :class:`InMemoryDatabase`; its count is always fresh."""
+
+    def __init__(self, database: InMemoryDatabase) -> None:
+        self._database = database
+
+    async def nearest(self, probe: FaceEmbedding, *, limit: int) -> Sequence[Candidate]:
+        """Return the nearest; embeddings that cannot be compared, though of the same model, are left out."""
+        await self._database.operation("nearest")
+        candidates = [
+            Candidate(user.id, probe.cosine_distance(user.template))
+            for user in self._database.users.values()
+            if user.is_candidate_for(probe.model) and user.template and user.template.dimension == probe.dimension
+        ]
+        return sorted(candidates, key=lambda candidate: (candidate.distance, candidate.user_id))[:limit]
+
+    async def size(self, model: str) -> int:
+        """Count the candidates."""
+        await self._database.operation("size")
+        return sum(user.is_candidate_for(model) for user in self._database.users.values())
+
+
+class InMemoryEnrolment:
+    """Templates in the users of an :class:`InMemoryDatabase`."""
+
+    def __init__(self, database: InMemoryDatabase) -> None:
+        self._database = database
+
+    async def user_exists(self, user_id: UUID) -> bool:
+        """Tell whether the row is there."""
+        await self._database.operation("user_exists")
+        return user_id in self._database.users
+
+    async def save_template(self, user_id: UUID, template: FaceEmbedding) -> bool:
+        """Replace the template where the row is there."""
+        await self._database.operation("save_template")
+        if user_id not in self._database.users:
+            return False
+        self._database.write_embedding(user_id, template.model, template.vector)
+        return True

@@ -1,0 +1,121 @@
+"""The ledger and the outbox in memory."""
+
+from collections.abc import Callable, Sequence
+from uuid import UUID, uuid4
+
+import attrs
+
+from application.ports.ledger import Attempt, CandidateGoneError, FaceResult, JobHeader, Recollection
+from domain.decision import Accepted, NobodyEnrolled, Unknown
+from domain.jobs import JobKey
+from domain.outcomes import Reason
+from domain.records import JobRecord, Matched, Outcome, SeenFace, Skipped
+from tests.fakes.database import FaceMatchRow, InMemoryDatabase, OutcomeRow, PhotoFaceRow
+
+
+class InMemoryLedger:
+    """Records outcomes in the tables of an :class:`InMemoryDatabase`; each operation is atomic."""
+
+    def __init__(self, database: InMemoryDatabase, *, new_id: Callable[[], UUID] = uuid4) -> None:
+        self._database = database
+        self._new_id = new_id
+
+    async def recall(self, key: JobKey, photo_id: UUID) -> Recollection:
+        """Look at three tables."""
+        await self._database.operation("recall")
+        return Recollection(
+            record=self._standing(key),
+            photo_exists=photo_id in self._database.photos,
+            already_matched=self._database.is_matched(photo_id),
+        )
+
+    async def find(self, key: JobKey) -> JobRecord | None:
+        """Look the key up."""
+        await self._database.operation("find")
+        return self._standing(key)
+
+    async def conclude(self, record: JobRecord) -> JobRecord:
+        """Insert the record unless the job has one."""
+        await self._database.operation("conclude")
+        return self._record(record)
+
+    async def conclude_face(self, header: JobHeader, result: FaceResult) -> JobRecord:
+        """Decide, write and record."""
+        await self._database.operation("conclude_face")
+        standing = self._standing(header.key)
+        if standing is not None:
+            return standing
+        outcome = self._write(header, result)
+        return self._record(JobRecord(outcome=outcome, **attrs.asdict(header, recurse=False)))
+
+    async def note_attempt(self, attempt: Attempt) -> None:
+        """Keep the delivery's first attempt."""
+        await self._database.operation("note_attempt")
+        self._database.attempts.setdefault((attempt.key, attempt.delivery), attempt)
+
+    async def attempts(self, key: JobKey) -> Sequence[Attempt]:
+        """Return the job's attempts by delivery."""
+        await self._database.operation("attempts")
+        attempts = self._database.attempts.values()
+        return sorted((attempt for attempt in attempts if attempt.key == key), key=lambda attempt: attempt.delivery)
+
+    async def history(self, photo_id: UUID) -> Sequence[JobRecord]:
+        """Return the photo's records, newest first."""
+        await self._database.operation("history")
+        records = [row.record for row in self._database.outcomes.values() if row.record.photo_id == photo_id]
+        return sorted(records, key=lambda record: (record.occurred_at, record.key.sequence), reverse=True)
+
+    async def unpublished(self, *, older_than_seconds: float, limit: int) -> Sequence[JobRecord]:
+        """Return records that were not marked, by the database's clock, oldest first."""
+        await self._database.operation("unpublished")
+        latest = self._database.clock.monotonic() - older_than_seconds
+        rows = [
+            row for row in self._database.outcomes.values() if row.published_at is None and row.recorded_at <= latest
+        ]
+        rows.sort(key=lambda row: (row.recorded_at, row.record.key.sequence))
+        return [row.record for row in rows[:limit]]
+
+    async def mark_published(self, keys: Sequence[JobKey]) -> None:
+        """Mark what is there and unmarked."""
+        await self._database.operation("mark_published")
+        for key in keys:
+            row = self._database.outcomes.get(key)
+            if row is not None and row.published_at is None:
+                row.published_at = self._database.clock.now()
+
+    def _standing(self, key: JobKey) -> JobRecord | None:
+        row = self._database.outcomes.get(key)
+        return row.record if row is not None else None
+
+    def _record(self, record: JobRecord) -> JobRecord:
+        row = OutcomeRow(record, recorded_at=self._database.clock.monotonic())
+        return self._database.outcomes.setdefault(record.key, row).record
+
+    def _write(self, header: JobHeader, result: FaceResult) -> Outcome:
+        database, decision = self._database, result.decision
+        if header.photo_id not in database.photos:
+            return Skipped(Reason.PHOTO_NOT_FOUND, "the photo was deleted while it was being looked at")
+        if database.is_matched(header.photo_id):
+            return Skipped(Reason.ALREADY_MATCHED, "another job matched the photo first")
+        if isinstance(decision, Accepted):
+            user = database.users.get(decision.user_id)
+            if user is None or not user.is_candidate_for(result.embedding.model):
+                raise CandidateGoneError
+        face = SeenFace(self._upsert_face(header, result), result.box)
+        match decision:
+            case Accepted(user_id=user_id, comparison=comparison):
+                match_id = self._new_id()
+                row = FaceMatchRow(match_id, face.photo_face_id, user_id, comparison.distance)
+                database.face_matches.append(row)
+                return Matched(user_id, match_id, face, comparison)
+            case Unknown(comparison=comparison):
+                return Skipped(Reason.NO_MATCH, "the nearest user is beyond the threshold", face, comparison)
+            case NobodyEnrolled():
+                return Skipped(Reason.NO_ENROLLED_USERS, "nobody is enrolled with this embedder", face)
+
+    def _upsert_face(self, header: JobHeader, result: FaceResult) -> UUID:
+        place = header.photo_id, header.face_index
+        row = self._database.photo_faces.get(place)
+        face_id = row.id if row is not None else self._new_id()
+        self._database.photo_faces[place] = PhotoFaceRow(face_id, *place, result.embedding, result.box)
+        return face_id

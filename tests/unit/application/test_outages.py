@@ -1,0 +1,217 @@
+"""Outages are told from single failures, and everyone waits for their end behind one probe."""
+
+import asyncio
+
+import pytest
+
+from application.outages import Outages, StoppingError
+from domain.errors import DatabaseUnavailableError, StorageUnavailableError
+from domain.outcomes import Reason
+from tests.fakes.clock import SteppedClock
+from tests.fakes.dependency import ScriptedDependency
+from tests.fakes.telemetry import RecordingTelemetry
+
+DATABASE = Reason.DATABASE_UNAVAILABLE
+STORAGE = Reason.STORAGE_UNAVAILABLE
+
+
+class Scene:
+    """Two dependencies and the outages of both; each is up until the test gives it a problem."""
+
+    def __init__(self) -> None:
+        self.clock = SteppedClock()
+        self.telemetry = RecordingTelemetry()
+        self.database = ScriptedDependency("database")
+        self.storage = ScriptedDependency("object store")
+        self.outages = self.watching({DATABASE: self.database, STORAGE: self.storage})
+
+    def watching(self, blamed: dict[Reason, ScriptedDependency], *, patience_seconds: float = 60.0) -> Outages:
+        """Return the outages of these dependencies."""
+        return Outages(blamed, clock=self.clock, telemetry=self.telemetry, patience_seconds=patience_seconds)
+
+    def break_database(self, why: str = "connection refused") -> None:
+        """Take the database down."""
+        self.database.problem = DatabaseUnavailableError(why)
+
+
+@pytest.fixture
+def scene() -> Scene:
+    """Return dependencies that are up."""
+    return Scene()
+
+
+async def test_a_failure_that_blames_nothing_is_no_outage(scene: Scene) -> None:
+    """A crash of the embedder is one job's trouble, whatever else is down."""
+    scene.break_database()
+    assert await scene.outages.outage_behind(Reason.EMBEDDER_CRASHED) is None
+    assert scene.database.checks == 0
+
+
+async def test_a_dependency_that_answers_is_not_blamed(scene: Scene) -> None:
+    """One lost connection is one job's trouble where the probe finds the database up."""
+    assert await scene.outages.outage_behind(DATABASE) is None
+    assert (scene.outages.down, scene.telemetry.down) == ({}, [])
+
+
+async def test_a_dependency_that_does_not_answer_is_down_for_everyone(scene: Scene) -> None:
+    """The blamed dependency is named and reported once, with its reason; the others are not touched."""
+    scene.break_database()
+    assert await scene.outages.outage_behind(DATABASE) == "database"
+    assert await scene.outages.outage_behind(STORAGE) is None
+    assert scene.outages.down == {"database": "connection refused"}
+    assert scene.telemetry.down == [("database", "connection refused")]
+    await scene.outages.stop()
+
+
+async def test_everyone_asks_with_one_probe(scene: Scene) -> None:
+    """Fifty jobs that fail at once cause one probe, and those that fail later none."""
+    scene.break_database()
+    answers = await asyncio.gather(*(scene.outages.outage_behind(DATABASE) for _ in range(50)))
+    answers.append(await scene.outages.outage_behind(DATABASE))
+    assert (set(answers), scene.database.checks, len(scene.telemetry.down)) == ({"database"}, 1, 1)
+    await scene.outages.stop()
+
+
+async def test_everyone_waits_until_the_dependency_answers(scene: Scene) -> None:
+    """One probe a second goes on, whoever waits; all are let go when it succeeds, and the duration is told."""
+    scene.break_database()
+    await scene.outages.outage_behind(DATABASE)
+    waiting = [asyncio.create_task(scene.outages.recovery("database")) for _ in range(20)]
+    everything = asyncio.create_task(scene.outages.all_recoveries())
+    await scene.clock.advance(60)
+    assert (scene.database.checks, any(task.done() for task in [*waiting, everything])) == (61, False)
+    scene.database.problem = None
+    await scene.clock.advance(1)
+    await asyncio.gather(*waiting, everything)
+    assert (scene.outages.down, scene.telemetry.up) == ({}, [("database", 61.0)])
+
+
+async def test_the_latest_reason_is_told(scene: Scene) -> None:
+    """A server that comes back in another state says so."""
+    scene.break_database()
+    await scene.outages.outage_behind(DATABASE)
+    scene.break_database("the database system is starting up")
+    await scene.clock.advance(1)
+    assert scene.outages.down == {"database": "the database system is starting up"}
+    await scene.outages.stop()
+
+
+async def test_nobody_waits_for_what_is_up(scene: Scene) -> None:
+    """Waiting for a dependency that has come back meanwhile returns at once."""
+    await scene.outages.recovery("database")
+    await scene.outages.all_recoveries()
+    assert scene.database.checks == 0
+
+
+async def test_all_recoveries_are_waited_for(scene: Scene) -> None:
+    """With two dependencies down, the end of one outage is not the end of all."""
+    scene.break_database()
+    scene.storage.problem = StorageUnavailableError("no route")
+    await scene.outages.outage_behind(DATABASE)
+    await scene.outages.outage_behind(STORAGE)
+    everything = asyncio.create_task(scene.outages.all_recoveries())
+    scene.database.problem = None
+    await scene.clock.advance(5)
+    assert (everything.done(), dict(scene.outages.down)) == (False, {"object store": "no route"})
+    scene.storage.problem = None
+    await scene.clock.advance(1)
+    await everything
+
+
+async def test_a_second_outage_right_after_the_first_is_waited_for_too(scene: Scene) -> None:
+    """Whoever waits is not told that the worker stops, only because the dependency fell again at once."""
+
+    class FallsAgain(RecordingTelemetry):
+        def dependency_up(self, dependency: str, *, after_seconds: float) -> None:
+            super().dependency_up(dependency, after_seconds=after_seconds)
+            if len(self.up) == 1:
+                scene.break_database("again")
+                outages._down["database"] = "again"
+                outages._recoveries["database"] = asyncio.create_task(outages._recover(scene.database))
+
+    scene.telemetry = FallsAgain()
+    outages = scene.watching({DATABASE: scene.database})
+    scene.break_database()
+    await outages.outage_behind(DATABASE)
+    waiting = asyncio.create_task(outages.recovery("database"))
+    scene.database.problem = None
+    await scene.clock.advance(1)
+    assert (waiting.done(), dict(outages.down)) == (False, {"database": "again"})
+    scene.database.problem = None
+    await scene.clock.advance(1)
+    await waiting
+
+
+async def test_a_stop_lets_go_of_everyone_who_waits(scene: Scene) -> None:
+    """Jobs in hand are told that the worker stops; the loop that waits for all just goes on; probing ends."""
+    scene.break_database()
+    await scene.outages.outage_behind(DATABASE)
+    waiting = asyncio.create_task(scene.outages.recovery("database"))
+    everything = asyncio.create_task(scene.outages.all_recoveries())
+    await scene.clock.advance(0)
+    await scene.outages.stop()
+    with pytest.raises(StoppingError, match="database"):
+        await waiting
+    await everything
+    await scene.clock.advance(60)
+    assert (scene.database.checks, scene.clock.sleepers) == (1, 0)
+
+
+async def test_an_outage_found_while_stopping_is_not_waited_for(scene: Scene) -> None:
+    """A job that fails during the grace time is given back, not held."""
+    await scene.outages.stop()
+    scene.break_database()
+    assert await scene.outages.outage_behind(DATABASE) == "database"
+    with pytest.raises(StoppingError):
+        await scene.outages.recovery("database")
+    assert scene.telemetry.down == []
+
+
+async def test_a_waiter_that_is_cancelled_leaves_the_others_waiting(scene: Scene) -> None:
+    """One job's deadline or cancellation does not end the probing for the rest."""
+    scene.break_database()
+    first = asyncio.create_task(scene.outages.outage_behind(DATABASE))
+    second = asyncio.create_task(scene.outages.outage_behind(DATABASE))
+    await asyncio.sleep(0)
+    first.cancel()
+    assert await second == "database"
+    waiting = [asyncio.create_task(scene.outages.recovery("database")) for _ in range(2)]
+    await scene.clock.advance(0)
+    waiting[0].cancel()
+    scene.database.problem = None
+    await scene.clock.advance(1)
+    await waiting[1]
+
+
+async def test_a_dependency_that_never_answers_a_probe_is_down(scene: Scene) -> None:
+    """A probe that hangs is an outage after the patience is over, and does not hang everyone who asks."""
+
+    class Silent(ScriptedDependency):
+        async def check(self) -> None:
+            await asyncio.Event().wait()
+
+    outages = scene.watching({DATABASE: Silent("database")}, patience_seconds=0.01)
+    assert await outages.outage_behind(DATABASE) == "database"
+    assert outages.down == {"database": "no answer within 0.01 s"}
+    await outages.stop()
+
+
+async def test_a_probe_that_ends_in_a_defect_does_not_end_the_probing(scene: Scene) -> None:
+    """An error that no adapter should raise counts as no answer, and a later success ends the outage."""
+
+    class Broken(ScriptedDependency):
+        defect: Exception | None = RuntimeError("secret")
+
+        async def check(self) -> None:
+            await super().check()
+            if self.defect is not None:
+                raise self.defect
+
+    database = Broken("database")
+    outages = scene.watching({DATABASE: database})
+    assert await outages.outage_behind(DATABASE) == "database"
+    await scene.clock.advance(2)
+    assert outages.down == {"database": "unexpected RuntimeError"}
+    database.defect = None
+    await scene.clock.advance(1)
+    assert outages.down == {}

@@ -1,0 +1,339 @@
+"""The worker takes only jobs that it has room for, and settles all of them before it ends."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+import pytest
+
+from domain.outcomes import OutcomeKind
+from entrypoints.worker import Worker
+from tests.fakes.clock import settle
+from tests.fakes.queue import InMemoryDelivery, InMemoryJobQueue
+from tests.unit.application.world import JOB, World
+
+CONCURRENCY = 3
+
+
+class Shift:
+    """A worker in a world of fakes, and the switches that end its work."""
+
+    def __init__(self) -> None:
+        self.world = World()
+        self.stop = asyncio.Event()
+        self.abort = asyncio.Event()
+        self.queue: InMemoryJobQueue = self.world.queue
+        self.grace = 60.0
+
+    def worker(self) -> Worker:
+        """Return the worker, of the parts as they are now."""
+        return Worker(
+            queue=self.queue,
+            process=self.world.process,
+            outages=self.world.outages,
+            relay=self.world.relay,
+            telemetry=self.world.telemetry,
+            clock=self.world.clock,
+            concurrency=CONCURRENCY,
+            shutdown_grace=self.grace,
+            release_grace=0.05,
+        )
+
+    @asynccontextmanager
+    async def working(self) -> AsyncIterator[Worker]:
+        """Let a worker work; it is aborted in the end where the test has not stopped it."""
+        worker = self.worker()
+        running = asyncio.create_task(worker.run(self.stop, self.abort))
+        await self.world.clock.advance(0)
+        try:
+            yield worker
+        finally:
+            self.stop.set()
+            self.abort.set()
+            await running
+
+    async def submit(self, count: int) -> None:
+        """Publish so many jobs for the one photo."""
+        for _ in range(count):
+            await self.queue.submit(JOB)
+
+
+@pytest.fixture
+def shift() -> Shift:
+    """Return a worker's world."""
+    return Shift()
+
+
+class TestTaking:
+    """Jobs are fetched where there is room, and handled at the same time."""
+
+    async def test_every_job_is_done(self, shift: Shift) -> None:
+        """Jobs that wait and jobs that come later are all done, the first one matching."""
+        await shift.submit(5)
+        async with shift.working() as worker:
+            await shift.world.clock.advance(10)
+            await shift.submit(2)
+            await shift.world.clock.advance(10)
+            assert worker.in_hand == 0
+        assert [job.acked for job in shift.queue.jobs] == [True] * 7
+        assert [record.outcome.kind for record in shift.world.records].count(OutcomeKind.MATCHED) == 1
+
+    async def test_nothing_is_fetched_without_room_for_it(self, shift: Shift) -> None:
+        """With every slot taken nothing more is fetched; one that becomes free is filled again."""
+        reader = shift.world.block_vision()
+        await shift.submit(10)
+        async with shift.working() as worker:
+            await shift.world.clock.advance(100)
+            assert (worker.in_hand, shift.queue.fetched) == (CONCURRENCY, [CONCURRENCY])
+            reader.opened.set()
+            await shift.world.clock.advance(100)
+        assert max(shift.queue.fetched) == CONCURRENCY
+        assert [job.deliveries for job in shift.queue.jobs] == [1] * 10
+
+    async def test_a_fetch_asks_for_the_free_slots(self, shift: Shift) -> None:
+        """One job in hand leaves room for all but one."""
+        shift.world.block_vision()
+        await shift.submit(1)
+        async with shift.working():
+            assert shift.queue.fetched == [CONCURRENCY, CONCURRENCY - 1]
+
+    async def test_nothing_is_fetched_during_an_outage(self, shift: Shift) -> None:
+        """While a dependency is down the jobs in hand wait, and no further one is touched."""
+        shift.world.database.available = False
+        await shift.submit(1)
+        async with shift.working() as worker:
+            await shift.world.clock.advance(10)
+            await shift.submit(20)
+            fetches = len(shift.queue.fetched)
+            await shift.world.clock.advance(3600)
+            assert len(shift.queue.fetched) == fetches
+            assert worker.in_hand <= CONCURRENCY
+            shift.world.database.available = True
+            await shift.world.clock.advance(10)
+        assert [(job.deliveries, job.acked) for job in shift.queue.jobs] == [(1, True)] * 21
+
+    async def test_a_job_that_ends_in_a_defect_disturbs_no_other(self, shift: Shift) -> None:
+        """A defect in one job's telemetry or settling leaves the rest of them alone."""
+        await shift.submit(4)
+        shift.world.results.poison[shift.queue.jobs[1].key] = ValueError("x")
+        async with shift.working():
+            await shift.world.clock.advance(1)
+            assert [job.acked for job in shift.queue.jobs] == [True, False, True, True]
+
+    async def test_orphaned_events_are_published(self, shift: Shift) -> None:
+        """The relay works beside the jobs."""
+        delivery = await shift.world.delivery()
+        shift.world.results.available = False
+        await shift.world.process(delivery)
+        shift.world.results.available = True
+        async with shift.working():
+            await shift.world.clock.advance(5)
+            assert shift.world.results.published == shift.world.records
+
+
+class TestBroker:
+    """A broker that is away is waited for."""
+
+    async def test_an_outage_of_the_broker_is_told_once_and_waited_for(self, shift: Shift) -> None:
+        """One report when it goes and one, with the duration, when it is back; then jobs are taken again."""
+        shift.queue.available = False
+        async with shift.working() as worker:
+            await shift.world.clock.advance(30)
+            assert worker.not_ready == {"message broker": "queue, fetch: no answer", "worker": "starting"}
+            assert shift.world.telemetry.down == [("message broker", "queue, fetch: no answer")]
+            shift.queue.available = True
+            await shift.submit(1)
+            await shift.world.clock.advance(1)
+            assert (worker.not_ready, shift.queue.jobs[0].acked) == ({}, True)
+        assert shift.world.telemetry.up == [("message broker", 31.0)]
+
+    async def test_a_second_outage_of_the_broker_is_told_again(self, shift: Shift) -> None:
+        """Each outage has its own beginning and end."""
+        async with shift.working():
+            for _ in range(2):
+                shift.queue.available = False
+                await shift.world.clock.advance(10)
+                shift.queue.available = True
+                await shift.world.clock.advance(10)
+        assert (len(shift.world.telemetry.down), len(shift.world.telemetry.up)) == (2, 2)
+
+    async def test_a_defect_of_the_queue_ends_the_worker_after_its_jobs(self, shift: Shift) -> None:
+        """What nobody foresaw is raised, so that a fresh process takes over, but the work in hand is done first."""
+
+        class Broken(InMemoryJobQueue):
+            async def fetch(self, limit: int, *, timeout_seconds: float) -> Sequence[InMemoryDelivery]:
+                if self.deliveries:
+                    raise KeyError("defect")
+                return await super().fetch(limit, timeout_seconds=timeout_seconds)
+
+        shift.queue = Broken(shift.world.clock)
+        await shift.submit(1)
+        with pytest.raises(KeyError, match="defect"):
+            await shift.worker().run(shift.stop, shift.abort)
+        assert shift.queue.jobs[0].acked is True
+
+
+class TestHealth:
+    """Readiness tells why no job is taken; liveness, that the loop goes round."""
+
+    async def test_a_worker_is_ready_after_its_first_fetch(self, shift: Shift) -> None:
+        """Before anything was asked of the broker it is not known whether jobs can be taken."""
+        assert shift.worker().not_ready == {"worker": "starting"}
+        async with shift.working() as worker:
+            await shift.world.clock.advance(1)
+            assert worker.not_ready == {}
+
+    async def test_a_worker_is_not_ready_during_an_outage(self, shift: Shift) -> None:
+        """The dependency and its reason are named; waiting for it is being alive."""
+        shift.world.photos.available = False
+        await shift.submit(1)
+        async with shift.working() as worker:
+            await shift.world.clock.advance(3600)
+            assert worker.not_ready == {"object store": "object store: connection refused"}
+            assert worker.alive is True
+
+    async def test_a_worker_that_stops_is_not_ready(self, shift: Shift) -> None:
+        """From the signal on no traffic is wanted."""
+        shift.world.block_vision()
+        await shift.submit(1)
+        async with shift.working() as worker:
+            shift.stop.set()
+            await settle()
+            assert worker.not_ready == {"worker": "stopping"}
+
+    async def test_an_idle_worker_is_alive(self, shift: Shift) -> None:
+        """Nothing to do is no stall."""
+        async with shift.working() as worker:
+            await shift.world.clock.advance(10_000)
+            assert worker.alive is True
+
+    async def test_a_worker_whose_slots_never_become_free_is_not_alive(self, shift: Shift) -> None:
+        """Jobs that ignore their deadline for a minute have stalled the loop; a restart is due."""
+        shift.world.block_vision()
+        await shift.submit(CONCURRENCY)
+        async with shift.working() as worker:
+            await shift.world.clock.advance(shift.world.deadline_seconds)
+            assert worker.alive is True
+            await shift.world.clock.advance(60)
+            assert worker.alive is False
+
+
+class TestStopping:
+    """What is in hand is settled within the grace time; what is not is given back."""
+
+    async def test_a_stop_finishes_what_runs(self, shift: Shift) -> None:
+        """Jobs in hand are done, no further one is taken, and their events are marked."""
+        reader = shift.world.block_vision()
+        await shift.submit(CONCURRENCY + 2)
+        running = asyncio.create_task(shift.worker().run(shift.stop, shift.abort))
+        await shift.world.clock.advance(1)
+        shift.stop.set()
+        await shift.world.clock.advance(1)
+        assert running.done() is False
+        reader.opened.set()
+        await running
+        assert [job.acked for job in shift.queue.jobs] == [True] * CONCURRENCY + [False] * 2
+        assert [job.deliveries for job in shift.queue.jobs] == [1] * CONCURRENCY + [0] * 2
+        assert await shift.world.ledger.unpublished(older_than_seconds=0, limit=9) == []
+
+    async def test_an_idle_worker_stops_at_once(self, shift: Shift) -> None:
+        """A fetch that waits for jobs is cut off, and leaves nothing behind."""
+        running = asyncio.create_task(shift.worker().run(shift.stop, shift.abort))
+        await shift.world.clock.advance(1)
+        shift.stop.set()
+        await running
+        await settle()
+        assert shift.world.clock.sleepers == 0
+
+    async def test_a_stop_at_any_moment_strands_no_job(self) -> None:
+        """Whenever the signal comes, during a fetch too, each job that was delivered is done or given back."""
+        for turns in range(80):
+            shift = Shift()
+            await shift.submit(CONCURRENCY)
+            running = asyncio.create_task(shift.worker().run(shift.stop, shift.abort))
+            await settle(turns)
+            shift.stop.set()
+            await running
+            assert [job.acked for job in shift.queue.jobs] == [job.deliveries == 1 for job in shift.queue.jobs]
+
+    async def test_what_exceeds_the_grace_is_given_back(self, shift: Shift) -> None:
+        """A job that is not done in time goes to another worker at once."""
+        shift.world.block_vision()
+        shift.grace = 0.01
+        await shift.submit(2)
+        running = asyncio.create_task(shift.worker().run(shift.stop, shift.abort))
+        await shift.world.clock.advance(1)
+        shift.stop.set()
+        await running
+        assert [delivery.retries for delivery in shift.queue.deliveries] == [[0], [0]]
+
+    async def test_an_abort_ends_the_grace(self, shift: Shift) -> None:
+        """A second signal gives back at once what still runs."""
+        shift.world.block_vision()
+        await shift.submit(1)
+        running = asyncio.create_task(shift.worker().run(shift.stop, shift.abort))
+        await shift.world.clock.advance(1)
+        shift.stop.set()
+        await settle()
+        assert running.done() is False
+        shift.abort.set()
+        await running
+        assert [delivery.retries for delivery in shift.queue.deliveries] == [[0]]
+
+    async def test_held_jobs_do_not_use_up_the_grace(self, shift: Shift) -> None:
+        """During an outage a stop gives everything back without waiting."""
+        shift.world.database.available = False
+        await shift.submit(CONCURRENCY)
+        running = asyncio.create_task(shift.worker().run(shift.stop, shift.abort))
+        await shift.world.clock.advance(1)
+        shift.stop.set()
+        await settle()
+        assert running.done() is True
+        assert [delivery.retries for delivery in shift.queue.deliveries] == [[0]] * CONCURRENCY
+
+    async def test_a_job_that_cannot_even_be_given_back_does_not_keep_the_worker(self, shift: Shift) -> None:
+        """A broker that neither answers nor refuses is left behind after a moment."""
+
+        class Deaf(InMemoryDelivery):
+            async def retry(self, *, after_seconds: float) -> None:  # noqa: ARG002 - the port's signature
+                await asyncio.Event().wait()
+
+        class DeafQueue(InMemoryJobQueue):
+            async def fetch(self, limit: int, *, timeout_seconds: float) -> Sequence[InMemoryDelivery]:
+                found = await super().fetch(limit, timeout_seconds=timeout_seconds)
+                return [Deaf(self, delivery.job) for delivery in found]
+
+        shift.queue = DeafQueue(shift.world.clock)
+        shift.world.block_vision()
+        await shift.submit(1)
+        worker = shift.worker()
+        running = asyncio.create_task(worker.run(shift.stop, shift.abort))
+        await shift.world.clock.advance(1)
+        shift.stop.set()
+        shift.abort.set()
+        await running
+        assert worker.in_hand == 1
+
+    async def test_a_worker_that_is_cancelled_settles_too(self, shift: Shift) -> None:
+        """Cancelled from outside, the worker takes no further job and gives back what it has after the grace."""
+        shift.world.block_vision()
+        shift.grace = 0.01
+        await shift.submit(1)
+        running = asyncio.create_task(shift.worker().run(shift.stop, shift.abort))
+        await shift.world.clock.advance(1)
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        await shift.submit(1)
+        await shift.world.clock.advance(10)
+        assert running.cancelled() is True
+        assert [(job.deliveries, job.acked) for job in shift.queue.jobs] == [(1, False), (0, False)]
+
+    async def test_an_unreachable_database_does_not_keep_the_worker(self, shift: Shift) -> None:
+        """Marks that cannot be made in the end are left to other workers, which publish the same event again."""
+        await shift.submit(1)
+        running = asyncio.create_task(shift.worker().run(shift.stop, shift.abort))
+        shift.world.database.failing.add("mark_published")
+        await shift.world.clock.advance(0)
+        shift.stop.set()
+        await running
+        assert shift.queue.jobs[0].acked is True

@@ -6,16 +6,20 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import attrs
-import nats
 import nats.errors
 import nats.js.errors
 from nats.aio.client import Client
 
+from adapters.nats_jetstream.client import SteadyClient
+from adapters.nats_jetstream.credentials import CredentialsFile
 from domain.errors import MessagingUnavailableError
 
-_FLUSH_SECONDS = 2
+_DRAIN_SECONDS = 2
+_CLOSE_SECONDS = 5.0
+_CHECK_SECONDS = 2.0
 Report = Callable[[str], None]
 
 
@@ -34,14 +38,13 @@ class ConnectionOptions:
     tls_key: Path | None = None
 
     def arguments(self) -> dict[str, Any]:
-        """Return the client's arguments."""
-        arguments: dict[str, Any] = {"servers": list(self.urls), "name": self.name}
-        if self.user is not None:
-            arguments |= {"user": self.user, "password": self.password}
-        if self.token is not None:
-            arguments["token"] = self.token
-        if self.creds is not None:
-            arguments["user_credentials"] = str(self.creds)
+        """Return the client's arguments.
+
+        Raises:
+            OSError, ssl.SSLError: a certificate or key cannot be used.
+
+        """
+        arguments: dict[str, Any] = {"servers": list(self.urls), "name": self.name, **self._who()}
         if self.tls_ca is not None or self.tls_cert is not None:
             context = ssl.create_default_context(cafile=str(self.tls_ca) if self.tls_ca else None)
             if self.tls_cert is not None:
@@ -49,30 +52,62 @@ class ConnectionOptions:
             arguments["tls"] = context
         return arguments
 
+    def _who(self) -> dict[str, Any]:
+        """Return who we are; what a URL says is decoded, which the client does not do."""
+        if self.creds is not None:
+            file = CredentialsFile(self.creds)
+            return {"user_jwt_cb": file.jwt, "signature_cb": file.sign}
+        if self.user is not None:
+            return {"user": self.user, "password": self.password or ""}
+        if self.token is not None:
+            return {"token": self.token}
+        for parts in map(urlsplit, self.urls):
+            if parts.username is not None and parts.password is not None:
+                return {"user": unquote(parts.username), "password": unquote(parts.password)}
+            if parts.username is not None:
+                return {"token": unquote(parts.username)}
+        return {}
+
+
+class _Troubles:
+    """What the client has to complain of: reasons until it is connected, reports of every change after that."""
+
+    def __init__(self, client: Client, report: Report) -> None:
+        self.connected = False
+        self.reasons: list[str] = []
+        self._client = client
+        self._report = report
+        self._last: str | None = None
+
+    async def on_error(self, error: Exception) -> None:
+        why = reason(error)
+        if self.connected:
+            self._tell(why)
+        elif why not in self.reasons:
+            self.reasons.append(why)
+
+    async def on_disconnect(self) -> None:
+        if self.connected and not self._client.is_closed:
+            self._tell("disconnected")
+
+    async def on_reconnect(self) -> None:
+        self._tell("reconnected")
+
+    def _tell(self, what: str) -> None:
+        if what != self._last:
+            self._last = what
+            self._report(what)
+
 
 async def connect(options: ConnectionOptions, *, timeout_seconds: int = 5, report: Report = lambda _: None) -> Client:
-    """Return a connected client that reconnects for ever; ``report`` hears of every trouble after that.
+    """Return a connected client that reconnects for ever; ``report`` hears of every new trouble after that.
 
     Raises:
-        MessagingUnavailableError: no server could be reached, with the reason that the last one gave.
+        MessagingUnavailableError: no server could be reached, with the reasons that they gave.
 
     """
-    reasons: list[str] = []
-    connected = False
-
-    async def on_error(error: Exception) -> None:
-        reasons.append(_reason(error))
-        if connected:
-            report(_reason(error))
-
-    async def on_disconnect() -> None:
-        if connected and not client.is_closed:
-            report("disconnected")
-
-    async def on_reconnect() -> None:
-        report("reconnected")
-
-    client = Client()
+    client = SteadyClient()
+    troubles = _Troubles(client, report)
     try:
         async with asyncio.timeout(timeout_seconds):
             await client.connect(
@@ -82,23 +117,25 @@ async def connect(options: ConnectionOptions, *, timeout_seconds: int = 5, repor
                 reconnect_time_wait=1,
                 ping_interval=10,
                 max_outstanding_pings=2,
-                error_cb=on_error,
-                disconnected_cb=on_disconnect,
-                reconnected_cb=on_reconnect,
+                drain_timeout=_DRAIN_SECONDS,
+                error_cb=troubles.on_error,
+                disconnected_cb=troubles.on_disconnect,
+                reconnected_cb=troubles.on_reconnect,
             )
-    except (TimeoutError, OSError, nats.errors.Error, ssl.SSLError, ValueError) as error:
+    except (TimeoutError, OSError, nats.errors.Error, ValueError, ImportError) as error:
         with suppress(Exception):
             await client.close()
-        why = reasons[-1] if reasons else _reason(error)
+        why = "; ".join(troubles.reasons) or reason(error)
         raise MessagingUnavailableError(f"cannot connect to NATS: {why}") from error
-    connected = True
+    troubles.connected = True
     return client
 
 
 async def disconnect(client: Client) -> None:
-    """Send what is buffered and close; never hangs."""
+    """Give back what still arrives, send what is buffered, and close; never hangs."""
     with suppress(nats.errors.Error, TimeoutError, OSError):
-        await client.flush(_FLUSH_SECONDS)
+        async with asyncio.timeout(_CLOSE_SECONDS):
+            await client.drain()
     with suppress(nats.errors.Error, TimeoutError, OSError):
         await client.close()
 
@@ -108,25 +145,33 @@ def translated(what: str) -> Iterator[None]:
     """Raise :class:`MessagingUnavailableError` for whatever the client raises."""
     try:
         yield
-    except (nats.errors.Error, TimeoutError, OSError) as error:
-        raise MessagingUnavailableError(f"NATS, {what}: {_reason(error)}") from error
+    except (nats.errors.Error, TimeoutError, OSError, ValueError) as error:
+        raise MessagingUnavailableError(f"NATS, {what}: {reason(error)}") from error
 
 
-def _reason(error: Exception) -> str:
+def reason(error: Exception) -> str:
+    """Return what went wrong, in the server's words where it used any."""
+    if isinstance(error, nats.js.errors.NoStreamResponseError):
+        return "no stream holds this subject: run `facematch provision`"
     if isinstance(error, nats.js.errors.APIError) and error.description:
         return str(error.description)
+    if isinstance(error, nats.js.errors.ServiceUnavailableError):
+        return "JetStream is not enabled, or has no leader now"
     return str(error).removeprefix("nats: ") or type(error).__name__
 
 
 class NatsDependency:
-    """Whether the broker answers on this connection."""
+    """Whether JetStream answers on this connection."""
 
     name = "message broker"
 
     def __init__(self, client: Client) -> None:
         self._client = client
+        self._js = client.jetstream(timeout=_CHECK_SECONDS)
 
     async def check(self) -> None:
-        """Send a ping and wait for its answer."""
+        """Ask for the account's state and wait for the answer."""
+        if not self._client.is_connected:
+            raise MessagingUnavailableError("NATS, check: not connected")
         with translated("check"):
-            await self._client.flush(_FLUSH_SECONDS)
+            await self._js.account_info()

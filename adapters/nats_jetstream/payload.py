@@ -14,6 +14,7 @@ from domain.jobs import MalformedJob, MatchJob
 MAX_BODY_BYTES = 64 * 1024
 MAX_FACE_INDEX = 2**31 - 1
 _MAX_DIGITS = 20
+_LARGE: int = 10**_MAX_DIGITS
 _UUID = re.compile(r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}", re.ASCII)
 
 
@@ -97,8 +98,11 @@ def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
 
 
-def _parse_int(digits: str) -> int | float:
-    return int(digits) if len(digits) <= _MAX_DIGITS else float("inf")
+def _parse_int(digits: str) -> int:
+    """Return the number; a very large one as a large one, because thousands of digits take their time."""
+    if len(digits) <= _MAX_DIGITS:
+        return int(digits)
+    return -_LARGE if digits.startswith("-") else _LARGE
 
 
 def _brief(error: Exception) -> str:

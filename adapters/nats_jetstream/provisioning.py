@@ -1,17 +1,20 @@
 """Streams and the consumer: made where missing, brought up to date where possible, never deleted."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import attrs
 import nats.js.errors
 from nats.js import JetStreamContext
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy, RetentionPolicy, StorageType, StreamConfig
 
-from adapters.nats_jetstream.connection import translated
+from adapters.nats_jetstream.connection import reason, translated
+from adapters.nats_jetstream.consumer_config import desired, unusable
 from adapters.nats_jetstream.names import Names
 from domain.errors import FacematchError
 
 _DAY = 24 * 3600
 _DUPLICATE_WINDOW_SECONDS = 2 * 3600
-_MAX_ACK_PENDING = 20_000
 _MAX_AGE_SECONDS = 30 * _DAY
 
 
@@ -31,18 +34,21 @@ class Provisioned:
 async def provision(
     js: JetStreamContext, names: Names, *, ack_wait_seconds: float, replicas: int = 1
 ) -> list[Provisioned]:
-    """Make everything that the service needs on the broker.
+    """Make everything that the service needs on the broker; a subject that is captured already stays where it is.
 
     Raises:
-        ProvisioningError: a stream of somebody else's is in the way.
+        ProvisioningError: something of somebody else's is in the way, or the server refuses.
         MessagingUnavailableError: no answer.
 
     """
-    with translated("provision"):
-        jobs, done = await _jobs_stream(js, names, replicas)
-        results = await _ensure(js, _stream(names.results_stream, names.result_subjects, replicas))
-        dead = await _ensure(js, _stream(names.dead_stream, [names.dead_subject], replicas, keep_for_ever=True))
-        return [done, results, dead, await _consumer(js, jobs, names, ack_wait_seconds)]
+    with translated("provision"), _refusals():
+        done = [
+            *await _capture(js, _stream(names.stream, [names.subject], replicas)),
+            *await _capture(js, _stream(names.results_stream, names.result_subjects, replicas)),
+            *await _capture(js, _stream(names.dead_stream, [names.dead_subject], replicas, keep_for_ever=True)),
+        ]
+        jobs = await js.find_stream_name_by_subject(names.subject)
+        return [*dict.fromkeys(done), await _consumer(js, jobs, names, ack_wait_seconds)]
 
 
 def _stream(name: str, subjects: list[str], replicas: int, *, keep_for_ever: bool = False) -> StreamConfig:
@@ -57,61 +63,89 @@ def _stream(name: str, subjects: list[str], replicas: int, *, keep_for_ever: boo
     )
 
 
-async def _jobs_stream(js: JetStreamContext, names: Names, replicas: int) -> tuple[str, Provisioned]:
-    """Use the stream that captures the subject already, or make one."""
-    try:
-        name = await js.find_stream_name_by_subject(names.subject)
-    except nats.js.errors.NotFoundError:
-        return names.stream, await _ensure(js, _stream(names.stream, [names.subject], replicas))
-    config = (await js.stream_info(name)).config
-    if config.retention != RetentionPolicy.LIMITS:
-        raise ProvisioningError(
-            f"stream {name} captures {names.subject} with retention {config.retention}; facematch needs a stream with "
-            "retention limits: let it capture the subject, or choose another with FACEMATCH_NATS_SUBJECT"
-        )
-    return name, Provisioned("stream", name, "unchanged")
+async def _capture(js: JetStreamContext, wanted: StreamConfig) -> list[Provisioned]:
+    """See to it that each subject is captured: where it is already, else by the wanted stream."""
+    done: list[Provisioned] = []
+    ours: list[str] = []
+    for subject in wanted.subjects or []:
+        try:
+            home = await js.find_stream_name_by_subject(subject)
+        except nats.js.errors.NotFoundError:
+            home = str(wanted.name)
+        if home == wanted.name:
+            ours.append(subject)
+        else:
+            _check_stream((await js.stream_info(home)).config, f"captures {subject}")
+            done.append(Provisioned("stream", home, "unchanged"))
+    if ours:
+        done.append(await _ensure(js, wanted.evolve(subjects=ours)))
+    return done
 
 
 async def _ensure(js: JetStreamContext, wanted: StreamConfig) -> Provisioned:
+    """Make the stream, or add to it what it lacks; copies are never taken away."""
     name = str(wanted.name)
     try:
         present = (await js.stream_info(name)).config
     except nats.js.errors.NotFoundError:
         await js.add_stream(wanted)
         return Provisioned("stream", name, "created")
-    if present.retention != RetentionPolicy.LIMITS:
-        raise ProvisioningError(f"stream {name} exists with retention {present.retention}; facematch needs limits")
+    _check_stream(present, "exists")
     missing = [subject for subject in wanted.subjects or [] if subject not in (present.subjects or [])]
-    if not missing and present.num_replicas == wanted.num_replicas:
+    replicas = max(present.num_replicas or 1, wanted.num_replicas or 1)
+    if not missing and replicas == present.num_replicas:
         return Provisioned("stream", name, "unchanged")
-    subjects = [*(present.subjects or []), *missing]
-    await js.update_stream(present.evolve(subjects=subjects, num_replicas=wanted.num_replicas))
+    await js.update_stream(present.evolve(subjects=[*(present.subjects or []), *missing], num_replicas=replicas))
     return Provisioned("stream", name, "updated")
 
 
-async def _consumer(js: JetStreamContext, stream: str, names: Names, ack_wait_seconds: float) -> Provisioned:
-    """Make the consumer; the server never gives up on a job, the worker does."""
-    wanted = ConsumerConfig(
-        durable_name=names.durable,
-        filter_subject=names.subject,
-        ack_policy=AckPolicy.EXPLICIT,
-        deliver_policy=DeliverPolicy.ALL,
-        ack_wait=ack_wait_seconds,
-        max_deliver=-1,
-        max_ack_pending=_MAX_ACK_PENDING,
+def _check_stream(config: StreamConfig, how: str) -> None:
+    if config.retention != RetentionPolicy.LIMITS:
+        fault = f"retention {config.retention}; facematch needs a stream with retention limits"
+    elif config.no_ack:
+        fault = "acknowledgements turned off; facematch needs every message confirmed"
+    elif config.sealed:
+        fault = "been sealed; facematch needs to write"
+    else:
+        return
+    raise ProvisioningError(
+        f"stream {config.name} {how} and has {fault}: let another stream capture the subject, "
+        "or choose other names with FACEMATCH_NATS_STREAM, FACEMATCH_NATS_SUBJECT, FACEMATCH_NATS_RESULTS_STREAM "
+        "and FACEMATCH_NATS_DEAD_STREAM"
     )
+
+
+async def _consumer(js: JetStreamContext, stream: str, names: Names, ack_wait_seconds: float) -> Provisioned:
+    fields = desired(names, ack_wait_seconds)
     try:
         present = (await js.consumer_info(stream, names.durable)).config
     except nats.js.errors.NotFoundError:
-        await js.add_consumer(stream, wanted)
-        return Provisioned("consumer", names.durable, "created")
-    if present.ack_policy != AckPolicy.EXPLICIT or present.deliver_policy != DeliverPolicy.ALL:
-        raise ProvisioningError(
-            f"consumer {names.durable} exists with ack policy {present.ack_policy} and deliver policy "
-            f"{present.deliver_policy}; facematch needs explicit and all: delete it, or choose another durable name"
+        await js.add_consumer(
+            stream,
+            ConsumerConfig(
+                durable_name=names.durable,
+                ack_policy=AckPolicy.EXPLICIT,
+                deliver_policy=DeliverPolicy.ALL,
+                **fields,
+            ),
         )
-    relevant = ("filter_subject", "ack_wait", "max_deliver", "max_ack_pending")
-    if all(getattr(present, field) == getattr(wanted, field) for field in relevant):
-        return Provisioned("consumer", names.durable, "unchanged")
-    await js.add_consumer(stream, wanted)
-    return Provisioned("consumer", names.durable, "updated")
+        return Provisioned("consumer", names.durable, "created")
+    problem = unusable(present)
+    if problem is not None:
+        raise ProvisioningError(
+            f"consumer {names.durable} on stream {stream} {problem}: "
+            "delete it, or choose another name with FACEMATCH_NATS_DURABLE"
+        )
+    updated = (await js.add_consumer(stream, present.evolve(**fields))).config
+    return Provisioned("consumer", names.durable, "unchanged" if updated == present else "updated")
+
+
+@contextmanager
+def _refusals() -> Iterator[None]:
+    """Tell what the server refuses from what it does not answer."""
+    try:
+        yield
+    except nats.js.errors.ServiceUnavailableError:
+        raise
+    except (nats.js.errors.APIError, ValueError) as error:
+        raise ProvisioningError(f"NATS refuses: {reason(error)}") from error

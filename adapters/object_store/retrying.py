@@ -2,7 +2,9 @@
 
 import tenacity
 from opentelemetry import trace
+from opentelemetry.trace import SpanKind, Status, StatusCode
 
+from adapters.object_store.errors import StorageRefusedError
 from application.ports.clock import Clock
 from application.ports.photo_store import PhotoStore
 from domain.errors import JobRejectedError, StorageUnavailableError
@@ -13,7 +15,10 @@ _TRACER = trace.get_tracer("facematch.object_store")
 
 
 class RetryingPhotoStore:
-    """Tries again after :class:`StorageUnavailableError`, as often as the backoff says; one span for each try."""
+    """Tries again after :class:`StorageUnavailableError`, as often as the backoff says; one span for each try.
+
+    A :class:`StorageRefusedError` is not tried again here: the next delivery of the job will ask anew.
+    """
 
     def __init__(self, inner: PhotoStore, backoff: LinearBackoff, *, clock: Clock) -> None:
         self._inner = inner
@@ -23,7 +28,7 @@ class RetryingPhotoStore:
     async def fetch(self, ref: ImageRef, *, max_bytes: int) -> bytes:
         """Fetch, with retries; the last error is raised as it is."""
         retrying = tenacity.AsyncRetrying(
-            retry=tenacity.retry_if_exception_type(StorageUnavailableError),
+            retry=tenacity.retry_if_exception(_may_pass),
             wait=lambda state: self._backoff.delay(state.attempt_number),
             stop=tenacity.stop_after_attempt(self._backoff.attempts),
             sleep=self._clock.sleep,
@@ -37,17 +42,30 @@ class RetryingPhotoStore:
     async def _try(self, ref: ImageRef, max_bytes: int, number: int) -> bytes:
         attributes: dict[str, str | int] = {
             "rpc.system.name": "aws-api",
+            "rpc.method": "S3/GetObject",
             "aws.s3.bucket": ref.bucket,
             "aws.s3.key": ref.key,
             "facematch.attempt": number,
         }
         with _TRACER.start_as_current_span(
-            "S3 GetObject", kind=trace.SpanKind.CLIENT, attributes=attributes, record_exception=False
+            "S3.GetObject",
+            kind=SpanKind.CLIENT,
+            attributes=attributes,
+            record_exception=False,
+            set_status_on_exception=False,
         ) as span:
             try:
                 content = await self._inner.fetch(ref, max_bytes=max_bytes)
-            except (JobRejectedError, StorageUnavailableError) as error:
+            except JobRejectedError as error:
+                span.set_attribute("facematch.reason", error.reason.value)
+                raise
+            except StorageUnavailableError as error:
+                span.set_status(Status(StatusCode.ERROR, str(error)))
                 span.set_attribute("error.type", error.reason.value)
                 raise
             span.set_attribute("facematch.image.bytes", len(content))
             return content
+
+
+def _may_pass(error: BaseException) -> bool:
+    return isinstance(error, StorageUnavailableError) and not isinstance(error, StorageRefusedError)

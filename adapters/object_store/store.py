@@ -1,30 +1,49 @@
 """Photographs in an S3 server, fetched by the minio SDK in threads."""
 
 import asyncio
-import time
+from http import HTTPStatus
 from pathlib import Path
+from xml.etree.ElementTree import ParseError
 
 import attrs
 import certifi
 import urllib3
 from minio import Minio
 from minio.error import InvalidResponseError, MinioException, S3Error, ServerError
+from minio.helpers import check_bucket_name, check_object_name
 from urllib3.response import BaseHTTPResponse
 
+from adapters.object_store.errors import ObjectForbiddenError, StorageRefusedError
+from adapters.object_store.threads import in_thread
+from adapters.object_store.transport import Transfer, Transport, carried_by
 from domain.errors import ImageNotFoundError, ImageTooLargeError, StorageUnavailableError
 from domain.images import ImageRef
 
-_CHUNK_BYTES = 256 * 1024
-_PROBE_SECONDS = 3.0
-_GONE = {"NoSuchKey", "NoSuchBucket", "NoSuchVersion", "MethodNotAllowed"}
-_IMPOSSIBLE_KEY = {"XMinioInvalidObjectName", "KeyTooLongError", "InvalidBucketName", "InvalidURI", "InvalidObjectName"}
-_UP = {"NoSuchBucket", "AccessDenied"}
-"""Answers of a server that is there for us, though not for the probe."""
+_GONE = {"NoSuchKey", "NoSuchBucket", "NoSuchVersion"}
+_IMPOSSIBLE = {"XMinioInvalidObjectName", "KeyTooLongError", "InvalidBucketName", "InvalidURI", "InvalidObjectName"}
+_FORBIDDEN = {"AccessDenied", "InvalidObjectState", "AllAccessDisabled"}
+_REFUSED = {
+    "AccountProblem",
+    "AuthorizationHeaderMalformed",
+    "ExpiredToken",
+    "InvalidAccessKeyId",
+    "InvalidToken",
+    "NotSignedUp",
+    "PermanentRedirect",
+    "RequestTimeTooSkewed",
+    "SignatureDoesNotMatch",
+}
+_PROBE_KEY = ".facematch-probe"
 
 
 @attrs.frozen
 class StoreOptions:
-    """Where the server is; a fetch may take ``deadline_seconds`` in all, however slowly bytes trickle in."""
+    """Where the server is, and how long it may take.
+
+    ``connections`` fetches run at once, each in a thread. A connection is made within ``connect_seconds``, no pause
+    between two bytes is longer than ``read_seconds``, and a fetch takes ``deadline_seconds`` in all, however slowly
+    bytes trickle in.
+    """
 
     endpoint: str
     access_key: str | None = attrs.field(default=None, repr=False)
@@ -38,108 +57,161 @@ class StoreOptions:
     deadline_seconds: float = 20.0
 
 
-def make_client(options: StoreOptions, *, read_seconds: float | None = None) -> Minio:
-    """Return a client that tries once, follows no redirects, and never waits for ever."""
-    pool = urllib3.PoolManager(
-        num_pools=4,
-        maxsize=options.connections,
-        block=False,
-        timeout=urllib3.Timeout(connect=options.connect_seconds, read=read_seconds or options.read_seconds),
-        retries=urllib3.Retry(total=False, redirect=False),
-        cert_reqs="CERT_REQUIRED",
-        ca_certs=str(options.ca) if options.ca else certifi.where(),
-    )
+class MinioPhotoStore:
+    """Fetches once; :class:`adapters.object_store.retrying.RetryingPhotoStore` makes more of that.
+
+    A fetch that is cancelled, or whose time is over, has its connection shut, so that its thread ends.
+    Objects come as they are stored: a ``Content-Encoding`` that somebody gave them is not undone.
+    """
+
+    def __init__(self, options: StoreOptions) -> None:
+        self._options = options
+        self._client = _make_client(options)
+        self._slots = asyncio.Semaphore(options.connections)
+        self._transfers: set[Transfer] = set()
+        self._closed = False
+
+    async def fetch(self, ref: ImageRef, *, max_bytes: int) -> bytes:
+        """Do as the port says, and what the server refuses raise as :class:`StorageRefusedError`."""
+        transfer = Transfer()
+        self._transfers.add(transfer)
+        try:
+            async with asyncio.timeout(self._options.deadline_seconds), self._slots:
+                if self._closed:
+                    raise StorageUnavailableError("the object store's client is closed")
+                return await in_thread("object-store", lambda: self._get(ref, max_bytes, transfer))
+        except TimeoutError as error:
+            raise self._unavailable(f"{ref} did not come within {self._options.deadline_seconds:g} s") from error
+        finally:
+            self._transfers.discard(transfer)
+            transfer.cut()
+
+    def close(self) -> None:
+        """Cut what is going on and refuse what comes; waits for nothing."""
+        self._closed = True
+        for transfer in self._transfers:
+            transfer.cut()
+
+    def _get(self, ref: ImageRef, max_bytes: int, transfer: Transfer) -> bytes:
+        _check_names(ref)
+        with carried_by(transfer):
+            try:
+                response = self._client.get_object(ref.bucket, ref.key)
+                try:
+                    if response.status != HTTPStatus.OK:  # the SDK takes some others for successes
+                        raise self._unavailable(f"{ref}: HTTP {response.status} is no answer to such a request")
+                    return _read(response, ref, max_bytes)
+                finally:
+                    response.close()
+                    response.release_conn()
+            except S3Error as error:
+                raise self._of_code(error, ref) from error
+            except (ServerError, InvalidResponseError, ParseError, UnicodeDecodeError) as error:
+                raise self._unavailable(f"{ref}: the answer is not that of an S3 server{_status(error)}") from error
+            except (MinioException, urllib3.exceptions.HTTPError, OSError) as error:
+                raise self._unavailable(f"{ref}: {_brief(error)}") from error
+
+    def _of_code(self, error: S3Error, ref: ImageRef) -> Exception:
+        code = error.code
+        if code in _GONE:
+            return ImageNotFoundError(f"there is no {ref} ({code})")
+        if code in _IMPOSSIBLE:
+            return ImageNotFoundError(f"{ref} cannot be a name in the object store ({code})")
+        where = f"object store {self._options.endpoint}"
+        if code in _FORBIDDEN:
+            return ObjectForbiddenError(f"{where}: {ref} may not be read with these credentials ({code})")
+        if code in _REFUSED:
+            return StorageRefusedError(f"{where} refuses these credentials or settings ({code})")
+        return self._unavailable(f"{ref}: {code or 'an error without a code'}")
+
+    def _unavailable(self, what: str) -> StorageUnavailableError:
+        return StorageUnavailableError(f"object store {self._options.endpoint}, {what}")
+
+
+class ObjectStoreDependency:
+    """Whether the server answers signed requests, within ``seconds``.
+
+    It is asked for an object that hardly exists: the very request that jobs make, so that credentials which may do
+    nothing else are enough. That there is no such object or bucket, or that it may not be read, are the answers of a
+    server that is up; a job that needs more fails by itself. A refusal of the credentials, a fault or silence is an
+    outage, and so is it when there are no credentials and the server wants some: a bucket that everybody may read
+    must let everybody list it, too.
+    """
+
+    name = "object store"
+
+    def __init__(self, options: StoreOptions, bucket: str, *, seconds: float = 5.0) -> None:
+        self._ref = ImageRef(bucket, _PROBE_KEY)
+        self._anonymous = not options.access_key
+        self._store = MinioPhotoStore(attrs.evolve(options, connections=1, deadline_seconds=seconds))
+
+    async def check(self) -> None:
+        """Return when the server answers in time; raise StorageUnavailableError saying why not."""
+        try:
+            await self._store.fetch(self._ref, max_bytes=0)
+        except (ImageNotFoundError, ImageTooLargeError):
+            return
+        except ObjectForbiddenError as error:
+            if self._anonymous:
+                raise StorageUnavailableError(f"{error}; there are none") from error
+
+    def close(self) -> None:
+        """Cut a check that is going on."""
+        self._store.close()
+
+
+def _make_client(options: StoreOptions) -> Minio:
     return Minio(
         options.endpoint,
         access_key=options.access_key,
         secret_key=options.secret_key,
         secure=options.secure,
-        region=options.region,
-        http_client=pool,
+        region=options.region,  # without it, the SDK asks for each bucket's
+        http_client=Transport(
+            connections=options.connections,
+            timeout=urllib3.Timeout(connect=options.connect_seconds, read=options.read_seconds),
+            certificates=str(options.ca) if options.ca else certifi.where(),
+        ),
     )
 
 
-class MinioPhotoStore:
-    """One try for each fetch; see :class:`adapters.object_store.retrying.RetryingPhotoStore` for more."""
-
-    def __init__(self, options: StoreOptions) -> None:
-        self._client = make_client(options)
-        self._deadline_seconds = options.deadline_seconds
-
-    async def fetch(self, ref: ImageRef, *, max_bytes: int) -> bytes:
-        """Get the object in a thread."""
-        return await asyncio.to_thread(self._get, ref, max_bytes)
-
-    def _get(self, ref: ImageRef, max_bytes: int) -> bytes:
-        try:
-            response = self._client.get_object(ref.bucket, ref.key)
-        except S3Error as error:
-            raise _of_code(error, ref) from error
-        except ValueError as error:  # the SDK refuses the name before any request
-            raise ImageNotFoundError(f"{ref} cannot be a name in the object store") from error
-        except (MinioException, urllib3.exceptions.HTTPError, OSError) as error:
-            raise StorageUnavailableError(f"object store: {_brief(error)}") from error
-        try:
-            return self._read(response, ref, max_bytes)
-        except (urllib3.exceptions.HTTPError, OSError) as error:
-            raise StorageUnavailableError(f"object store, reading {ref}: {_brief(error)}") from error
-        finally:
-            response.close()
-            response.release_conn()
-
-    def _read(self, response: BaseHTTPResponse, ref: ImageRef, max_bytes: int) -> bytes:
-        deadline = time.monotonic() + self._deadline_seconds
-        announced = response.headers.get("Content-Length", "")
-        if announced.isdigit() and int(announced) > max_bytes:
-            raise ImageTooLargeError(f"{ref} has {announced} bytes, more than {max_bytes}")
-        content = bytearray()
-        while chunk := response.read(min(_CHUNK_BYTES, max_bytes + 1 - len(content))):
-            content += chunk
-            if len(content) > max_bytes:
-                raise ImageTooLargeError(f"{ref} has more than {max_bytes} bytes")
-            if time.monotonic() > deadline:
-                raise StorageUnavailableError(
-                    f"object store, reading {ref}: {len(content)} bytes in {self._deadline_seconds:g} s is too slow"
-                )
-        if announced.isdigit() and len(content) < int(announced):
-            raise StorageUnavailableError(f"object store, reading {ref}: {len(content)} of {announced} bytes came")
-        return bytes(content)
+def _check_names(ref: ImageRef) -> None:
+    """Refuse what the SDK would refuse, apart from every other ValueError that it may raise."""
+    try:
+        check_bucket_name(ref.bucket)
+        check_object_name(ref.key)
+    except ValueError as error:
+        raise ImageNotFoundError(f"{ref} cannot be a name in the object store") from error
 
 
-class ObjectStoreDependency:
-    """Whether the server answers signed requests."""
-
-    name = "object store"
-
-    def __init__(self, options: StoreOptions, bucket: str) -> None:
-        self._client = make_client(options, read_seconds=_PROBE_SECONDS)
-        self._bucket = bucket
-
-    async def check(self) -> None:
-        """List at most one key of the default bucket."""
-        await asyncio.to_thread(self._check)
-
-    def _check(self) -> None:
-        try:
-            next(iter(self._client.list_objects(self._bucket)), None)
-        except S3Error as error:
-            if error.code not in _UP:
-                raise StorageUnavailableError(f"object store: {error.code}") from error
-        except (MinioException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
-            raise StorageUnavailableError(f"object store: {_brief(error)}") from error
+def _read(response: BaseHTTPResponse, ref: ImageRef, max_bytes: int) -> bytes:
+    """Return the body; where its length is announced, it is read in one piece and copied nowhere."""
+    announced = response.headers.get("Content-Length", "")
+    if announced.isdigit() and int(announced) > max_bytes:
+        raise ImageTooLargeError(f"{ref} has {announced} bytes, more than {max_bytes}")
+    pieces: list[bytes] = []
+    room = max_bytes + 1
+    while room > 0 and (piece := response.read(room, decode_content=False)):
+        pieces.append(piece)
+        room -= len(piece)
+    if room <= 0:
+        raise ImageTooLargeError(f"{ref} has more than {max_bytes} bytes")
+    return b"".join(pieces)
 
 
-def _of_code(error: S3Error, ref: ImageRef) -> Exception:
-    if error.code in _GONE:
-        return ImageNotFoundError(f"there is no {ref} ({error.code})")
-    if error.code in _IMPOSSIBLE_KEY:
-        return ImageNotFoundError(f"{ref} cannot be a name in the object store ({error.code})")
-    return StorageUnavailableError(f"object store, {ref}: {error.code}")
+def _status(error: Exception) -> str:
+    if isinstance(error, ServerError):
+        return f" (HTTP {error.status_code})"
+    if isinstance(error, InvalidResponseError):
+        return f" (HTTP {error._code})"  # noqa: SLF001 - the SDK tells it in its text only, together with the body
+    return ""
 
 
-def _brief(error: Exception) -> str:
-    """Say what happened without URLs, which may hold signatures."""
-    if isinstance(error, ServerError | InvalidResponseError):
-        return f"unexpected answer ({type(error).__name__})"
-    reason = getattr(error, "reason", None) or error
-    return type(reason).__name__ if isinstance(reason, Exception) else type(error).__name__
+def _brief(error: BaseException) -> str:
+    """Say what happened without URLs, which may hold signatures: the error's type and the system's word for it."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OSError) and cause.strerror:
+            return f"{type(error).__name__} ({cause.strerror})"
+        cause = cause.__cause__ or cause.__context__
+    return type(error).__name__

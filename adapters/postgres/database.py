@@ -1,58 +1,64 @@
 """The pool of connections, and one traced operation on it."""
 
+import asyncio
+import select
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-import psycopg
 from opentelemetry import trace
-from pgvector.psycopg import register_vector_async
-from psycopg import AsyncConnection
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from pgvector.psycopg.vector import register_vector_info
+from psycopg import AsyncConnection, IsolationLevel, sql
 from psycopg.rows import TupleRow
+from psycopg.types import TypeInfo
 from psycopg_pool import AsyncConnectionPool
 
+from adapters.postgres.catalogue import SchemaError
+from adapters.postgres.conninfo import connection_string, database_name
 from adapters.postgres.errors import translated
-from adapters.postgres.schema import Schema, SchemaError
+from adapters.postgres.schema import Schema
 from application.ports.face_pipeline import EmbedderInfo
 from domain.errors import DatabaseUnavailableError
 
 _TRACER = trace.get_tracer("facematch.postgres")
-_CONNECT_SECONDS = 5
-_KEEPALIVE = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 15_000}
+_SESSION = (
+    "SELECT set_config('DateStyle', 'ISO', false), set_config('TimeZone', 'UTC', false), "
+    "set_config('extra_float_digits', '1', false)"
+)
 Connection = AsyncConnection[TupleRow]
 
 
 class Database:
     """A pool of connections to one database, and what is known of its schema.
 
-    ``size`` connections at most; a statement may take ``statement_seconds``, and waiting for a connection
-    ``wait_seconds``.
+    ``size`` connections at most. An operation may take ``statement_seconds``, and waiting for its connection
+    ``wait_seconds``: both are kept here, not by settings of the session, so that a pooler which hands one session
+    to many clients harms nobody. For the same reason, and because a plan is cheap, nothing is prepared.
     """
 
     name = "database"
 
     def __init__(self, url: str, *, size: int = 4, statement_seconds: float = 10.0, wait_seconds: float = 10.0) -> None:
-        self._statement_ms = int(statement_seconds * 1000)
-        self._conninfo = make_conninfo(
-            url, connect_timeout=_CONNECT_SECONDS, application_name="facematch", **_KEEPALIVE
-        )
-        self._namespace = str(conninfo_to_dict(self._conninfo).get("dbname", ""))
+        self.statement_seconds = statement_seconds
+        self._conninfo = connection_string(url)
+        self._namespace = database_name(self._conninfo)
         self._pool = AsyncConnectionPool(
             self._conninfo,
             min_size=min(2, size),
             max_size=size,
             timeout=wait_seconds,
+            # The pool's own attempts grow rarer all the time; so it gives up soon, and the next request tries at once.
+            reconnect_timeout=wait_seconds,
             open=False,
             configure=self._configure,
-            check=AsyncConnectionPool.check_connection,
-            kwargs={"autocommit": True},
+            kwargs={"autocommit": True, "prepare_threshold": None},
             name="facematch",
         )
+        self._info: EmbedderInfo | None = None
         self._schema: Schema | None = None
 
     @property
     def schema(self) -> Schema:
-        """What was found when the pool was opened."""
+        """What was found when the pool was opened, or by the last probe after a failure."""
         if self._schema is None:
             raise SchemaError("the database is not open")
         return self._schema
@@ -62,26 +68,31 @@ class Database:
 
         Raises:
             DatabaseUnavailableError: no answer; try again.
-            SchemaError: not migrated, or a column of another dimension.
+            SchemaError: not migrated, not allowed, or a column of another dimension.
 
         """
-        with translated("connect"):
-            async with await AsyncConnection.connect(self._conninfo, autocommit=True) as connection:
-                schema = await Schema.resolve(connection)
-            if info is not None:
-                schema.check_dimension(info)
-            if self._pool.closed:
-                await self._pool.open()
-        self._schema = schema
+        self._info = info
+        self._schema = await self._examine()
+        with translated("open"):
+            await self._pool.open()
 
     async def close(self) -> None:
         """Close every connection."""
         await self._pool.close()
 
     async def check(self) -> None:
-        """Return when the database answers on a connection of its own."""
+        """Return when the database answers on a connection of its own, and is still as the service needs it.
+
+        Raises:
+            DatabaseUnavailableError: no answer, or no writing.
+            SchemaError: the schema, or what the role may do, has changed.
+
+        """
+        if self._schema is not None:
+            self._schema = await self._examine()
+            return
         with translated("check"):
-            async with await AsyncConnection.connect(self._conninfo, autocommit=True) as connection:
+            async with asyncio.timeout(self.statement_seconds), await self._connect() as connection:
                 await connection.execute("SELECT 1")
 
     @asynccontextmanager
@@ -89,7 +100,7 @@ class Database:
         """Lend a connection for one named operation: one span, faults translated.
 
         Raises:
-            DatabaseUnavailableError: no answer, or a fault that passes.
+            DatabaseUnavailableError: no answer in time, or a fault that passes.
 
         """
         attributes = {"db.system.name": "postgresql", "db.operation.name": name, "db.namespace": self._namespace}
@@ -98,15 +109,52 @@ class Database:
         ) as span:
             try:
                 with translated(name):
-                    async with self._pool.connection() as connection:
+                    async with self._borrowed() as connection, asyncio.timeout(self.statement_seconds):
                         yield connection
             except DatabaseUnavailableError as error:
                 span.set_attribute("error.type", type(error.__cause__).__name__)
                 raise
 
-    async def _configure(self, connection: Connection) -> None:
-        await connection.execute(f"SET statement_timeout = {self._statement_ms}".encode())
+    @asynccontextmanager
+    async def _borrowed(self) -> AsyncIterator[Connection]:
+        """Lend a connection that has not ended while it lay in the pool.
+
+        The pool's own check asks the server each time, and waits longer after every dead connection that it meets:
+        after a restart of the server all are dead.
+        """
+        connection = await self._pool.getconn()
+        while _has_news(connection):
+            await connection.close()
+            await self._pool.putconn(connection)
+            connection = await self._pool.getconn()
         try:
-            await register_vector_async(connection)
-        except psycopg.ProgrammingError as error:
-            raise SchemaError("the database has no type vector: run `facematch migrate`") from error
+            async with connection:
+                yield connection
+        finally:
+            await self._pool.putconn(connection)
+
+    async def _connect(self) -> Connection:
+        return await AsyncConnection.connect(self._conninfo, autocommit=True)
+
+    async def _examine(self) -> Schema:
+        with translated("connect"):
+            async with asyncio.timeout(self.statement_seconds), await self._connect() as connection:
+                schema = await Schema.resolve(connection)
+        if self._info is not None:
+            schema.check_dimension(self._info)
+        return schema
+
+    async def _configure(self, connection: Connection) -> None:
+        await connection.set_isolation_level(IsolationLevel.READ_COMMITTED)
+        await connection.execute(_SESSION)
+        vector = await TypeInfo.fetch(connection, sql.Identifier(self.schema.vector_schema, "vector"))
+        register_vector_info(connection, vector)
+
+
+def _has_news(connection: Connection) -> bool:
+    """Tell whether the server has said something to an idle connection: nearly always that it has ended."""
+    if connection.closed:
+        return True
+    poll = select.poll()
+    poll.register(connection.fileno(), select.POLLIN)
+    return bool(poll.poll(0))

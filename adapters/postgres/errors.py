@@ -4,27 +4,34 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import psycopg
-from psycopg_pool import PoolClosed, PoolTimeout, TooManyRequests
 
 from domain.errors import DatabaseUnavailableError
 
 _PASSING = (
-    psycopg.OperationalError,  # no connection, shutdown, too many clients, statement timeout, deadlock
+    psycopg.OperationalError,  # no connection, shutdown, too many clients, deadlock; the pool's own
     psycopg.InterfaceError,  # the connection was lost under our hands
-    psycopg.errors.ReadOnlySqlTransaction,  # a fail-over left us on a replica
-    PoolTimeout,
-    PoolClosed,
-    TooManyRequests,
+    psycopg.InternalError,  # read-only after a fail-over, ended while idle in a transaction, a fault in the server
+    # The database changed under a running worker: every job meets it, and somebody can put it right.
+    psycopg.errors.InsufficientPrivilege,
+    psycopg.errors.InvalidSchemaName,
+    psycopg.errors.UndefinedColumn,
+    psycopg.errors.UndefinedFunction,
+    psycopg.errors.UndefinedObject,
+    psycopg.errors.UndefinedTable,
 )
+
+
+def first_line(error: BaseException) -> str:
+    """Return what the server or the driver said, without the query that it quotes."""
+    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 @contextmanager
 def translated(what: str) -> Iterator[None]:
-    """Raise :class:`DatabaseUnavailableError` for faults that pass; let programming errors through."""
+    """Raise :class:`DatabaseUnavailableError` for faults that pass; let mistakes in the program through."""
     try:
         yield
     except _PASSING as error:
-        if isinstance(error, psycopg.errors.LockNotAvailable):
-            raise
-        first_line = (str(error).splitlines() or [type(error).__name__])[0]
-        raise DatabaseUnavailableError(f"database, {what}: {first_line}") from error
+        raise DatabaseUnavailableError(f"database, {what}: {first_line(error)}") from error
+    except TimeoutError as error:
+        raise DatabaseUnavailableError(f"database, {what}: no answer in time") from error

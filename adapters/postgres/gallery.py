@@ -1,6 +1,7 @@
 """The gallery: ``users.face_embedding``, searched exactly by cosine distance."""
 
 import asyncio
+import math
 from collections.abc import Sequence
 from uuid import UUID
 
@@ -10,6 +11,7 @@ from pgvector import Vector
 from psycopg import sql
 
 from adapters.postgres.database import Database
+from adapters.postgres.schema import Schema
 from application.ports.clock import Clock
 from domain.decision import Candidate
 from domain.faces import FaceEmbedding
@@ -24,52 +26,53 @@ class _Count:
 
 
 class PostgresGallery:
-    """Exact search: always right, about 0.4 ms for 1,000 users of 128 dimensions.
-
-    The CASE keeps rows of another dimension, which the application may have written, away from the operator.
-    """
+    """Exact search: always right, about 0.2 ms for 1,000 users of 128 dimensions."""
 
     def __init__(self, database: Database, *, clock: Clock) -> None:
         self._database = database
         self._clock = clock
         self._counts: dict[str, _Count] = {}
-        self._counting = asyncio.Lock()
+        self._counting: dict[str, asyncio.Task[int]] = {}
 
     async def nearest(self, probe: FaceEmbedding, *, limit: int) -> Sequence[Candidate]:
-        """Return the nearest candidates; rows whose distance is not a number are left out."""
+        """Return the nearest candidates; rows whose distance is not a number sort last and are left out."""
         schema = self._database.schema
         query = sql.SQL(
-            "SELECT id, distance FROM (SELECT u.id, CASE WHEN vector_dims(u.face_embedding) = {dimension} "
-            "THEN u.face_embedding::vector({dimension}) <=> %(probe)s::vector({dimension}) END AS distance "
-            "FROM {users} u WHERE u.face_embedding_model = %(model)s AND u.face_embedding IS NOT NULL AND {candidate}"
-            ") AS compared WHERE distance < 'NaN' ORDER BY distance, id LIMIT %(limit)s"
+            "SELECT u.id, {distance} AS distance FROM {users} u WHERE u.face_embedding_model = %(model)s "
+            "AND u.face_embedding IS NOT NULL AND {candidate} ORDER BY distance, id LIMIT %(limit)s"
         ).format(
-            dimension=sql.Literal(probe.dimension),
+            distance=_distance(schema, probe.dimension),
             users=schema.users.identifier,
             candidate=schema.candidate_condition("u"),
         )
         vector = Vector(np.asarray(probe.vector, dtype=np.float32))
         async with self._database.operation("nearest") as connection:
             cursor = await connection.execute(query, {"probe": vector, "model": probe.model, "limit": limit})
-            return [Candidate(row[0], float(row[1])) for row in await cursor.fetchall()]
+            rows = await cursor.fetchall()
+        return [Candidate(user, value) for user, value in rows if value is not None and not math.isnan(value)]
 
     async def size(self, model: str) -> int:
         """Return a count that is at most 10 seconds old; one query serves everyone who asks meanwhile."""
-        async with self._counting:
-            count = self._counts.get(model)
-            if count is None or self._clock.monotonic() - count.at > _COUNT_SECONDS:
-                at = self._clock.monotonic()
-                count = self._counts[model] = _Count(await self._count(model), at)
+        count = self._counts.get(model)
+        if count is not None and self._clock.monotonic() - count.at <= _COUNT_SECONDS:
             return count.users
+        counting = self._counting.get(model)
+        if counting is None:
+            counting = self._counting[model] = asyncio.create_task(self._count(model))
+            counting.add_done_callback(lambda _: self._counting.pop(model, None))
+        return await asyncio.shield(counting)
 
     async def _count(self, model: str) -> int:
+        at = self._clock.monotonic()
         schema = self._database.schema
         query = sql.SQL(
             "SELECT count(*) FROM {} u WHERE u.face_embedding_model = %s AND u.face_embedding IS NOT NULL AND {}"
         ).format(schema.users.identifier, schema.candidate_condition("u"))
         async with self._database.operation("count") as connection:
             row = await (await connection.execute(query, [model])).fetchone()
-        return int(row[0]) if row else 0
+        users = int(row[0]) if row else 0
+        self._counts[model] = _Count(users, at)
+        return users
 
 
 class PostgresEnrolment:
@@ -92,3 +95,23 @@ class PostgresEnrolment:
         vector = Vector(np.asarray(template.vector, dtype=np.float32))
         async with self._database.operation("save_template") as connection:
             return (await connection.execute(query, [vector, template.model, user_id])).rowcount == 1
+
+
+def _distance(schema: Schema, dimension: int) -> sql.Composed:
+    """Return the SQL of the cosine distance to ``probe``: NULL for a vector of another dimension.
+
+    Where the column's type does not rule such vectors out, a CASE keeps them away from the operator, which refuses
+    them; it costs a second look at each vector.
+    """
+    parts = {
+        "cosine": sql.SQL("OPERATOR({}.<=>)").format(sql.Identifier(schema.vector_schema)),
+        "dimensions": sql.Identifier(schema.vector_schema, "vector_dims"),
+        "vector": schema.vector(dimension),
+        "dimension": sql.Literal(dimension),
+    }
+    if schema.users.columns["face_embedding"].modifier == dimension:
+        return sql.SQL("u.face_embedding {cosine} %(probe)s::{vector}").format(**parts)
+    return sql.SQL(
+        "CASE WHEN {dimensions}(u.face_embedding) = {dimension} "
+        "THEN u.face_embedding::{vector} {cosine} %(probe)s::{vector} END"
+    ).format(**parts)

@@ -1,154 +1,192 @@
 """Migrations: the service's own schema, and what is missing of the application's tables."""
 
-import hashlib
-from collections.abc import Iterator
-from importlib.resources import files
+from collections.abc import Mapping, Sequence
 
-import attrs
 import psycopg
-from psycopg import AsyncConnection, sql
+from psycopg import AsyncConnection, IsolationLevel, sql
 from psycopg.rows import TupleRow
 
-from adapters.postgres.errors import translated
-from adapters.postgres.schema import Table, find_tables
+from adapters.postgres.catalogue import TABLES, Column, SchemaError, Table, find_tables, find_vector_schema
+from adapters.postgres.conninfo import connection_string
+from adapters.postgres.errors import first_line, translated
+from adapters.postgres.rights import grants
+from adapters.postgres.versions import pending, shipped
 from domain.errors import FacematchError
 
 _LOCK = 0x66616365  # "face": one migration at a time, on this database
-_PHOTOS = "CREATE TABLE public.photos (id uuid PRIMARY KEY)"
-_USERS = "CREATE TABLE public.users (id uuid PRIMARY KEY, face_embedding vector, face_embedding_model text)"
-_USERS_STORAGE = "ALTER TABLE public.users ALTER COLUMN face_embedding SET STORAGE PLAIN"
-_PHOTO_FACES = """CREATE TABLE public.photo_faces (
+_HOME = "public"
+_STATEMENTS: Mapping[str, Sequence[str]] = {
+    "photos": ("CREATE TABLE public.photos (id uuid PRIMARY KEY)",),
+    "users": (
+        "CREATE TABLE public.users (id uuid PRIMARY KEY, face_embedding {vector}, face_embedding_model text)",
+        # in the row, where a search reads it several times faster; out of it only where a row has no room
+        "ALTER TABLE public.users ALTER COLUMN face_embedding SET STORAGE MAIN",
+    ),
+    "photo_faces": (
+        """CREATE TABLE public.photo_faces (
     id uuid PRIMARY KEY,
-    photo_id uuid NOT NULL REFERENCES {photos} ON DELETE CASCADE,
+    photo_id uuid NOT NULL REFERENCES {photos} (id) ON DELETE CASCADE,
     face_index integer NOT NULL,
-    embedding vector,
+    embedding {vector},
     embedding_model text,
     bbox jsonb,
     created_at timestamptz NOT NULL DEFAULT now(),
     UNIQUE (photo_id, face_index)
-)"""
-_PHOTO_FACES_STORAGE = "ALTER TABLE public.photo_faces ALTER COLUMN embedding SET STORAGE PLAIN"
-_FACE_MATCHES = """CREATE TABLE public.face_matches (
+)""",
+        "ALTER TABLE public.photo_faces ALTER COLUMN embedding SET STORAGE MAIN",
+    ),
+    "face_matches": (
+        """CREATE TABLE public.face_matches (
     id uuid PRIMARY KEY,
-    photo_face_id uuid NOT NULL REFERENCES {photo_faces} ON DELETE CASCADE,
-    user_id uuid NOT NULL REFERENCES {users} ON DELETE CASCADE,
+    photo_face_id uuid NOT NULL REFERENCES {photo_faces} (id) ON DELETE CASCADE,
+    user_id uuid NOT NULL REFERENCES {users} (id) ON DELETE CASCADE,
     confidence double precision NOT NULL,
     created_at timestamptz NOT NULL DEFAULT now()
-)"""
-_FACE_MATCHES_INDEX = "CREATE INDEX face_matches_photo_face_id ON public.face_matches (photo_face_id)"
-_ADDED_COLUMNS = {
-    "users": {"face_embedding": "vector", "face_embedding_model": "text"},
-    "photo_faces": {"embedding_model": "text"},
+)""",
+        "CREATE INDEX face_matches_photo_face_id ON public.face_matches (photo_face_id)",
+        "CREATE INDEX face_matches_user_id ON public.face_matches (user_id)",
+    ),
 }
+_REFERENCES = {"photo_faces": ("photos",), "face_matches": ("photo_faces", "users")}
+_ADDED_COLUMNS: Mapping[str, Mapping[str, Sequence[str]]] = {
+    "users": {
+        "face_embedding": (
+            "ALTER TABLE {users} ADD COLUMN face_embedding {vector}",
+            "ALTER TABLE {users} ALTER COLUMN face_embedding SET STORAGE MAIN",
+        ),
+        "face_embedding_model": ("ALTER TABLE {users} ADD COLUMN face_embedding_model text",),
+    },
+    "photo_faces": {"embedding_model": ("ALTER TABLE {photo_faces} ADD COLUMN embedding_model text",)},
+}
+_SCHEMA_MIGRATIONS = (
+    "CREATE TABLE facematch.schema_migrations "
+    "(name text PRIMARY KEY, checksum text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())"
+)
+_OWN = """
+SELECT n.nspname, c.relname FROM pg_catalog.pg_namespace n
+  LEFT JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid AND c.relname = 'schema_migrations'
+ WHERE n.nspname = 'facematch'
+"""
+_REFUSALS = (psycopg.ProgrammingError, psycopg.IntegrityError, psycopg.DataError, psycopg.NotSupportedError)
 
 
 class MigrationRefusedError(FacematchError):
-    """The database refused; ``statements`` is the SQL that its owner has to run."""
+    """The database refused; ``statements`` is the SQL that its owner has to run, in this order."""
 
     def __init__(self, message: str, statements: list[str]) -> None:
         super().__init__(message)
         self.statements = statements
 
 
-@attrs.frozen
-class _File:
-    name: str
-    sql: str
-
-    @property
-    def checksum(self) -> str:
-        return hashlib.sha256(self.sql.encode()).hexdigest()
-
-
-def _files() -> Iterator[_File]:
-    for entry in sorted(files("adapters.postgres.migrations").iterdir(), key=lambda e: e.name):
-        if entry.name.endswith(".sql"):
-            yield _File(entry.name, entry.read_text(encoding="utf-8"))
-
-
-async def migrate(url: str, *, lock_timeout_seconds: float = 10.0) -> list[str]:
+async def migrate(url: str, *, lock_timeout_seconds: float = 5.0, grant_to: str | None = None) -> list[str]:
     """Bring the database up to date in one transaction; return the statements that were needed.
 
-    Safe to run again and by several at once. Never alters a column that exists.
+    Safe to run again and by several at once. Never alters a column that exists. While it waits for a lock, so do
+    the application's queries on that table: it gives up after ``lock_timeout_seconds``. ``grant_to`` names another
+    role that is to be worker and to enrol.
 
     Raises:
-        MigrationRefusedError: the role may not, or a lock was not to be had in time.
+        MigrationRefusedError: the role may not, the server cannot, or a lock was not to be had in time.
         DatabaseUnavailableError: no answer.
-        SchemaError: it is not clear which tables are the application's.
+        SchemaError: it is not clear which tables are the application's, or they cannot be added to.
 
     """
     with translated("migrate"):
-        async with await AsyncConnection.connect(url, connect_timeout=10, application_name="facematch") as connection:
+        async with await AsyncConnection.connect(connection_string(url)) as connection:
+            await connection.set_isolation_level(IsolationLevel.READ_COMMITTED)
             await connection.execute("SELECT set_config('lock_timeout', %s, true)", [f"{lock_timeout_seconds:g}s"])
-            statements: list[str] = []
+            migration = _Migration(connection, grant_to)
             try:
-                await connection.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
-                statements = await _plan(connection)
-                for statement in statements:
-                    await connection.execute(statement.encode())
-            except (psycopg.errors.InsufficientPrivilege, psycopg.errors.LockNotAvailable) as error:
-                message = f"the database refused to migrate ({str(error).splitlines()[0]})"
-                raise MigrationRefusedError(message, statements) from error
-            return statements
+                await migration.run()
+            except psycopg.errors.LockNotAvailable as error:
+                message = f"a lock was not to be had within {lock_timeout_seconds:g} s: something uses the tables"
+                raise MigrationRefusedError(f"{message}; run it again", migration.statements) from error
+            except psycopg.errors.InsufficientPrivilege as error:
+                raise MigrationRefusedError(
+                    f"the database refused to migrate ({first_line(error)})", migration.for_the_owner
+                ) from error
+            except _REFUSALS as error:
+                raise MigrationRefusedError(
+                    f"the database could not be migrated ({first_line(error)})", migration.statements
+                ) from error
+            return migration.statements
 
 
-async def _plan(connection: AsyncConnection[TupleRow]) -> list[str]:
-    """Return what has to be run, as SQL that a person can run as well."""
-    plan: list[str] = []
-    if not await _exists(connection, "SELECT 1 FROM pg_extension WHERE extname = 'vector'"):
-        plan.append("CREATE EXTENSION IF NOT EXISTS vector")
-    tables = await find_tables(connection)
-    plan += _application_tables(connection, tables)
-    plan += _model_columns(connection, tables)
-    if not await _exists(connection, "SELECT 1 FROM pg_namespace WHERE nspname = 'facematch'"):
-        plan.append("CREATE SCHEMA facematch")
-    applied: dict[str, str] = {}
-    if await _exists(connection, "SELECT to_regclass('facematch.schema_migrations')"):
-        cursor = await connection.execute("SELECT name, checksum FROM facematch.schema_migrations")
-        applied = {row[0]: row[1] for row in await cursor.fetchall()}
-    else:
-        plan.append(
-            "CREATE TABLE facematch.schema_migrations "
-            "(name text PRIMARY KEY, checksum text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())"
-        )
-    for file in _files():
-        if file.name not in applied:
-            record = sql.SQL("INSERT INTO facematch.schema_migrations (name, checksum) VALUES ({}, {})")
-            plan += [file.sql, record.format(file.name, file.checksum).as_string(connection)]
-        elif applied[file.name] != file.checksum:
-            raise FacematchError(
-                f"migration {file.name} was applied in another form: this is another version's database"
-            )
-    return plan
+class _Migration:
+    """One run: first a plan, as SQL that a person could run as well, then its execution."""
+
+    def __init__(self, connection: AsyncConnection[TupleRow], grant_to: str | None) -> None:
+        self._connection = connection
+        self._grant_to = grant_to
+        self._grants_to_me: list[str] = []
+        self.statements: list[str] = []
+
+    @property
+    def for_the_owner(self) -> list[str]:
+        """What the owner has to run so that the role that was refused can work."""
+        return [*self.statements, *([] if self._grant_to else self._grants_to_me)]
+
+    async def run(self) -> None:
+        await self._connection.execute("SELECT pg_catalog.pg_advisory_xact_lock(%s)", [_LOCK])
+        await self._plan()
+        for statement in self.statements:
+            try:
+                await self._connection.execute(statement.encode())
+            except psycopg.errors.FeatureNotSupported as error:
+                if not statement.startswith("CREATE EXTENSION"):
+                    raise
+                message = (
+                    "the server has no pgvector: install it there (Debian and Ubuntu: the package postgresql-N-pgvector"
+                    f", N being the server's major version) and run this again ({first_line(error)})"
+                )
+                raise MigrationRefusedError(message, []) from error
+
+    async def _plan(self) -> None:
+        tables = await find_tables(self._connection)
+        vector_schema = await find_vector_schema(self._connection)
+        home = vector_schema or _HOME
+        vector = sql.Identifier(home, "vector").as_string()
+        _refuse_what_cannot_be_added_to(tables)
+        complete = {name: tables.get(name) or Table(_HOME, name, {"id": Column("uuid")}) for name in TABLES}
+        me = await (await self._connection.execute("SELECT current_user")).fetchone()
+        self._grants_to_me = grants(complete, me[0] if me is not None else "", home)
+        if vector_schema is None:
+            self.statements.append(f"CREATE EXTENSION IF NOT EXISTS vector SCHEMA {_HOME}")
+        names = {name: table.identifier.as_string() for name, table in complete.items()}
+        wanted = [statement for name in TABLES if name not in tables for statement in _STATEMENTS[name]]
+        for name, columns in _ADDED_COLUMNS.items():
+            if name in tables:
+                lacking = [column for column in columns if column not in tables[name].columns]
+                wanted += [statement for column in lacking for statement in columns[column]]
+        self.statements += [statement.format(vector=vector, **names) for statement in wanted]
+        await self._plan_own_schema()
+        if self._grant_to is not None:
+            self.statements += grants(complete, self._grant_to, home)
+
+    async def _plan_own_schema(self) -> None:
+        schema, table = await (await self._connection.execute(_OWN)).fetchone() or (None, None)
+        if schema is None:
+            self.statements.append("CREATE SCHEMA facematch")
+        if table is None:
+            self.statements.append(_SCHEMA_MIGRATIONS)
+        record = sql.SQL("INSERT INTO facematch.schema_migrations (name, checksum) VALUES ({}, {})")
+        for migration in shipped() if table is None else await pending(self._connection):
+            self.statements += [migration.sql, record.format(migration.name, migration.checksum).as_string()]
 
 
-def _application_tables(connection: AsyncConnection[TupleRow], tables: dict[str, Table]) -> list[str]:
-    def qualified(name: str) -> str:
-        table = tables.get(name) or Table("public", name, {})
-        return table.identifier.as_string(connection)
-
-    statements = {
-        "photos": [_PHOTOS],
-        "users": [_USERS, _USERS_STORAGE],
-        "photo_faces": [_PHOTO_FACES.format(photos=qualified("photos")), _PHOTO_FACES_STORAGE],
-        "face_matches": [
-            _FACE_MATCHES.format(photo_faces=qualified("photo_faces"), users=qualified("users")),
-            _FACE_MATCHES_INDEX,
-        ],
-    }
-    return [statement for name, needed in statements.items() if name not in tables for statement in needed]
-
-
-def _model_columns(connection: AsyncConnection[TupleRow], tables: dict[str, Table]) -> list[str]:
-    return [
-        f"ALTER TABLE {tables[name].identifier.as_string(connection)} ADD COLUMN IF NOT EXISTS {column} {kind}"
+def _refuse_what_cannot_be_added_to(tables: Mapping[str, Table]) -> None:
+    """Raise :class:`SchemaError` where a view stands in for a table that would have to be altered or referenced."""
+    problems = [
+        f"{tables[name]} is no table: add the column {column} to it yourself"
         for name, columns in _ADDED_COLUMNS.items()
-        if name in tables
-        for column, kind in columns.items()
-        if column not in tables[name].columns
+        for column in columns
+        if name in tables and not tables[name].is_table and column not in tables[name].columns
     ]
-
-
-async def _exists(connection: AsyncConnection[TupleRow], query: str) -> bool:
-    row = await (await connection.execute(query.encode())).fetchone()
-    return row is not None and row[0] is not None
+    problems += [
+        f"{tables[referenced]} is no table, so that {name} cannot refer to it: make {name} yourself"
+        for name, others in _REFERENCES.items()
+        for referenced in others
+        if name not in tables and referenced in tables and not tables[referenced].is_table
+    ]
+    if problems:
+        raise SchemaError("; ".join(problems))

@@ -24,6 +24,11 @@ def box_document(box: BoundingBox) -> dict[str, float]:
     return {"x1": box.x1, "y1": box.y1, "x2": box.x2, "y2": box.y2}
 
 
+def storable(text: str) -> str:
+    """Return the text with what PostgreSQL cannot hold made visible: NUL, and halves of surrogate pairs."""
+    return text.replace("\x00", "\N{SYMBOL FOR NULL}").encode(errors="backslashreplace").decode()
+
+
 def to_row(record: JobRecord) -> list[Any]:
     """Return the values of :data:`COLUMNS`."""
     outcome = record.outcome
@@ -38,7 +43,7 @@ def to_row(record: JobRecord) -> list[Any]:
         record.job_id,
         outcome.kind.value,
         outcome.reason.value if outcome.reason else None,
-        "" if isinstance(outcome, Matched) else outcome.detail.replace("\x00", ""),
+        "" if isinstance(outcome, Matched) else storable(outcome.detail),
         user_id,
         face.photo_face_id if face else None,
         match_id,
@@ -47,8 +52,8 @@ def to_row(record: JobRecord) -> list[Any]:
         comparison.threshold if comparison else None,
         comparison.gallery_size if comparison else None,
         comparison.runner_up_distance if comparison else None,
-        record.embedder,
-        record.worker,
+        storable(record.embedder),
+        storable(record.worker),
         record.traceparent,
         record.occurred_at,
     ]

@@ -1,39 +1,40 @@
-"""Where the application has its tables, and what their columns are like: found out once, then schema-qualified."""
+"""The application's tables as the service uses them: found once, checked, and named in full ever after."""
+
+from collections.abc import Mapping
 
 import attrs
 from psycopg import AsyncConnection, sql
 from psycopg.rows import TupleRow
 
+from adapters.postgres.catalogue import OWN_SCHEMA, TABLES, SchemaError, Table, find_tables, find_vector_schema
+from adapters.postgres.rights import missing_grants
+from adapters.postgres.versions import pending
 from application.ports.face_pipeline import EmbedderInfo
-from domain.errors import FacematchError
 
-OWN_SCHEMA = "facematch"
-TABLES = ("photos", "users", "photo_faces", "face_matches")
-_FIND = """
-SELECT t.name, array_agg(n.nspname ORDER BY array_position(current_schemas(false)::text[], n.nspname::text)),
-       array_agg(n.nspname = ANY (current_schemas(false)))
-FROM unnest(%s::text[]) AS t(name)
-JOIN pg_catalog.pg_class c ON c.relname = t.name AND c.relkind IN ('r', 'p')
-JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-WHERE n.nspname NOT IN ('facematch', 'information_schema') AND n.nspname NOT LIKE 'pg\\_%%'
-GROUP BY t.name
+_OWN_TABLES = """
+SELECT c.relname FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+ WHERE n.nspname = 'facematch' AND c.relname = ANY (%s)
 """
-_COLUMNS = """
-SELECT a.attname, pg_catalog.format_type(a.atttypid, a.atttypmod)
-FROM pg_catalog.pg_attribute a
-WHERE a.attrelid = %s::regclass AND a.attnum > 0 AND NOT a.attisdropped
-"""
-_REQUIRED = {
-    "photos": ("id",),
-    "users": ("id", "face_embedding", "face_embedding_model"),
-    "photo_faces": ("id", "photo_id", "face_index", "embedding", "embedding_model", "bbox", "created_at"),
-    "face_matches": ("id", "photo_face_id", "user_id", "confidence", "created_at"),
+_MADE_BY_MIGRATE = {
+    "users": ("face_embedding", "face_embedding_model"),
+    "photo_faces": ("embedding_model",),
 }
+_EXPECTED: Mapping[str, Mapping[str, str | None]] = {
+    "photos": {"id": "uuid"},
+    "users": {"id": "uuid", "face_embedding": "vector", "face_embedding_model": None},
+    "photo_faces": {
+        "id": "uuid",
+        "photo_id": "uuid",
+        "face_index": None,
+        "embedding": "vector",
+        "embedding_model": None,
+        "bbox": None,
+        "created_at": None,
+    },
+    "face_matches": {"id": "uuid", "photo_face_id": "uuid", "user_id": "uuid", "confidence": None, "created_at": None},
+}
+_WRITTEN = ("photo_faces", "face_matches")
 _VECTORS = (("users", "face_embedding"), ("photo_faces", "embedding"))
-
-
-class SchemaError(FacematchError):
-    """The database is not as the service needs it; the message says what to do."""
 
 
 class DimensionMismatchError(SchemaError):
@@ -41,75 +42,50 @@ class DimensionMismatchError(SchemaError):
 
 
 @attrs.frozen
-class Table:
-    """One table of the application: its schema and its columns' types by name."""
-
-    schema: str
-    name: str
-    columns: dict[str, str]
-
-    @property
-    def identifier(self) -> sql.Identifier:
-        """The quoted, qualified name."""
-        return sql.Identifier(self.schema, self.name)
-
-
-async def find_tables(connection: AsyncConnection[TupleRow]) -> dict[str, Table]:
-    """Return those of the application's tables that exist.
-
-    A table on the search path wins; one that is on none and in several schemas is ambiguous.
-
-    Raises:
-        SchemaError: it is not clear which table is meant.
-
-    """
-    tables: dict[str, Table] = {}
-    cursor = await connection.execute(_FIND, [list(TABLES)])
-    for name, schemas, on_path in await cursor.fetchall():
-        reachable = [schema for schema, on in zip(schemas, on_path, strict=True) if on] or schemas
-        if len(reachable) > 1 and not any(on_path):
-            raise SchemaError(
-                f"table {name} exists in the schemas {', '.join(sorted(reachable))}, and none is on the search path: "
-                "set it, e.g. with ALTER ROLE … SET search_path, or options=-csearch_path in the database URL"
-            )
-        qualified = sql.Identifier(reachable[0], name).as_string(connection)
-        columns = await (await connection.execute(_COLUMNS, [qualified])).fetchall()
-        tables[name] = Table(reachable[0], name, dict(columns))
-    return tables
-
-
-@attrs.frozen
 class Schema:
-    """The application's four tables, complete."""
+    """The application's four tables, complete, and where pgvector's type and operators are."""
 
     photos: Table
     users: Table
     photo_faces: Table
     face_matches: Table
+    vector_schema: str
 
     @classmethod
     async def resolve(cls, connection: AsyncConnection[TupleRow]) -> "Schema":
-        """Return the tables, or raise :class:`SchemaError` naming everything that is missing."""
+        """Return the tables.
+
+        Raises:
+            SchemaError: naming everything that is missing, or unusable, or not allowed, and what to do.
+
+        """
         tables = await find_tables(connection)
-        missing = [name for name in TABLES if name not in tables]
-        for name, table in tables.items():
-            missing += [f"{table.schema}.{name}.{column}" for column in _REQUIRED[name] if column not in table.columns]
-        own = await (await connection.execute("SELECT to_regclass('facematch.outcomes') IS NOT NULL")).fetchone()
-        if own is None or not own[0]:
-            missing.append(f"{OWN_SCHEMA}.outcomes")
-        if missing:
-            raise SchemaError(f"the database lacks {', '.join(missing)}: run `facematch migrate`")
-        return cls(**tables)
+        vector_schema = await find_vector_schema(connection)
+        missing = await _missing(connection, tables)
+        if missing or vector_schema is None:
+            names = ", ".join(missing if vector_schema is not None else ["the extension vector", *missing])
+            raise SchemaError(f"the database lacks {names}: run `facematch migrate`")
+        problems = [problem for table in tables.values() for problem in _problems(table)]
+        if problems:
+            raise SchemaError(f"the application's tables are not as the service needs them: {'; '.join(problems)}")
+        lacking = await missing_grants(connection, tables, vector_schema)
+        if lacking:
+            raise SchemaError(f"the role may not do a worker's work; the owner has to run: {'; '.join(lacking)};")
+        late = await pending(connection)
+        if late:
+            names = ", ".join(migration.name for migration in late)
+            raise SchemaError(f"the database lacks the migrations {names}: run `facematch migrate`")
+        return cls(**tables, vector_schema=vector_schema)
 
     def check_dimension(self, info: EmbedderInfo) -> None:
-        """Raise :class:`SchemaError` where a vector column has another dimension than the embedder."""
+        """Raise :class:`DimensionMismatchError` where a column is of another dimension than the embedder."""
         problems = []
         for table_name, column in _VECTORS:
             table: Table = getattr(self, table_name)
-            dimension = vector_dimension(table.columns[column])
-            if dimension is not None and dimension != info.dimension:
+            dimension = table.columns[column].modifier
+            if dimension not in {-1, info.dimension}:
                 problems.append(
-                    f"{table.schema}.{table.name}.{column} is vector({dimension}), but embedder {info.id} makes "
+                    f"{table}.{column} is vector({dimension}), but embedder {info.id} makes "
                     f"vectors of {info.dimension} dimensions"
                 )
         if problems:
@@ -120,16 +96,43 @@ class Schema:
 
     def candidate_condition(self, alias: str) -> sql.Composed:
         """Return the SQL that is true for a user who may be named."""
-        conditions = [sql.SQL("true")]
-        user = sql.Identifier(alias)
+        conditions: list[sql.Composable] = [sql.SQL("true")]
         if "deleted_at" in self.users.columns:
-            conditions.append(sql.SQL("{}.deleted_at IS NULL").format(user))  # type: ignore[arg-type]
+            conditions.append(sql.SQL("{}.deleted_at IS NULL").format(sql.Identifier(alias)))
         if "blocked" in self.users.columns:
-            conditions.append(sql.SQL("{}.blocked IS NOT TRUE").format(user))  # type: ignore[arg-type]
+            conditions.append(sql.SQL("{}.blocked IS NOT TRUE").format(sql.Identifier(alias)))
         return sql.SQL(" AND ").join(conditions)
 
+    def vector(self, dimension: int) -> sql.Composed:
+        """Return the SQL type of vectors of that dimension, wherever pgvector is installed."""
+        return sql.SQL("{}({})").format(sql.Identifier(self.vector_schema, "vector"), sql.Literal(dimension))
 
-def vector_dimension(column_type: str) -> int | None:
-    """Return N of ``vector(N)``, also where the type's schema is named; None for an untyped ``vector``."""
-    _, bracket, rest = column_type.partition("(")
-    return int(rest.rstrip(")")) if bracket else None
+
+async def _missing(connection: AsyncConnection[TupleRow], tables: Mapping[str, Table]) -> list[str]:
+    """Return the tables and columns that `migrate` would make."""
+    missing = [name for name in TABLES if name not in tables]
+    for name, columns in _MADE_BY_MIGRATE.items():
+        if name in tables:
+            missing += [f"{tables[name]}.{column}" for column in columns if column not in tables[name].columns]
+    own = ("outcomes", "attempts", "schema_migrations")
+    found = {row[0] for row in await (await connection.execute(_OWN_TABLES, [list(own)])).fetchall()}
+    return missing + [f"{OWN_SCHEMA}.{name}" for name in own if name not in found]
+
+
+def _problems(table: Table) -> list[str]:
+    """Return what no migration can put right."""
+    problems = []
+    for name, expected in _EXPECTED[table.name].items():
+        column = table.columns.get(name)
+        if column is None:
+            problems.append(f"{table} has no column {name}")
+        elif expected is not None and column.type != expected:
+            problems.append(f"{table}.{name} is of type {column.type}, not {expected}")
+    for name, column in table.columns.items():
+        if table.name in _WRITTEN and column.must_be_given and name not in _EXPECTED[table.name]:
+            problems.append(
+                f"{table}.{name} must be filled, and the service does not know with what: give it a default"
+            )
+    if table.name == "users" and "blocked" in table.columns and table.columns["blocked"].type != "bool":
+        problems.append(f"{table}.blocked is of type {table.columns['blocked'].type}, not boolean")
+    return problems

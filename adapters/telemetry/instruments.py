@@ -6,7 +6,9 @@ from typing import Any
 from opentelemetry.metrics import CallbackOptions, Meter, Observation
 
 _BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0]
+_WAIT_BUCKETS = [0.01, 0.1, 1.0, 10.0, 60.0, 300.0, 1800.0, 3600.0, 21600.0, 86400.0]
 Attributes = dict[str, Any]
+Read = Callable[[], Iterable[tuple[float, Attributes]]]
 
 
 class Instruments:
@@ -22,7 +24,7 @@ class Instruments:
             "facematch.stage.duration", "s", "Duration of a stage", explicit_bucket_boundaries_advisory=_BUCKETS
         )
         self.queue_wait = meter.create_histogram(
-            "facematch.queue.wait", "s", "Stored to first delivery", explicit_bucket_boundaries_advisory=_BUCKETS
+            "facematch.queue.wait", "s", "Stored to first delivery", explicit_bucket_boundaries_advisory=_WAIT_BUCKETS
         )
         self.in_flight = meter.create_up_down_counter("facematch.jobs.in_flight", "{job}", "Jobs in hand")
         self.held = meter.create_counter("facematch.jobs.held", "{job}", "Jobs that waited for a dependency")
@@ -32,12 +34,17 @@ class Instruments:
         self.orphans = meter.create_counter("facematch.events.orphaned", "{event}", "Events of a worker that died")
         self.outages = meter.create_counter("facematch.outages", "{outage}", "Dependencies that went away")
 
-    def gauge(
-        self, name: str, unit: str, description: str, read: Callable[[], Iterable[tuple[float, Attributes]]]
-    ) -> None:
+    def gauge(self, name: str, unit: str, description: str, read: Read) -> None:
         """Register a figure that is read when metrics are collected."""
+        self._meter.create_observable_gauge(name, [_observing(read)], unit, description)
 
-        def observe(_options: CallbackOptions) -> Iterable[Observation]:
-            return [Observation(value, attributes) for value, attributes in read()]
+    def counter(self, name: str, unit: str, description: str, read: Read) -> None:
+        """Register a figure that only grows, read when metrics are collected."""
+        self._meter.create_observable_counter(name, [_observing(read)], unit, description)
 
-        self._meter.create_observable_gauge(name, [observe], unit, description)
+
+def _observing(read: Read) -> Callable[[CallbackOptions], Iterable[Observation]]:
+    def observe_now(_options: CallbackOptions) -> Iterable[Observation]:
+        return [Observation(value, attributes) for value, attributes in read()]
+
+    return observe_now

@@ -1,17 +1,19 @@
-"""The log: structlog for ours, the standard library's loggers routed through it."""
+"""The log: structlog for ours, the standard library's loggers, warnings and crashes routed through it."""
 
 import logging
-import re
 import sys
-from collections.abc import Callable, MutableMapping, Sequence
+import threading
+from collections.abc import Sequence
+from types import TracebackType
 from typing import Any, TextIO
 
 import structlog
 from structlog.typing import EventDict, Processor
 
-_MASK = "***"
-_URL_PASSWORD = re.compile(r"(\b[a-z][a-z0-9+.-]*://[^\s:/@]*:)[^\s/@]+@")
+from adapters.telemetry.redaction import Redactor
+
 _CHATTY = ("nats", "urllib3", "psycopg", "psycopg.pool", "asyncio", "aiohttp", "opentelemetry", "pebble")
+_LOG = structlog.get_logger("facematch")
 
 
 def configure_logging(
@@ -19,26 +21,18 @@ def configure_logging(
 ) -> None:
     """Write every log line to ``stream`` (standard error), as JSON or for a terminal.
 
-    ``form`` None is ``console`` on a terminal and ``json`` elsewhere. Every occurrence of one of ``secrets``
-    is masked, and so are passwords in URLs.
+    ``form`` None is ``console`` on a terminal and ``json`` elsewhere. Every occurrence of one of ``secrets`` is
+    masked, in texts, in exceptions and in what libraries log, and so is what :class:`Redactor` takes for a secret.
     """
     target = stream or sys.stderr
-    console = form == "console" or (form is None and target.isatty())
-    shared: list[Processor] = [
+    first: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True, key="timestamp"),
-        structlog.processors.StackInfoRenderer(),
     ]
-    if not console:
-        shared.append(structlog.processors.format_exc_info)
-    shared.append(redactor(secrets))
-    renderer: Processor = (
-        structlog.dev.ConsoleRenderer(colors=target.isatty()) if console else structlog.processors.JSONRenderer()
-    )
     structlog.configure(
-        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        processors=[structlog.stdlib.filter_by_level, *first, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         wrapper_class=structlog.stdlib.BoundLogger,
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=True,
@@ -46,8 +40,14 @@ def configure_logging(
     handler = logging.StreamHandler(target)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=shared,
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+            foreign_pre_chain=first,
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                structlog.processors.StackInfoRenderer(),
+                structlog.processors.format_exc_info,
+                _redacting(Redactor(secrets)),
+                _renderer(form, target),
+            ],
         )
     )
     root = logging.getLogger()
@@ -55,24 +55,35 @@ def configure_logging(
     root.setLevel(level.upper())
     for name in _CHATTY:
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
+    logging.captureWarnings(capture=True)
+    sys.excepthook = _log_crash
+    threading.excepthook = _log_crash_of_thread
 
 
-def redactor(secrets: Sequence[str]) -> Callable[[Any, str, MutableMapping[str, Any]], EventDict]:
-    """Return a processor that masks secrets anywhere in a record's texts."""
-    masked = [secret for secret in secrets if secret]
+def _renderer(form: str | None, target: TextIO) -> Processor:
+    if form == "console" or (form is None and target.isatty()):
+        return structlog.dev.ConsoleRenderer(
+            colors=target.isatty(), exception_formatter=structlog.dev.plain_traceback, sort_keys=False
+        )
+    return structlog.processors.JSONRenderer()
 
-    def clean(value: Any) -> Any:  # noqa: ANN401 - log records hold anything
-        if isinstance(value, str):
-            for secret in masked:
-                value = value.replace(secret, _MASK)
-            return _URL_PASSWORD.sub(rf"\1{_MASK}@", value)
-        if isinstance(value, dict):
-            return {key: clean(item) for key, item in value.items()}
-        if isinstance(value, list | tuple):
-            return [clean(item) for item in value]
-        return value
 
-    def redact(_logger: Any, _method: str, record: MutableMapping[str, Any]) -> EventDict:  # noqa: ANN401 - as structlog
-        return {key: value if key.startswith("_") else clean(value) for key, value in record.items()}
+def _redacting(redactor: Redactor) -> Processor:
+    def redact(_logger: Any, _method: str, record: EventDict) -> EventDict:  # noqa: ANN401 - as structlog
+        return {key: redactor.value(value) for key, value in record.items()}
 
     return redact
+
+
+def _log_crash(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
+    if issubclass(kind, KeyboardInterrupt):
+        sys.__excepthook__(kind, error, traceback)
+        return
+    _LOG.critical("crashed", action="crashed", exc_info=(kind, error, traceback))
+
+
+def _log_crash_of_thread(arguments: threading.ExceptHookArgs) -> None:
+    if arguments.exc_value is not None and not issubclass(arguments.exc_type, SystemExit):
+        name = arguments.thread.name if arguments.thread else None
+        exc_info = (arguments.exc_type, arguments.exc_value, arguments.exc_traceback)
+        _LOG.error("thread crashed", action="thread_crashed", thread=name, exc_info=exc_info)

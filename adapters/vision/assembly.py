@@ -10,7 +10,8 @@ import attrs
 from adapters.vision.alignment import FivePointAligner
 from adapters.vision.decoding import Picture, decode
 from adapters.vision.detection import Detector, Found
-from adapters.vision.recognition import DlibRecogniser, Recogniser
+from adapters.vision.graph_cache import cache_folder, dlib_resnet
+from adapters.vision.recognition import OnnxRecogniser, Recogniser
 from adapters.vision.weights import dlib_weights
 from application.ports.face_pipeline import Embed, EmbedderInfo, ImageBudget
 from domain.faces import BoundingBox, DetectedFace, FaceEmbedding, PhotoReading, StageTiming
@@ -73,5 +74,6 @@ def _box(face: Found, picture: Picture) -> BoundingBox | None:
 def assemble(detector: Detector, info: EmbedderInfo, budget: ImageBudget) -> AlignedFacePipeline:
     """Load aligner and recogniser and put them behind a detector."""
     aligner = FivePointAligner(dlib_weights("shape_predictor_5_face_landmarks.dat"))
-    recogniser = DlibRecogniser(dlib_weights("dlib_face_recognition_resnet_model_v1.dat"))
+    weights = dlib_weights("dlib_face_recognition_resnet_model_v1.dat")
+    recogniser = OnnxRecogniser(dlib_resnet(weights, cache_folder()))
     return AlignedFacePipeline(info, budget, detector, aligner, recogniser)

@@ -38,7 +38,7 @@ class BlazeFaceDetector:
 
     def find(self, picture: Image.Image) -> Sequence[Found]:
         """Return the faces, the most certain first."""
-        working = resized(picture, self._WORKING_SIDE)
+        working = resized(picture, self._WORKING_SIDE, at_most=2)
         scale = picture.width / working.width
         faces = []
         for detection in self._detect(pixels_of(working)).detections:

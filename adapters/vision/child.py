@@ -1,92 +1,61 @@
-"""What runs in a process of the pool: one pipeline, loaded once, read again and again."""
+"""What runs in a process of the pool: one pipeline, loaded once, asked again and again.
+
+Started as ``python -m adapters.vision.child SETTINGS`` with one end of a socket as its standard input.
+"""
 
 import ctypes
 import os
 import resource
 import signal
-from typing import Final
+import socket
+import sys
+from typing import BinaryIO, Final, cast
 
-import attrs
-
-from adapters.vision import registry
-from application.ports.face_pipeline import Embed, FacePipeline, ImageBudget
-from domain.errors import AttemptFailedError, FacematchError
+from adapters.vision import wire
+from adapters.vision.guard import EmbedderNotLoadedError, MemoryExhaustedError, load, read_with
+from application.ports.face_pipeline import FacePipeline
+from domain.errors import FacematchError
 from domain.faces import PhotoReading
 
 _PR_SET_PDEATHSIG: Final = 1
 
 
-class EmbedderNotLoadedError(AttemptFailedError):
-    """The pipeline could not be loaded in the process that was to use it."""
-
-
-@attrs.frozen
-class ChildSettings:
-    """What a process needs to know: whom it works for, what it loads, and its limit on private memory in bytes."""
-
-    parent: int
-    embedder: str
-    budget: ImageBudget
-    memory_limit: int
-
-
-_loaded: list[FacePipeline | FacematchError] = []
-
-
-def initialise(settings: ChildSettings) -> None:
-    """Tie this process to its parent's life and load the pipeline; a failure is kept for whoever asks."""
+def main() -> None:
+    """Load the pipeline, say so, and answer requests until the other side closes."""
+    settings = wire.ChildSettings.from_text(sys.argv[1])
     _die_with(settings.parent)
-    for number in (signal.SIGINT, signal.SIGTERM):  # both may reach the whole group; the parent decides
-        signal.signal(number, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_DATA, (settings.memory_limit, settings.memory_limit))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core dump would hold photographs
+    _confine(settings.memory_limit)
+    with socket.socket(fileno=os.dup(0)) as channel, channel.makefile("rwb") as both:
+        stream = cast("BinaryIO", both)
+        _forget_standard_input()
+        try:
+            pipeline = load(settings.embedder, settings.budget)
+        except EmbedderNotLoadedError as error:
+            _send(stream, wire.answer(error))
+            return
+        _send(stream, wire.answer(None))
+        while content := _receive(stream):
+            _send(stream, wire.answer(_result(pipeline, content)))
+
+
+def _result(pipeline: FacePipeline, content: bytes) -> PhotoReading | FacematchError:
+    image, embed = wire.parse_request(content)
     try:
-        _loaded[:] = [registry.load(settings.embedder)(settings.budget)]
+        return read_with(pipeline, image, embed)
+    except MemoryExhaustedError:
+        os._exit(wire.OUT_OF_MEMORY)
     except FacematchError as error:
-        _loaded[:] = [error]
-    except Exception as error:  # noqa: BLE001 - third parties' pipelines may raise anything
-        message = f"embedder {settings.embedder!r} cannot be loaded: {type(error).__name__}: {error}"
-        _loaded[:] = [EmbedderNotLoadedError(message)]
+        return error
 
 
-def ready() -> int:
-    """Return this process's id.
-
-    Raises:
-        FacematchError: the pipeline could not be loaded.
-
-    """
-    _pipeline()
-    return os.getpid()
+def _receive(stream: BinaryIO) -> bytes:
+    """Return the content of the next message; nothing when the other side has closed."""
+    return stream.read(int.from_bytes(stream.read(wire.LENGTH_BYTES)))
 
 
-def read(image: bytes, embed: Embed) -> PhotoReading:
-    """Return what this process's pipeline sees on the image; see :func:`read_with`."""
-    return read_with(_pipeline(), image, embed)
-
-
-def read_with(pipeline: FacePipeline, image: bytes, embed: Embed) -> PhotoReading:
-    """Return what a pipeline sees on the image; whatever it raises is one of the product's own errors.
-
-    Raises:
-        JobRejectedError: the image is at fault.
-        AttemptFailedError: anything else.
-
-    """
-    try:
-        return pipeline.read(image, embed=embed)
-    except FacematchError:
-        raise
-    except BaseException as error:  # noqa: BLE001 - third parties' pipelines may raise anything, SystemExit too
-        # Neither message nor cause is passed on: foreign ones may quote the image, or not survive pickling.
-        raise AttemptFailedError(f"embedder {pipeline.info.id} failed with {type(error).__name__}") from None
-
-
-def _pipeline() -> FacePipeline:
-    [pipeline] = _loaded
-    if isinstance(pipeline, FacematchError):
-        raise pipeline
-    return pipeline
+def _send(stream: BinaryIO, message: tuple[bytes, ...]) -> None:
+    stream.writelines(message)
+    stream.flush()
 
 
 def _die_with(parent: int) -> None:
@@ -94,3 +63,20 @@ def _die_with(parent: int) -> None:
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     if os.getppid() != parent:
         os._exit(1)
+
+
+def _confine(memory_limit: int) -> None:
+    for number in (signal.SIGINT, signal.SIGTERM):  # both may reach all processes of a service; the parent decides
+        signal.signal(number, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_DATA, (memory_limit, memory_limit))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core dump would hold photographs
+
+
+def _forget_standard_input() -> None:
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+
+
+if __name__ == "__main__":
+    main()

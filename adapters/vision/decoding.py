@@ -7,6 +7,7 @@ if it had no EXIF.
 """
 
 import io
+import math
 import struct
 import warnings
 import zlib
@@ -15,7 +16,7 @@ from typing import Final
 import attrs
 import numpy as np
 import pillow_heif
-from PIL import ExifTags, Image, UnidentifiedImageError
+from PIL import AvifImagePlugin, ExifTags, Image, UnidentifiedImageError
 
 from application.ports.face_pipeline import ImageBudget
 from domain.errors import ImageTooLargeError, UnreadableImageError
@@ -50,13 +51,13 @@ _DECODER_ERRORS = (
     AttributeError,
     ArithmeticError,
     AssertionError,
-    MemoryError,
     RuntimeError,
     NotImplementedError,
 )
 
 pillow_heif.register_heif_opener()
 pillow_heif.options.DECODE_THREADS = 1
+AvifImagePlugin.DEFAULT_MAX_THREADS = 1
 
 
 @attrs.frozen
@@ -87,6 +88,8 @@ def decode(content: bytes, budget: ImageBudget) -> Picture:
     """
     if len(content) > budget.max_bytes:
         raise ImageTooLargeError(f"the image has {len(content)} bytes, more than the allowed {budget.max_bytes}")
+    # Some decoders reserve memory for all pixels when they open a file; Pillow judges the size before, at twice this.
+    Image.MAX_IMAGE_PIXELS = math.ceil(budget.max_pixels / 2)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -95,7 +98,7 @@ def decode(content: bytes, budget: ImageBudget) -> Picture:
     except UnidentifiedImageError as error:
         raise UnreadableImageError(f"not an image of an allowed format ({', '.join(FORMATS)})") from error
     except Image.DecompressionBombError as error:
-        raise ImageTooLargeError("the image has more pixels than can be decoded safely") from error
+        raise ImageTooLargeError(f"the image has more than the allowed {budget.max_pixels} pixels") from error
     except _DECODER_ERRORS as error:
         raise UnreadableImageError(f"the image is truncated or corrupt ({type(error).__name__})") from error
 

@@ -3,7 +3,7 @@
 import asyncio
 
 from adapters.vision import registry
-from adapters.vision.child import read_with
+from adapters.vision.guard import load, read_with
 from application.ports.face_pipeline import Embed, EmbedderInfo, FacePipeline, ImageBudget
 from domain.faces import PhotoReading
 
@@ -12,7 +12,8 @@ class InProcessFaceReader:
     """Reads one photograph at a time; the models are loaded with the first one."""
 
     def __init__(self, embedder: str, budget: ImageBudget) -> None:
-        self._factory = registry.load(embedder)
+        self._embedder = embedder
+        self._info = registry.load(embedder).info
         self._budget = budget
         self._pipeline: FacePipeline | None = None
         self._turn = asyncio.Lock()
@@ -20,7 +21,7 @@ class InProcessFaceReader:
     @property
     def info(self) -> EmbedderInfo:
         """Who makes the embeddings."""
-        return self._factory.info
+        return self._info
 
     async def read(self, image: bytes, *, embed: Embed) -> PhotoReading:
         """Do as the port says, without protection from crashes and without a time limit."""
@@ -29,5 +30,5 @@ class InProcessFaceReader:
 
     def _read(self, image: bytes, embed: Embed) -> PhotoReading:
         if self._pipeline is None:
-            self._pipeline = self._factory(self._budget)
+            self._pipeline = load(self._embedder, self._budget)
         return read_with(self._pipeline, image, embed)

@@ -13,9 +13,9 @@ def pixels_of(picture: Image.Image) -> Pixels:
     return np.ascontiguousarray(picture)
 
 
-def resized(picture: Image.Image, longer_side: int) -> Image.Image:
-    """Return the picture at a size whose longer side is as asked, enlarged at most twofold."""
-    factor = min(2.0, longer_side / max(picture.size))
+def resized(picture: Image.Image, longer_side: int, *, at_most: float) -> Image.Image:
+    """Return the picture at a size whose longer side is as asked, but enlarged ``at_most`` so many times."""
+    factor = min(at_most, longer_side / max(picture.size))
     if factor == 1:
         return picture
     width, height = (max(1, round(side * factor)) for side in picture.size)

@@ -1,12 +1,11 @@
 """Recognition: from a chip to a vector."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Protocol
 
-import dlib
 import numpy as np
 import numpy.typing as npt
+import onnxruntime
 
 from adapters.vision.pixels import Pixels
 
@@ -21,14 +20,21 @@ class Recogniser(Protocol):
         """Return one unit vector per chip of shape [150, 150, 3]."""
 
 
-class DlibRecogniser:
-    """dlib's ResNet with 29 convolutions, 128 dimensions, run by dlib."""
+class OnnxRecogniser:
+    """A network from uint8 [1, 150, 150, 3] to float32 [1, dimension], run by ONNX Runtime in the calling thread.
 
-    def __init__(self, weights: Path) -> None:
-        self._network = dlib.face_recognition_model_v1(str(weights))
+    Chips go through it one by one: on one thread a batch is no faster, and its memory grows with the faces.
+    """
+
+    def __init__(self, graph: bytes) -> None:
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
+        self._session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+        [self._chips] = (tensor.name for tensor in self._session.get_inputs())
 
     def embed(self, chips: Sequence[Pixels]) -> Vectors:
         """Return one unit vector per chip."""
-        raw = np.asarray([self._network.compute_face_descriptor(chip) for chip in chips])
-        unit: Vectors = (raw / np.linalg.norm(raw, axis=1, keepdims=True)).astype(np.float32)
+        raw = np.concatenate([self._session.run(None, {self._chips: chip[np.newaxis]})[0] for chip in chips])
+        unit: Vectors = raw / np.linalg.norm(raw, axis=1, keepdims=True)
         return unit

@@ -1,1 +1,1 @@
-"""Plain SQL files of the service's own schema, applied once each in the order of their names."""
+"""Plain SQL files; see :mod:`adapters.postgres.versions`."""

@@ -1,0 +1,43 @@
+"""The NATS client, without the ways in which one message or one refusal would stop it for good."""
+
+from typing import Any
+
+import nats.errors
+from nats.aio.client import Client
+
+_PERMISSIONS = "permissions violation"
+_PLAIN_SCHEMES = {"nats", "tls"}
+
+
+class SteadyClient(Client):
+    """A client that reconnects, whatever the server says, and that never speaks in clear where TLS was asked for.
+
+    Each method names what it mends in nats-py 2.16, and has a test on a real server.
+    """
+
+    async def _process_err(self, err_msg: str) -> None:
+        """Reconnect after an error that ends the connection; nats-py closes the client for good."""
+        if _PERMISSIONS in err_msg:
+            await super()._process_err(err_msg)
+            return
+        error = nats.errors.Error(f"nats: {err_msg.strip(chr(39))}")
+        await self._error_cb(error)
+        await self._process_op_err(error)
+
+    async def _process_headers(self, headers: bytes | None) -> dict[str, str] | None:
+        """Read what is not a header block as none; nats-py stops reading from the server."""
+        try:
+            return await super()._process_headers(headers)
+        except (IndexError, ValueError) as error:
+            await self._error_cb(error)
+            return None
+
+    async def _process_info(self, info: dict[str, Any], initial_connection: bool = False) -> None:  # noqa: FBT001, FBT002 - the client's signature
+        """Insist on TLS before any credentials are sent; nats-py goes on in clear when the server offers none."""
+        server = self._current_server
+        scheme = server.uri.scheme if server else ""
+        if initial_connection and scheme in _PLAIN_SCHEMES and ("tls" in self.options or scheme == "tls"):
+            if not info.get("tls_required") and not info.get("tls_available"):
+                raise nats.errors.SecureConnWantedError
+            info["tls_required"] = True
+        await super()._process_info(info, initial_connection)

@@ -1,0 +1,47 @@
+"""Publishing to a stream, confirmed, within a span."""
+
+from nats.aio.client import Client
+from nats.js.api import PubAck
+from opentelemetry import propagate, trace
+
+from adapters.nats_jetstream.connection import translated
+from adapters.nats_jetstream.names import Names
+
+_TRACER = trace.get_tracer("facematch.nats")
+_CONFIRM_SECONDS = 5.0
+MESSAGE_ID = "Nats-Msg-Id"
+
+
+class ConfirmedPublisher:
+    """What every publisher has in common."""
+
+    def __init__(self, client: Client, names: Names) -> None:
+        self._client = client
+        self._js = client.jetstream(timeout=_CONFIRM_SECONDS)
+        self._names = names
+
+    async def _publish(
+        self, subject: str, body: bytes, headers: dict[str, str], *, continue_trace: bool = True
+    ) -> PubAck:
+        """Publish within a PRODUCER span and wait for the stream's confirmation.
+
+        With ``continue_trace`` the message says that it belongs to that span.
+        """
+        attributes: dict[str, str | int] = {
+            "messaging.system": "nats",
+            "messaging.operation.name": "publish",
+            "messaging.operation.type": "send",
+            "messaging.destination.name": subject,
+            "messaging.message.body.size": len(body),
+        }
+        if MESSAGE_ID in headers:
+            attributes["messaging.message.id"] = headers[MESSAGE_ID]
+        with (
+            _TRACER.start_as_current_span(
+                f"publish {subject}", kind=trace.SpanKind.PRODUCER, attributes=attributes, record_exception=False
+            ),
+            translated(f"publish {subject}"),
+        ):
+            if continue_trace:
+                propagate.inject(headers)
+            return await self._js.publish(subject, body, headers=headers, timeout=_CONFIRM_SECONDS)

@@ -1,0 +1,21 @@
+"""How a store's refusals differ from its faults; to the use cases both are ``storage_unavailable``."""
+
+from domain.errors import StorageUnavailableError
+
+
+class StorageRefusedError(StorageUnavailableError):
+    """The server answers, and refuses what was asked: asked again at once, it would refuse again.
+
+    Not a property of the job: somebody has to mend credentials, rights or clocks, and then it can be done.
+    """
+
+
+class ObjectForbiddenError(StorageRefusedError):
+    """This one object may not be read; nothing is said about others.
+
+    Such a job fails, is tried again with every delivery and ends as a dead letter, to be sent again when the rights
+    are right. It is not ``image_not_found``, which would end it for ever as if the photograph were at fault, and it
+    is no outage, which would hold every other job for the sake of this one. AWS and MinIO also answer so for a key
+    that does not exist where the credentials lack ``s3:ListBucket``: grant that, and such jobs end as
+    ``image_not_found``.
+    """

@@ -1,0 +1,100 @@
+"""What PostgreSQL's catalogue says of the application's tables; open to every role, whatever it may read."""
+
+from collections.abc import Mapping
+from itertools import groupby
+
+import attrs
+from psycopg import AsyncConnection, sql
+from psycopg.rows import TupleRow
+
+from domain.errors import FacematchError
+
+TABLES = ("photos", "users", "photo_faces", "face_matches")
+OWN_SCHEMA = "facematch"
+_FIND = r"""
+SELECT c.relname, n.nspname, c.relkind IN ('r', 'p'),
+       n.nspname = ANY (pg_catalog.current_schemas(false)),
+       (SELECT pg_catalog.jsonb_object_agg(a.attname, pg_catalog.jsonb_build_object(
+                   'type', CASE t.typtype WHEN 'd' THEN base.typname ELSE t.typname END,
+                   'modifier', CASE t.typtype WHEN 'd' THEN t.typtypmod ELSE a.atttypmod END,
+                   'must_be_given', a.attnotnull AND NOT a.atthasdef AND a.attidentity = ''))
+          FROM pg_catalog.pg_attribute a
+          JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
+          LEFT JOIN pg_catalog.pg_type base ON base.oid = t.typbasetype
+         WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped)
+  FROM pg_catalog.pg_class c
+  JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+ WHERE c.relname = ANY (%s) AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
+   AND n.nspname <> ALL (%s) AND n.nspname NOT LIKE 'pg\_%%'
+ ORDER BY c.relname, pg_catalog.array_position(pg_catalog.current_schemas(false), n.nspname), n.nspname
+"""
+_VECTOR_SCHEMA = """
+SELECT n.nspname FROM pg_catalog.pg_extension e JOIN pg_catalog.pg_namespace n ON n.oid = e.extnamespace
+ WHERE e.extname = 'vector'
+"""
+
+
+class SchemaError(FacematchError):
+    """The database is not as the service needs it; the message says what to do."""
+
+
+@attrs.frozen
+class Column:
+    """A column: the name of its type (of a domain's base), the type's modifier, and whether an INSERT must fill it.
+
+    The modifier of a ``vector(N)`` is N; -1 stands for none.
+    """
+
+    type: str
+    modifier: int = -1
+    must_be_given: bool = False
+
+
+@attrs.frozen
+class Table:
+    """One table of the application; ``is_table`` is False for a view or a foreign table that stands in for it."""
+
+    schema: str
+    name: str
+    columns: Mapping[str, Column]
+    is_table: bool = True
+
+    @property
+    def identifier(self) -> sql.Identifier:
+        """The quoted, qualified name."""
+        return sql.Identifier(self.schema, self.name)
+
+    def __str__(self) -> str:
+        """Return the qualified name as people write it."""
+        return f"{self.schema}.{self.name}"
+
+
+async def find_tables(connection: AsyncConnection[TupleRow]) -> dict[str, Table]:
+    """Return those of the application's tables that exist, by name.
+
+    The first on the search path wins; one that is on none and in several schemas is ambiguous.
+
+    Raises:
+        SchemaError: it is not clear which table is meant.
+
+    """
+    tables: dict[str, Table] = {}
+    cursor = await connection.execute(_FIND, [list(TABLES), [OWN_SCHEMA, "information_schema"]])
+    for name, rows in groupby(await cursor.fetchall(), key=lambda row: row[0]):
+        [first, *others] = list(rows)
+        _, schema, is_table, on_path, columns = first
+        if others and not on_path:
+            schemas = ", ".join([schema, *(other[1] for other in others)])
+            raise SchemaError(
+                f"table {name} exists in the schemas {schemas}, and none is on the search path: "
+                "set it, e.g. with ALTER ROLE … SET search_path, or options=-csearch_path=… in the database URL"
+            )
+        described = {column: Column(**facts) for column, facts in (columns or {}).items()}
+        tables[name] = Table(schema, name, described, is_table)
+    return tables
+
+
+async def find_vector_schema(connection: AsyncConnection[TupleRow]) -> str | None:
+    """Return the schema that pgvector was installed in; None where it was not."""
+    row = await (await connection.execute(_VECTOR_SCHEMA)).fetchone()
+    return row[0] if row is not None else None

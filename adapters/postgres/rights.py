@@ -1,0 +1,121 @@
+"""What the service's role must be allowed to do: the least, column by column."""
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Literal
+
+import attrs
+from psycopg import AsyncConnection, sql
+from psycopg.rows import TupleRow
+
+from adapters.postgres.catalogue import OWN_SCHEMA, Table
+
+_MISSING = """
+SELECT r.number
+  FROM unnest(%s::int[], %s::text[], %s::text[], %s::text[], %s::text[]) AS r(number, schema, name, col, privilege)
+  JOIN pg_catalog.pg_namespace n ON n.nspname = r.schema
+  JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid AND c.relname = r.name
+ WHERE NOT pg_catalog.has_column_privilege(c.oid, r.col, r.privilege)
+"""
+_CLOSED_SCHEMAS = """
+SELECT n.nspname FROM pg_catalog.pg_namespace n
+ WHERE n.nspname = ANY (%s) AND NOT pg_catalog.has_schema_privilege(n.oid, 'USAGE') ORDER BY 1
+"""
+Privilege = Literal["SELECT", "INSERT", "UPDATE"]
+_OUTCOME_COLUMNS = ("stream_seq", "published_at")
+_ATTEMPT_COLUMNS = ("stream_seq",)
+
+
+@attrs.frozen
+class Right:
+    """A privilege on a table; on ``columns`` only, or on the whole where it is the service's own (``whole``)."""
+
+    privilege: Privilege
+    schema: str
+    table: str
+    columns: tuple[str, ...]
+    whole: bool = False
+
+    def grant(self, role: str) -> str:
+        """Return the statement that gives it."""
+        columns = sql.SQL("") if self.whole else sql.SQL(" ({})").format(_names(self.columns))
+        return (
+            sql.SQL("GRANT {privilege}{columns} ON {table} TO {role}")
+            .format(
+                privilege=sql.SQL(self.privilege),
+                columns=columns,
+                table=sql.Identifier(self.schema, self.table),
+                role=sql.Identifier(role),
+            )
+            .as_string()
+        )
+
+
+def worker_rights(tables: Mapping[str, Table]) -> list[Right]:
+    """Return what a worker needs; the referenced tables' owners check foreign keys, so that no more is needed."""
+    marks = [column for column in ("deleted_at", "blocked") if column in tables["users"].columns]
+    face = ("id", "photo_id", "face_index", "embedding", "embedding_model", "bbox", "created_at")
+    match = ("id", "photo_face_id", "user_id", "confidence", "created_at")
+
+    def of(table: str, privilege: Privilege, columns: Sequence[str]) -> Right:
+        return Right(privilege, tables[table].schema, table, tuple(columns))
+
+    return [
+        of("photos", "SELECT", ["id"]),
+        of("users", "SELECT", ["id", "face_embedding", "face_embedding_model", *marks]),
+        of("photo_faces", "SELECT", ["id", "photo_id", "face_index"]),
+        of("photo_faces", "INSERT", face),
+        of("photo_faces", "UPDATE", ["embedding", "embedding_model", "bbox"]),
+        of("face_matches", "SELECT", ["photo_face_id"]),
+        of("face_matches", "INSERT", match),
+        Right("SELECT", OWN_SCHEMA, "outcomes", _OUTCOME_COLUMNS, whole=True),
+        Right("INSERT", OWN_SCHEMA, "outcomes", _OUTCOME_COLUMNS, whole=True),
+        Right("UPDATE", OWN_SCHEMA, "outcomes", ("published_at",)),
+        Right("SELECT", OWN_SCHEMA, "attempts", _ATTEMPT_COLUMNS, whole=True),
+        Right("INSERT", OWN_SCHEMA, "attempts", _ATTEMPT_COLUMNS, whole=True),
+        Right("SELECT", OWN_SCHEMA, "schema_migrations", ("name",), whole=True),
+    ]
+
+
+def enrolment_right(tables: Mapping[str, Table]) -> Right:
+    """Return what `facematch enroll` needs beyond the worker's rights."""
+    return Right("UPDATE", tables["users"].schema, "users", ("face_embedding", "face_embedding_model"))
+
+
+def grants(tables: Mapping[str, Table], role: str, vector_schema: str) -> list[str]:
+    """Return the statements that let a role be worker and enrol; the last one is for enrolment alone."""
+    schemas = {table.schema for table in tables.values()} | {OWN_SCHEMA, vector_schema}
+    return [
+        *(_open_schema(schema, role) for schema in sorted(schemas)),
+        *(right.grant(role) for right in worker_rights(tables)),
+        f"-- for `facematch enroll`; a worker does not need it\n{enrolment_right(tables).grant(role)}",
+    ]
+
+
+async def missing_grants(
+    connection: AsyncConnection[TupleRow], tables: Mapping[str, Table], vector_schema: str
+) -> list[str]:
+    """Return the statements that give the connection's role what it lacks to be a worker."""
+    row = await (await connection.execute("SELECT current_user")).fetchone()
+    role = row[0] if row is not None else ""
+    schemas = {table.schema for table in tables.values()} | {OWN_SCHEMA, vector_schema}
+    closed = await (await connection.execute(_CLOSED_SCHEMAS, [sorted(schemas)])).fetchall()
+    rights = worker_rights(tables)
+    numbered = [
+        (number, right.schema, right.table, column, right.privilege)
+        for number, right in enumerate(rights)
+        for column in right.columns
+    ]
+    cursor = await connection.execute(_MISSING, [list(values) for values in zip(*numbered, strict=True)])
+    lacking = {row[0] for row in await cursor.fetchall()}
+    return [
+        *(_open_schema(row[0], role) for row in closed),
+        *(right.grant(role) for number, right in enumerate(rights) if number in lacking),
+    ]
+
+
+def _open_schema(schema: str, role: str) -> str:
+    return sql.SQL("GRANT USAGE ON SCHEMA {} TO {}").format(sql.Identifier(schema), sql.Identifier(role)).as_string()
+
+
+def _names(columns: Collection[str]) -> sql.Composed:
+    return sql.SQL(", ").join(map(sql.Identifier, columns))

@@ -1,0 +1,66 @@
+"""What must never leave the process in a log line or a span: secrets, embeddings, image bytes."""
+
+import math
+import re
+from collections.abc import Sequence
+from typing import Any
+
+MASK = "***"
+_SHORTEST_SECRET = 4
+_LONGEST_TEXT = 32_768
+_NUMBER = r"-?\d*\.\d+(?:e[+-]?\d+)?"
+_RULES = (
+    # the password of scheme://user:password@host; a NATS URL's user alone is a token
+    (re.compile(r"(\b[a-z][a-z0-9+.-]*://[^\s:/?#@]*:)[^\s/?#]*@", re.IGNORECASE), rf"\1{MASK}@"),
+    (re.compile(r"(\b(?:nats|tls|wss?)://)[^\s:/?#@]+@", re.IGNORECASE), rf"\1{MASK}@"),
+    # password=..., also in connection strings, and what signs a URL
+    (
+        re.compile(
+            r"\b((?:password|passwd|secret|secret_?key|token|api_?key|sig|signature"
+            r"|x-amz-(?:signature|credential|security-token))\s*=\s*)(?:'[^']*'|\"[^\"]*\"|[^\s&;,'\"]+)",
+            re.IGNORECASE,
+        ),
+        rf"\1{MASK}",
+    ),
+    (re.compile(r"\b(authorization\s*[:=]\s*)(?:\w+\s+)?[^\s,]+", re.IGNORECASE), rf"\1{MASK}"),
+    # a vector, as Python, numpy or PostgreSQL write one; boxes have names between their four numbers
+    (re.compile(rf"{_NUMBER}(?:[,\s]+{_NUMBER}){{3,}}", re.IGNORECASE), MASK),
+)
+
+
+class Redactor:
+    """Masks these secrets wherever they stand, and what looks like a secret or an embedding.
+
+    A secret of fewer than four characters is not looked for: it would be found everywhere.
+    """
+
+    def __init__(self, secrets: Sequence[str] = ()) -> None:
+        known = {secret for secret in secrets if len(secret) >= _SHORTEST_SECRET}
+        self._secrets = sorted(known, key=len, reverse=True)  # one may be a part of another
+
+    def text(self, text: str) -> str:
+        """Return the text without what it must not show, and not endlessly long."""
+        if len(text) > _LONGEST_TEXT:
+            text = f"{text[:_LONGEST_TEXT]}... ({len(text)} characters)"
+        for secret in self._secrets:
+            text = text.replace(secret, MASK)
+        for pattern, replacement in _RULES:
+            text = pattern.sub(replacement, text)
+        return text
+
+    def value(self, value: Any) -> Any:  # noqa: ANN401, PLR0911 - log records hold anything, and each kind is its own case
+        """Return the value as something that JSON can hold, with every text in it cleaned."""
+        match value:
+            case None | bool() | int():
+                return value
+            case str():
+                return self.text(value)
+            case bytes() | bytearray() | memoryview():
+                return f"({len(value)} bytes)"
+            case dict():
+                return {self.text(str(key)): self.value(item) for key, item in value.items()}
+            case list() | tuple() | set() | frozenset():
+                return [self.value(item) for item in value]
+            case float() if math.isfinite(value):
+                return value
+        return self.text(str(value))

@@ -1,0 +1,78 @@
+"""The recogniser's graph, built once and kept in the user's cache folder.
+
+Building takes another library and a fifth of a second; reading what was built takes a third of that. Nothing depends
+on the cache: where it cannot be read or written, or holds something else than what was put there, the graph is built.
+
+A file of the cache is the SHA-256 of the graph, followed by the graph. Its name is made of everything that the graph
+is made of, so it never goes out of date.
+"""
+
+import contextlib
+import hashlib
+import os
+import tempfile
+from pathlib import Path
+from typing import Final
+
+BUILDER_VERSION: Final = 1
+"""To be counted up with every change of :mod:`adapters.vision.resnet` or of what it reads the weights with."""
+_DIGEST_BYTES: Final = hashlib.sha256().digest_size
+
+
+def cache_folder() -> Path | None:
+    """Return where things that can be made again are kept for this user; None where no place is known."""
+    if chosen := os.environ.get("FACEMATCH_CACHE"):
+        return Path(chosen)
+    if caches := os.environ.get("XDG_CACHE_HOME"):
+        return Path(caches) / "facematch"
+    if home := os.environ.get("HOME"):
+        return Path(home) / ".cache" / "facematch"
+    return None
+
+
+def dlib_resnet(weights: Path, folder: Path | None) -> bytes:
+    """Return the serialized graph of the network with these weights, from ``folder`` where it holds one.
+
+    Raises:
+        UnexpectedWeightsError: the weights are of another network.
+
+    """
+    if folder is None:
+        return _built(weights)
+    key = hashlib.sha256(b"%d\0" % BUILDER_VERSION + weights.read_bytes()).hexdigest()
+    file = folder / f"dlib-resnet-{key[:32]}.graph"
+    graph = _kept(file)
+    if graph is None:
+        graph = _built(weights)
+        with contextlib.suppress(OSError):
+            _keep(graph, file)
+    return graph
+
+
+def _built(weights: Path) -> bytes:
+    from adapters.vision.resnet import build  # noqa: PLC0415 - imports onnx, which nothing else needs
+
+    graph: bytes = build(weights).SerializeToString()
+    return graph
+
+
+def _kept(file: Path) -> bytes | None:
+    try:
+        content = file.read_bytes()
+    except OSError:
+        return None
+    digest, graph = content[:_DIGEST_BYTES], content[_DIGEST_BYTES:]
+    return graph if hashlib.sha256(graph).digest() == digest else None
+
+
+def _keep(graph: bytes, file: Path) -> None:
+    """Put the graph in the file's place at once and whole, however many processes do so."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=file.parent, prefix=file.name, delete=False) as part:
+        try:
+            part.write(hashlib.sha256(graph).digest() + graph)
+            part.close()
+            os.replace(part.name, file)  # noqa: PTH105 - both are names
+        except OSError:
+            Path(part.name).unlink()
+            raise

@@ -1,0 +1,65 @@
+"""What a third party's code may do to its caller: what it promised, or raise one of the product's own errors."""
+
+from adapters.vision import registry
+from application.ports.face_pipeline import Embed, FacePipeline, ImageBudget
+from domain.errors import AttemptFailedError, FacematchError, JobRejectedError
+from domain.faces import PhotoReading
+
+
+class EmbedderNotLoadedError(AttemptFailedError):
+    """The pipeline could not be loaded by whoever was to use it."""
+
+
+class MemoryExhaustedError(AttemptFailedError):
+    """The process has no memory left for this image, be it the image's fault or that of earlier ones."""
+
+
+def load(embedder: str, budget: ImageBudget) -> FacePipeline:
+    """Return the pipeline of that name with its models loaded.
+
+    Raises:
+        EmbedderNotLoadedError: it cannot be loaded; the message says why.
+
+    """
+    try:
+        return registry.load(embedder)(budget)
+    except FacematchError as error:
+        raise EmbedderNotLoadedError(str(error)) from error
+    except BaseException as error:
+        message = f"embedder {embedder!r} cannot be loaded: {type(error).__name__}: {error}"
+        raise EmbedderNotLoadedError(message) from error
+
+
+def read_with(pipeline: FacePipeline, image: bytes, embed: Embed) -> PhotoReading:
+    """Return what a pipeline sees on the image.
+
+    Raises:
+        JobRejectedError: the image is at fault.
+        AttemptFailedError: anything else.
+
+    """
+    try:
+        reading = pipeline.read(image, embed=embed)
+    except (JobRejectedError, AttemptFailedError):
+        raise
+    except FacematchError as error:
+        raise AttemptFailedError(f"embedder {pipeline.info.id} failed: {error}") from error
+    except MemoryError:
+        raise MemoryExhaustedError(f"embedder {pipeline.info.id} had not enough memory") from None
+    except BaseException as error:  # noqa: BLE001 - third parties' pipelines may raise anything, SystemExit too
+        # Neither message nor cause is passed on: foreign ones may quote the image.
+        raise AttemptFailedError(f"embedder {pipeline.info.id} failed with {type(error).__name__}") from None
+    _check(pipeline, reading)
+    return reading
+
+
+def _check(pipeline: FacePipeline, reading: object) -> None:
+    if not isinstance(reading, PhotoReading):
+        raise AttemptFailedError(f"embedder {pipeline.info.id} returned {type(reading).__name__}, not a PhotoReading")
+    promised = (pipeline.info.id, pipeline.info.dimension)
+    for face in reading.faces:
+        if face.embedding and (face.embedding.model, face.embedding.dimension) != promised:
+            raise AttemptFailedError(
+                f"embedder {pipeline.info.id} of {pipeline.info.dimension} dimensions returned an embedding of "
+                f"{face.embedding.model} with {face.embedding.dimension}"
+            )

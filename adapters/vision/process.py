@@ -1,0 +1,156 @@
+"""One process that looks at photographs, as its parent sees it."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from typing import Final
+
+from adapters.vision import wire
+from application.ports.face_pipeline import Embed
+from domain.errors import EmbedderCrashedError, EmbedderTimeoutError
+from domain.faces import PhotoReading
+
+START_SECONDS: Final = 120.0
+"""How long a process may take to import its libraries and load its models."""
+_LAST_WORDS_SECONDS: Final = 1.0
+"""How long a process that has hung up may take to end with an exit code of its own."""
+_REAP_SECONDS: Final = 5.0
+_ONE_THREAD: Final = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+"""The pool is as wide as the machine: threads of a single process would only be in the way of the others."""
+
+
+class VisionProcess:
+    """A running process with a loaded pipeline; begin with :meth:`started`.
+
+    It is started by, and lives no longer than, the thread that runs the event loop.
+    """
+
+    def __init__(self, settings: wire.ChildSettings) -> None:
+        self._settings = settings
+        ours, theirs = socket.socketpair()
+        with theirs:
+            self._popen = _spawn(settings, theirs)
+        self._answers: asyncio.Queue[bytes | None] = asyncio.Queue()
+        self._writer: asyncio.StreamWriter | None = None
+        self._life = asyncio.create_task(self._live(ours))
+        self._stopped = False
+        self.readings = 0
+
+    @classmethod
+    async def started(cls, settings: wire.ChildSettings) -> "VisionProcess":
+        """Return a process that has loaded its pipeline.
+
+        Raises:
+            EmbedderNotLoadedError: the pipeline cannot be loaded; the message says why.
+            EmbedderCrashedError, EmbedderTimeoutError: the process died, or did not say anything, meanwhile.
+
+        """
+        process = cls(settings)
+        try:
+            async with asyncio.timeout(START_SECONDS):
+                await process._answer()
+        except TimeoutError as error:
+            await process.stop()
+            raise EmbedderTimeoutError(
+                f"embedder {settings.embedder!r} was not loaded within {START_SECONDS:.0f} s"
+            ) from error
+        except BaseException:
+            await process.stop()
+            raise
+        return process
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._popen.pid
+
+    def on_end(self, callback: Callable[["VisionProcess"], None]) -> None:
+        """Have the callback called when the process has ended, however that happened."""
+        self._life.add_done_callback(lambda _: callback(self))
+
+    async def read(self, image: bytes, embed: Embed) -> PhotoReading:
+        """Return what the process sees on the image; nobody else may ask meanwhile.
+
+        Raises:
+            FacematchError: as the pipeline does.
+            EmbedderCrashedError: the process died, or is no longer sane and was killed.
+
+        """
+        self.readings += 1
+        if self._writer is not None:
+            for part in wire.request(image, embed):
+                self._writer.write(part)
+            with contextlib.suppress(ConnectionError):  # then it died, and the missing answer says so
+                await self._writer.drain()
+        reading = await self._answer()
+        if reading is None:
+            await self.stop()
+            raise EmbedderCrashedError("the vision process answered what was not asked, and was killed")
+        return reading
+
+    async def stop(self) -> None:
+        """Kill it, and return when it has ended."""
+        if not self._stopped:
+            self._stopped = True
+            self._life.cancel()
+        await asyncio.wait([self._life])
+
+    async def _answer(self) -> PhotoReading | None:
+        content = await self._answers.get()
+        if content is None:
+            self._answers.put_nowait(None)  # there will never be another answer
+            raise EmbedderCrashedError(f"the vision process {self._ending()}")
+        try:
+            return wire.parse_answer(content)
+        except wire.NonsenseError as error:
+            await self.stop()
+            raise EmbedderCrashedError(f"the vision process answered nonsense, and was killed: {error}") from error
+
+    async def _live(self, channel: socket.socket) -> None:
+        """Pass on what the process says until it has ended, or until this task is cancelled, which ends it."""
+        try:
+            reader, self._writer = await asyncio.open_connection(sock=channel)
+            with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+                while (size := int.from_bytes(await reader.readexactly(wire.LENGTH_BYTES))) <= wire.LONGEST_ANSWER:
+                    self._answers.put_nowait(await reader.readexactly(size))
+            await self._wait(_LAST_WORDS_SECONDS)
+        finally:
+            if self._writer is not None:
+                self._writer.transport.abort()
+            channel.close()
+            self._popen.kill()
+            try:
+                await self._wait(_REAP_SECONDS)
+            finally:
+                self._answers.put_nowait(None)
+
+    async def _wait(self, seconds: float) -> None:
+        """Return when the process has ended, or after that time; takes no thread, for all may be busy."""
+        deadline = time.monotonic() + seconds
+        while self._popen.poll() is None and time.monotonic() < deadline:  # noqa: ASYNC110 - nobody would set an event
+            await asyncio.sleep(0.001)
+
+    def _ending(self) -> str:
+        code = self._popen.returncode
+        if code == wire.OUT_OF_MEMORY:
+            return "reached its memory limit"
+        if code is not None and code < 0:
+            return f"was killed by {signal.Signals(-code).name}"
+        return f"ended with exit code {code}"
+
+
+def _spawn(settings: wire.ChildSettings, channel: socket.socket) -> subprocess.Popen[bytes]:
+    """Start the program; it finds the packages that this one finds, and a terminal's Ctrl-C does not reach it."""
+    return subprocess.Popen(  # noqa: S603 - our own program, with fixed arguments
+        [sys.executable, "-P", "-m", "adapters.vision.child", settings.to_text()],
+        stdin=channel.fileno(),
+        stdout=subprocess.DEVNULL,
+        env={**_ONE_THREAD, **os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        start_new_session=True,
+    )

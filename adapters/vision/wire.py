@@ -1,0 +1,99 @@
+"""What the pool and its processes say to each other, over one socket for each.
+
+A message is its length in four bytes, then its content. The pool asks with the wish for embeddings, a line's end and
+the image; a process answers in JSON. Nothing is pickled: a process that a hostile image has taken over can answer
+nonsense, but it cannot make the pool run anything.
+"""
+
+import json
+from typing import Final
+
+import attrs
+import cattrs
+
+from adapters.vision.guard import EmbedderNotLoadedError
+from application.ports.face_pipeline import Embed, ImageBudget
+from domain.errors import AttemptFailedError, FacematchError, ImageTooLargeError, UnreadableImageError
+from domain.faces import PhotoReading
+
+LENGTH_BYTES: Final = 4
+LONGEST_ANSWER: Final = 64 * 1024**2
+OUT_OF_MEMORY: Final = 12
+"""The exit code of a process that has reached its memory limit."""
+_converter: Final = cattrs.Converter(detailed_validation=False)
+
+
+_KINDS: Final = {
+    kind.__name__: kind
+    for kind in (UnreadableImageError, ImageTooLargeError, AttemptFailedError, EmbedderNotLoadedError)
+}
+
+
+class NonsenseError(Exception):
+    """What came was no answer."""
+
+
+@attrs.frozen
+class ChildSettings:
+    """What a process needs to know: whom it works for, what it loads, and its limit on private memory in bytes."""
+
+    parent: int
+    embedder: str
+    budget: ImageBudget
+    memory_limit: int
+
+    def to_text(self) -> str:
+        """Return a form that can be passed as an argument."""
+        return json.dumps(_converter.unstructure(self))
+
+    @classmethod
+    def from_text(cls, text: str) -> "ChildSettings":
+        """Return the settings."""
+        return _converter.structure(json.loads(text), cls)
+
+
+def framed(*content: bytes) -> tuple[bytes, ...]:
+    """Return the message with this content, in parts."""
+    return sum(map(len, content)).to_bytes(LENGTH_BYTES), *content
+
+
+def request(image: bytes, embed: Embed) -> tuple[bytes, ...]:
+    """Return the message of a request, in parts, which spares copies of the image."""
+    return framed(embed.encode() + b"\n", image)
+
+
+def parse_request(content: bytes) -> tuple[bytes, Embed]:
+    """Return the image and the wish for embeddings that the content of a request holds."""
+    embed, _, image = content.partition(b"\n")
+    return image, Embed(embed.decode())
+
+
+def answer(result: PhotoReading | FacematchError | None) -> tuple[bytes, ...]:
+    """Return the message of an answer, in parts; None says that the pipeline is loaded."""
+    said: dict[str, object] = {}
+    match result:
+        case PhotoReading():
+            said["reading"] = _converter.unstructure(result)
+        case FacematchError():
+            kind = type(result).__name__
+            said = {"error": kind if kind in _KINDS else AttemptFailedError.__name__, "message": str(result)}
+    return framed(json.dumps(said).encode())
+
+
+def parse_answer(content: bytes) -> PhotoReading | None:
+    """Return the reading that the content of an answer holds; None when the pipeline is loaded.
+
+    Raises:
+        FacematchError: what the process answered, as one of the product's errors.
+        NonsenseError: what the process answered is no answer.
+
+    """
+    try:
+        said = json.loads(content)
+        if "error" in said:
+            error = _KINDS[said["error"]](str(said["message"]))
+        else:
+            return _converter.structure(said["reading"], PhotoReading) if said else None
+    except Exception as cause:
+        raise NonsenseError(f"{type(cause).__name__} in an answer of {len(content)} bytes") from cause
+    raise error

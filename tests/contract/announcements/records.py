@@ -1,0 +1,50 @@
+"""Records of finished jobs, one of each kind."""
+
+from datetime import UTC, datetime
+from uuid import UUID
+
+from domain.decision import Comparison
+from domain.faces import BoundingBox
+from domain.jobs import JobKey
+from domain.outcomes import Reason
+from domain.records import Failed, JobRecord, Matched, Outcome, SeenFace, Skipped
+
+OCCURRED = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
+FACE = SeenFace(UUID(int=31), BoundingBox(1.5, 2.0, 30.25, 40.0))
+COMPARISON = Comparison(distance=0.031, threshold=0.07, gallery_size=20)
+TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+
+OUTCOMES: dict[str, Outcome] = {
+    "matched": Matched(UUID(int=21), UUID(int=41), FACE, COMPARISON),
+    "matched without a threshold": Matched(UUID(int=21), UUID(int=41), FACE, Comparison(0.9, None, 1)),
+    "nobody near": Skipped(Reason.NO_MATCH, "", FACE, COMPARISON),
+    "nobody enrolled": Skipped(Reason.NO_ENROLLED_USERS, "", FACE),
+    "no face": Skipped(Reason.NO_FACE, "the detector found no face"),
+    "failed": Failed(Reason.STORAGE_UNAVAILABLE, "no answer"),
+}
+
+
+def record(outcome: Outcome = OUTCOMES["no face"], sequence: int = 7) -> JobRecord:
+    """Return the record of a job with every field set."""
+    return JobRecord(
+        key=JobKey(sequence, OCCURRED),
+        outcome=outcome,
+        occurred_at=OCCURRED,
+        embedder="dlib@1",
+        worker="worker-1",
+        photo_id=UUID(int=1),
+        face_index=3,
+        job_id=UUID(int=9),
+        traceparent=TRACEPARENT,
+    )
+
+
+def malformed(sequence: int = 7, detail: str = "not JSON") -> JobRecord:
+    """Return the record of a job that nothing could be read of."""
+    return JobRecord(
+        key=JobKey(sequence, OCCURRED),
+        outcome=Skipped(Reason.MALFORMED_PAYLOAD, detail),
+        occurred_at=OCCURRED,
+        embedder="dlib@1",
+        worker="worker-1",
+    )

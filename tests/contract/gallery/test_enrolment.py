@@ -1,0 +1,58 @@
+"""What any enrolment stores."""
+
+from uuid import uuid4
+
+import pytest
+
+from application.ports.gallery import Enrolment
+from domain.decision import Candidate
+from domain.errors import DatabaseUnavailableError
+from domain.faces import FaceEmbedding
+from tests.contract.gallery.conftest import Subject
+
+TEMPLATE = FaceEmbedding("model@1", (0.5, 0.5, 0.5, 0.5))
+
+
+def test_it_is_an_enrolment(subject: Subject) -> None:
+    """The adapter satisfies the port."""
+    enrolment: Enrolment = subject.enrolment
+    assert enrolment is subject.enrolment
+
+
+async def test_only_the_applications_users_exist(subject: Subject) -> None:
+    """With or without a template."""
+    plain, enrolled = subject.tables.add_user(uuid4()), subject.tables.add_user(uuid4(), TEMPLATE)
+    assert [await subject.enrolment.user_exists(user) for user in (plain, enrolled, uuid4())] == [True, True, False]
+
+
+async def test_who_is_enrolled_is_found_at_once(subject: Subject) -> None:
+    """The next search sees the template, and nobody else has got one."""
+    user, _ = subject.tables.add_user(uuid4()), subject.tables.add_user(uuid4())
+    assert await subject.enrolment.save_template(user, TEMPLATE) is True
+    assert list(await subject.gallery.nearest(TEMPLATE, limit=9)) == [Candidate(user, 0.0)]
+
+
+async def test_a_new_template_replaces_the_old_one_and_its_model(subject: Subject) -> None:
+    """After a change of embedder the user is a candidate of the new one only."""
+    user = subject.tables.add_user(uuid4(), TEMPLATE)
+    new = FaceEmbedding("model@2", (0.0, 1.0, 0.0, 0.0))
+    assert await subject.enrolment.save_template(user, new) is True
+    assert list(await subject.gallery.nearest(TEMPLATE, limit=9)) == []
+    assert list(await subject.gallery.nearest(new, limit=9)) == [Candidate(user, 0.0)]
+
+
+async def test_nobody_is_made_up(subject: Subject) -> None:
+    """For a user who is not there nothing is written."""
+    stranger = uuid4()
+    assert await subject.enrolment.save_template(stranger, TEMPLATE) is False
+    assert await subject.enrolment.user_exists(stranger) is False
+    assert list(await subject.gallery.nearest(TEMPLATE, limit=9)) == []
+
+
+async def test_without_its_database_every_method_says_so(subject: Subject) -> None:
+    """The one error of the port, from each of them."""
+    await subject.stop()
+    with pytest.raises(DatabaseUnavailableError):
+        await subject.enrolment.user_exists(uuid4())
+    with pytest.raises(DatabaseUnavailableError):
+        await subject.enrolment.save_template(uuid4(), TEMPLATE)

@@ -1,0 +1,217 @@
+"""What any queue of jobs does: JetStream's durable consumer, and the fake in memory."""
+
+import asyncio
+import time
+from collections.abc import Sequence
+
+import pytest
+
+from application.ports.job_queue import Delivery, JobQueue
+from domain.errors import MessagingUnavailableError
+from tests.contract.job_queue.conftest import Subject
+
+SOON = 5.0
+"""Far more seconds than anything takes that need not wait, on a busy machine too."""
+
+LONG = 60.0
+
+
+async def one(queue: JobQueue, timeout_seconds: float = SOON) -> Delivery:
+    """Return the one delivery that comes."""
+    [delivery] = await queue.fetch(1, timeout_seconds=timeout_seconds)
+    return delivery
+
+
+async def nothing_more(subject: Subject) -> bool:
+    """Tell whether nothing is delivered even after everybody's time to acknowledge is over."""
+    return list(await subject.queue.fetch(10, timeout_seconds=1.6 * subject.ack_wait)) == []
+
+
+def bodies(deliveries: Sequence[Delivery]) -> list[bytes]:
+    """Return what was delivered."""
+    return [delivery.body for delivery in deliveries]
+
+
+async def test_it_is_a_job_queue(subject: Subject) -> None:
+    """The adapter satisfies the port, and so do its deliveries."""
+    queue: JobQueue = subject.queue
+    await subject.given(b"a job", color="red")
+    delivery: Delivery = await one(queue)
+    assert (delivery.body, delivery.number, delivery.headers["color"]) == (b"a job", 1, "red")
+    await delivery.ack()
+
+
+async def test_what_there_is_comes_at_once(subject: Subject) -> None:
+    """A fetch for more than there is does not wait for the rest."""
+    await subject.given(b"1", b"2", b"3")
+    async with asyncio.timeout(SOON):
+        deliveries = await subject.queue.fetch(10, timeout_seconds=LONG)
+    assert bodies(deliveries) == [b"1", b"2", b"3"]
+
+
+@pytest.mark.parametrize("limit", [1, 10])
+async def test_the_first_that_comes_ends_the_wait(subject: Subject, limit: int) -> None:
+    """A job that is published during a fetch is delivered by it, at once."""
+    fetch = asyncio.create_task(subject.queue.fetch(limit, timeout_seconds=LONG))
+    await asyncio.wait({fetch}, timeout=0.2)
+    await subject.given(b"late")
+    async with asyncio.timeout(SOON):
+        assert bodies(await fetch) == [b"late"]
+
+
+@pytest.mark.parametrize("limit", [1, 10])
+async def test_without_jobs_a_fetch_ends_empty_after_its_time(subject: Subject, limit: int) -> None:
+    """None come, and not before the time is over."""
+    started = time.monotonic()
+    assert list(await subject.queue.fetch(limit, timeout_seconds=0.3)) == []
+    assert time.monotonic() - started >= 0.29
+
+
+async def test_a_fetch_stays_within_its_limit(subject: Subject) -> None:
+    """No more come than were asked for; the others come next, in order."""
+    await subject.given(b"1", b"2", b"3", b"4", b"5")
+    first = await subject.queue.fetch(2, timeout_seconds=SOON)
+    rest = await subject.queue.fetch(10, timeout_seconds=SOON)
+    assert (bodies(first), bodies(rest)) == ([b"1", b"2"], [b"3", b"4", b"5"])
+
+
+async def test_every_message_has_a_key_of_its_own(subject: Subject) -> None:
+    """The same body twice is two jobs, numbered in the order in which they were stored."""
+    await subject.given(b"same", b"same")
+    first, second = [delivery.key for delivery in await subject.queue.fetch(2, timeout_seconds=SOON)]
+    assert first.sequence + 1 == second.sequence
+    assert first.stored_at <= second.stored_at
+
+
+@pytest.mark.parametrize("body", [b"", b"\x00\xff", b"x" * 300_000], ids=["empty", "binary", "large"])
+async def test_any_body_comes_whole(subject: Subject, body: bytes) -> None:
+    """What is no job at all is delivered as it is: somebody has to judge it."""
+    await subject.given(body)
+    assert (await one(subject.queue)).body == body
+
+
+async def test_headers_of_the_protocol_are_just_headers(subject: Subject) -> None:
+    """A job that carries a ``Status``, as the broker's own messages do, is a job."""
+    await subject.given(b"a job", Status="404", Description="No Messages")
+    assert (await one(subject.queue)).headers["Status"] == "404"
+
+
+async def test_an_acknowledged_job_is_not_delivered_again(subject: Subject) -> None:
+    """Done is done."""
+    await subject.given(b"done")
+    await (await one(subject.queue)).ack()
+    assert await nothing_more(subject)
+
+
+async def test_a_terminated_job_is_not_delivered_again(subject: Subject) -> None:
+    """Whatever characters the reason is made of."""
+    await subject.given(b"hopeless")
+    await (await one(subject.queue)).terminate('a\nb\x00 é "q" {\ud800')
+    assert await nothing_more(subject)
+
+
+async def test_a_job_without_a_sign_of_life_is_delivered_again(subject: Subject) -> None:
+    """The same job, counted."""
+    await subject.given(b"forgotten")
+    first = await one(subject.queue)
+    second = await one(subject.queue, 2 * subject.ack_wait)
+    assert (second.key, second.body, second.number) == (first.key, first.body, first.number + 1)
+
+
+async def test_a_job_that_is_given_back_comes_at_once(subject: Subject) -> None:
+    """No delay, no wait."""
+    await subject.given(b"again")
+    first = await one(subject.queue)
+    await first.retry(after_seconds=0)
+    second = await one(subject.queue, LONG)
+    assert (second.key, second.number) == (first.key, 2)
+
+
+async def test_a_job_that_is_given_back_for_a_while_comes_after_it(subject: Subject) -> None:
+    """Not before the delay is over, although others come meanwhile."""
+    await subject.given(b"later", b"now")
+    first = await one(subject.queue)
+    await first.retry(after_seconds=0.5)
+    given_back = time.monotonic()
+    other = await one(subject.queue)
+    assert other.body == b"now"
+    await other.ack()
+    second = await one(subject.queue)
+    assert (second.key, second.number) == (first.key, 2)
+    assert time.monotonic() - given_back >= 0.49
+
+
+async def test_signs_of_life_keep_a_job(subject: Subject) -> None:
+    """A job in hand is delivered to nobody else, however long it takes."""
+    await subject.given(b"slow")
+    delivery = await one(subject.queue)
+    for _ in range(4):
+        assert list(await subject.another.fetch(1, timeout_seconds=0.4 * subject.ack_wait)) == []
+        await delivery.keep_alive()
+    await delivery.ack()
+    assert await nothing_more(subject)
+
+
+async def test_a_late_acknowledgement_counts(subject: Subject) -> None:
+    """Who is late but done ends the job, also when it has been delivered to another meanwhile."""
+    await subject.given(b"slow")
+    first = await one(subject.queue)
+    await one(subject.another, 2 * subject.ack_wait)
+    await first.ack()
+    assert await nothing_more(subject)
+
+
+async def test_a_late_return_counts(subject: Subject) -> None:
+    """Who gives a job back late has it delivered once more, also when another has it in hand meanwhile."""
+    await subject.given(b"slow")
+    first = await one(subject.queue)
+    second = await one(subject.another, 2 * subject.ack_wait)
+    await first.retry(after_seconds=0)
+    async with asyncio.timeout(0.7 * subject.ack_wait):
+        third = await one(subject.queue)
+    assert (third.key, third.number) == (second.key, second.number + 1)
+
+
+async def test_workers_share_the_jobs(subject: Subject) -> None:
+    """Each job goes to one of them."""
+    expected = [b"%d" % number for number in range(40)]
+    await subject.given(*expected)
+    taken: list[bytes] = []
+
+    async def work(queue: JobQueue) -> None:
+        while deliveries := await queue.fetch(7, timeout_seconds=0.3):
+            taken.extend(bodies(deliveries))
+
+    await asyncio.gather(work(subject.queue), work(subject.another))
+    assert sorted(taken) == sorted(expected)
+
+
+async def test_a_cancelled_fetch_keeps_no_job(subject: Subject) -> None:
+    """What is published after a fetch was cancelled comes to the next one, long before anybody's time is over."""
+    fetch = asyncio.create_task(subject.queue.fetch(5, timeout_seconds=LONG))
+    await asyncio.wait({fetch}, timeout=0.2)
+    fetch.cancel()
+    await asyncio.wait({fetch})
+    await subject.given(b"1", b"2")
+    async with asyncio.timeout(0.7 * subject.ack_wait):
+        taken = [await one(subject.another), await one(subject.another)]
+    assert sorted(bodies(taken)) == [b"1", b"2"]
+
+
+async def test_without_a_broker_everything_is_unavailable(subject: Subject) -> None:
+    """Nobody is left waiting: each call says that the broker is away."""
+    await subject.given(b"1", b"2", b"3", b"4")
+    first, second, third, fourth = await subject.queue.fetch(4, timeout_seconds=SOON)
+    subject.stop()
+    results = await asyncio.gather(
+        subject.queue.fetch(1, timeout_seconds=0.1),
+        first.ack(),
+        second.retry(after_seconds=1),
+        third.terminate("hopeless"),
+        return_exceptions=True,
+    )
+    assert [type(result) for result in results] == [MessagingUnavailableError] * 4
+    with pytest.raises(MessagingUnavailableError):
+        await fourth.keep_alive()
+    with pytest.raises(MessagingUnavailableError):
+        await subject.queue.fetch(1, timeout_seconds=LONG)

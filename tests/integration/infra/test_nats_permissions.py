@@ -1,0 +1,190 @@
+"""The rights that ``infra/nats/permissions.conf`` gives are enough for everybody's work, and no more."""
+
+import json
+import shutil
+import subprocess
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, Final
+from uuid import uuid4
+
+import nats
+import pytest
+from nats.aio.client import Client
+
+from infra.local_stack.nats import NatsServer
+from infra.local_stack.process import program
+from tests.e2e.world import World, eventually, make_world
+
+SHIPPED: Final = Path("infra/nats")
+PASSWORDS: Final = {"worker": "secret-of-the-worker", "application": "1-more-secret", "operator": "another"}
+
+
+def lay_out(folder: Path) -> None:
+    """Put what is shipped into the server's folder, and passwords beside it."""
+    folder.mkdir()
+    for file in ("nats.conf", "permissions.conf"):
+        shutil.copy(SHIPPED / file, folder / file)
+    lines = [f"{user.upper()}_PASSWORD: {json.dumps(password)}\n" for user, password in PASSWORDS.items()]
+    (folder / "passwords.conf").write_text("".join(lines))
+
+
+@pytest.fixture(scope="module")
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NatsServer]:
+    """Return a server that knows who may do what."""
+    folder = tmp_path_factory.mktemp("guarded") / "nats"
+    lay_out(folder)
+    (folder / "nats.conf").unlink()
+    server = NatsServer(folder, sync_always=True, extra='include "permissions.conf"')
+    server.start()
+    yield server
+    server.stop()
+
+
+def url(server: NatsServer, user: str) -> str:
+    """Return where to connect, and as whom."""
+    return server.url.replace("://", f"://{user}:{PASSWORDS[user]}@")
+
+
+@asynccontextmanager
+async def connected(server: NatsServer, user: str) -> AsyncIterator[tuple[Client, list[str]]]:
+    """Connect as one of the users; the list collects what the server complains of."""
+    complaints: list[str] = []
+
+    async def complain(error: Exception) -> None:
+        complaints.append(str(error).lower())
+
+    client = await nats.connect(url(server, user), error_cb=complain)
+    try:
+        yield client, complaints
+    finally:
+        await client.close()
+
+
+@pytest.fixture
+async def world(guarded: NatsServer, tmp_path: Path, s3_server: Any, database_url: str) -> AsyncIterator[World]:
+    """Return a migrated world that its operator has provisioned."""
+    environment = {
+        "FACEMATCH_NATS_URL": url(guarded, "operator"),
+        "FACEMATCH_S3_ENDPOINT": s3_server.endpoint,
+        "FACEMATCH_S3_ACCESS_KEY": s3_server.access_key,
+        "FACEMATCH_S3_SECRET_KEY": s3_server.secret_key,
+        "FACEMATCH_DATABASE_URL": database_url,
+        "FACEMATCH_LOG_FORMAT": "json",
+    }
+    store = s3_server.client()
+    if not store.bucket_exists("images"):
+        store.make_bucket("images")
+    async with make_world(environment, store, tmp_path) as world:
+        world.cli("migrate")
+        world.cli("provision")
+        yield world
+
+
+async def test_everybody_can_do_their_work(world: World, guarded: NatsServer, photographs: Any) -> None:
+    """The operator provisions, submits and is told what is there, a worker does whole jobs, the application listens."""
+    user, photo = world.add_user(), world.add_photo()
+    world.cli("enroll", str(user), str(photographs.path("obama")))
+    key = world.put(f"{uuid4()}.jpg", photographs.path("obama2").read_bytes())
+
+    assert "unchanged" in world.cli("provision").stdout
+    async with connected(guarded, "application") as (application, complaints):
+        events = await application.subscribe("photo_faces.single.matched")
+        follower = await application.jetstream().pull_subscribe("", durable="follower", stream="PHOTO_FACES_RESULTS")
+        with world.worker(FACEMATCH_NATS_URL=url(guarded, "worker")):
+            await application.jetstream().publish("photo_faces.single.requested", b"no job")
+            world.cli("submit", str(photo), key)
+            matched = json.loads((await events.next_msg(timeout=60)).data)
+            await world.settled()
+        followed = [json.loads(message.data) for message in await follower.fetch(2, timeout=10)]
+
+        assert (str(user), str(photo)) == (matched["user_id"], matched["photo_id"])
+        assert {"malformed_payload", None} == {event["reason"] for event in followed}
+        assert [letter.data for letter in await world.stored("PHOTO_FACES_DEAD")] == [b"no job"]
+        assert complaints == []
+    world.cli("doctor")
+
+
+@pytest.mark.parametrize(
+    ("user", "subject"),
+    [
+        ("worker", "photo_faces.single.requested"),
+        ("worker", "$JS.API.STREAM.DELETE.PHOTO_FACES"),
+        ("worker", "$JS.API.STREAM.PURGE.PHOTO_FACES_DEAD"),
+        ("worker", "$JS.API.STREAM.MSG.GET.PHOTO_FACES"),
+        ("worker", "$JS.API.STREAM.UPDATE.PHOTO_FACES"),
+        ("worker", "$JS.API.CONSUMER.DELETE.PHOTO_FACES.single-face-match"),
+        ("worker", "$JS.API.CONSUMER.CREATE.PHOTO_FACES.another"),
+        ("worker", "$JS.ACK.PHOTO_FACES_RESULTS.follower.1.1.1.1.0"),
+        ("application", "photo_faces.single.matched"),
+        ("application", "photo_faces.single.dead"),
+        ("application", "$JS.API.CONSUMER.MSG.NEXT.PHOTO_FACES.single-face-match"),
+        ("application", "$JS.API.CONSUMER.CREATE.PHOTO_FACES.another"),
+        ("application", "$JS.API.STREAM.MSG.GET.PHOTO_FACES_DEAD"),
+        ("application", "$JS.API.STREAM.DELETE.PHOTO_FACES_RESULTS"),
+        ("operator", "photo_faces.single.matched"),
+        ("operator", "$JS.API.STREAM.DELETE.PHOTO_FACES"),
+        ("operator", "$JS.API.STREAM.PURGE.PHOTO_FACES"),
+        ("operator", "$JS.API.STREAM.CREATE.ANOTHER"),
+        ("operator", "$JS.API.CONSUMER.DELETE.PHOTO_FACES.single-face-match"),
+        ("operator", "$JS.API.CONSUMER.MSG.NEXT.PHOTO_FACES.single-face-match"),
+    ],
+)
+async def test_nobody_may_do_more(guarded: NatsServer, user: str, subject: str) -> None:
+    """Everything else is refused, and the server says so."""
+    async with connected(guarded, user) as (client, complaints):
+        await client.publish(subject, b"{}")
+        await client.flush()
+        await _told(complaints, f'permissions violation for publish to "{subject.lower()}"')
+
+
+@pytest.mark.parametrize(
+    ("user", "subject"),
+    [
+        ("worker", "photo_faces.single.requested"),
+        ("worker", ">"),
+        ("application", "photo_faces.single.dead"),
+        ("application", "$JS.API.>"),
+        ("operator", "photo_faces.>"),
+    ],
+)
+async def test_nobody_may_listen_to_more(guarded: NatsServer, user: str, subject: str) -> None:
+    """What others say is not delivered."""
+    async with connected(guarded, user) as (client, complaints):
+        await client.subscribe(subject)
+        await client.flush()
+        await _told(complaints, f'permissions violation for subscription to "{subject.lower()}"')
+
+
+@pytest.mark.parametrize("who", [{}, {"user": "worker", "password": "guessed"}, {"user": "nobody", "password": ""}])
+async def test_strangers_may_not_connect(guarded: NatsServer, who: dict[str, str]) -> None:
+    """Without a known name and its password there is no connection."""
+    with pytest.raises(nats.errors.NoServersError):
+        await nats.connect(guarded.url, max_reconnect_attempts=1, reconnect_time_wait=0, error_cb=_ignore, **who)
+
+
+def test_the_shipped_configuration_is_one(tmp_path: Path) -> None:
+    """The server takes the whole configuration as it is shipped, given the passwords."""
+    lay_out(tmp_path / "nats")
+
+    done = subprocess.run(
+        [program("nats-server"), "-t", "-c", str(tmp_path / "nats" / "nats.conf")],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert "sync_interval: always" in (SHIPPED / "nats.conf").read_text()
+
+
+async def _told(complaints: list[str], expected: str) -> None:
+    async def look() -> list[str]:
+        return complaints
+
+    await eventually(look, lambda seen: any(expected in complaint for complaint in seen), expected)
+
+
+async def _ignore(_error: Exception) -> None:
+    """Say nothing of a connection that must fail."""

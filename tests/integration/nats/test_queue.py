@@ -1,0 +1,269 @@
+"""The queue on a real server: what is missing is told, what comes back is used, and nothing is asked in a hurry."""
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from nats.aio.client import Client
+from nats.js import JetStreamContext
+from nats.js.api import ConsumerConfig
+
+from adapters.nats_jetstream.consumer import Backlog, JetStreamJobQueue
+from adapters.nats_jetstream.delivery import JetStreamDelivery
+from adapters.nats_jetstream.names import Names
+from domain.errors import MessagingUnavailableError
+from infra.local_stack.nats import NatsServer
+from tests.broker import ACK_WAIT, connected, provisioned, running
+from tests.e2e.world import eventually
+
+SOON = 5.0
+
+
+@pytest_asyncio.fixture
+async def queue(client: Client, names: Names) -> AsyncIterator[JetStreamJobQueue]:
+    """Return a queue; nothing is provisioned."""
+    queue = JetStreamJobQueue(client, names, ack_wait_seconds=ACK_WAIT)
+    yield queue
+    await queue.close()
+
+
+async def one(queue: JetStreamJobQueue) -> JetStreamDelivery:
+    """Return the one delivery that comes."""
+    [delivery] = await queue.fetch(1, timeout_seconds=SOON)
+    return delivery
+
+
+async def fetch_in_the_end(queue: JetStreamJobQueue) -> JetStreamDelivery:
+    """Fetch as a worker does, whatever the broker says meanwhile, until a job comes."""
+
+    async def fetched() -> Any:
+        try:
+            return list(await queue.fetch(1, timeout_seconds=1))
+        except MessagingUnavailableError as error:
+            return error
+
+    found = await eventually(fetched, lambda result: isinstance(result, list) and result, "a job")
+    delivery: JetStreamDelivery = found[0]
+    return delivery
+
+
+async def test_a_missing_stream_is_told(queue: JetStreamJobQueue, names: Names) -> None:
+    """Nobody provisioned: the message says so."""
+    expected = f"no stream holds the subject {names.subject}: run `facematch provision`"
+    with pytest.raises(MessagingUnavailableError) as caught:
+        await queue.fetch(1, timeout_seconds=SOON)
+    assert str(caught.value).removeprefix("NATS, stream: ") == expected
+
+
+async def test_a_missing_consumer_is_told(queue: JetStreamJobQueue, js: JetStreamContext, names: Names) -> None:
+    """The stream alone is not enough."""
+    await js.add_stream(name=names.stream, subjects=[names.subject])
+    with pytest.raises(MessagingUnavailableError, match=f"no consumer {names.durable} .* run `facematch provision`"):
+        await queue.fetch(1, timeout_seconds=SOON)
+
+
+@pytest.mark.parametrize("what", ["consumer", "stream"])
+@pytest.mark.parametrize("when", ["between two fetches", "during a fetch"])
+async def test_what_is_deleted_under_a_worker_is_told_and_used_again(
+    queue: JetStreamJobQueue, client: Client, js: JetStreamContext, names: Names, what: str, when: str
+) -> None:
+    """At once, with what to do; after provisioning the same queue goes on."""
+    await provisioned(client, names)
+    assert list(await queue.fetch(1, timeout_seconds=0.1)) == []
+    fetch = asyncio.create_task(queue.fetch(2, timeout_seconds=60))
+    if when == "during a fetch":
+        await asyncio.wait({fetch}, timeout=0.2)
+    else:
+        fetch.cancel()
+        await asyncio.wait({fetch})
+        fetch = asyncio.create_task(_after(js, names, what, queue))
+    if when == "during a fetch":
+        await _delete(js, names, what)
+    with pytest.raises(MessagingUnavailableError, match="run `facematch provision`"):
+        async with asyncio.timeout(SOON):
+            await fetch
+    await provisioned(client, names)
+    await js.publish(names.subject, b"a job")
+    assert (await one(queue)).body == b"a job"
+
+
+async def _delete(js: JetStreamContext, names: Names, what: str) -> None:
+    if what == "consumer":
+        await js.delete_consumer(names.stream, names.durable)
+    else:
+        await js.delete_stream(names.stream)
+
+
+async def _after(js: JetStreamContext, names: Names, what: str, queue: JetStreamJobQueue) -> object:
+    await _delete(js, names, what)
+    return await queue.fetch(2, timeout_seconds=60)
+
+
+async def test_a_restarted_server_delivers_what_it_has(tmp_path: Path) -> None:
+    """A fetch that waits while the server crashes and comes back costs nobody their job."""
+    async with running(tmp_path) as server, connected(server) as client:
+        names = await provisioned(client)
+        queue = JetStreamJobQueue(client, names, ack_wait_seconds=ACK_WAIT)
+        fetch = asyncio.create_task(queue.fetch(1, timeout_seconds=5))
+        await asyncio.wait({fetch}, timeout=0.2)
+        server.kill()
+        server.start()
+        async with connected(server) as publisher:
+            await publisher.jetstream().publish(names.subject, b"a job")
+        await asyncio.wait({fetch})
+        delivery = fetch.result()[0] if not fetch.exception() and fetch.result() else await fetch_in_the_end(queue)
+        assert delivery.body == b"a job"
+        await delivery.ack()
+        await queue.close()
+
+
+async def test_a_job_in_hand_survives_a_restart(tmp_path: Path) -> None:
+    """What was fetched before a crash can be acknowledged after it."""
+    async with running(tmp_path) as server, connected(server) as client:
+        names = await provisioned(client, ack_wait_seconds=30)
+        await client.jetstream().publish(names.subject, b"a job")
+        queue = JetStreamJobQueue(client, names, ack_wait_seconds=30)
+        delivery = await one(queue)
+        server.kill()
+        server.start()
+        await delivery.ack()
+        assert await queue.backlog() == Backlog(pending=0, ack_pending=0, redelivered=0)
+        await queue.close()
+
+
+async def test_a_delivery_of_a_deleted_consumer_cannot_be_settled(
+    queue: JetStreamJobQueue, client: Client, js: JetStreamContext, names: Names
+) -> None:
+    """Nobody confirms: the worker hears it, and the next consumer delivers the job again."""
+    await provisioned(client, names)
+    await js.publish(names.subject, b"a job")
+    delivery = await one(queue)
+    await js.delete_consumer(names.stream, names.durable)
+    with pytest.raises(MessagingUnavailableError, match="NATS, ack: no responders"):
+        await delivery.ack()
+
+
+@pytest.mark.parametrize(
+    ("config", "expected"),
+    [
+        ({"deliver_subject": "push.here"}, "needs a pull consumer"),
+        ({"ack_wait": 0.5}, "delivers again after 0.5 s, but FACEMATCH_NATS_ACK_WAIT is 1.2"),
+        ({"max_deliver": 3}, "gives up after 3 deliveries"),
+        ({"max_deliver": 5, "backoff": [1.0, 2.0]}, "has a backoff"),
+        ({"headers_only": True}, "delivers no bodies"),
+    ],
+)
+async def test_a_consumer_that_would_do_harm_is_not_used(
+    queue: JetStreamJobQueue, js: JetStreamContext, names: Names, config: dict[str, Any], expected: str
+) -> None:
+    """Jobs would be lost, or delivered while they are in hand: the message says which, and what to do."""
+    await js.add_stream(name=names.stream, subjects=[names.subject])
+    await js.add_consumer(names.stream, ConsumerConfig(durable_name=names.durable, **{"ack_wait": 60, **config}))
+    with pytest.raises(MessagingUnavailableError, match=f"{expected}.*run `facematch provision`"):
+        await queue.fetch(1, timeout_seconds=SOON)
+
+
+async def test_a_consumer_that_waits_longer_does_no_harm(
+    queue: JetStreamJobQueue, client: Client, js: JetStreamContext, names: Names
+) -> None:
+    """Signs of life come more often than it needs them."""
+    await provisioned(client, names, ack_wait_seconds=60)
+    await js.publish(names.subject, b"a job")
+    assert (await one(queue)).body == b"a job"
+
+
+async def test_a_stream_of_somebody_else_delivers_our_jobs_only(
+    queue: JetStreamJobQueue, client: Client, js: JetStreamContext, names: Names
+) -> None:
+    """Whatever else a foreign stream holds, a job is what came on the subject of jobs."""
+    await js.add_stream(name=f"X_{names.stream}", subjects=[names.subject.replace("requested", "*")])
+    await provisioned(client, names)
+    await js.publish(names.subject.replace("requested", "other"), b"not ours")
+    await js.publish(names.subject, b"ours")
+    assert [delivery.body for delivery in await queue.fetch(5, timeout_seconds=SOON)] == [b"ours"]
+
+
+async def test_the_backlog_is_told(
+    queue: JetStreamJobQueue, client: Client, js: JetStreamContext, names: Names
+) -> None:
+    """Jobs waiting, in hand, and delivered again."""
+    await provisioned(client, names)
+    for _ in range(5):
+        await js.publish(names.subject, b"a job")
+    first, _ = await queue.fetch(2, timeout_seconds=SOON)
+    assert await queue.backlog() == Backlog(pending=3, ack_pending=2, redelivered=0)
+    await first.retry(after_seconds=0)
+    await one(queue)
+    assert await queue.backlog() == Backlog(pending=3, ack_pending=2, redelivered=1)
+
+
+@pytest.mark.parametrize("why", ["all in hand", "paused"])
+async def test_a_consumer_that_holds_back_is_not_asked_in_a_hurry(
+    queue: JetStreamJobQueue, client: Client, js: JetStreamContext, names: Names, why: str
+) -> None:
+    """Jobs wait but may not be delivered: a fetch lasts its time, with a handful of requests."""
+    await provisioned(client, names)
+    config = (await js.consumer_info(names.stream, names.durable)).config
+    await js.publish(names.subject, b"1")
+    await js.publish(names.subject, b"2")
+    if why == "all in hand":
+        await js.add_consumer(names.stream, config.evolve(max_ack_pending=1))
+        await one(queue)
+    else:
+        await js.pause_consumer(names.stream, names.durable, "2099-01-01T00:00:00Z")
+        assert list(await queue.fetch(5, timeout_seconds=0.1)) == []
+    sent, started = client.stats["out_msgs"], time.monotonic()
+    assert list(await queue.fetch(5, timeout_seconds=0.8)) == []
+    assert time.monotonic() - started >= 0.79
+    assert client.stats["out_msgs"] - sent <= 3
+
+
+async def test_many_jobs_come_in_one_fetch(
+    queue: JetStreamJobQueue, client: Client, js: JetStreamContext, names: Names
+) -> None:
+    """Two requests at most bring a thousand jobs, each once."""
+    await provisioned(client, names)
+    await asyncio.gather(*(js.publish(names.subject, b"%d" % number) for number in range(1000)))
+    deliveries = await queue.fetch(1000, timeout_seconds=SOON)
+    assert sorted(int(delivery.body) for delivery in deliveries) == list(range(1000))
+
+
+async def test_a_worker_that_ends_gives_back_what_was_on_its_way(tmp_path: Path) -> None:
+    """After a cancelled fetch and a close, the next worker has the job long before anybody's time is over."""
+    async with running(tmp_path) as server, connected(server) as other:
+        names = await provisioned(other, ack_wait_seconds=60)
+        async with connected(server) as client:
+            queue = JetStreamJobQueue(client, names, ack_wait_seconds=60)
+            fetch = asyncio.create_task(queue.fetch(5, timeout_seconds=60))
+            await asyncio.wait({fetch}, timeout=0.2)
+            fetch.cancel()
+            await asyncio.wait({fetch})
+            await other.jetstream().publish(names.subject, b"a job")
+            await queue.close()
+        following = JetStreamJobQueue(other, names, ack_wait_seconds=60)
+        assert (await one(following)).body == b"a job"
+        await following.close()
+
+
+async def test_a_malformed_header_block_does_not_stop_a_worker(
+    queue: JetStreamJobQueue, nats_server: NatsServer, client: Client, names: Names
+) -> None:
+    """A message that breaks the client's reading of headers is delivered like any other, without headers."""
+    await provisioned(client, names)
+    address = nats_server.url.removeprefix("nats://").split(":")
+    reader, writer = await asyncio.open_connection(address[0], int(address[1]))
+    block, body = b"NATS/1.0", b"a job"
+    hello = json.dumps({"verbose": False, "headers": True, "no_responders": True}).encode()
+    writer.write(b"CONNECT " + hello + b"\r\n")
+    sizes = f"{len(block)} {len(block) + len(body)}"
+    writer.write(f"HPUB {names.subject} {sizes}\r\n".encode() + block + body + b"\r\nPING\r\n")
+    await reader.readuntil(b"PONG\r\n")
+    writer.close()
+    delivery = await one(queue)
+    assert (delivery.body, delivery.headers) == (b"a job", {})
+    await delivery.ack()

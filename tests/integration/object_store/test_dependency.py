@@ -1,0 +1,119 @@
+"""What the probe of the object store takes for an outage, and what not."""
+
+import time
+from collections.abc import Iterator
+
+import attrs
+import pytest
+
+from adapters.object_store.errors import StorageRefusedError
+from adapters.object_store.store import ObjectStoreDependency, StoreOptions
+from application.ports.dependency import Dependency
+from domain.errors import StorageUnavailableError
+from infra.local_stack.process import free_port
+from infra.local_stack.s3 import S3Server
+from infra.local_stack.seaweed import SeaweedServer
+from tests import faulty_s3 as faulty
+from tests.faulty_s3 import Fault, FaultyS3
+
+
+@pytest.fixture(params=["minio front end", "seaweedfs"])
+def server(request: pytest.FixtureRequest) -> S3Server | SeaweedServer:
+    """Return each server in turn, with a bucket ``probed``."""
+    found: S3Server | SeaweedServer = request.getfixturevalue(
+        "s3_server" if request.param == "minio front end" else "seaweed_server"
+    )
+    client = found.client()
+    if not client.bucket_exists("probed"):
+        client.make_bucket("probed")
+    return found
+
+
+@pytest.fixture
+def probe(options: StoreOptions) -> Iterator[ObjectStoreDependency]:
+    """Return a probe that sees the proxy as its server."""
+    probe = ObjectStoreDependency(options, "probed")
+    yield probe
+    probe.close()
+
+
+async def test_it_is_a_dependency(probe: ObjectStoreDependency) -> None:
+    """The adapter satisfies its port, and people know what it is."""
+    dependency: Dependency = probe
+    assert dependency.name == "object store"
+
+
+@pytest.mark.parametrize("bucket", ["probed", "no-such-bucket"])
+async def test_a_server_that_answers_is_up(server: S3Server | SeaweedServer, bucket: str) -> None:
+    """A bucket that is missing is no outage: jobs that name it end as image_not_found."""
+    options = StoreOptions(server.endpoint, server.access_key, server.secret_key)
+    await ObjectStoreDependency(options, bucket).check()
+
+
+async def test_credentials_that_may_only_read_are_enough(seaweed_server: SeaweedServer) -> None:
+    """The probe needs no right that the jobs do not need."""
+    options = StoreOptions(seaweed_server.endpoint, seaweed_server.reader_access_key, seaweed_server.reader_secret_key)
+    await ObjectStoreDependency(options, "probed").check()
+
+
+async def test_a_policy_without_listing_is_enough(probe: ObjectStoreDependency, proxy: FaultyS3) -> None:
+    """Where keys may not be listed, a missing one is forbidden: the server is up all the same."""
+    proxy.script.append(faulty.error("403 Forbidden", "AccessDenied"))
+    await probe.check()
+    assert proxy.requests[0].startswith(b"GET /probed/.facematch-probe HTTP/1.1")
+
+
+async def test_wrong_credentials_are_an_outage_with_a_reason(server: S3Server | SeaweedServer) -> None:
+    """They fail every job alike, until somebody mends them."""
+    wrong_key = StoreOptions(server.endpoint, "nobody", "x" * 20)
+    wrong_secret = StoreOptions(server.endpoint, server.access_key, "x" * 20)
+    with pytest.raises(StorageRefusedError, match=r"refuses these credentials or settings \(InvalidAccessKeyId\)"):
+        await ObjectStoreDependency(wrong_key, "probed").check()
+    with pytest.raises(StorageRefusedError, match=r"refuses these credentials or settings \(SignatureDoesNotMatch\)"):
+        await ObjectStoreDependency(wrong_secret, "probed").check()
+
+
+async def test_missing_credentials_are_an_outage_with_a_reason(server: S3Server | SeaweedServer) -> None:
+    """None were set, and the server wants some."""
+    with pytest.raises(StorageUnavailableError, match=r"with these credentials \(AccessDenied\); there are none"):
+        await ObjectStoreDependency(StoreOptions(server.endpoint), "probed").check()
+
+
+async def test_a_dead_port_is_an_outage_with_a_reason(options: StoreOptions) -> None:
+    """The reason names the endpoint."""
+    endpoint = f"127.0.0.1:{free_port()}"
+    with pytest.raises(StorageUnavailableError, match=rf"{endpoint}.*Connection refused"):
+        await ObjectStoreDependency(attrs.evolve(options, endpoint=endpoint), "probed").check()
+
+
+@pytest.mark.parametrize("fault", [faulty.silence, faulty.trickle_head])
+async def test_a_server_that_keeps_one_waiting_is_an_outage(
+    options: StoreOptions, proxy: FaultyS3, fault: Fault
+) -> None:
+    """It takes the connection, and when the time is over there is still no answer."""
+    proxy.script.append(fault)
+    started = time.monotonic()
+    with pytest.raises(StorageUnavailableError, match=r"did not come within 0\.5 s"):
+        await ObjectStoreDependency(attrs.evolve(options, read_seconds=30.0), "probed", seconds=0.5).check()
+    assert time.monotonic() - started < 2.5
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        faulty.error("500 Internal Server Error", "InternalError"),
+        faulty.error("503 Service Unavailable", "SlowDown"),
+        faulty.answer("404 Not Found", b"no such backend", "Content-Type: text/plain"),
+        faulty.answer("301 Moved Permanently", b"", "Location: http://127.0.0.1:1/"),
+        faulty.raw(b"SSH-2.0-OpenSSH_9.2\r\n"),
+        faulty.hang_up,
+    ],
+)
+async def test_a_server_that_answers_nonsense_is_down(
+    probe: ObjectStoreDependency, proxy: FaultyS3, fault: Fault
+) -> None:
+    """Whatever listens there, it is not the object store, or not itself; the next probe may find it well."""
+    proxy.script.append(fault)
+    with pytest.raises(StorageUnavailableError):
+        await probe.check()
+    await probe.check()

@@ -1,0 +1,322 @@
+"""What a store makes of every fault that a real socket can bring, and what is left behind."""
+
+import asyncio
+import gc
+import threading
+import time
+import tracemalloc
+
+import attrs
+import pytest
+
+from adapters.object_store.errors import ObjectForbiddenError, StorageRefusedError
+from adapters.object_store.store import MinioPhotoStore, StoreOptions
+from domain.errors import ImageNotFoundError, ImageTooLargeError, StorageUnavailableError
+from domain.images import ImageRef
+from infra.local_stack.process import free_port
+from infra.local_stack.s3 import S3Server
+from tests import faulty_s3 as faulty
+from tests.faulty_s3 import Fault, FaultyS3, wait_until
+from tests.integration.object_store.conftest import CERTIFICATE, CONTENT
+
+LIMIT = 1024 * 1024
+XML = "Content-Type: application/xml"
+
+
+def fetching_threads() -> list[threading.Thread]:
+    """Return the threads that are still at work for a store."""
+    return [thread for thread in threading.enumerate() if thread.name == "object-store"]
+
+
+async def eventually_no_threads() -> None:
+    """Return when no thread is left; fail when one stays."""
+    await asyncio.to_thread(wait_until, lambda: not fetching_threads(), "the fetching threads' end", 3.0)
+
+
+PASSING = {
+    "500": (faulty.error("500 Internal Server Error", "InternalError"), "InternalError"),
+    "503": (faulty.error("503 Service Unavailable", "SlowDown"), "SlowDown"),
+    "busy": (faulty.error("400 Bad Request", "RequestTimeout"), "RequestTimeout"),
+    "unknown code": (faulty.error("418 Teapot", "Teapot"), "Teapot"),
+    "no code": (faulty.answer("500 Oh", b"<Error/>", XML), "an error without a code"),
+    "bad gateway": (faulty.answer("502 Bad Gateway", b"<html>nginx</html>", "Content-Type: text/html"), "HTTP 502"),
+    "ingress without backend": (faulty.answer("404 Not Found", b"404 page not found"), "HTTP 404"),
+    "forbidden by a proxy": (faulty.answer("403 Forbidden", b"go away", "Content-Type: text/plain"), "HTTP 403"),
+    "empty error": (faulty.answer("500 Oh", b"", XML), "HTTP 500"),
+    "no XML": (faulty.answer("500 Oh", b"garbage <<<", XML), "not that of an S3 server"),
+    "no text": (faulty.answer("404 Not Found", b"\xff\xfe\x00garbage", XML), "not that of an S3 server"),
+    "wrong method": (faulty.error("405 Method Not Allowed", "MethodNotAllowed"), "MethodNotAllowed"),
+    "part": (faulty.answer("206 Partial Content", b"part"), "HTTP 206"),
+    "nothing": (faulty.answer("204 No Content"), "HTTP 204"),
+    "no HTTP": (faulty.raw(b"SSH-2.0-OpenSSH_9.2\r\n"), "ProtocolError"),
+    "hung up": (faulty.hang_up, "ProtocolError"),
+    "reset mid-body": (faulty.reset_mid_body, "ProtocolError"),
+    "cut mid-body": (faulty.cut_mid_body, "ProtocolError"),
+    "bad chunks": (faulty.raw(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nxx"), "ProtocolError"),
+    "cut chunks": (faulty.raw(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n10\r\nxx"), "ProtocolError"),
+    "silence": (faulty.silence, "ReadTimeoutError"),
+}
+
+
+@pytest.mark.parametrize(("fault", "word"), PASSING.values(), ids=PASSING)
+async def test_a_fault_is_passing_and_named(
+    store: MinioPhotoStore, proxy: FaultyS3, photo: ImageRef, fault: Fault, word: str
+) -> None:
+    """Neither the photograph nor the credentials are blamed; one request was made, and the next one is good."""
+    proxy.script.append(fault)
+    with pytest.raises(StorageUnavailableError, match=word) as caught:
+        await store.fetch(photo, max_bytes=LIMIT)
+    assert not isinstance(caught.value, StorageRefusedError)
+    assert len(proxy.requests) == 1
+    assert await store.fetch(photo, max_bytes=LIMIT) == CONTENT
+    await eventually_no_threads()
+
+
+@pytest.mark.parametrize("status", ["301 Moved Permanently", "302 Found", "307 Temporary Redirect", "308 Permanent"])
+async def test_redirects_are_not_followed(
+    store: MinioPhotoStore, proxy: FaultyS3, photo: ImageRef, status: str
+) -> None:
+    """A signed request goes to the server that was configured, and to no other."""
+    with FaultyS3("127.0.0.1:1") as elsewhere:
+        proxy.script.append(faulty.answer(status, b"", f"Location: http://{elsewhere.endpoint}/faults/photo.jpg"))
+        with pytest.raises(StorageUnavailableError, match=status.split(maxsplit=1)[0]):
+            await store.fetch(photo, max_bytes=LIMIT)
+        assert elsewhere.connections == 0
+
+
+@pytest.mark.parametrize("code", ["AccessDenied", "InvalidObjectState", "AllAccessDisabled"])
+async def test_a_forbidden_object_is_neither_missing_nor_an_outage(
+    store: MinioPhotoStore, proxy: FaultyS3, photo: ImageRef, code: str
+) -> None:
+    """It is an error of its own, which says whose rights to look at."""
+    proxy.script.append(faulty.error("403 Forbidden", code))
+    with pytest.raises(ObjectForbiddenError, match=rf"photo\.jpg may not be read with these credentials \({code}\)"):
+        await store.fetch(photo, max_bytes=LIMIT)
+
+
+@pytest.mark.parametrize(
+    "code", ["SignatureDoesNotMatch", "InvalidAccessKeyId", "RequestTimeTooSkewed", "AuthorizationHeaderMalformed"]
+)
+async def test_refused_credentials_are_told_from_a_forbidden_object(
+    store: MinioPhotoStore, proxy: FaultyS3, photo: ImageRef, code: str
+) -> None:
+    """They concern every object alike."""
+    proxy.script.append(faulty.error("403 Forbidden", code))
+    with pytest.raises(StorageRefusedError, match=code) as caught:
+        await store.fetch(photo, max_bytes=LIMIT)
+    assert not isinstance(caught.value, ObjectForbiddenError)
+
+
+@pytest.mark.parametrize("code", ["NoSuchKey", "NoSuchBucket", "XMinioInvalidObjectName", "KeyTooLongError"])
+async def test_what_is_not_there_is_not_found(
+    store: MinioPhotoStore, proxy: FaultyS3, photo: ImageRef, code: str
+) -> None:
+    """So says the server's code, not the HTTP status."""
+    proxy.script.append(faulty.error("400 Bad Request", code))
+    with pytest.raises(ImageNotFoundError, match=code):
+        await store.fetch(photo, max_bytes=LIMIT)
+
+
+async def test_a_refused_connection_is_passing(options: StoreOptions, photo: ImageRef) -> None:
+    """Nobody listens: the error says so, and where."""
+    endpoint = f"127.0.0.1:{free_port()}"
+    store = MinioPhotoStore(attrs.evolve(options, endpoint=endpoint))
+    with pytest.raises(StorageUnavailableError, match=rf"{endpoint}.*NewConnectionError \(Connection refused\)"):
+        await store.fetch(photo, max_bytes=LIMIT)
+
+
+async def test_an_unknown_host_is_passing(options: StoreOptions, photo: ImageRef) -> None:
+    """A name that does not resolve is a fault of the network, too."""
+    store = MinioPhotoStore(attrs.evolve(options, endpoint="no-such-host.invalid:9000", deadline_seconds=20.0))
+    with pytest.raises(StorageUnavailableError, match=r"no-such-host\.invalid:9000"):
+        await store.fetch(photo, max_bytes=LIMIT)
+
+
+@pytest.mark.parametrize("slow", [faulty.silence, faulty.trickle_head, faulty.trickle_body])
+async def test_a_fetch_ends_at_its_deadline(
+    patient: MinioPhotoStore, proxy: FaultyS3, photo: ImageRef, slow: Fault
+) -> None:
+    """However the server drags it out, the time is up; the connection is shut and the thread gone."""
+    proxy.script.append(slow)
+    started = time.monotonic()
+    with pytest.raises(StorageUnavailableError, match=r"did not come within 0\.8 s"):
+        await patient.fetch(photo, max_bytes=LIMIT)
+    assert 0.7 < time.monotonic() - started < 2.5
+    await eventually_no_threads()
+    await asyncio.to_thread(wait_until, lambda: proxy.open_connections == 0, "the connection's end")
+
+
+async def test_bytes_that_never_end_are_too_large(store: MinioPhotoStore, proxy: FaultyS3, photo: ImageRef) -> None:
+    """An endless body, announced or not, costs no more than the limit."""
+    for framing in (b"Connection: close", b"Content-Length: 99999999999"):
+        proxy.script.append(faulty.endless(b"HTTP/1.1 200 OK\r\n" + framing + b"\r\n\r\n"))
+        with pytest.raises(ImageTooLargeError, match=rf"photo\.jpg has .*more than {LIMIT}"):
+            await store.fetch(photo, max_bytes=LIMIT)
+
+
+async def test_an_endless_error_costs_little(patient: MinioPhotoStore, proxy: FaultyS3, photo: ImageRef) -> None:
+    """The text of an error is read as far as an error needs, not for as long as it lasts."""
+    proxy.script.append(faulty.endless(b"HTTP/1.1 500 Oh\r\nContent-Type: application/xml\r\n\r\n<Error>"))
+    tracemalloc.start()
+    try:
+        with pytest.raises(StorageUnavailableError, match="not that of an S3 server"):
+            await patient.fetch(photo, max_bytes=LIMIT)
+        assert tracemalloc.get_traced_memory()[1] < 4 * LIMIT
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("framing", [faulty.without_length, faulty.until_close])
+async def test_a_body_of_unannounced_length_is_bounded_too(
+    store: MinioPhotoStore, proxy: FaultyS3, photo: ImageRef, framing: Fault
+) -> None:
+    """It comes whole when it fits, and is too large when it does not."""
+    proxy.script += [framing, framing, framing]
+    assert await store.fetch(photo, max_bytes=len(CONTENT)) == CONTENT
+    with pytest.raises(ImageTooLargeError):
+        await store.fetch(photo, max_bytes=len(CONTENT) - 1)
+    assert await store.fetch(photo, max_bytes=LIMIT) == CONTENT
+
+
+async def test_more_bytes_than_announced_harm_no_later_fetch(
+    store: MinioPhotoStore, proxy: FaultyS3, photo: ImageRef
+) -> None:
+    """What comes after the announced end is nobody's; the next photograph has a connection of its own."""
+    proxy.script.append(faulty.announce_half)
+    assert await store.fetch(photo, max_bytes=LIMIT) == CONTENT[: len(CONTENT) // 2]
+    assert await store.fetch(photo, max_bytes=LIMIT) == CONTENT
+    assert proxy.connections == 2
+
+
+async def test_connections_are_used_again(store: MinioPhotoStore, proxy: FaultyS3, photo: ImageRef) -> None:
+    """One after the other, fetches and errors share one connection."""
+    proxy.script += [faulty.pass_on, faulty.error("503 Slow", "SlowDown"), faulty.pass_on]
+    await store.fetch(photo, max_bytes=LIMIT)
+    with pytest.raises(StorageUnavailableError):
+        await store.fetch(photo, max_bytes=LIMIT)
+    await store.fetch(photo, max_bytes=LIMIT)
+    assert proxy.connections == 1
+
+
+async def test_a_connection_that_the_server_closed_meanwhile_is_replaced(
+    store: MinioPhotoStore, proxy: FaultyS3, photo: ImageRef
+) -> None:
+    """An idle connection that has ended costs no attempt."""
+    proxy.script += [faulty.until_close]
+    assert await store.fetch(photo, max_bytes=LIMIT) == CONTENT
+    assert await store.fetch(photo, max_bytes=LIMIT) == CONTENT
+    assert proxy.connections == 2
+
+
+async def test_a_cancelled_fetch_lets_go_of_everything(
+    patient: MinioPhotoStore, proxy: FaultyS3, photo: ImageRef
+) -> None:
+    """The caller is free at once; connection and thread end without it, and the next fetch is good."""
+    proxy.script.append(faulty.silence)
+    fetch = asyncio.create_task(patient.fetch(photo, max_bytes=LIMIT))
+    await asyncio.to_thread(wait_until, lambda: len(proxy.requests) == 1, "the request")
+    fetch.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await fetch
+    await eventually_no_threads()
+    await asyncio.to_thread(wait_until, lambda: proxy.open_connections == 0, "the connection's end")
+    assert await patient.fetch(photo, max_bytes=LIMIT) == CONTENT
+
+
+async def test_stuck_fetches_do_not_starve_the_others(
+    patient: MinioPhotoStore, proxy: FaultyS3, photo: ImageRef
+) -> None:
+    """Every slot is taken by a fetch that hangs; when their time is over, others have their turn."""
+    proxy.script += [faulty.silence, faulty.silence]
+    stuck = [asyncio.create_task(patient.fetch(photo, max_bytes=LIMIT)) for _ in range(2)]
+    results = await asyncio.gather(*stuck, return_exceptions=True)
+    assert [type(result) for result in results] == [StorageUnavailableError] * 2
+    assert await patient.fetch(photo, max_bytes=LIMIT) == CONTENT
+
+
+async def test_no_more_fetches_run_at_once_than_there_are_connections(
+    patient: MinioPhotoStore, proxy: FaultyS3, photo: ImageRef
+) -> None:
+    """The others wait for their turn, and for no longer than their deadline."""
+    proxy.script += [faulty.silence] * 6
+    fetches = [asyncio.create_task(patient.fetch(photo, max_bytes=LIMIT)) for _ in range(6)]
+    await asyncio.to_thread(wait_until, lambda: len(proxy.requests) == 2, "two requests")
+    assert len(fetching_threads()) == 2
+    results = await asyncio.gather(*fetches, return_exceptions=True)
+    assert [type(result) for result in results] == [StorageUnavailableError] * 6
+
+
+async def test_fetches_leave_the_event_loop_free(options: StoreOptions, proxy: FaultyS3, photo: ImageRef) -> None:
+    """While every connection waits for its server, the loop turns, and other threads' work goes on."""
+    store = MinioPhotoStore(attrs.evolve(options, connections=40))
+    proxy.script += [faulty.silence] * 40
+    fetches = [asyncio.create_task(store.fetch(photo, max_bytes=LIMIT)) for _ in range(40)]
+    await asyncio.to_thread(wait_until, lambda: len(proxy.requests) == 40, "forty requests at once", 5.0)
+    started = time.monotonic()
+    await asyncio.to_thread(lambda: None)
+    assert time.monotonic() - started < 0.25
+    await asyncio.gather(*fetches, return_exceptions=True)
+
+
+async def test_close_waits_for_nothing(patient: MinioPhotoStore, proxy: FaultyS3, photo: ImageRef) -> None:
+    """What hangs is cut, what comes is refused, and neither takes time."""
+    proxy.script.append(faulty.silence)
+    fetch = asyncio.create_task(patient.fetch(photo, max_bytes=LIMIT))
+    await asyncio.to_thread(wait_until, lambda: len(proxy.requests) == 1, "the request")
+    started = time.monotonic()
+    patient.close()
+    with pytest.raises(StorageUnavailableError):
+        await fetch
+    with pytest.raises(StorageUnavailableError, match="closed"):
+        await patient.fetch(photo, max_bytes=LIMIT)
+    assert time.monotonic() - started < 0.5
+    await eventually_no_threads()
+
+
+async def test_a_large_photograph_is_in_memory_once(options: StoreOptions, proxy: FaultyS3) -> None:
+    """Of 20 MiB, announced as such, no second copy is made."""
+    size = 20 * 1024 * 1024
+    content = b"\xff\xd8" + bytes(size - 2)
+    proxy.script.append(faulty.answer("200 OK", content))
+    store = MinioPhotoStore(attrs.evolve(options, deadline_seconds=20.0))
+    gc.collect()
+    tracemalloc.start()
+    try:
+        fetched = await store.fetch(ImageRef("faults", "large.jpg"), max_bytes=size)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert fetched == content
+    assert peak < 2.2 * size  # one of the two is the proxy's
+
+
+async def test_tls_with_a_known_certificate(s3_server: S3Server, options: StoreOptions, photo: ImageRef) -> None:
+    """Over TLS everything is as it is without, the deadline included."""
+    with FaultyS3(s3_server.endpoint, str(CERTIFICATE)) as proxy:
+        secure = attrs.evolve(
+            options, endpoint=proxy.endpoint, secure=True, ca=CERTIFICATE, read_seconds=30.0, deadline_seconds=2.0
+        )
+        store = MinioPhotoStore(secure)
+        assert await store.fetch(photo, max_bytes=LIMIT) == CONTENT
+        proxy.script.append(faulty.silence)
+        with pytest.raises(StorageUnavailableError, match="did not come within 2 s"):
+            await store.fetch(photo, max_bytes=LIMIT)
+        await eventually_no_threads()
+        assert await store.fetch(photo, max_bytes=LIMIT) == CONTENT
+
+
+async def test_tls_with_an_unknown_certificate(s3_server: S3Server, options: StoreOptions, photo: ImageRef) -> None:
+    """A server that cannot prove who it is gets no request."""
+    with FaultyS3(s3_server.endpoint, str(CERTIFICATE)) as proxy:
+        store = MinioPhotoStore(attrs.evolve(options, endpoint=proxy.endpoint, secure=True))
+        with pytest.raises(StorageUnavailableError, match="SSLError"):
+            await store.fetch(photo, max_bytes=LIMIT)
+        assert proxy.requests == []
+
+
+async def test_a_tls_handshake_that_hangs_ends_at_the_deadline(options: StoreOptions, photo: ImageRef) -> None:
+    """A server that takes the connection and never says hello, either."""
+    store = MinioPhotoStore(attrs.evolve(options, secure=True, connect_seconds=30.0))
+    with pytest.raises(StorageUnavailableError, match=r"did not come within 0\.8 s"):
+        await store.fetch(photo, max_bytes=LIMIT)
+    await eventually_no_threads()

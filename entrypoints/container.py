@@ -38,6 +38,7 @@ from domain.decision import FixedThreshold, TargetFpir, ThresholdPolicy
 from domain.images import ImageRefPolicy
 from domain.outcomes import Reason
 from domain.retries import LinearBackoff
+from entrypoints.figures import FiguresWatch
 from entrypoints.settings import NatsSettings, S3Settings, Settings, VisionSettings, WorkerSettings
 from entrypoints.worker import Worker
 
@@ -188,6 +189,9 @@ class Container(containers.DeclarativeContainer):
     )
 
     queue = providers.Singleton(JetStreamJobQueue, nats_client, names, ack_wait_seconds=settings.provided.nats.ack_wait)
+    figures = providers.Singleton(
+        FiguresWatch, queue=queue, gallery=gallery, database=database, reader=face_reader, clock=clock
+    )
     results = providers.Singleton(JetStreamResultPublisher, nats_client, names)
     dead_letters = providers.Singleton(JetStreamDeadLetters, nats_client, names)
     jobs = providers.Singleton(JetStreamJobPublisher, nats_client, names)

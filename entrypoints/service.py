@@ -11,6 +11,7 @@ import structlog
 from aiohttp import web
 
 from adapters.telemetry import providers as telemetry
+from adapters.telemetry.figures import observe
 from domain.errors import DatabaseUnavailableError, MessagingUnavailableError
 from entrypoints.container import VERSION, Container
 from entrypoints.health import health_application
@@ -79,6 +80,9 @@ async def serve(settings: Settings) -> None:
         except asyncio.CancelledError:
             return
         state[0] = worker = container.worker()
+        observe(container.instruments(), container.figures().figures())
+        watch = asyncio.create_task(container.figures().run())
+        stack.callback(watch.cancel)
         _LOG.info(
             "started",
             action="started",

@@ -2,10 +2,10 @@
 
 import asyncio
 import ssl
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import unquote, urlsplit
 
 import attrs
@@ -20,6 +20,8 @@ from domain.errors import MessagingUnavailableError
 _DRAIN_SECONDS = 2
 _CLOSE_SECONDS = 5.0
 _CHECK_SECONDS = 2.0
+_TRY_SECONDS = 2.5
+_Answer = TypeVar("_Answer")
 Report = Callable[[str], None]
 
 
@@ -138,6 +140,17 @@ async def disconnect(client: Client) -> None:
             await client.drain()
     with suppress(nats.errors.Error, TimeoutError, OSError):
         await client.close()
+
+
+async def insist(send: Callable[[float], Awaitable[_Answer]]) -> _Answer:
+    """Send once more what got no answer, because it may have been lost with a connection that is back meanwhile.
+
+    Only for what may arrive twice. ``send`` takes the seconds that it may wait.
+    """
+    try:
+        return await send(_TRY_SECONDS)
+    except nats.errors.TimeoutError:
+        return await send(_TRY_SECONDS)
 
 
 @contextmanager

@@ -10,11 +10,10 @@ import attrs
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
-from adapters.nats_jetstream.connection import translated
+from adapters.nats_jetstream.connection import insist, translated
 from domain.errors import MessagingUnavailableError
 from domain.jobs import JobKey
 
-_ACK_SECONDS = 5.0
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _PREFIX = ["$JS", "ACK"]
 _SHORT_FORM = 9
@@ -113,4 +112,4 @@ class JetStreamDelivery:
 
     async def _settle(self, what: str, payload: bytes) -> None:
         with translated(what):
-            await self._client.request(self._message.reply, payload, timeout=_ACK_SECONDS)
+            await insist(lambda seconds: self._client.request(self._message.reply, payload, timeout=seconds))

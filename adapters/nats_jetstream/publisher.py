@@ -1,5 +1,7 @@
 """Publishing result events and jobs."""
 
+from uuid import uuid4
+
 from opentelemetry import context, trace
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
@@ -37,7 +39,7 @@ class JetStreamJobPublisher(ConfirmedPublisher):
 
         The stored time is part of a job's identity but not of the stream's confirmation: it is read back.
         """
-        ack = await self._publish(self._names.subject, encode_job(job), {})
+        ack = await self._publish(self._names.subject, encode_job(job), {MESSAGE_ID: f"facematch-job-{uuid4()}"})
         try:
             with translated("read back"):
                 stored = await self._js.get_msg(ack.stream, ack.seq)

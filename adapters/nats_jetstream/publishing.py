@@ -4,11 +4,11 @@ from nats.aio.client import Client
 from nats.js.api import PubAck
 from opentelemetry import propagate, trace
 
-from adapters.nats_jetstream.connection import translated
+from adapters.nats_jetstream.connection import insist, translated
 from adapters.nats_jetstream.names import Names
 
 _TRACER = trace.get_tracer("facematch.nats")
-_CONFIRM_SECONDS = 5.0
+_API_SECONDS = 5.0
 MESSAGE_ID = "Nats-Msg-Id"
 
 
@@ -17,7 +17,7 @@ class ConfirmedPublisher:
 
     def __init__(self, client: Client, names: Names) -> None:
         self._client = client
-        self._js = client.jetstream(timeout=_CONFIRM_SECONDS)
+        self._js = client.jetstream(timeout=_API_SECONDS)
         self._names = names
 
     async def _publish(
@@ -25,7 +25,8 @@ class ConfirmedPublisher:
     ) -> PubAck:
         """Publish within a PRODUCER span and wait for the stream's confirmation.
 
-        With ``continue_trace`` the message says that it belongs to that span.
+        The headers need a :data:`MESSAGE_ID`, by which the stream knows a message that it has already. With
+        ``continue_trace`` the message says that it belongs to the span.
         """
         attributes: dict[str, str | int] = {
             "messaging.system": "nats",
@@ -33,9 +34,8 @@ class ConfirmedPublisher:
             "messaging.operation.type": "send",
             "messaging.destination.name": subject,
             "messaging.message.body.size": len(body),
+            "messaging.message.id": headers[MESSAGE_ID],
         }
-        if MESSAGE_ID in headers:
-            attributes["messaging.message.id"] = headers[MESSAGE_ID]
         with (
             _TRACER.start_as_current_span(
                 f"publish {subject}", kind=trace.SpanKind.PRODUCER, attributes=attributes, record_exception=False
@@ -44,4 +44,4 @@ class ConfirmedPublisher:
         ):
             if continue_trace:
                 propagate.inject(headers)
-            return await self._js.publish(subject, body, headers=headers, timeout=_CONFIRM_SECONDS)
+            return await insist(lambda seconds: self._js.publish(subject, body, seconds, headers=headers))

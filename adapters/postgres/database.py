@@ -5,6 +5,7 @@ import select
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import attrs
 from opentelemetry import trace
 from pgvector.psycopg.vector import register_vector_info
 from psycopg import AsyncConnection, IsolationLevel, sql
@@ -25,6 +26,16 @@ _SESSION = (
     "set_config('extra_float_digits', '1', false)"
 )
 Connection = AsyncConnection[TupleRow]
+
+
+@attrs.frozen
+class PoolUse:
+    """How many connections are lent and idle, how many operations wait for one, and how many there may be."""
+
+    used: int
+    idle: int
+    waiting: int
+    maximum: int
 
 
 class Database:
@@ -62,6 +73,18 @@ class Database:
         if self._schema is None:
             raise SchemaError("the database is not open")
         return self._schema
+
+    @property
+    def use(self) -> PoolUse:
+        """How the pool is used at this moment."""
+        stats = self._pool.get_stats()
+        idle = stats.get("pool_available", 0)
+        return PoolUse(
+            used=stats.get("pool_size", 0) - idle,
+            idle=idle,
+            waiting=stats.get("requests_waiting", 0),
+            maximum=stats.get("pool_max", 0),
+        )
 
     async def open(self, info: EmbedderInfo | None = None) -> None:
         """Look at the schema, check it against the embedder, and open the pool.

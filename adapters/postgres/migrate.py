@@ -15,6 +15,7 @@ from domain.errors import FacematchError
 
 _LOCK = 0x66616365  # "face": one migration at a time, on this database
 _HOME = "public"
+_INSTALL_PGVECTOR = "CREATE EXTENSION IF NOT EXISTS vector SCHEMA public"
 _STATEMENTS: Mapping[str, Sequence[str]] = {
     "photos": ("CREATE TABLE public.photos (id uuid PRIMARY KEY)",),
     "users": (
@@ -130,16 +131,21 @@ class _Migration:
         await self._connection.execute("SELECT pg_catalog.pg_advisory_xact_lock(%s)", [_LOCK])
         await self._plan()
         for statement in self.statements:
-            try:
+            if statement == _INSTALL_PGVECTOR:
+                await self._install_pgvector()
+            else:
                 await self._connection.execute(statement.encode())
-            except psycopg.errors.FeatureNotSupported as error:
-                if not statement.startswith("CREATE EXTENSION"):
-                    raise
-                message = (
-                    "the server has no pgvector: install it there (Debian and Ubuntu: the package postgresql-N-pgvector"
-                    f", N being the server's major version) and run this again ({first_line(error)})"
-                )
-                raise MigrationRefusedError(message, []) from error
+
+    async def _install_pgvector(self) -> None:
+        try:
+            await self._connection.execute(_INSTALL_PGVECTOR)
+        except psycopg.errors.FeatureNotSupported as error:
+            message = "the server has no pgvector: install it there (on Debian and Ubuntu the package postgresql-"
+            message += f"{self._connection.info.server_version // 10_000}-pgvector), and run this again"
+            raise MigrationRefusedError(f"{message} ({first_line(error)})", []) from error
+        except psycopg.errors.InsufficientPrivilege as error:
+            message = "only a superuser may install pgvector in this database; after that, run this again"
+            raise MigrationRefusedError(f"{message} ({first_line(error)})", [_INSTALL_PGVECTOR]) from error
 
     async def _plan(self) -> None:
         tables = await find_tables(self._connection)
@@ -151,7 +157,7 @@ class _Migration:
         me = await (await self._connection.execute("SELECT current_user")).fetchone()
         self._grants_to_me = grants(complete, me[0] if me is not None else "", home)
         if vector_schema is None:
-            self.statements.append(f"CREATE EXTENSION IF NOT EXISTS vector SCHEMA {_HOME}")
+            self.statements.append(_INSTALL_PGVECTOR)
         names = {name: table.identifier.as_string() for name, table in complete.items()}
         wanted = [statement for name in TABLES if name not in tables for statement in _STATEMENTS[name]]
         for name, columns in _ADDED_COLUMNS.items():

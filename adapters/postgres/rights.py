@@ -11,11 +11,11 @@ from adapters.postgres.catalogue import OWN_SCHEMA, Table
 
 _MISSING = """
 SELECT r.number
-  FROM unnest(%s::int[], %s::text[], %s::text[], %s::text[], %s::text[]) AS r(number, schema, name, col, privilege)
-  JOIN pg_catalog.pg_namespace n ON n.nspname = r.schema
-  JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid AND c.relname = r.name
- WHERE NOT pg_catalog.has_column_privilege(c.oid, r.col, r.privilege)
-"""
+  FROM unnest(%s::int[], %s::text[], %s::text[], %s::text[], %s::text[]) AS r(number, schema, name, col, privilege),
+       LATERAL (SELECT c.oid FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+                 WHERE n.nspname = r.schema AND c.relname = r.name OFFSET 0) AS t
+ WHERE NOT pg_catalog.has_column_privilege(t.oid, r.col, r.privilege)
+"""  # OFFSET 0: no other table of that name may be asked for a column that it does not have
 _CLOSED_SCHEMAS = """
 SELECT n.nspname FROM pg_catalog.pg_namespace n
  WHERE n.nspname = ANY (%s) AND NOT pg_catalog.has_schema_privilege(n.oid, 'USAGE') ORDER BY 1

@@ -1,13 +1,16 @@
-"""Records of finished jobs, one of each kind."""
+"""Records of finished jobs, one of each kind, and deliveries of jobs that were given up."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from uuid import UUID
 
+from application.ports.job_queue import Delivery
 from domain.decision import Comparison
 from domain.faces import BoundingBox
 from domain.jobs import JobKey
 from domain.outcomes import Reason
 from domain.records import Failed, JobRecord, Matched, Outcome, SeenFace, Skipped
+from tests.fakes.queue import InMemoryJobQueue
 
 OCCURRED = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
 FACE = SeenFace(UUID(int=31), BoundingBox(1.5, 2.0, 30.25, 40.0))
@@ -48,3 +51,14 @@ def malformed(sequence: int = 7, detail: str = "not JSON") -> JobRecord:
         embedder="dlib@1",
         worker="worker-1",
     )
+
+
+async def delivery(body: bytes, headers: Mapping[str, str] | None = None, *, number: int = 1) -> Delivery:
+    """Return a delivery that has been made so often."""
+    queue = InMemoryJobQueue()
+    queue.publish(body, headers or {})
+    for _ in range(number - 1):
+        [earlier] = await queue.fetch(1, timeout_seconds=1)
+        await earlier.retry(after_seconds=0)
+    [last] = await queue.fetch(1, timeout_seconds=1)
+    return last

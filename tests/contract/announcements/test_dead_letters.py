@@ -1,29 +1,15 @@
 """What any keeper of dead letters does: JetStream's, and the fake in memory."""
 
 import asyncio
-from collections.abc import Mapping
 
 import pytest
 
 from application.ports.announcements import DeadLetters
-from application.ports.job_queue import Delivery
 from domain.errors import MessagingUnavailableError
 from domain.outcomes import Reason
 from tests.contract.announcements.conftest import Subject
-from tests.contract.announcements.records import OUTCOMES, malformed, record
+from tests.contract.announcements.records import OUTCOMES, delivery, malformed, record
 from tests.fakes.announcements import DeadLetter
-from tests.fakes.queue import InMemoryJobQueue
-
-
-async def delivery(body: bytes, headers: Mapping[str, str] | None = None, *, number: int = 1) -> Delivery:
-    """Return a delivery that has been made so often."""
-    queue = InMemoryJobQueue()
-    queue.publish(body, headers or {})
-    for _ in range(number - 1):
-        [earlier] = await queue.fetch(1, timeout_seconds=1)
-        await earlier.retry(after_seconds=0)
-    [last] = await queue.fetch(1, timeout_seconds=1)
-    return last
 
 
 async def test_they_are_dead_letters(subject: Subject) -> None:

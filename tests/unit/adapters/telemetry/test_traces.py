@@ -226,9 +226,14 @@ def test_an_interrupted_job_is_an_error(observed: Observed) -> None:
 
 async def test_a_released_job_is_no_error(observed: Observed) -> None:
     """A worker that stops and gives its job back has not failed."""
-    with pytest.raises(asyncio.CancelledError), observed.telemetry.job(SampleDelivery()) as trace:
-        trace.released()
-        raise asyncio.CancelledError
+
+    async def give_back() -> None:
+        with observed.telemetry.job(SampleDelivery()) as trace:
+            trace.released()
+            raise asyncio.CancelledError
+
+    with pytest.raises(asyncio.CancelledError):
+        await give_back()
     assert observed.span("process jobs").status.status_code is StatusCode.UNSET
 
 

@@ -1,0 +1,59 @@
+"""The figures that a worker shows of what it shares with others: the queue, the gallery, its pools."""
+
+from collections.abc import Mapping
+
+import attrs
+
+from adapters.nats_jetstream.consumer import JetStreamJobQueue
+from adapters.postgres.database import Database
+from adapters.postgres.gallery import PostgresGallery
+from adapters.telemetry.figures import PoolFigures, WorkerFigures
+from adapters.vision.pool import ProcessPoolFaceReader
+from application.ports.clock import Clock
+from domain.errors import DatabaseUnavailableError, MessagingUnavailableError
+
+_INTERVAL_SECONDS = 10.0
+
+
+class FiguresWatch:
+    """Asks broker and database now and then, so that whoever collects metrics need not wait for them."""
+
+    def __init__(
+        self,
+        *,
+        queue: JetStreamJobQueue,
+        gallery: PostgresGallery,
+        database: Database,
+        reader: ProcessPoolFaceReader,
+        clock: Clock,
+    ) -> None:
+        self._queue = queue
+        self._gallery = gallery
+        self._database = database
+        self._reader = reader
+        self._clock = clock
+        self._jobs: Mapping[str, int] = {}
+        self._users: Mapping[str, int] = {}
+
+    def figures(self) -> WorkerFigures:
+        """Return what the gauges read."""
+        return WorkerFigures(
+            queue=lambda: self._jobs,
+            gallery=lambda: self._users,
+            vision_restarts=lambda: self._reader.restarts,
+            database=lambda: PoolFigures(**attrs.asdict(self._database.use)),
+        )
+
+    async def run(self) -> None:
+        """Look every ten seconds, until cancelled; what does not answer is not known."""
+        model = self._reader.info.id
+        while True:
+            try:
+                self._jobs = attrs.asdict(await self._queue.backlog())
+            except MessagingUnavailableError:
+                self._jobs = {}
+            try:
+                self._users = {model: await self._gallery.size(model)}
+            except DatabaseUnavailableError:
+                self._users = {}
+            await self._clock.sleep(_INTERVAL_SECONDS)

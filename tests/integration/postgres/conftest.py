@@ -1,0 +1,55 @@
+"""Real databases in every state that the adapter may meet."""
+
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+import pytest_asyncio
+
+from adapters.postgres.database import Database
+from infra.local_stack.postgres import PostgresServer
+from tests.databases import PreparedDatabase, migrated
+from tests.tables import PostgresTables
+
+
+@pytest.fixture(scope="session")
+def prepared(postgres_server: PostgresServer) -> PreparedDatabase:
+    """Return a migrated database; whoever takes it empties it first."""
+    return migrated(postgres_server)
+
+
+@pytest.fixture
+def tables(prepared: PreparedDatabase) -> Iterator[PostgresTables]:
+    """Return the tables of the migrated database, empty."""
+    with prepared.tables() as tables:
+        yield tables
+
+
+@pytest_asyncio.fixture
+async def database(prepared: PreparedDatabase, tables: PostgresTables) -> AsyncIterator[Database]:
+    """Return the migrated database, open; ``tables`` are its tables."""
+    del tables
+    database = Database(prepared.url, size=12)
+    await database.open()
+    yield database
+    await database.close()
+
+
+@pytest.fixture
+def admin(database_url: str) -> Iterator[psycopg.Connection]:
+    """Return a superuser's connection to a new, empty database."""
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        yield connection
+
+
+@pytest.fixture
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
+    """Return a server of the test's own, to be stopped and started as it likes."""
+    folder: Path = tmp_path_factory.mktemp("own")
+    for parent in (folder, folder.parent, folder.parent.parent):
+        parent.chmod(0o711)
+    server = PostgresServer(folder / "postgres")
+    server.start()
+    yield server
+    server.stop()

@@ -1,0 +1,182 @@
+"""Opening the database: what a worker must find, and what it says when it does not."""
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from adapters.postgres.catalogue import SchemaError
+from adapters.postgres.database import Database
+from adapters.postgres.migrate import migrate
+from adapters.postgres.schema import DimensionMismatchError
+from application.ports.face_pipeline import EmbedderInfo
+from domain.decision import Calibration
+from domain.errors import DatabaseUnavailableError
+from infra.local_stack.postgres import PostgresServer
+from tests.databases import new_role, url_of
+
+
+def embedder(dimension: int) -> EmbedderInfo:
+    """Return an embedder of that dimension."""
+    return EmbedderInfo(
+        id="mine@1", dimension=dimension, licence="-", description="-", calibration=Calibration(((0.01, 0.1),))
+    )
+
+
+async def opening(url: str, dimension: int | None = None) -> None:
+    """Open the database and close it again."""
+    database = Database(url)
+    try:
+        await database.open(embedder(dimension) if dimension is not None else None)
+    finally:
+        await database.close()
+
+
+async def test_an_empty_database_is_to_be_migrated(database_url: str) -> None:
+    """The message lists everything that is missing and names the command."""
+    with pytest.raises(SchemaError) as refused:
+        await opening(database_url)
+    assert str(refused.value) == (
+        "the database lacks the extension vector, photos, users, photo_faces, face_matches, facematch.outcomes, "
+        "facematch.attempts, facematch.schema_migrations: run `facematch migrate`"
+    )
+
+
+async def test_an_applications_database_is_to_be_migrated(admin: psycopg.Connection, database_url: str) -> None:
+    """The model columns are missing, where the application has its tables."""
+    await migrate(database_url)
+    admin.execute("ALTER TABLE photo_faces DROP COLUMN embedding_model; ALTER TABLE users DROP face_embedding_model")
+    with pytest.raises(SchemaError, match=r"lacks public\.users\.face_embedding_model, public\.photo_faces\.embedding_m"):
+        await opening(database_url)
+
+
+async def test_a_newer_service_wants_its_migrations(admin: psycopg.Connection, database_url: str) -> None:
+    """A worker that is newer than the database does not start to find out by failing."""
+    await migrate(database_url)
+    admin.execute("DELETE FROM facematch.schema_migrations")
+    with pytest.raises(SchemaError, match=r"lacks the migrations 0001_ledger\.sql: run `facematch migrate`"):
+        await opening(database_url)
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ("ALTER TABLE photos ADD other bigint; ALTER TABLE photos DROP id; ALTER TABLE photos RENAME other TO id", "bigint"),
+        ("ALTER TABLE photo_faces DROP bbox", r"public\.photo_faces has no column bbox"),
+        ("ALTER TABLE users DROP face_embedding; ALTER TABLE users ADD face_embedding real[]", "_float4, not vector"),
+        ("ALTER TABLE users ADD blocked int", r"public\.users\.blocked is of type int4, not boolean"),
+        ("ALTER TABLE face_matches ADD tenant uuid NOT NULL", r"public\.face_matches\.tenant must be filled"),
+    ],
+    ids=["id", "bbox", "vector", "blocked", "tenant"],
+)
+async def test_tables_that_cannot_be_worked_with_are_named(
+    admin: psycopg.Connection, database_url: str, change: str, expected: str
+) -> None:
+    """At the start, not job by job."""
+    await migrate(database_url)
+    admin.execute("ALTER TABLE photo_faces DROP CONSTRAINT photo_faces_photo_id_fkey")
+    admin.execute(change.encode())
+    with pytest.raises(SchemaError, match=expected.replace("bigint", r"public\.photos\.id is of type int8, not uuid")):
+        await opening(database_url)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "ALTER TABLE face_matches ADD tenant uuid NOT NULL DEFAULT gen_random_uuid()",
+        "ALTER TABLE photo_faces ADD number bigint GENERATED ALWAYS AS IDENTITY",
+        "ALTER TABLE photos ADD title text NOT NULL",
+        "CREATE DOMAIN photo_id AS uuid; ALTER TABLE photo_faces DROP CONSTRAINT photo_faces_photo_id_fkey; "
+        "ALTER TABLE photos ALTER id TYPE photo_id",
+        "ALTER TABLE photo_faces ALTER bbox TYPE json",
+    ],
+)
+async def test_columns_of_the_applications_own_are_no_trouble(
+    admin: psycopg.Connection, database_url: str, change: str
+) -> None:
+    """As long as the service need not fill them."""
+    await migrate(database_url)
+    admin.execute(change.encode())
+    await opening(database_url)
+
+
+@pytest.mark.parametrize("table", ["users ALTER face_embedding", "photo_faces ALTER embedding"])
+async def test_an_embedder_of_another_dimension_does_not_start(
+    admin: psycopg.Connection, database_url: str, table: str
+) -> None:
+    """The message names the column, its dimension, the embedder and its own; the right dimension starts."""
+    await migrate(database_url)
+    admin.execute(f"ALTER TABLE {table} TYPE vector(512)".encode())
+    name, column = table.split(" ALTER ")
+    with pytest.raises(DimensionMismatchError) as refused:
+        await opening(database_url, 128)
+    assert str(refused.value) == (
+        f"public.{name}.{column} is vector(512), but embedder mine@1 makes vectors of 128 dimensions: choose an "
+        "embedder of that dimension with FACEMATCH_EMBEDDER (see `facematch embedders`), or change the column's type "
+        "to vector"
+    )
+    await opening(database_url, 512)
+    await opening(database_url)
+
+
+async def test_a_domain_over_a_vector_has_its_dimension(admin: psycopg.Connection, database_url: str) -> None:
+    """However the application names the type."""
+    await migrate(database_url)
+    admin.execute("CREATE DOMAIN face AS vector(512); ALTER TABLE users ALTER face_embedding TYPE face")
+    with pytest.raises(DimensionMismatchError, match=r"public\.users\.face_embedding is vector\(512\)"):
+        await opening(database_url, 128)
+
+
+async def test_a_column_without_dimension_takes_any_embedder(database_url: str) -> None:
+    """That is how `migrate` makes it."""
+    await migrate(database_url)
+    for dimension in (128, 512):
+        await opening(database_url, dimension)
+
+
+async def test_every_right_that_is_granted_is_needed(
+    admin: psycopg.Connection, postgres_server: PostgresServer, database_url: str
+) -> None:
+    """Without any one of them a worker does not start, and says which; with it again it does."""
+    worker = new_role(postgres_server, "worker")
+    url = url_of(postgres_server, admin.info.dbname, worker)
+    statements = await migrate(database_url, grant_to=worker)
+    granted = [statement for statement in statements if statement.startswith("GRANT")]
+    assert [s for s in granted if "ON SCHEMA" not in s] != []
+    for statement in granted:
+        if 'SCHEMA "public"' in statement:  # which is open to everybody
+            continue
+        admin.execute(statement.replace("GRANT", "REVOKE").replace(" TO ", " FROM ").encode())
+        with pytest.raises(SchemaError) as refused:
+            await opening(url)
+        assert str(refused.value) == f"the role may not do a worker's work; the owner has to run: {statement};"
+        admin.execute(statement.encode())
+        await opening(url)
+
+
+async def test_a_right_on_the_whole_table_is_as_good(
+    admin: psycopg.Connection, postgres_server: PostgresServer, database_url: str
+) -> None:
+    """Nobody has to grant by column."""
+    await migrate(database_url)
+    worker = new_role(postgres_server, "worker")
+    for statement in (
+        "GRANT USAGE ON SCHEMA facematch TO {}",
+        "GRANT SELECT, INSERT, UPDATE ON ALL TABLES IN SCHEMA public TO {}",
+        "GRANT SELECT, INSERT, UPDATE ON ALL TABLES IN SCHEMA facematch TO {}",
+    ):
+        admin.execute(sql.SQL(statement).format(sql.Identifier(worker)))
+    await opening(url_of(postgres_server, admin.info.dbname, worker))
+
+
+async def test_a_server_that_is_away_can_be_waited_for(database_url: str) -> None:
+    """It is another error than a wrong schema: it passes."""
+    with pytest.raises(DatabaseUnavailableError, match="database, connect: .*Connection refused"):
+        await opening(database_url.replace(database_url.split(":")[-1].split("/")[0], "1"))
+
+
+async def test_nothing_works_before_it_is_open(database_url: str) -> None:
+    """A mistake in the program says so, and the probe of an unopened database asks only for an answer."""
+    database = Database(database_url)
+    await database.check()
+    with pytest.raises(SchemaError, match="not open"):
+        _ = database.schema

@@ -1,0 +1,139 @@
+"""What is counted, once, and under which names."""
+
+import pytest
+from opentelemetry.exporter.prometheus import PrometheusMetricReader
+from opentelemetry.sdk.metrics import MeterProvider
+from prometheus_client import CollectorRegistry, generate_latest
+
+from adapters.telemetry.figures import PoolFigures, WorkerFigures, observe
+from adapters.telemetry.instruments import Instruments
+from domain.outcomes import Reason
+from tests.contract.telemetry.samples import (
+    GIVEN_UP,
+    MATCHED,
+    NO_FACE,
+    NOT_PARSED,
+    STORED_AT,
+    TIMINGS,
+    SampleDelivery,
+    record,
+)
+from tests.unit.adapters.telemetry.conftest import Observed
+
+
+def test_jobs_are_counted_by_outcome_and_reason(observed: Observed) -> None:
+    """A repetition is no new job."""
+    for outcome, repeated in ((MATCHED, False), (MATCHED, True), (NO_FACE, False), (NO_FACE, False)):
+        with observed.telemetry.job(SampleDelivery()) as trace:
+            trace.concluded(record(outcome), repeated=repeated)
+    assert observed.metric("facematch.jobs") == {
+        (("outcome", "matched"), ("reason", "")): 1,
+        (("outcome", "skipped"), ("reason", "no_face")): 2,
+    }
+
+
+def test_dead_letters_are_counted_by_reason(observed: Observed) -> None:
+    """Failed and malformed jobs, not what was skipped, and none twice."""
+    for outcome, repeated in ((GIVEN_UP, False), (GIVEN_UP, True), (NOT_PARSED, False), (NO_FACE, False)):
+        with observed.telemetry.job(SampleDelivery()) as trace:
+            trace.concluded(record(outcome), repeated=repeated)
+    assert observed.metric("facematch.dead_letters") == {
+        (("reason", "malformed_payload"),): 1,
+        (("reason", "storage_unavailable"),): 1,
+    }
+
+
+def test_retries_and_redeliveries_are_counted(observed: Observed) -> None:
+    """The first delivery is no redelivery."""
+    for number in (1, 2, 3):
+        with observed.telemetry.job(SampleDelivery(number=number)) as trace:
+            trace.attempt_failed(Reason.EMBEDDER_CRASHED, "signal 11", retry_after_seconds=1)
+    assert observed.metric("facematch.retries") == {(("reason", "embedder_crashed"),): 3}
+    assert observed.metric("facematch.redeliveries") == {(): 2}
+
+
+def test_jobs_in_hand_are_counted_up_and_down(observed: Observed) -> None:
+    """Also when a job ends with an error."""
+    with observed.telemetry.job(SampleDelivery()), observed.telemetry.job(SampleDelivery()):
+        assert observed.metric("facematch.jobs.in_flight") == {(): 2}
+    with pytest.raises(RuntimeError), observed.telemetry.job(SampleDelivery()):
+        raise RuntimeError
+    assert observed.metric("facematch.jobs.in_flight") == {(): 0}
+
+
+def test_durations_are_recorded(observed: Observed) -> None:
+    """Each stage, each delivery by what became of it, and the wait of first deliveries."""
+    for number in (1, 2):
+        with observed.telemetry.job(SampleDelivery(number=number)) as trace, trace.stage("vision"):
+            trace.stages(TIMINGS)
+            trace.released()
+    assert observed.metric("facematch.stage.duration") == {
+        (("stage", "decode"),): 2,
+        (("stage", "detect"),): 2,
+        (("stage", "vision"),): 2,
+    }
+    assert observed.metric("facematch.job.duration") == {(("action", "released"),): 2}
+    assert observed.metric("facematch.queue.wait") == {(): 1}
+
+
+def test_outages_holds_and_orphans_are_counted(observed: Observed) -> None:
+    """By dependency, where there is one."""
+    observed.telemetry.dependency_down("database", "no answer")
+    observed.telemetry.orphans_published(3)
+    with observed.telemetry.job(SampleDelivery()) as trace:
+        trace.held("database", "no answer")
+    assert observed.metric("facematch.outages") == {(("dependency", "database"),): 1}
+    assert observed.metric("facematch.jobs.held") == {(("dependency", "database"),): 1}
+    assert observed.metric("facematch.events.orphaned") == {(): 3}
+
+
+def test_figures_are_read_when_they_are_asked_for() -> None:
+    """A worker's gauges show what its parts say now; what is not known yet has no line."""
+    registry = CollectorRegistry()
+    reader = PrometheusMetricReader(registry=registry, scope_info_enabled=False, disable_target_info=True)
+    meter = MeterProvider([reader], shutdown_on_exit=False).get_meter("test")
+    queue: dict[str, int] = {}
+    gallery: dict[str, int] = {}
+    figures = WorkerFigures(
+        queue=lambda: queue,
+        vision_restarts=lambda: 2,
+        gallery=lambda: gallery,
+        database=lambda: PoolFigures(used=3, idle=1, waiting=4, maximum=8),
+    )
+    observe(Instruments(meter), figures)
+    before = generate_latest(registry).decode()
+    assert "facematch_queue_jobs{" not in before
+    queue.update(pending=10, ack_pending=2, redelivered=1)
+    gallery["dlib@1"] = 20
+    text = generate_latest(registry).decode()
+    pool = 'db_client_connection_pool_name="facematch"'
+    for line in (
+        'facematch_queue_jobs{state="pending"} 10.0',
+        'facematch_queue_jobs{state="ack_pending"} 2.0',
+        'facematch_queue_jobs{state="redelivered"} 1.0',
+        'facematch_gallery_users{embedder="dlib@1"} 20.0',
+        "facematch_vision_restarts_total 2.0",
+        f'db_client_connection_count{{{pool},db_client_connection_state="used"}} 3.0',
+        f'db_client_connection_count{{{pool},db_client_connection_state="idle"}} 1.0',
+        f"db_client_connection_max{{{pool}}} 8.0",
+        f"db_client_connection_pending_requests{{{pool}}} 4.0",
+    ):
+        assert line in text.splitlines()
+
+
+def test_a_wait_of_days_has_a_bucket(observed: Observed) -> None:
+    """A backlog after a weekend is measured, not just known to be longer than a minute."""
+    assert STORED_AT.year == 2026
+    with observed.telemetry.job(SampleDelivery()):
+        pass
+    data = observed.reader.get_metrics_data()
+    assert data is not None
+    [bounds] = [
+        point.explicit_bounds
+        for scope in data.resource_metrics[0].scope_metrics
+        for metric in scope.metrics
+        if metric.name == "facematch.queue.wait"
+        for point in metric.data.data_points
+        if hasattr(point, "explicit_bounds")
+    ]
+    assert max(bounds) == 86400.0

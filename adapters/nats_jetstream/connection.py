@@ -19,7 +19,6 @@ from domain.errors import MessagingUnavailableError
 
 _DRAIN_SECONDS = 2
 _CLOSE_SECONDS = 5.0
-_CHECK_SECONDS = 2.0
 _TRY_SECONDS = 2.5
 _Answer = TypeVar("_Answer")
 Report = Callable[[str], None]
@@ -171,20 +170,3 @@ def reason(error: Exception) -> str:
     if isinstance(error, nats.js.errors.ServiceUnavailableError):
         return "JetStream is not enabled, or has no leader now"
     return str(error).removeprefix("nats: ") or type(error).__name__
-
-
-class NatsDependency:
-    """Whether JetStream answers on this connection."""
-
-    name = "message broker"
-
-    def __init__(self, client: Client) -> None:
-        self._client = client
-        self._js = client.jetstream(timeout=_CHECK_SECONDS)
-
-    async def check(self) -> None:
-        """Ask for the account's state and wait for the answer."""
-        if not self._client.is_connected:
-            raise MessagingUnavailableError("NATS, check: not connected")
-        with translated("check"):
-            await self._js.account_info()

@@ -10,7 +10,7 @@ from adapters.nats_jetstream.connection import translated
 from adapters.nats_jetstream.consumer_config import harmful, unusable
 from adapters.nats_jetstream.delivery import JetStreamDelivery
 from adapters.nats_jetstream.names import Names
-from adapters.nats_jetstream.pulling import PullInbox, PullRefusedError, SilentConsumerError
+from adapters.nats_jetstream.pulling import PullInbox, SilentConsumerError
 from domain.errors import MessagingUnavailableError
 
 _API_SECONDS = 5.0
@@ -43,16 +43,12 @@ class JetStreamJobQueue:
         inbox = await self._bound()
         try:
             return await inbox.pull(limit, timeout_seconds=timeout_seconds)
-        except PullRefusedError:
-            await self.close()
+        except MessagingUnavailableError as error:
+            self._inbox = None
+            await inbox.close()
             await self._bound()  # tells what is missing, where something is
-            raise
-        except SilentConsumerError:
-            await self.close()
-            await self._bound()
-            return []  # everything answers: only the request was lost
-        except MessagingUnavailableError:
-            await self.close()
+            if isinstance(error, SilentConsumerError):
+                return []  # everything answers: only the request was lost
             raise
 
     async def backlog(self) -> Backlog:
@@ -61,12 +57,6 @@ class JetStreamJobQueue:
         with translated("consumer info"):
             info = await self._js.consumer_info(stream, self._names.durable)
         return Backlog(info.num_pending or 0, info.num_ack_pending or 0, info.num_redelivered or 0)
-
-    async def close(self) -> None:
-        """Give up the subscription; the consumer stays."""
-        inbox, self._inbox = self._inbox, None
-        if inbox is not None:
-            await inbox.close()
 
     async def _bound(self) -> PullInbox:
         """Return the inbox, after looking that the consumer is really there and does what is expected of it."""

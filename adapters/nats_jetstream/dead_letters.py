@@ -23,7 +23,7 @@ _FRAME = len(b"NATS/1.0\r\n\r\n")
 _NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # a token of RFC 9110: what the client sends
 _NOT_IN_A_NAME = re.compile(r"[^!#$%&'*+\-.^_`|~0-9A-Za-z]")
 _UNSAFE = re.compile(r"[^\x20-\x7e]+")
-_USERINFO = re.compile(r"(?<=://)[^/@\s]+@")
+_USERINFO = re.compile(r"(?<=://)[^/\s]*@")
 
 
 class JetStreamDeadLetters(ConfirmedPublisher):
@@ -40,7 +40,7 @@ class JetStreamDeadLetters(ConfirmedPublisher):
         body = delivery.body
         if _size(headers) + len(body) > limit:
             headers[TRUNCATED_FROM] = str(len(body))
-            body = body[: limit - _size(headers)]
+            body = body[: max(0, limit - _size(headers))]
         await self._publish(self._names.dead_subject, body, headers, continue_trace=False)
 
 
@@ -60,10 +60,14 @@ def _sendable(original: Mapping[str, str]) -> dict[str, str]:
     headers: dict[str, str] = {}
     for name, value in original.items():
         if name.lower().startswith(_RESERVED) or not _NAME.fullmatch(name):
-            headers[ORIGINAL + _NOT_IN_A_NAME.sub("_", name)] = value
+            headers[ORIGINAL + _NOT_IN_A_NAME.sub(_escaped, name)] = value
         elif name.lower() not in _OURS:
             headers[name] = value
     return headers
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return "".join(f"%{byte:02X}" for byte in found[0].encode())
 
 
 def _fitted(original: dict[str, str], said: dict[str, str], limit: int) -> dict[str, str]:
@@ -71,21 +75,25 @@ def _fitted(original: dict[str, str], said: dict[str, str], limit: int) -> dict[
     excess = _size({**original, **said}) - limit
     if excess <= 0:
         return {**original, **said}
-    excess += _size({DROPPED_HEADERS: "x" * _MAX_TEXT})
-    dropped: list[str] = []
-    for name in sorted(original, key=lambda name: _size({name: original[name]}), reverse=True):
-        if excess <= 0:
+    excess += _line_size(DROPPED_HEADERS, "")
+    names_size = 0
+    kept = dict(original)
+    for name in sorted(original, key=lambda name: _line_size(name, original[name]), reverse=True):
+        if excess + min(names_size, _MAX_TEXT) <= 0:
             break
-        excess -= _size({name: original[name]}) - _FRAME
-        dropped.append(name)
-    gone = set(dropped)
-    kept = {name: value for name, value in original.items() if name not in gone}
-    return {**kept, **said, DROPPED_HEADERS: _one_line(", ".join(dropped))}
+        excess -= _line_size(name, kept.pop(name))
+        names_size += len(name) + len(", ")
+    dropped = ", ".join(name for name in original if name not in kept)
+    return {**kept, **said, DROPPED_HEADERS: _one_line(dropped)}
 
 
 def _size(headers: Mapping[str, str]) -> int:
     """Return the bytes that a block of these headers takes."""
-    return _FRAME + sum(len(name) + len(value.encode()) + len(": \r\n") for name, value in headers.items())
+    return _FRAME + sum(_line_size(name, value) for name, value in headers.items())
+
+
+def _line_size(name: str, value: str) -> int:
+    return len(name) + len(value.encode()) + len(": \r\n")
 
 
 def _one_line(text: str) -> str:

@@ -6,22 +6,27 @@ from nats.aio.client import Client
 
 from adapters.nats_jetstream.connection import translated
 from adapters.nats_jetstream.consumer import Backlog
+from adapters.nats_jetstream.consumer_config import harmful, unusable
 from adapters.nats_jetstream.names import Names
 
 
 @attrs.frozen
 class BrokerFacts:
-    """What was found; None where the stream or the consumer is missing."""
+    """What was found; None where the stream or the consumer is missing.
+
+    ``consumer_problem`` is why a worker refuses the consumer as it is. ``results`` and ``dead_letters`` count the
+    messages on their subjects, in whichever stream.
+    """
 
     server_version: str
     jobs_stream: str | None
     backlog: Backlog | None
-    ack_wait_seconds: float | None
+    consumer_problem: str | None
     results: int | None
     dead_letters: int | None
 
 
-async def inspect_broker(client: Client, names: Names) -> BrokerFacts:
+async def inspect_broker(client: Client, names: Names, *, ack_wait_seconds: float) -> BrokerFacts:
     """Look at everything that ``provision`` makes.
 
     Raises:
@@ -30,20 +35,24 @@ async def inspect_broker(client: Client, names: Names) -> BrokerFacts:
     """
     js = client.jetstream(timeout=5)
 
-    async def messages(subject: str) -> int | None:
-        try:
-            stream = await js.find_stream_name_by_subject(subject)
-            return (await js.stream_info(stream, subjects_filter=subject)).state.messages
-        except nats.js.errors.NotFoundError:
-            return None
+    async def messages(*subjects: str) -> int | None:
+        count = 0
+        for subject in subjects:
+            try:
+                stream = await js.find_stream_name_by_subject(subject)
+                state = (await js.stream_info(stream, subjects_filter=subject)).state
+            except nats.js.errors.NotFoundError:
+                return None
+            count += sum((state.subjects or {}).values())
+        return count
 
     with translated("inspect"):
-        backlog = ack_wait = stream = None
+        backlog = problem = stream = None
         try:
             stream = await js.find_stream_name_by_subject(names.subject)
             info = await js.consumer_info(stream, names.durable)
             backlog = Backlog(info.num_pending or 0, info.num_ack_pending or 0, info.num_redelivered or 0)
-            ack_wait = info.config.ack_wait
+            problem = unusable(info.config) or harmful(info.config, ack_wait_seconds)
         except nats.js.errors.NotFoundError:
             pass
         version = client.connected_server_version
@@ -51,7 +60,7 @@ async def inspect_broker(client: Client, names: Names) -> BrokerFacts:
             server_version=f"{version.major}.{version.minor}.{version.patch}",
             jobs_stream=stream,
             backlog=backlog,
-            ack_wait_seconds=ack_wait,
-            results=await messages(names.result_subjects[0]),
+            consumer_problem=problem,
+            results=await messages(*names.result_subjects),
             dead_letters=await messages(names.dead_subject),
         )

@@ -145,16 +145,16 @@ class Database:
         The pool's own check asks the server each time, and waits longer after every dead connection that it meets:
         after a restart of the server all are dead.
         """
-        connection = await self._pool.getconn()
-        while _has_news(connection):
-            await connection.close()
-            await self._pool.putconn(connection)
+        while True:
             connection = await self._pool.getconn()
-        try:
-            async with connection:
-                yield connection
-        finally:
-            await self._pool.putconn(connection)
+            try:
+                if not _has_news(connection):
+                    async with connection:
+                        yield connection
+                    return
+                await connection.close()
+            finally:
+                await self._pool.putconn(connection)
 
     async def _connect(self) -> Connection:
         return await AsyncConnection.connect(self._conninfo, autocommit=True)

@@ -1,6 +1,7 @@
 """The rows that a job writes into the application's tables."""
 
 import json
+from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
@@ -18,9 +19,9 @@ from domain.faces import BoundingBox
 
 
 async def upsert_face(
-    connection: Connection, schema: Schema, header: JobHeader, result: FaceResult, *, new_id: UUID
+    connection: Connection, schema: Schema, header: JobHeader, result: FaceResult, *, new_id: Callable[[], UUID]
 ) -> UUID:
-    """Update the photo's face of that index, or insert it with ``new_id``; return its id."""
+    """Update the photo's face of that index, or insert it with a new id; return its id."""
     values: dict[str, Any] = {
         "embedding": Vector(np.asarray(result.embedding.vector, dtype=np.float32)),
         "model": result.embedding.model,
@@ -39,8 +40,9 @@ async def upsert_face(
         "INSERT INTO {} (id, photo_id, face_index, embedding, embedding_model, bbox, created_at) "
         "VALUES (%(id)s, %(photo)s, %(face_index)s, %(embedding)s, %(model)s, %(bbox)s, %(at)s)"
     ).format(schema.photo_faces.identifier)
-    await connection.execute(insert, values | {"id": new_id, "at": header.occurred_at})
-    return new_id
+    face_id = new_id()
+    await connection.execute(insert, values | {"id": face_id, "at": header.occurred_at})
+    return face_id
 
 
 async def insert_match(

@@ -1,42 +1,88 @@
-"""What an operator wants to know of the database: versions, and whose embeddings can be used."""
+"""What an operator wants to know of the database: versions, whose embeddings can be used, what would speed it up."""
+
+from typing import Any
 
 import attrs
 from psycopg import sql
 
-from adapters.postgres.database import Database
+from adapters.postgres.catalogue import Table
+from adapters.postgres.database import Connection, Database
+from adapters.postgres.schema import Schema
+from application.ports.face_pipeline import EmbedderInfo
+
+_VERSIONS = """
+SELECT current_setting('server_version'), (SELECT extversion FROM pg_extension WHERE extname = 'vector')
+"""
+_ENROLLED = """
+SELECT count(*), count(*) FILTER (WHERE {dimensions}(u.face_embedding) <> {dimension} OR {norm}(u.face_embedding) = 0)
+  FROM {users} u WHERE u.face_embedding_model = %s AND u.face_embedding IS NOT NULL AND {candidate}
+"""
+_OTHERS = """
+SELECT coalesce(face_embedding_model, ''), count(*) FROM {users}
+ WHERE face_embedding IS NOT NULL AND face_embedding_model IS DISTINCT FROM %s GROUP BY 1 ORDER BY 1
+"""
+_INDEXED = """
+SELECT EXISTS (
+    SELECT 1 FROM pg_catalog.pg_index i
+      JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
+     WHERE i.indrelid = %s::regclass AND a.attname = %s AND i.indisvalid AND i.indpred IS NULL)
+"""
+_LOOKED_UP = (("photo_faces", "photo_id"), ("face_matches", "photo_face_id"))
 
 
 @attrs.frozen
 class DatabaseFacts:
-    """Versions, and how many users have an embedding: of this model and nameable, of others by model ('': none)."""
+    """Versions; how many users have an embedding, and what to do for speed.
+
+    ``enrolled`` are those of this model who may be named; ``unfit`` of them have a vector that cannot be compared, of
+    another dimension or of no length. ``unusable`` counts those of other models by model ('': of an unknown one).
+    ``advice`` are statements for the tables' owner.
+    """
 
     server_version: str
     pgvector_version: str
     enrolled: int
+    unfit: int
     unusable: dict[str, int]
+    advice: tuple[str, ...]
 
 
-async def inspect_database(database: Database, model: str) -> DatabaseFacts:
-    """Look at the database as a worker with that model sees it.
+async def inspect_database(database: Database, info: EmbedderInfo) -> DatabaseFacts:
+    """Look at the database as a worker with that embedder sees it.
 
     Raises:
         DatabaseUnavailableError: no answer.
 
     """
-    versions = (
-        "SELECT current_setting('server_version'), (SELECT extversion FROM pg_extension WHERE extname = 'vector')"
+    schema = database.schema
+    enrolled = sql.SQL(_ENROLLED).format(
+        dimensions=sql.Identifier(schema.vector_schema, "vector_dims"),
+        norm=sql.Identifier(schema.vector_schema, "vector_norm"),
+        dimension=sql.Literal(info.dimension),
+        users=schema.users.identifier,
+        candidate=schema.candidate_condition("u"),
     )
-    users = database.schema.users.identifier
-    enrolled = sql.SQL(
-        "SELECT count(*) FROM {} u WHERE face_embedding_model = %s AND face_embedding IS NOT NULL AND {}"
-    )
-    others = sql.SQL(
-        "SELECT coalesce(face_embedding_model, ''), count(*) FROM {} WHERE face_embedding IS NOT NULL "
-        "AND face_embedding_model IS DISTINCT FROM %s GROUP BY 1 ORDER BY 1"
-    )
+    others = sql.SQL(_OTHERS).format(users=schema.users.identifier)
     async with database.operation("inspect") as connection:
-        server, pgvector = await (await connection.execute(versions)).fetchone() or ("", "")
-        condition = database.schema.candidate_condition("u")
-        count = await (await connection.execute(enrolled.format(users, condition), [model])).fetchone()
-        rows = await (await connection.execute(others.format(users), [model])).fetchall()
-    return DatabaseFacts(server, pgvector or "", int(count[0]) if count else 0, {row[0]: row[1] for row in rows})
+        [(server, pgvector)] = await _rows(connection, sql.SQL(_VERSIONS), [])
+        [(usable, unfit)] = await _rows(connection, enrolled, [info.id])
+        unusable = dict(await _rows(connection, others, [info.id]))
+        advice = await _advice(connection, schema)
+    return DatabaseFacts(server, pgvector, usable, unfit, unusable, advice)
+
+
+async def _advice(connection: Connection, schema: Schema) -> tuple[str, ...]:
+    """Return the indexes that every job would use and that are not there."""
+    advice = []
+    for name, column in _LOOKED_UP:
+        table: Table = getattr(schema, name)
+        if table.is_table:
+            [(indexed,)] = await _rows(connection, sql.SQL(_INDEXED), [table.identifier.as_string(), column])
+            if not indexed:
+                create = sql.SQL("CREATE INDEX CONCURRENTLY ON {} ({})")
+                advice.append(create.format(table.identifier, sql.Identifier(column)).as_string())
+    return tuple(advice)
+
+
+async def _rows(connection: Connection, query: sql.SQL | sql.Composed, parameters: list[str]) -> list[tuple[Any, ...]]:
+    return await (await connection.execute(query, parameters)).fetchall()

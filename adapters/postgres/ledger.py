@@ -167,7 +167,7 @@ class PostgresLedger:
 
     async def _write(self, connection: Connection, header: JobHeader, result: FaceResult) -> Outcome:
         schema = self._database.schema
-        photo_face_id = await upsert_face(connection, schema, header, result, new_id=self._new_id())
+        photo_face_id = await upsert_face(connection, schema, header, result, new_id=self._new_id)
         face = SeenFace(photo_face_id, result.box)
         match result.decision:
             case Accepted(user_id=user_id, comparison=comparison) as accepted:

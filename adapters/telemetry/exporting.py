@@ -2,9 +2,10 @@
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import grpc  # type: ignore[import-untyped] # it ships none
 from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import OTLPMetricExporter as GrpcMetricExporter
 from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter as GrpcSpanExporter
 from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter as HttpMetricExporter
@@ -24,15 +25,18 @@ def span_exporter(environ: Mapping[str, str], redactor: Redactor) -> SpanExporte
     """Return what the environment asks for, None when it names no endpoint for traces or wants none."""
     if not _wanted(environ, "TRACES"):
         return None
-    inner = HttpSpanExporter() if _is_http(environ, "TRACES") else GrpcSpanExporter()
-    return RedactingSpanExporter(inner, redactor)
+    if _is_http(environ, "TRACES"):
+        return RedactingSpanExporter(HttpSpanExporter(), redactor)
+    return RedactingSpanExporter(GrpcSpanExporter(compression=_compression(environ, "TRACES")), redactor)
 
 
 def metric_exporter(environ: Mapping[str, str]) -> MetricExporter | None:
     """Return what the environment asks for, None when it names no endpoint for metrics or wants none."""
     if not _wanted(environ, "METRICS"):
         return None
-    return HttpMetricExporter() if _is_http(environ, "METRICS") else GrpcMetricExporter()
+    if _is_http(environ, "METRICS"):
+        return HttpMetricExporter()
+    return GrpcMetricExporter(compression=_compression(environ, "METRICS"))
 
 
 def _wanted(environ: Mapping[str, str], signal: str) -> bool:
@@ -46,6 +50,12 @@ def _wanted(environ: Mapping[str, str], signal: str) -> bool:
 def _is_http(environ: Mapping[str, str], signal: str) -> bool:
     protocol = environ.get(f"{_PREFIX}_{signal}_PROTOCOL") or environ.get(f"{_PREFIX}_PROTOCOL") or "grpc"
     return protocol.strip().startswith("http")
+
+
+def _compression(environ: Mapping[str, str], signal: str) -> grpc.Compression | None:
+    """Return what the gRPC exporters do not understand by themselves: the standard's word ``none``."""
+    word = environ.get(f"{_PREFIX}_{signal}_COMPRESSION") or environ.get(f"{_PREFIX}_COMPRESSION") or ""
+    return grpc.Compression.NoCompression if word.strip().lower() == "none" else None
 
 
 class RedactingSpanExporter(SpanExporter):
@@ -99,21 +109,20 @@ class RedactingSpanExporter(SpanExporter):
 class OncePerMinute(logging.Handler):
     """Passes one record a minute on to the root logger: a collector that is away must not fill the log."""
 
-    def __init__(self) -> None:
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
         super().__init__()
+        self._now = now
         self._quiet_until = 0.0
 
     def emit(self, record: logging.LogRecord) -> None:
         """Pass the first record on, and then one a minute, without its stack trace."""
-        now = time.monotonic()
-        if now >= self._quiet_until:
-            self._quiet_until = now + _QUIET_SECONDS
+        if self._now() >= self._quiet_until:
+            self._quiet_until = self._now() + _QUIET_SECONDS
             record.exc_info = None
             logging.getLogger().handle(record)
 
-    @classmethod
-    def put_before(cls, name: str) -> None:
-        """Make everything that the logger and those below it say pass through one handler."""
+    def put_before(self, name: str) -> None:
+        """Make everything that a logger and those below it say pass through here, and nowhere else."""
         logger = logging.getLogger(name)
-        logger.handlers = [cls()]
+        logger.handlers = [self]
         logger.propagate = False

@@ -13,6 +13,7 @@ from structlog.typing import EventDict, Processor
 from adapters.telemetry.redaction import Redactor
 
 _CHATTY = ("nats", "urllib3", "psycopg", "psycopg.pool", "asyncio", "aiohttp", "opentelemetry", "pebble")
+_FIRST_FIELDS = ("timestamp", "level", "logger", "event")
 _LOG = structlog.get_logger("facematch")
 
 
@@ -70,7 +71,8 @@ def _renderer(form: str | None, target: TextIO) -> Processor:
 
 def _redacting(redactor: Redactor) -> Processor:
     def redact(_logger: Any, _method: str, record: EventDict) -> EventDict:  # noqa: ANN401 - as structlog
-        return {key: redactor.value(value) for key, value in record.items()}
+        ordered = {**dict.fromkeys(_FIRST_FIELDS), **record}
+        return {key: redactor.value(value) for key, value in ordered.items()}
 
     return redact
 

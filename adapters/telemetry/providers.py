@@ -18,8 +18,14 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 
 from adapters.telemetry.exporting import OncePerMinute, metric_exporter, span_exporter
 from adapters.telemetry.redaction import Redactor
+from adapters.telemetry.sampling import MessagesOnly
+from domain.errors import FacematchError
 
 _FLUSH_SECONDS = 2.0
+
+
+class TelemetrySettingsError(FacematchError):
+    """An ``OTEL_*`` variable holds something that the SDK cannot work with."""
 
 
 @attrs.frozen
@@ -52,18 +58,26 @@ def set_up(environ: Mapping[str, str], *, version: str, instance: str, secrets: 
 
     ``environ`` is the process's own: the SDK reads more of it by itself. ``secrets`` are masked in what is exported.
     Context is propagated as W3C ``traceparent`` and ``tracestate`` alone: baggage is neither taken nor passed on.
+
+    Raises:
+        TelemetrySettingsError: the SDK cannot work with what an ``OTEL_*`` variable says.
+
     """
-    OncePerMinute.put_before("opentelemetry")
-    resource = _resource(version, instance)
-    tracers = TracerProvider(resource=resource, shutdown_on_exit=False)
-    spans = span_exporter(environ, Redactor(secrets))
-    if spans is not None:
-        tracers.add_span_processor(BatchSpanProcessor(spans))
+    OncePerMinute().put_before("opentelemetry")
     registry = CollectorRegistry()
     readers: list[MetricReader] = [PrometheusMetricReader(registry=registry, scope_info_enabled=False)]
-    figures = metric_exporter(environ)
-    if figures is not None:
-        readers.append(PeriodicExportingMetricReader(figures))
+    try:
+        resource = _resource(version, instance)
+        tracers = TracerProvider(resource=resource, shutdown_on_exit=False)
+        tracers.sampler = MessagesOnly(tracers.sampler)  # around the one that the environment asks for
+        spans = span_exporter(environ, Redactor(secrets))
+        if spans is not None:
+            tracers.add_span_processor(BatchSpanProcessor(spans))
+        figures = metric_exporter(environ)
+        if figures is not None:
+            readers.append(PeriodicExportingMetricReader(figures))
+    except Exception as error:  # the SDK has no one error for settings that it does not understand
+        raise TelemetrySettingsError(f"the OTEL_* settings are wrong: {error}") from error
     meters = MeterProvider(metric_readers=readers, resource=resource, shutdown_on_exit=False)
     trace.set_tracer_provider(tracers)
     metrics.set_meter_provider(meters)

@@ -8,10 +8,10 @@ from typing import Any
 MASK = "***"
 _SHORTEST_SECRET = 4
 _LONGEST_TEXT = 32_768
-_NUMBER = r"-?\d*\.\d+(?:e[+-]?\d+)?"
-_RULES = (
+_NUMBER = r"-?\d{0,9}\.\d{0,20}(?:e[+-]?\d{1,3})?"
+_RULES = (  # none of them may take more than linear time: publishers choose what some texts say
     # the password of scheme://user:password@host; a NATS URL's user alone is a token
-    (re.compile(r"(\b[a-z][a-z0-9+.-]*://[^\s:/?#@]*:)[^\s/?#]*@", re.IGNORECASE), rf"\1{MASK}@"),
+    (re.compile(r"(\b[a-z][a-z0-9+.-]{0,19}://[^\s:/?#@]*:)[^\s/?#]*@", re.IGNORECASE), rf"\1{MASK}@"),
     (re.compile(r"(\b(?:nats|tls|wss?)://)[^\s:/?#@]+@", re.IGNORECASE), rf"\1{MASK}@"),
     # password=..., also in connection strings, and what signs a URL
     (

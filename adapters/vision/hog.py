@@ -12,6 +12,8 @@ from adapters.vision.detection import Found
 from adapters.vision.pixels import pixels_of, resized
 from application.ports.face_pipeline import EmbedderInfo, ImageBudget
 
+_SEVERAL: Final = 2
+
 
 @attrs.frozen
 class _Look:
@@ -24,29 +26,36 @@ class _Look:
 class HogDetector:
     """dlib's frontal face detector: histograms of oriented gradients under a linear classifier.
 
-    It finds faces of at least about 75 pixels. A first look, at a small picture, is for whoever is in the foreground;
-    only where it finds nobody, a second one, four times as expensive, finds faces half as large.
+    It finds faces of at least about 75 pixels. Whether a photograph shows one face or several must not depend on that,
+    so a first look, at a small picture, is enough only where it finds several, or one so large that others of half
+    its size would have been found too. Else a second look, four times as expensive, finds faces half as large.
     """
 
-    _LOOKS: Final = (_Look(640, 2.0), _Look(1280, 4.0))
+    _FIRST: Final = _Look(640, 2.0)
+    _SECOND: Final = _Look(1280, 4.0)
+    _CERTAIN_SIDE: Final = 150
 
     def __init__(self) -> None:
         self._detector = dlib.get_frontal_face_detector()
 
     def find(self, picture: Image.Image) -> Sequence[Found]:
         """Return the faces, the most certain first."""
-        for look in self._LOOKS:
-            if faces := self._find(picture, resized(picture, look.side, at_most=look.enlargement)):
-                return sorted(faces, key=lambda face: -face.score)
-        return []
+        faces, largest = self._look(picture, self._FIRST)
+        if len(faces) < _SEVERAL and largest < self._CERTAIN_SIDE:
+            closer, _ = self._look(picture, self._SECOND)
+            faces = closer or faces
+        return sorted(faces, key=lambda face: -face.score)
 
-    def _find(self, picture: Image.Image, working: Image.Image) -> list[Found]:
+    def _look(self, picture: Image.Image, look: _Look) -> tuple[list[Found], float]:
+        """Return the faces, and the largest one's side in pixels of the picture that was worked on."""
+        working = resized(picture, look.side, at_most=look.enlargement)
         scale = picture.width / working.width
         rectangles, scores, _ = self._detector.run(pixels_of(working), 0, 0.0)
-        return [
+        faces = [
             Found(box.left(), box.top(), box.width(), score).scaled(scale)
             for box, score in zip(rectangles, scores, strict=True)
         ]
+        return faces, max((face.side / scale for face in faces), default=0.0)
 
 
 def load(info: EmbedderInfo, budget: ImageBudget) -> AlignedFacePipeline:

@@ -105,16 +105,21 @@ async def _embedder(container: Container, _settings: Settings) -> AsyncIterator[
 async def _database(container: Container, _settings: Settings) -> AsyncIterator[Finding]:
     info = container.factory().info
     async with opened_database(container) as database:
-        facts = await inspect_database(database, info.id)
+        facts = await inspect_database(database, info)
     yield Finding("database", Status.OK, f"PostgreSQL {facts.server_version}, pgvector {facts.pgvector_version}")
     yield Finding(
         "enrolled users",
         Status.OK if facts.enrolled else Status.WARNING,
         f"{facts.enrolled} with {info.id}" if facts.enrolled else "none: nobody can be named; run `facematch enroll`",
     )
+    if facts.unfit:
+        detail = f"{facts.unfit} users have one of {info.id} that no photo can be compared with: enrol them again"
+        yield Finding("unfit embeddings", Status.WARNING, detail)
     for model, users in facts.unusable.items():
         name = f"model {model}" if model else "an unknown model (face_embedding_model is null)"
         yield Finding("other embeddings", Status.WARNING, f"{users} users have one of {name}: enrol them again")
+    for statement in facts.advice:
+        yield Finding("database speed", Status.WARNING, f"every job needs this index; the owner can run: {statement}")
 
 
 async def _broker(container: Container, settings: Settings) -> AsyncIterator[Finding]:

@@ -1,6 +1,9 @@
 """``migrate`` and ``provision``: what has to be there before a worker starts."""
 
 import asyncio
+from typing import Annotated
+
+import typer
 
 from adapters.nats_jetstream import provisioning
 from adapters.postgres.migrate import MigrationRefusedError
@@ -10,7 +13,11 @@ from entrypoints.resources import build, connected_to_nats
 from entrypoints.settings import Settings
 
 
-def migrate() -> None:
+def migrate(
+    grant_to: Annotated[
+        str | None, typer.Option(help="Another role that is to be worker and to enrol.", metavar="ROLE")
+    ] = None,
+) -> None:
     """Bring the database up to date: create what is missing, alter nothing that exists. Safe to run again.
 
     Run it as the owner of the tables. Where the database refuses, the SQL to run is printed and the exit code is 1.
@@ -18,7 +25,7 @@ def migrate() -> None:
     settings = load_settings()
     with explained():
         try:
-            statements = asyncio.run(bring_up_to_date(settings.database_url))
+            statements = asyncio.run(bring_up_to_date(settings.database_url, grant_to=grant_to))
         except MigrationRefusedError as refused:
             if refused.statements:
                 out.print(";\n\n".join(s.strip().removesuffix(";") for s in refused.statements) + ";", markup=False)

@@ -8,6 +8,7 @@ import argparse
 import json
 import os
 import shutil
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -41,6 +42,7 @@ _HARDENED: Final = (
     "--memory=4g",
 )
 _PATIENCE_SECONDS: Final = 60.0
+_CERTIFICATES: Final = "/etc/ssl/certs/ca-certificates.crt"
 _FORBIDDEN: Final = ("cc", "gcc", "g++", "c++", "clang", "make", "ld", "uv", "git")
 
 # Runs inside: what is installed must be what facematch asks for, and no more; and no tool to build with.
@@ -88,6 +90,7 @@ def main() -> int:
     """Run the check and return the exit code."""
     arguments = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     arguments.add_argument("--install", action="store_true", help="install missing tools with apt-get")
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # whoever ends it wants it to clean up
     try:
         _require_tools(install=arguments.parse_args().install)
         with Podman() as podman:
@@ -160,11 +163,21 @@ def _make_base(podman: Podman) -> None:
 
 def _build(podman: Podman) -> None:
     command = ["build", "--pull=never", "--network=host", "--format=docker", "--tag", IMAGE]
-    if certificates := os.environ.get("PIP_CERT") or os.environ.get("SSL_CERT_FILE"):
-        command += ["--secret", f"id=ca,src={certificates}"]
-    if index := os.environ.get("PIP_INDEX_URL"):
+    for certificates in filter(None, (_pip_setting("cert"), os.environ.get("SSL_CERT_FILE"), _CERTIFICATES)):
+        if Path(certificates).is_file():
+            command += ["--secret", f"id=ca,src={certificates}"]
+            break
+    if index := _pip_setting("index-url"):
         command += ["--build-arg", f"PIP_INDEX_URL={index}"]
     podman(*command, "--file", str(ROOT / "infra" / "container" / "Dockerfile"), str(ROOT), seconds=900)
+
+
+def _pip_setting(name: str) -> str | None:
+    """Return how this machine's pip is set, since the build's has to get its packages the same way."""
+    try:
+        return run([sys.executable, "-m", "pip", "config", "get", f"global.{name}"], seconds=60).strip()
+    except CommandError:
+        return os.environ.get(f"PIP_{name.upper().replace('-', '_')}")
 
 
 def _check_configuration(podman: Podman) -> None:

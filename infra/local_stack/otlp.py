@@ -13,6 +13,7 @@ import attrs
 from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2 as metrics_pb
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2 as trace_pb
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
+from opentelemetry.proto.metrics.v1.metrics_pb2 import Metric
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
 _LOOPBACK = "127.0.0.1"
@@ -43,13 +44,23 @@ class ReceivedSpan:
         return str(self.resource.get("service.name", ""))
 
 
+@attrs.frozen
+class ReceivedPoint:
+    """One point of a metric as it was exported; a histogram's value is its count."""
+
+    name: str
+    value: float
+    attributes: dict[str, Any]
+    resource: dict[str, Any]
+
+
 class OtlpReceiver:
     """A server on an ephemeral loopback port, running until the block ends."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._spans: list[ReceivedSpan] = []
-        self._metrics: set[str] = set()
+        self._points: list[ReceivedPoint] = []
         self._http = ThreadingHTTPServer((_LOOPBACK, 0), _handler(self))
         self._thread = threading.Thread(target=self._http.serve_forever, name="otlp-http", daemon=True)
 
@@ -76,7 +87,12 @@ class OtlpReceiver:
     def metrics(self) -> set[str]:
         """Return the names of the metrics that have come so far."""
         with self._lock:
-            return set(self._metrics)
+            return {point.name for point in self._points}
+
+    def points(self, name: str) -> list[ReceivedPoint]:
+        """Return the points of a metric that have come so far, oldest first."""
+        with self._lock:
+            return [point for point in self._points if point.name == name]
 
     def wait(self, good: Callable[[Self], bool], *, seconds: float = 10.0) -> None:
         """Return as soon as ``good`` says so of this receiver; raise TimeoutError when it does not in time."""
@@ -99,15 +115,16 @@ class OtlpReceiver:
             self._spans += spans
 
     def take_metrics(self, request: metrics_pb.ExportMetricsServiceRequest) -> None:
-        """Keep the names in a request."""
-        names = {
-            metric.name
+        """Keep the points of a request."""
+        points = [
+            point
             for resource in request.resource_metrics
             for scope in resource.scope_metrics
             for metric in scope.metrics
-        }
+            for point in _points(metric, _plain(resource.resource.attributes))
+        ]
         with self._lock:
-            self._metrics |= names
+            self._points += points
 
 
 def _handler(receiver: OtlpReceiver) -> type[BaseHTTPRequestHandler]:
@@ -155,6 +172,17 @@ def _received(span: Span, resource: dict[str, Any]) -> ReceivedSpan:
         links=tuple((link.trace_id.hex(), link.span_id.hex()) for link in span.links),
         events=tuple(event.name for event in span.events),
     )
+
+
+def _points(metric: Metric, resource: dict[str, Any]) -> list[ReceivedPoint]:
+    if metric.HasField("histogram"):
+        counts = [(float(point.count), _plain(point.attributes)) for point in metric.histogram.data_points]
+        return [ReceivedPoint(metric.name, value, attributes, resource) for value, attributes in counts]
+    points = metric.sum.data_points if metric.HasField("sum") else metric.gauge.data_points
+    return [
+        ReceivedPoint(metric.name, float(getattr(point, point.WhichOneof("value"))), _plain(point.attributes), resource)
+        for point in points
+    ]
 
 
 def _plain(attributes: Sequence[KeyValue]) -> dict[str, Any]:

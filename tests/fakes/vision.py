@@ -46,7 +46,10 @@ class ScriptedFacePipeline:
         wanted = embed is Embed.ALL or (embed is Embed.ONLY_FACE and len(answer.faces) == 1)
         faces = answer.faces if wanted else tuple(_without_embedding(face) for face in answer.faces)
         names = ("decode", "detect", "embed") if wanted and faces else ("decode", "detect")
-        stages = tuple(StageTiming(name, 1_000_000, 2_000_000, os.getpid()) for name in names)
+        stages = tuple(
+            StageTiming(name, turn * 1_000_000, (turn + 1) * 1_000_000, os.getpid())
+            for turn, name in enumerate(names, start=1)
+        )
         return attrs.evolve(answer, faces=faces, stages=stages)
 
 

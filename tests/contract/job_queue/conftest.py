@@ -63,5 +63,3 @@ async def subject(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterat
         queue = JetStreamJobQueue(client, names, ack_wait_seconds=ACK_WAIT)
         another = JetStreamJobQueue(other, names, ack_wait_seconds=ACK_WAIT)
         yield Subject(queue, another, publish, server.kill, ACK_WAIT)
-        await queue.close()
-        await another.close()

@@ -77,15 +77,14 @@ async def test_headers_that_cannot_be_sent_again_are_renamed(
     await original.terminate("malformed_payload")
     letter = await js.get_msg(names.dead_stream, 1)
     headers = letter.headers or {}
-    expected = {
-        "Facematch-Original-a_b": "1",
-        "Facematch-Original-_x_": "3",
-        "Facematch-Original-n_l": "4",
-        "control": "a\x00\x1bb",
+    assert {name: headers[name] for name in headers if name.startswith("Facematch-Original-")} == {
+        "Facematch-Original-a%2Fb": "1",
+        "Facematch-Original-a%28b": "2",
+        "Facematch-Original-%5Bx%5D": "3",
+        "Facematch-Original-n%00l": "4",
     }
-    assert {name: headers[name] for name in expected} == expected
+    assert headers["control"] == "a\x00\x1bb"
     assert "umlaut" in headers
-    await queue.close()
 
 
 async def test_a_letter_that_is_published_as_a_job_and_fails_again(client: Client, names: Names) -> None:
@@ -108,6 +107,7 @@ async def test_a_letter_that_is_published_as_a_job_and_fails_again(client: Clien
         ("two\r\nlines\tand é", "two lines and"),
         ("x" * 10_000, "x" * 500),
         ("no answer from postgresql://anna:s3cret@db/x", "no answer from postgresql://***@db/x"),
+        ("no answer from postgresql://anna:p@ss@db/x", "no answer from postgresql://***@db/x"),
         ("nats://t0ken@a:4222, nats://t0ken@b:4222", "nats://***@a:4222, nats://***@b:4222"),
     ],
 )
@@ -121,19 +121,20 @@ async def test_the_error_is_one_line_without_secrets(client: Client, names: Name
 async def test_a_body_at_the_limit_is_cut(client: Client, names: Names, over: int) -> None:
     """A copy says more than its original and may not be larger: the body gives way, and the letter says so."""
     size = client.max_payload + over
-    body, headers = await buried(client, names, bytes(range(256)) * (size // 256) + b"x" * (size % 256))
+    original = bytes(range(256)) * (size // 256) + b"x" * (size % 256)
+    body, headers = await buried(client, names, original)
     if over == -1000:
         assert (len(body), "Facematch-Truncated-From" in headers) == (size, False)
     else:
         assert headers["Facematch-Truncated-From"] == str(size)
         assert client.max_payload - 600 < len(body) < size
-        assert body == (bytes(range(256)) * (size // 256 + 1))[: len(body)]
+        assert body == original[: len(body)]
 
 
 async def test_a_small_limit_is_kept_too(tmp_path: Path) -> None:
     """A broker that allows a kilobyte gets a letter of a kilobyte."""
     async with running(tmp_path, "max_payload: 1024") as server, connected(server) as client:
-        body, headers = await buried(client, own_names(), b"x" * 1024, {"X-Large": "y" * 900, "X-Small": "z"})
+        body, headers = await buried(client, own_names(), b"x" * 1024, {"X-Large": "y" * 400, "X-Small": "z"})
     assert headers["Facematch-Dropped-Headers"] == "X-Large"
     assert headers["X-Small"] == "z"
     assert headers["Facematch-Truncated-From"] == "1024"

@@ -42,7 +42,6 @@ async def works(client: Client, names: Names) -> bool:
     await JetStreamDeadLetters(client, names).bury(delivery, malformed())
     await JetStreamResultPublisher(client, names).publish(record())
     await delivery.ack()
-    await queue.close()
     return True
 
 

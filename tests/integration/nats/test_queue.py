@@ -3,12 +3,10 @@
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import pytest_asyncio
 from nats.aio.client import Client
 from nats.js import JetStreamContext
 from nats.js.api import ConsumerConfig
@@ -24,12 +22,10 @@ from tests.e2e.world import eventually
 SOON = 5.0
 
 
-@pytest_asyncio.fixture
-async def queue(client: Client, names: Names) -> AsyncIterator[JetStreamJobQueue]:
+@pytest.fixture
+def queue(client: Client, names: Names) -> JetStreamJobQueue:
     """Return a queue; nothing is provisioned."""
-    queue = JetStreamJobQueue(client, names, ack_wait_seconds=ACK_WAIT)
-    yield queue
-    await queue.close()
+    return JetStreamJobQueue(client, names, ack_wait_seconds=ACK_WAIT)
 
 
 async def one(queue: JetStreamJobQueue) -> JetStreamDelivery:
@@ -111,7 +107,6 @@ async def test_a_restarted_server_delivers_what_it_has(tmp_path: Path) -> None:
         delivery = fetch.result()[0] if not fetch.exception() and fetch.result() else await fetch_in_the_end(queue)
         assert delivery.body == b"a job"
         await delivery.ack()
-        await queue.close()
 
 
 async def test_a_job_in_hand_survives_a_restart(tmp_path: Path) -> None:
@@ -125,7 +120,6 @@ async def test_a_job_in_hand_survives_a_restart(tmp_path: Path) -> None:
         server.start()
         await delivery.ack()
         assert await queue.backlog() == Backlog(pending=0, ack_pending=0, redelivered=0)
-        await queue.close()
 
 
 async def test_a_delivery_of_a_deleted_consumer_cannot_be_settled(
@@ -215,6 +209,33 @@ async def test_a_consumer_that_holds_back_is_not_asked_in_a_hurry(
     assert client.stats["out_msgs"] - sent <= 3
 
 
+async def test_who_comes_too_late_waits_for_the_next(
+    nats_server: NatsServer, client: Client, js: JetStreamContext, names: Names
+) -> None:
+    """Where others are faster, a fetch without jobs still lasts its time: nobody asks again and again."""
+    await provisioned(client, names, ack_wait_seconds=60)
+    published = asyncio.Event()
+    early: list[float] = []
+
+    async def work(worker: Client) -> None:
+        queue = JetStreamJobQueue(worker, names, ack_wait_seconds=60)
+        while not published.is_set():
+            started = time.monotonic()
+            deliveries = await queue.fetch(5, timeout_seconds=0.5)
+            for delivery in deliveries:
+                await (delivery.ack() if delivery.number > 1 else delivery.retry(after_seconds=0.01))
+            if not deliveries and time.monotonic() - started < 0.49:
+                early.append(time.monotonic() - started)
+
+    async with connected(nats_server) as second, connected(nats_server) as third, connected(nats_server) as fourth:
+        workers = [asyncio.create_task(work(worker)) for worker in (client, second, third, fourth)]
+        for burst in range(150):
+            await asyncio.gather(*(js.publish(names.subject, b"a job") for _ in range(burst % 13 + 1)))
+        published.set()
+        await asyncio.gather(*workers)
+    assert early == []
+
+
 async def test_many_jobs_come_in_one_fetch(
     queue: JetStreamJobQueue, client: Client, js: JetStreamContext, names: Names
 ) -> None:
@@ -226,7 +247,7 @@ async def test_many_jobs_come_in_one_fetch(
 
 
 async def test_a_worker_that_ends_gives_back_what_was_on_its_way(tmp_path: Path) -> None:
-    """After a cancelled fetch and a close, the next worker has the job long before anybody's time is over."""
+    """After a cancelled fetch and a farewell, the next worker has the job long before anybody's time is over."""
     async with running(tmp_path) as server, connected(server) as other:
         names = await provisioned(other, ack_wait_seconds=60)
         async with connected(server) as client:
@@ -236,10 +257,8 @@ async def test_a_worker_that_ends_gives_back_what_was_on_its_way(tmp_path: Path)
             fetch.cancel()
             await asyncio.wait({fetch})
             await other.jetstream().publish(names.subject, b"a job")
-            await queue.close()
         following = JetStreamJobQueue(other, names, ack_wait_seconds=60)
         assert (await one(following)).body == b"a job"
-        await following.close()
 
 
 async def test_a_malformed_header_block_does_not_stop_a_worker(

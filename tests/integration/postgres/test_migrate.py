@@ -1,12 +1,14 @@
 """``migrate`` on every kind of database: empty, an application's, refused, busy."""
 
 import asyncio
+import re
 from collections.abc import Iterator
 from typing import Any
 
 import psycopg
 import pytest
 from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict
 
 from adapters.postgres.catalogue import SchemaError
 from adapters.postgres.database import Database
@@ -17,7 +19,7 @@ from tests.databases import new_role, url_of
 
 APPLICATION = """
 CREATE TABLE photos (id uuid PRIMARY KEY, title text NOT NULL, width int NOT NULL);
-CREATE TABLE users (id uuid PRIMARY KEY, email text NOT NULL UNIQUE, face_embedding vector(512), deleted_at timestamptz);
+CREATE TABLE users (id uuid PRIMARY KEY, email text NOT NULL, face_embedding vector(512), deleted_at timestamptz);
 CREATE TABLE photo_faces (id uuid PRIMARY KEY, photo_id uuid NOT NULL REFERENCES photos ON DELETE CASCADE,
     face_index int NOT NULL, embedding vector(512), bbox text, created_at timestamptz NOT NULL DEFAULT now(),
     UNIQUE (photo_id, face_index));
@@ -74,7 +76,9 @@ async def test_vectors_lie_in_the_row_up_to_any_size(admin: psycopg.Connection, 
     admin.execute("INSERT INTO users VALUES (gen_random_uuid(), array_fill(0.5, ARRAY[512])::vector, 'm@1')")
     size = "SELECT pg_relation_size(reltoastrelid) FROM pg_class WHERE oid = 'users'::regclass"
     assert admin.execute(size).fetchone() == (0,)
-    admin.execute("INSERT INTO users SELECT gen_random_uuid(), array_agg(random())::vector, 'm@1' FROM generate_series(1, 4096)")
+    admin.execute(
+        "INSERT INTO users SELECT gen_random_uuid(), array_agg(random())::vector, 'm@1' FROM generate_series(1, 4096)"
+    )
     assert admin.execute("SELECT count(*) FROM users").fetchone() == (2,)
 
 
@@ -144,9 +148,7 @@ async def test_another_migration_is_not_waited_for_long(blocker: psycopg.Connect
     assert refused.value.statements == []
 
 
-async def test_what_a_role_may_not_do_its_owner_can(
-    admin: psycopg.Connection, postgres_server: PostgresServer, database_url: str
-) -> None:
+async def test_what_a_role_may_not_do_its_owner_can(admin: psycopg.Connection, postgres_server: PostgresServer) -> None:
     """The SQL of the refusal, run by the owner, is all that it takes for that role to migrate and to work."""
     database = admin.info.dbname
     owner, worker = new_role(postgres_server, "owner"), new_role(postgres_server, "worker")
@@ -174,7 +176,7 @@ async def test_a_role_that_may_not_look_is_told_what_it_needs(
     worker_url = url_of(postgres_server, admin.info.dbname, worker)
     with pytest.raises(MigrationRefusedError, match="permission denied") as refused:
         await migrate(worker_url)
-    assert {statement.partition("GRANT")[1] for statement in refused.value.statements} == {"GRANT"}
+    assert all(statement.splitlines()[-1].startswith("GRANT ") for statement in refused.value.statements)
     admin.execute(";\n\n".join(refused.value.statements).encode())
     assert await migrate(worker_url) == []
     await assert_a_worker_starts(worker_url)
@@ -198,7 +200,7 @@ async def test_a_role_that_is_not_there_is_not_granted_anything(database_url: st
 
 
 async def test_a_role_named_facematch_changes_nothing(
-    admin: psycopg.Connection, postgres_server: PostgresServer, database_url: str
+    admin: psycopg.Connection, postgres_server: PostgresServer
 ) -> None:
     """Its search path begins with the service's own schema; extension and tables still go where they belong."""
     admin.execute("CREATE ROLE facematch LOGIN SUPERUSER PASSWORD 'secret'")
@@ -235,7 +237,9 @@ async def test_tables_that_could_be_either_are_not_guessed(admin: psycopg.Connec
     """With two and none of them on the search path, somebody has to say which."""
     for schema in ("one", "two"):
         admin.execute(f"CREATE SCHEMA {schema}; CREATE TABLE {schema}.photos (id uuid PRIMARY KEY)".encode())
-    with pytest.raises(SchemaError, match="table photos exists in the schemas one, two, and none is on the search path"):
+    with pytest.raises(
+        SchemaError, match="table photos exists in the schemas one, two, and none is on the search path"
+    ):
         await migrate(database_url)
 
 
@@ -243,7 +247,7 @@ async def test_a_server_without_pgvector_is_named_as_the_trouble(admin: psycopg.
     """The message says what to install, for this very server."""
     name = sql.Identifier(admin.info.dbname)
     admin.execute(sql.SQL("ALTER DATABASE {} SET extension_control_path = '/nowhere'").format(name))
-    with pytest.raises(MigrationRefusedError, match="the server has no pgvector: .*postgresql-18-pgvector") as refused:
+    with pytest.raises(MigrationRefusedError, match=r"the server has no pgvector: .*postgresql-18-pgvector") as refused:
         await migrate(database_url)
     assert refused.value.statements == []
 
@@ -312,7 +316,7 @@ async def test_another_versions_migration_is_not_built_upon(admin: psycopg.Conne
     [
         (lambda url: url.replace("postgres:", "stranger:"), "password authentication failed"),
         (lambda url: url.rpartition("/")[0] + "/no_such_database", "does not exist"),
-        (lambda url: url.replace(":" + url.split(":")[-1].split("/")[0], ":1"), "Connection refused"),
+        (lambda url: re.sub(r":\d+/", ":1/", url), "Connection refused"),
     ],
     ids=["password", "database", "server"],
 )
@@ -320,8 +324,7 @@ async def test_no_connection_is_a_clear_error(database_url: str, spoil: Any, exp
     """The server's own words, without the password."""
     with pytest.raises(DatabaseUnavailableError, match=expected) as unavailable:
         await migrate(spoil(database_url))
-    password = database_url.split(":")[2].split("@")[0]
-    assert password not in str(unavailable.value)
+    assert str(conninfo_to_dict(database_url)["password"]) not in str(unavailable.value)
 
 
 @pytest.mark.parametrize("url", ["postgresql://u:se%cret@h/d", "postgresql://u:secret@h/d?nonsense=1"])

@@ -1,5 +1,7 @@
 """Opening the database: what a worker must find, and what it says when it does not."""
 
+import re
+
 import psycopg
 import pytest
 from psycopg import sql
@@ -45,7 +47,9 @@ async def test_an_applications_database_is_to_be_migrated(admin: psycopg.Connect
     """The model columns are missing, where the application has its tables."""
     await migrate(database_url)
     admin.execute("ALTER TABLE photo_faces DROP COLUMN embedding_model; ALTER TABLE users DROP face_embedding_model")
-    with pytest.raises(SchemaError, match=r"lacks public\.users\.face_embedding_model, public\.photo_faces\.embedding_m"):
+    with pytest.raises(
+        SchemaError, match=r"lacks public\.users\.face_embedding_model, public\.photo_faces\.embedding_m"
+    ):
         await opening(database_url)
 
 
@@ -60,7 +64,10 @@ async def test_a_newer_service_wants_its_migrations(admin: psycopg.Connection, d
 @pytest.mark.parametrize(
     ("change", "expected"),
     [
-        ("ALTER TABLE photos ADD other bigint; ALTER TABLE photos DROP id; ALTER TABLE photos RENAME other TO id", "bigint"),
+        (
+            "ALTER TABLE photos ADD other bigint; ALTER TABLE photos DROP id; ALTER TABLE photos RENAME other TO id",
+            "bigint",
+        ),
         ("ALTER TABLE photo_faces DROP bbox", r"public\.photo_faces has no column bbox"),
         ("ALTER TABLE users DROP face_embedding; ALTER TABLE users ADD face_embedding real[]", "_float4, not vector"),
         ("ALTER TABLE users ADD blocked int", r"public\.users\.blocked is of type int4, not boolean"),
@@ -85,8 +92,7 @@ async def test_tables_that_cannot_be_worked_with_are_named(
         "ALTER TABLE face_matches ADD tenant uuid NOT NULL DEFAULT gen_random_uuid()",
         "ALTER TABLE photo_faces ADD number bigint GENERATED ALWAYS AS IDENTITY",
         "ALTER TABLE photos ADD title text NOT NULL",
-        "CREATE DOMAIN photo_id AS uuid; ALTER TABLE photo_faces DROP CONSTRAINT photo_faces_photo_id_fkey; "
-        "ALTER TABLE photos ALTER id TYPE photo_id",
+        "CREATE DOMAIN photo_id AS uuid; ALTER TABLE photos ALTER id TYPE photo_id",
         "ALTER TABLE photo_faces ALTER bbox TYPE json",
     ],
 )
@@ -170,8 +176,8 @@ async def test_a_right_on_the_whole_table_is_as_good(
 
 async def test_a_server_that_is_away_can_be_waited_for(database_url: str) -> None:
     """It is another error than a wrong schema: it passes."""
-    with pytest.raises(DatabaseUnavailableError, match="database, connect: .*Connection refused"):
-        await opening(database_url.replace(database_url.split(":")[-1].split("/")[0], "1"))
+    with pytest.raises(DatabaseUnavailableError, match=r"database, connect: .*Connection refused"):
+        await opening(re.sub(r":\d+/", ":1/", database_url))
 
 
 async def test_nothing_works_before_it_is_open(database_url: str) -> None:

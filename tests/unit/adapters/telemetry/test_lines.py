@@ -214,17 +214,15 @@ def test_no_stage_takes_longer_than_the_job(observed: Observed) -> None:
 
 async def test_lines_within_a_job_carry_its_ids(observed: Observed) -> None:
     """An unexpected error is logged with its stack trace, once, and with the ids of its job."""
-    try:
-        raise ZeroDivisionError("a defect")
-    except ZeroDivisionError as error:
-        defect = error
+    with pytest.raises(ValueError, match="a defect") as defect:
+        int("a defect")
     with observed.telemetry.job(SampleDelivery(headers={"traceparent": TRACEPARENT})) as trace:
         trace.identify(JOB)
-        trace.unexpected(defect)
+        trace.unexpected(defect.value)
     [line] = [line for line in observed.log.lines if line["action"] == "unexpected_error"]
     assert (line["photo_id"], line["job_id"], line["trace_id"]) == (str(PHOTO), str(JOB_ID), TRACE_ID)
     assert line["level"] == "error"
-    assert "ZeroDivisionError: a defect" in line["exception"]
+    assert "ValueError: invalid literal for int() with base 10: 'a defect'" in line["exception"]
 
 
 async def test_overlapping_jobs_do_not_mix_their_ids(observed: Observed) -> None:

@@ -6,14 +6,16 @@ from uuid import UUID
 
 import attrs
 import pytest
+from opentelemetry import baggage
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
+from opentelemetry.sdk.trace.sampling import ALWAYS_ON, ParentBased, TraceIdRatioBased
 from opentelemetry.trace import NoOpTracer, SpanKind, StatusCode, format_span_id, format_trace_id
 
 from adapters.telemetry.instruments import Instruments
 from adapters.telemetry.job import OtelTelemetry
+from adapters.telemetry.sampling import MessagesOnly
 from domain.errors import (
     EmbedderTimeoutError,
     ImageNotFoundError,
@@ -276,6 +278,28 @@ def test_a_publisher_that_does_not_sample_is_heeded(observed: Observed) -> None:
     assert (traceparent[:35], traceparent[-3:]) == (f"00-{TRACE_ID}", "-00")
     [line] = observed.log.jobs()
     assert (line["trace_id"], line["span_id"]) == (TRACE_ID, traceparent[36:52])
+
+
+def test_only_messages_begin_traces() -> None:
+    """A statement or a fetch that no job asked for is not exported; below a job's span they all are."""
+    spans = InMemorySpanExporter()
+    provider = TracerProvider(sampler=MessagesOnly(ALWAYS_ON), shutdown_on_exit=False)
+    provider.add_span_processor(SimpleSpanProcessor(spans))
+    tracer = provider.get_tracer("test")
+    for kind in (SpanKind.CLIENT, SpanKind.INTERNAL):
+        tracer.start_span(f"{kind.name} alone", kind=kind).end()
+    for kind in (SpanKind.CONSUMER, SpanKind.PRODUCER):
+        with tracer.start_as_current_span(kind.name, kind=kind):
+            tracer.start_span("below", kind=SpanKind.CLIENT).end()
+    assert [span.name for span in spans.get_finished_spans()] == ["below", "CONSUMER", "below", "PRODUCER"]
+    assert MessagesOnly(ALWAYS_ON).get_description() == "MessagesOnly(AlwaysOnSampler)"
+
+
+def test_baggage_goes_no_further(observed: Observed) -> None:
+    """What a publisher put there may be personal: it is not in the job's context, to be passed on to others."""
+    headers = {"traceparent": TRACEPARENT, "baggage": "user=anna"}
+    with observed.telemetry.job(SampleDelivery(headers=headers)):
+        assert baggage.get_all() == {}
 
 
 def test_a_disabled_sdk_passes_the_publishers_context_on(observed: Observed) -> None:

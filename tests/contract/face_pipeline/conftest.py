@@ -1,0 +1,76 @@
+"""Every face pipeline that there is: those that see, and the fake that knows its photographs by heart."""
+
+from collections.abc import Mapping
+
+import attrs
+import pytest
+
+from adapters.vision import registry
+from application.ports.face_pipeline import FacePipeline, ImageBudget
+from domain.errors import ImageTooLargeError
+from domain.faces import BoundingBox, DetectedFace, FaceEmbedding, PhotoReading
+from infra.photographs import Photographs
+from tests import pictures
+from tests.fakes import vision
+
+SEEING = ("dlib", "mediapipe")
+BUDGET = ImageBudget(max_bytes=8_000_000, max_pixels=30_000_000)
+
+
+@attrs.frozen
+class Subject:
+    """A pipeline under test, and images that it knows."""
+
+    pipeline: FacePipeline
+    images: Mapping[str, bytes]
+
+
+@pytest.fixture(scope="session")
+def seeing_pipelines() -> Mapping[str, FacePipeline]:
+    """Return the pipelines that come with the product, loaded once."""
+    return {name: registry.load(name)(BUDGET) for name in SEEING}
+
+
+@pytest.fixture(scope="session")
+def images(photographs: Photographs) -> Mapping[str, bytes]:
+    """Return one image of each kind that a caller must tell apart."""
+    return {
+        "portrait": photographs.path("obama").read_bytes(),
+        "group": pictures.group(photographs.path("obama"), photographs.path("biden")),
+        "scenery": photographs.path("coffee").read_bytes(),
+        "text": b"this is no picture",
+        "too many bytes": bytes(BUDGET.max_bytes + 1),
+        "too many pixels": pictures.bomb(),
+    }
+
+
+def _by_heart(images: Mapping[str, bytes]) -> vision.ScriptedFacePipeline:
+    def face(left: float, *vector: float) -> DetectedFace:
+        return DetectedFace(BoundingBox(left, 20, left + 50, 70), 0.9, FaceEmbedding(vision.INFO.id, vector))
+
+    too_large = ImageTooLargeError("more than the budget")
+    return vision.ScriptedFacePipeline(
+        {
+            images["portrait"]: PhotoReading(910, 1137, (face(10, 0.6, 0.8, 0.0),)),
+            images["group"]: PhotoReading(496, 400, (face(10, 0.6, 0.8, 0.0), face(90, 0.0, 0.6, 0.8))),
+            images["scenery"]: PhotoReading(600, 400, ()),
+            images["too many bytes"]: too_large,
+            images["too many pixels"]: too_large,
+        }
+    )
+
+
+@pytest.fixture(params=["by heart", *SEEING])
+def subject(
+    request: pytest.FixtureRequest, images: Mapping[str, bytes], seeing_pipelines: Mapping[str, FacePipeline]
+) -> Subject:
+    """Return each pipeline in turn."""
+    if request.param == "by heart":
+        return Subject(_by_heart(images), images)
+    return Subject(seeing_pipelines[request.param], images)
+
+
+@pytest.fixture(params=SEEING)
+def seeing(request: pytest.FixtureRequest, seeing_pipelines: Mapping[str, FacePipeline]) -> FacePipeline:
+    """Return each pipeline in turn that really looks at photographs."""
+    return seeing_pipelines[request.param]

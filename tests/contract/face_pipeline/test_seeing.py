@@ -1,0 +1,216 @@
+"""What any pipeline sees that really looks at photographs: real ones, in every form in which they may come."""
+
+from itertools import combinations
+
+import dlib
+import numpy as np
+import pytest
+from PIL import Image
+
+from adapters.vision.weights import dlib_weights
+from application.ports.face_pipeline import Embed, FacePipeline
+from domain.errors import UnreadableImageError
+from domain.faces import BoundingBox, DetectedFace, FaceEmbedding
+from infra.photographs import Photographs
+from tests import pictures
+
+FORMATS = ["JPEG", "PNG", "WEBP", "HEIF", "AVIF", "TIFF", "BMP", "GIF", "MPO"]
+SAME_PIXELS = 1e-6
+SAME_PHOTOGRAPH = 0.02
+SAME_PERSON = 0.07
+
+
+def only_face(pipeline: FacePipeline, image: bytes) -> DetectedFace:
+    """Return the only face on an image."""
+    [face] = pipeline.read(image, embed=Embed.ONLY_FACE).faces
+    return face
+
+
+def distance(one: DetectedFace, other: DetectedFace) -> float:
+    """Return the cosine distance of two embedded faces."""
+    assert one.embedding is not None
+    assert other.embedding is not None
+    return one.embedding.cosine_distance(other.embedding)
+
+
+def overlap(one: BoundingBox, other: BoundingBox) -> float:
+    """Return what two boxes share of what they cover together: 0 to 1."""
+    width = min(one.x2, other.x2) - max(one.x1, other.x1)
+    height = min(one.y2, other.y2) - max(one.y1, other.y1)
+    shared = max(0.0, width) * max(0.0, height)
+    return shared / (one.width * one.height + other.width * other.height - shared)
+
+
+def moved(box: BoundingBox, left: float = 0, top: float = 0, scale: float = 1) -> BoundingBox:
+    """Return where a box lies when its picture is scaled and then put at an offset."""
+    return BoundingBox(box.x1 * scale + left, box.y1 * scale + top, box.x2 * scale + left, box.y2 * scale + top)
+
+
+@pytest.fixture(scope="module")
+def portrait(photographs: Photographs) -> Image.Image:
+    """Return a portrait of a quarter of a megapixel."""
+    picture = pictures.opened(photographs.path("obama"))
+    return picture.resize((picture.width // 2, picture.height // 2), Image.Resampling.LANCZOS)
+
+
+def test_a_person_is_nearer_to_themselves_than_to_anybody(seeing: FacePipeline, photographs: Photographs) -> None:
+    """Every two photographs of one person are nearer than any two of different people, with room between."""
+    names = ["obama", "obama2", "obama3", "biden", "astronaut"]
+    faces = {name: only_face(seeing, photographs.path(name).read_bytes()) for name in names}
+    distances = {(one, other): distance(faces[one], faces[other]) for one, other in combinations(names, 2)}
+    own = [value for pair, value in distances.items() if all(name.startswith("obama") for name in pair)]
+    strange = [value for pair, value in distances.items() if not all(name.startswith("obama") for name in pair)]
+    assert max(own) < SAME_PERSON
+    assert min(strange) > 2 * SAME_PERSON
+
+
+@pytest.mark.parametrize("scenery", ["coffee", "chelsea"])
+def test_nobody_is_seen_where_nobody_is(seeing: FacePipeline, photographs: Photographs, scenery: str) -> None:
+    """A cup of coffee and a cat have no human face."""
+    assert seeing.read(photographs.path(scenery).read_bytes(), embed=Embed.ALL).faces == ()
+
+
+def test_everybody_of_a_group_is_seen_where_they_are(seeing: FacePipeline, photographs: Photographs) -> None:
+    """Two portraits side by side are two faces, each where its portrait is, embedded as its portrait is."""
+    people = [photographs.path("obama"), photographs.path("biden")]
+    faces = seeing.read(pictures.group(*people), embed=Embed.ALL).faces
+    left, right = sorted(faces, key=lambda face: face.box.x1)
+    assert distance(left, only_face(seeing, people[0].read_bytes())) < SAME_PHOTOGRAPH
+    assert distance(right, only_face(seeing, people[1].read_bytes())) < SAME_PHOTOGRAPH
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize(("form", "tolerance"), [("PNG", SAME_PIXELS), ("JPEG", 1e-3)])
+def test_orientation_changes_nothing(
+    seeing: FacePipeline, portrait: Image.Image, orientation: int, form: str, tolerance: float
+) -> None:
+    """However the camera was held, the upright photograph is seen: its size, its box, its embedding.
+
+    Where turning and encoding again changes no pixel, nothing changes at all.
+    """
+    options = {"quality": 95} if form == "JPEG" else {"compress_level": 1}
+    upright = seeing.read(pictures.turned(portrait, 1, form, **options), embed=Embed.ONLY_FACE)
+    reading = seeing.read(pictures.turned(portrait, orientation, form, **options), embed=Embed.ONLY_FACE)
+    assert (reading.width, reading.height) == portrait.size
+    assert distance(reading.faces[0], upright.faces[0]) < tolerance
+    assert overlap(reading.faces[0].box, upright.faces[0].box) > (0.999 if form == "PNG" else 0.6)
+
+
+@pytest.mark.parametrize("form", ["PNG", "WEBP", "HEIF", "AVIF", "TIFF"])
+def test_orientation_is_read_in_every_format_that_has_it(
+    seeing: FacePipeline, portrait: Image.Image, form: str
+) -> None:
+    """A photograph that lies on its side is turned, once."""
+    reading = seeing.read(pictures.turned(portrait, 6, form), embed=Embed.ONLY_FACE)
+    assert (reading.width, reading.height) == portrait.size
+    assert distance(reading.faces[0], only_face(seeing, pictures.encoded(portrait, "PNG"))) < SAME_PHOTOGRAPH
+
+
+@pytest.mark.parametrize("scale", [0.35, 0.5, 2, 4])
+def test_scale_hardly_matters(seeing: FacePipeline, photographs: Photographs, scale: float) -> None:
+    """From a thumbnail to 16 megapixels: the same face, its box in pixels of the image that was given."""
+    picture = pictures.opened(photographs.path("obama"))
+    size = round(picture.width * scale), round(picture.height * scale)
+    before = only_face(seeing, pictures.jpeg(picture))
+    reading = seeing.read(pictures.jpeg(picture.resize(size, Image.Resampling.LANCZOS)), embed=Embed.ONLY_FACE)
+    assert (reading.width, reading.height) == size
+    assert distance(reading.faces[0], before) < SAME_PHOTOGRAPH
+    assert overlap(reading.faces[0].box, moved(before.box, scale=scale)) > 0.6
+
+
+@pytest.mark.parametrize(("left", "top"), [(100, 0), (37, 53), (0, 300), (300, 211)])
+def test_place_hardly_matters(seeing: FacePipeline, photographs: Photographs, left: int, top: int) -> None:
+    """A face elsewhere on a larger picture is the same face, and its box moves with it."""
+    picture = pictures.opened(photographs.path("obama"))
+    canvas = Image.new("RGB", (picture.width + 300, picture.height + 300), (100, 110, 120))
+    canvas.paste(picture, (left, top))
+    before, after = only_face(seeing, pictures.jpeg(picture)), only_face(seeing, pictures.jpeg(canvas))
+    assert distance(before, after) < SAME_PHOTOGRAPH
+    assert overlap(after.box, moved(before.box, left, top)) > 0.6
+
+
+@pytest.mark.parametrize("side", ["left", "top", "right", "bottom"])
+def test_a_face_at_the_very_edge(seeing: FacePipeline, photographs: Photographs, side: str) -> None:
+    """A face that touches the edge is found, its box ends there, and it is still the same person."""
+    picture = pictures.opened(photographs.path("obama"))
+    whole = only_face(seeing, pictures.encoded(picture, "PNG"))
+    inwards = 0.06 * whole.box.width
+    x1, y1, x2, y2 = 0.0, 0.0, float(picture.width), float(picture.height)
+    match side:
+        case "left":
+            x1 = whole.box.x1 + inwards
+        case "top":
+            y1 = whole.box.y1 + inwards
+        case "right":
+            x2 = whole.box.x2 - inwards
+        case _:
+            y2 = whole.box.y2 - inwards
+    cut = picture.crop((round(x1), round(y1), round(x2), round(y2)))
+    reading = seeing.read(pictures.encoded(cut, "PNG"), embed=Embed.ONLY_FACE)
+    [face] = reading.faces
+    assert distance(face, whole) < SAME_PERSON
+    assert 0 <= face.box.x1 < face.box.x2 <= reading.width
+    assert 0 <= face.box.y1 < face.box.y2 <= reading.height
+    assert overlap(moved(face.box, round(x1), round(y1)), whole.box) > 0.6
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_every_allowed_format_is_read(seeing: FacePipeline, portrait: Image.Image, form: str) -> None:
+    """The format changes hardly anything, lossy or not."""
+    image = pictures.encoded(portrait, form, **({"save_all": True} if form == "MPO" else {}))
+    reading = seeing.read(image, embed=Embed.ONLY_FACE)
+    assert (reading.width, reading.height) == portrait.size
+    assert distance(reading.faces[0], only_face(seeing, pictures.encoded(portrait, "PNG"))) < SAME_PHOTOGRAPH
+
+
+@pytest.mark.parametrize("form", ["GIF", "WEBP", "TIFF", "PNG", "MPO", "AVIF"])
+@pytest.mark.parametrize("first", ["portrait", "scenery"])
+def test_only_the_first_frame_is_looked_at(
+    seeing: FacePipeline, portrait: Image.Image, photographs: Photographs, form: str, first: str
+) -> None:
+    """What an animation, or a file with several pages, shows later does not exist."""
+    scenery = pictures.opened(photographs.path("coffee")).resize(portrait.size)
+    frames = [portrait, scenery] if first == "portrait" else [scenery, portrait]
+    image = pictures.encoded(frames[0], form, save_all=True, append_images=frames[1:])
+    assert len(seeing.read(image, embed=Embed.NONE).faces) == (1 if first == "portrait" else 0)
+
+
+@pytest.mark.parametrize("mode", ["L", "LA", "RGBA", "P", "CMYK", "16 bit"])
+def test_every_kind_of_pixels_is_read(seeing: FacePipeline, photographs: Photographs, mode: str) -> None:
+    """Grey, transparent, palette, printer's colours, 16 bits: it is the same person."""
+    picture = pictures.opened(photographs.path("obama"))
+    if mode == "16 bit":
+        image = pictures.encoded(Image.fromarray(np.asarray(picture.convert("L")).astype(np.uint16) * 257), "PNG")
+    else:
+        image = pictures.encoded(picture.convert(mode), "JPEG" if mode == "CMYK" else "PNG")
+    assert distance(only_face(seeing, image), only_face(seeing, pictures.encoded(picture, "PNG"))) < SAME_PHOTOGRAPH
+
+
+def test_the_order_of_colours_is_right(seeing: FacePipeline, photographs: Photographs) -> None:
+    """The vector is near the one that dlib's own functions make of the red, green and blue that are there.
+
+    With red and blue exchanged it would be farther away.
+    """
+    picture = pictures.opened(photographs.path("obama"))
+    red, green, blue = picture.split()
+    exchanged = Image.merge("RGB", (blue, green, red))
+
+    def by_dlib(rgb: Image.Image) -> FaceEmbedding:
+        pixels = np.asarray(rgb)
+        [square] = dlib.get_frontal_face_detector()(pixels)
+        landmarks = dlib.shape_predictor(str(dlib_weights("shape_predictor_5_face_landmarks.dat")))(pixels, square)
+        network = dlib.face_recognition_model_v1(str(dlib_weights("dlib_face_recognition_resnet_model_v1.dat")))
+        return FaceEmbedding(seeing.info.id, tuple(network.compute_face_descriptor(pixels, landmarks)))
+
+    ours = only_face(seeing, pictures.encoded(picture, "PNG")).embedding
+    assert ours is not None
+    assert ours.cosine_distance(by_dlib(picture)) < 0.005
+    assert ours.cosine_distance(by_dlib(exchanged)) > 0.01
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_half_a_file_is_unreadable(seeing: FacePipeline, portrait: Image.Image, form: str) -> None:
+    """A truncated file is refused, never guessed at."""
+    image = pictures.encoded(portrait, form, **({"save_all": True} if form == "MPO" else {}))
+    with pytest.raises(UnreadableImageError):
+        seeing.read(image[: len(image) // 2], embed=Embed.ALL)

@@ -1,0 +1,181 @@
+"""What the documentation tells people to run works as it is written, on real servers."""
+
+import asyncio
+import contextlib
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import psycopg
+from opentelemetry.sdk.trace import TracerProvider
+
+from infra.local_stack.process import free_port
+from tests.e2e.world import World, clean_environment, eventually
+from tests.unit.docs.pages import page
+
+_USER = UUID("11111111-1111-1111-1111-111111111111")
+_PRELUDE = """
+set -eu
+trap 'kill $(jobs -p); wait' EXIT
+until_ready() { for _ in $(seq 600); do "$@" > /dev/null 2>&1 && return; sleep 0.1; done; echo "in vain: $*"; exit 1; }
+"""
+
+
+def test_the_tutorial_leads_to_a_match_and_to_a_stranger(tmp_path: Path) -> None:
+    """Its blocks, run in their order, end as the lesson says; servers and worker run beside, as in other terminals."""
+    (tmp_path / ".venv").symlink_to(Path(sys.prefix))
+    script = [_PRELUDE]
+    for code in page("docs/tutorial/first-match.md").code("bash"):
+        if code.startswith("make setup"):
+            continue  # this very test runs in what it makes
+        if "infra.local_stack" in code:
+            script += [
+                f"({code.replace('.venv/bin/python', 'exec .venv/bin/python')}) &",
+                "until_ready test -s .cache/servers.env",
+            ]
+        elif "facematch worker" in code:
+            script += [f"({code.replace('.venv/bin/facematch', 'exec .venv/bin/facematch')}) &"]
+        elif "facematch show" in code:
+            script += [f"until_ready {code}", code]
+        else:
+            script += [code]
+    environment = clean_environment() | {"FACEMATCH_HEALTH_ADDRESS": f"127.0.0.1:{free_port()}"}
+    done = subprocess.run(
+        ["bash", "-c", "\n".join(script)],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=110,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    said = [line.strip("│ ").split(" │ ") for line in done.stdout.splitlines() if line.startswith("│")]
+    told = [(name.strip(), value[0].strip()) for name, *value in said if value]
+    assert [value for name, value in told if name in {"outcome", "reason"}] == ["matched", "skipped", "no_match"]
+    assert ("user id", str(_USER)) in told
+
+
+async def test_an_application_publishes_and_follows_as_the_guide_says(world: World, photographs: Any) -> None:
+    """The guide's code asks in the application's trace, and tags the photo once although the event comes again."""
+    guide: dict[str, Any] = {}
+    for code in page("docs/how-to/plug-into-an-app.md").code("python"):
+        exec(compile(code, "plug-into-an-app.md", "exec"), guide)  # noqa: S102 - our own page
+    user, photo = world.add_user(), world.add_photo()
+    world.cli("enroll", str(user), str(photographs.path("obama")))
+    world.put("obama2.jpg", photographs.path("obama2").read_bytes())
+    world.sql("CREATE TABLE photo_tags (match_id uuid PRIMARY KEY, photo_id uuid NOT NULL, user_id uuid NOT NULL)")
+    database = await psycopg.AsyncConnection.connect(world.environment["FACEMATCH_DATABASE_URL"], autocommit=True)
+    following = asyncio.create_task(guide["follow_matches"](world.js, database))
+    try:
+        with world.worker() as worker, TracerProvider().get_tracer("app").start_as_current_span("request") as span:
+            await guide["request_match"](world.js, photo, "obama2.jpg")
+            [event] = await world.outcome_of(photo)
+            [stored] = await world.stored("PHOTO_FACES_RESULTS")
+            await world.js.publish(stored.subject, stored.data)
+            await eventually(_consumed(world), lambda events: events == 2, "both events, followed")
+            [line] = [line for line in worker.lines() if line.get("event") == "job"]
+    finally:
+        following.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await following
+        await database.close()
+    assert world.sql("SELECT * FROM photo_tags") == [(UUID(event["match_id"]), photo, user)]
+    assert line["trace_id"] == f"{span.get_span_context().trace_id:032x}"
+
+
+def _consumed(world: World) -> Any:
+    async def look() -> int:
+        return int((await world.js.consumer_info("PHOTO_FACES_RESULTS", "photo-tags")).ack_floor.stream_seq)
+
+    return look
+
+
+async def test_a_dead_letter_is_listed_and_sent_again_by_the_script(world: World, tmp_path: Path) -> None:
+    """It comes back as a new job, with the headers of the publisher and none of the letter's."""
+    [code] = page("docs/how-to/handle-dead-letters.md").code("python")
+    script = tmp_path / "dead_letters.py"
+    script.write_text(code)
+
+    def run(*arguments: str) -> list[str]:
+        command = [sys.executable, str(script), *arguments]
+        done = subprocess.run(command, env=os.environ | world.environment, capture_output=True, text=True, check=True)
+        return done.stdout.splitlines()
+
+    with world.worker():
+        await world.publish(b'{"photo_id": 42}', {"X-Own": "kept", "Nats-Msg-Id": "first"})
+        await world.settled()
+        [listed] = await asyncio.to_thread(run)
+        assert listed.startswith("1\tmalformed_payload\t")
+        assert listed.endswith('\t{"photo_id": 42}')
+        await asyncio.to_thread(run, "1")
+        await eventually(
+            _letters(world), lambda letters: len(letters) == 1 and letters[0].seq == 2, "the second letter"
+        )
+    [letter] = await world.stored("PHOTO_FACES_DEAD")
+    assert letter.headers["X-Own"] == "kept"
+    assert not [name for name in letter.headers if name.startswith("Facematch-Original-")]
+    assert world.sql("SELECT stream_seq, reason FROM facematch.outcomes ORDER BY 1") == [
+        (1, "malformed_payload"),
+        (2, "malformed_payload"),
+    ]
+
+
+def _letters(world: World) -> Any:
+    async def look() -> list[Any]:
+        return await world.stored("PHOTO_FACES_DEAD")
+
+    return look
+
+
+async def test_nothing_of_a_deleted_person_stays(world: World, photographs: Any) -> None:
+    """After the guide's statements no template, face, match or ledger row is theirs; others keep everything."""
+    other = world.add_user()
+    world.sql("INSERT INTO users (id) VALUES (%s)", _USER)
+    world.cli("enroll", str(_USER), str(photographs.path("obama")))
+    world.cli("enroll", str(other), str(photographs.path("biden")))
+    photos = {name: world.add_photo() for name in ("obama2", "biden")}
+    with world.worker():
+        for name, photo in photos.items():
+            world.put(f"{name}.jpg", photographs.path(name).read_bytes())
+            await world.publish({"photo_id": str(photo), "image_ref": f"{name}.jpg"})
+            await world.outcome_of(photo)
+        await world.settled()
+    results = [world.sql(statement) for statement in _statements("docs/how-to/delete-a-person.md")]
+    [matched, nearest, *_, check] = results
+    assert [row[1] for row in matched] == [photos["obama2"]]
+    assert nearest[0][1] == photos["obama2"]
+    assert check == [(0, 0, 0)]
+    assert world.sql("SELECT photo_id FROM photo_faces") == [(photos["biden"],)]
+    assert world.sql("SELECT user_id FROM face_matches") == [(other,)]
+    assert world.sql("SELECT user_id FROM facematch.outcomes") == [(other,)]
+
+
+async def test_every_question_in_sql_has_an_answer(world: World, photographs: Any) -> None:
+    """The statements of the other pages run; the routine of the privacy page deletes faces without a match only."""
+    photo, waiting = world.add_photo(), world.add_photo()
+    world.put("biden.jpg", photographs.path("biden").read_bytes())
+    with world.worker():
+        await world.publish({"photo_id": str(photo), "image_ref": "biden.jpg"})
+        await world.publish(b"no job")
+        await world.settled()
+    [today, _near, unfinished, _attempts] = [
+        world.sql(statement) for statement in _statements("docs/how-to/answer-why.md")
+    ]
+    assert sorted(today) == [("skipped", "malformed_payload", 1), ("skipped", "no_enrolled_users", 1)]
+    assert unfinished == [(waiting,)]
+    [statement] = _statements("docs/how-to/handle-dead-letters.md")
+    assert [row[2] for row in world.sql(statement)] == ["malformed_payload"]
+    [statement] = _statements("docs/explanation/privacy.md")
+    world.sql(statement)
+    assert world.sql("SELECT count(*) FROM photo_faces") == [(1,)]
+    world.sql("UPDATE photo_faces SET created_at = now() - interval '2 hours'")
+    world.sql(statement)
+    assert world.sql("SELECT count(*) FROM photo_faces") == [(0,)]
+
+
+def _statements(path: str) -> list[str]:
+    return [statement for code in page(path).code("sql") for statement in code.split(";") if statement.strip()]

@@ -1,0 +1,37 @@
+"""What ``doctor`` learns of the broker."""
+
+from nats.aio.client import Client
+from nats.js import JetStreamContext
+
+from adapters.nats_jetstream.consumer import Backlog
+from adapters.nats_jetstream.inspection import inspect_broker
+from adapters.nats_jetstream.names import Names
+from adapters.nats_jetstream.publisher import JetStreamResultPublisher
+from tests.broker import ACK_WAIT, provisioned
+from tests.contract.announcements.records import record
+
+
+async def test_what_is_missing_is_missing(client: Client, names: Names) -> None:
+    """Nobody provisioned: every fact but the server's version is missing."""
+    facts = await inspect_broker(client, names)
+    assert facts.server_version.count(".") == 2
+    assert (facts.jobs_stream, facts.backlog, facts.results, facts.dead_letters) == (None, None, None, None)
+
+
+async def test_what_is_there_is_counted(client: Client, names: Names) -> None:
+    """Jobs that wait, events and dead letters, wherever their subjects are captured."""
+    await provisioned(client, names)
+    await client.jetstream().publish(names.subject, b"a job")
+    await JetStreamResultPublisher(client, names).publish(record())
+    facts = await inspect_broker(client, names)
+    assert (facts.jobs_stream, facts.ack_wait_seconds) == (names.stream, ACK_WAIT)
+    assert (facts.backlog, facts.results, facts.dead_letters) == (Backlog(1, 0, 0), 1, 0)
+
+
+async def test_a_foreign_stream_is_as_good(client: Client, js: JetStreamContext, names: Names) -> None:
+    """Dead letters in somebody else's stream are found, and only they are counted."""
+    await js.add_stream(name=f"X_{names.stream}", subjects=[names.dead_subject, f"x.{names.stream}"])
+    await provisioned(client, names)
+    await js.publish(f"x.{names.stream}", b"not ours")
+    await js.publish(names.dead_subject, b"a letter")
+    assert (await inspect_broker(client, names)).dead_letters == 1

@@ -1,0 +1,115 @@
+"""What the real gallery spares the database, and what the column's type changes."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from uuid import uuid4
+
+import psycopg
+import pytest
+
+from adapters.postgres.database import Connection, Database
+from adapters.postgres.gallery import PostgresGallery
+from adapters.postgres.migrate import migrate
+from domain.decision import Candidate
+from domain.errors import DatabaseUnavailableError
+from domain.faces import FaceEmbedding
+from tests.databases import PreparedDatabase
+from tests.fakes.clock import ManualClock
+from tests.integration.postgres.use import opened
+from tests.tables import PostgresTables
+
+MODEL = "model@1"
+PROBE = FaceEmbedding(MODEL, (1.0, 0.0, 0.0, 0.0))
+
+
+class WatchedDatabase(Database):
+    """Remembers the names of its operations."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url)
+        self.operations: list[str] = []
+
+    @asynccontextmanager
+    async def operation(self, name: str) -> AsyncIterator[Connection]:
+        """Lend a connection, and remember what for."""
+        self.operations.append(name)
+        async with super().operation(name) as connection:
+            yield connection
+
+
+@asynccontextmanager
+async def watched(url: str) -> AsyncIterator[WatchedDatabase]:
+    """Open a database that is watched."""
+    database = WatchedDatabase(url)
+    await database.open()
+    try:
+        yield database
+    finally:
+        await database.close()
+
+
+async def test_one_count_serves_everybody_for_ten_seconds(prepared: PreparedDatabase, tables: PostgresTables) -> None:
+    """Those who ask at once share it, and so do those who ask later, until it is too old."""
+    tables.add_user(uuid4(), PROBE)
+    clock = ManualClock()
+    async with watched(prepared.url) as database:
+        gallery = PostgresGallery(database, clock=clock)
+        assert await asyncio.gather(*(gallery.size(MODEL) for _ in range(20))) == [1] * 20
+        clock.advance(10.0)
+        assert await gallery.size(MODEL) == 1
+        assert database.operations == ["count"]
+        clock.advance(0.01)
+        assert await gallery.size(MODEL) == 1
+        assert database.operations == ["count", "count"]
+
+
+async def test_each_model_has_its_own_count(prepared: PreparedDatabase, tables: PostgresTables) -> None:
+    """Asking for another model neither uses nor spoils what is known of the first."""
+    tables.add_user(uuid4(), PROBE)
+    async with watched(prepared.url) as database:
+        gallery = PostgresGallery(database, clock=ManualClock())
+        assert [await gallery.size(model) for model in (MODEL, "model@2", MODEL, "model@2")] == [1, 0, 1, 0]
+        assert database.operations == ["count", "count"]
+
+
+async def test_a_count_that_fails_fails_everybody_at_once(prepared: PreparedDatabase, tables: PostgresTables) -> None:
+    """Nobody waits in line for the same failure, and who asks next tries again."""
+    tables.add_user(uuid4(), PROBE)
+    async with opened(prepared.url, size=1, wait_seconds=0.3) as database:
+        gallery = PostgresGallery(database, clock=ManualClock())
+        async with database.operation("everything is lent"):
+            async with asyncio.timeout(2):
+                failures = await asyncio.gather(*(gallery.size(MODEL) for _ in range(20)), return_exceptions=True)
+        assert [type(failure) for failure in failures] == [DatabaseUnavailableError] * 20
+        assert await gallery.size(MODEL) == 1
+
+
+async def test_a_job_that_is_given_up_takes_the_count_from_nobody(
+    prepared: PreparedDatabase, tables: PostgresTables
+) -> None:
+    """The first who asked is cancelled; the others get their answer."""
+    tables.add_user(uuid4(), PROBE)
+    async with opened(prepared.url, size=1) as database:
+        gallery = PostgresGallery(database, clock=ManualClock())
+        async with database.operation("everything is lent"):
+            first, second = (asyncio.create_task(gallery.size(MODEL)) for _ in range(2))
+            await asyncio.sleep(0)
+            first.cancel()
+        assert await second == 1
+        with pytest.raises(asyncio.CancelledError):
+            await first
+
+
+@pytest.mark.parametrize("column", ["vector", "vector(4)", "vector(3)"])
+async def test_the_columns_type_changes_nothing_but_speed(
+    admin: psycopg.Connection, database_url: str, column: str
+) -> None:
+    """Typed or not, the right vectors are found; in a column of another dimension there are none."""
+    await migrate(database_url)
+    admin.execute(f"ALTER TABLE users ALTER face_embedding TYPE {column}".encode())
+    user, vector = uuid4(), "[1,0,0]" if column == "vector(3)" else "[1,0,0,0]"
+    admin.execute("INSERT INTO users VALUES (%s, %s, %s)", [user, vector, MODEL])
+    async with opened(database_url) as database:
+        found = await PostgresGallery(database, clock=ManualClock()).nearest(PROBE, limit=2)
+    assert list(found) == ([] if column == "vector(3)" else [Candidate(user, 0.0)])

@@ -1,0 +1,70 @@
+"""What ``doctor`` learns of the database."""
+
+from uuid import uuid4
+
+import psycopg
+
+from adapters.postgres.inspection import inspect_database
+from adapters.postgres.migrate import migrate
+from application.ports.face_pipeline import EmbedderInfo
+from domain.decision import Calibration
+from domain.faces import FaceEmbedding
+from tests.databases import PreparedDatabase
+from tests.integration.postgres.use import opened
+from tests.tables import PostgresTables, Vectors
+
+EMBEDDER = EmbedderInfo(
+    id="model@1", dimension=4, licence="-", description="-", calibration=Calibration(((0.01, 0.1),))
+)
+TEMPLATE = FaceEmbedding("model@1", (1.0, 0.0, 0.0, 0.0))
+
+
+async def test_embeddings_are_counted_by_what_they_are_good_for(
+    prepared: PreparedDatabase, tables: PostgresTables
+) -> None:
+    """Of this model, of this model but unfit, of others, and of an unknown one; who may not be named does not count."""
+    for _ in range(3):
+        tables.add_user(uuid4(), TEMPLATE)
+    tables.add_user(uuid4(), TEMPLATE, deleted=True)
+    tables.add_user(uuid4(), TEMPLATE, blocked=True)
+    tables.add_user(uuid4())
+    written: list[tuple[str | None, Vectors]] = [
+        ("model@1", (0.0, 0.0, 0.0, 0.0)),
+        ("model@1", (1.0, 0.0)),
+        ("model@2", (1.0, 0.0)),
+        *((None, (1.0,)) for _ in range(3)),
+    ]
+    for model, vector in written:
+        tables.write_embedding(tables.add_user(uuid4()), model, vector)
+    async with opened(prepared.url) as database:
+        facts = await inspect_database(database, EMBEDDER)
+    assert (facts.enrolled, facts.unfit) == (5, 2)
+    assert facts.unusable == {"model@2": 1, "": 3}
+    assert (facts.server_version[:3], facts.pgvector_version[:2]) == ("18.", "0.")
+
+
+async def test_indexes_that_every_job_needs_are_missed(admin: psycopg.Connection, database_url: str) -> None:
+    """What `migrate` makes has them; an application's tables may not, and the advice can be run as it is."""
+    await migrate(database_url)
+    async with opened(database_url) as database:
+        assert (await inspect_database(database, EMBEDDER)).advice == ()
+        admin.execute("DROP INDEX face_matches_photo_face_id")
+        admin.execute("CREATE INDEX ON face_matches (photo_face_id) WHERE confidence > 1")
+        admin.execute("ALTER TABLE photo_faces DROP CONSTRAINT photo_faces_photo_id_face_index_key")
+        admin.execute("CREATE INDEX ON photo_faces (face_index, photo_id)")
+        advice = (await inspect_database(database, EMBEDDER)).advice
+        assert advice == (
+            'CREATE INDEX CONCURRENTLY ON "public"."photo_faces" ("photo_id")',
+            'CREATE INDEX CONCURRENTLY ON "public"."face_matches" ("photo_face_id")',
+        )
+        for statement in advice:
+            admin.execute(statement.encode())
+        assert (await inspect_database(database, EMBEDDER)).advice == ()
+
+
+async def test_a_view_is_not_advised_to_have_an_index(admin: psycopg.Connection, database_url: str) -> None:
+    """What lies behind it is the application's affair."""
+    await migrate(database_url)
+    admin.execute("ALTER TABLE face_matches RENAME TO matches; CREATE VIEW face_matches AS SELECT * FROM matches")
+    async with opened(database_url) as database:
+        assert (await inspect_database(database, EMBEDDER)).advice == ()

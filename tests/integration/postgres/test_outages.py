@@ -1,0 +1,237 @@
+"""The database goes away, comes back, or does not answer: every fault is one error, and ends with its cause."""
+
+import asyncio
+import os
+import signal
+import time
+from typing import LiteralString
+from uuid import UUID, uuid4
+
+import psycopg
+import pytest
+
+from adapters.postgres.database import Database
+from adapters.postgres.ledger import PostgresLedger
+from adapters.postgres.migrate import migrate
+from domain.errors import DatabaseUnavailableError
+from domain.records import JobRecord
+from infra.local_stack.postgres import PostgresServer
+from tests.contract.ledger.jobs import accepted, embedding, header, record
+from tests.databases import PreparedDatabase
+from tests.integration.postgres.use import UNKNOWN, meanwhile, opened, recall
+from tests.tables import PostgresTables
+
+PATIENCE_SECONDS = 20.0
+
+
+async def use_every_connection(database: Database, size: int) -> None:
+    """Return when so many connections are open, and idle."""
+    everyone = asyncio.Barrier(size)
+
+    async def use() -> None:
+        async with database.operation("wait for the others"):
+            await everyone.wait()
+
+    await asyncio.gather(*(use() for _ in range(size)))
+
+
+async def run(database: Database, name: str, statement: LiteralString) -> None:
+    """Run one statement as an operation."""
+    async with database.operation(name) as connection:
+        await connection.execute(statement)
+
+
+async def backend_of(database: Database) -> int:
+    """Return the process id of the server's process behind a connection."""
+    async with database.operation("pid") as connection:
+        return connection.info.backend_pid
+
+
+async def test_an_outage_is_told_and_ends_with_it(server: PostgresServer) -> None:
+    """While the server is away everything says so at once or after the wait; once it is back everything works."""
+    url = server.create_database("outage")
+    await migrate(url)
+    async with opened(url, wait_seconds=1) as database:
+        ledger = PostgresLedger(database)
+        kept = await ledger.conclude(record())
+        server.stop()
+        with pytest.raises(DatabaseUnavailableError, match="database, recall: "):
+            await recall(database)
+        with pytest.raises(DatabaseUnavailableError, match=r"database, connect: .*Connection refused"):
+            await database.check()
+        server.start()
+        await database.check()
+        assert await ledger.find(kept.key) == kept
+
+
+async def test_a_long_outage_ends_as_quickly_as_a_short_one(server: PostgresServer) -> None:
+    """The pool's own attempts, rarer all the time, are not what everybody waits for."""
+    url = server.create_database("long_outage")
+    await migrate(url)
+    async with opened(url, wait_seconds=1.2) as database:
+        await use_every_connection(database, 4)
+        server.stop()
+        for _ in range(3):
+            with pytest.raises(DatabaseUnavailableError):
+                await recall(database)
+        server.start()
+        assert await recall(database) == UNKNOWN
+
+
+async def test_a_restart_between_two_jobs_is_not_noticed(server: PostgresServer) -> None:
+    """However many connections lay idle and died, the next operation succeeds, without waiting for each of them."""
+    url = server.create_database("restart")
+    await migrate(url)
+    async with opened(url, size=8, wait_seconds=5) as database:
+        await use_every_connection(database, 8)
+        server.stop()
+        server.start()
+        started = time.monotonic()
+        assert await asyncio.gather(*(recall(database) for _ in range(8))) == [UNKNOWN] * 8
+        assert time.monotonic() - started < 3
+
+
+async def test_a_short_outage_is_waited_for(server: PostgresServer) -> None:
+    """A job that asks while the server restarts gets its answer within the time to wait for a connection."""
+    url = server.create_database("short_outage")
+    await migrate(url)
+    async with opened(url) as database:
+        await use_every_connection(database, 4)
+        server.stop()
+        asking = asyncio.create_task(recall(database))
+        await asyncio.to_thread(server.start)
+        assert await asking == UNKNOWN
+
+
+async def test_a_transaction_that_loses_its_server_leaves_nothing(server: PostgresServer) -> None:
+    """The job can be tried again and matches once."""
+    url = server.create_database("transaction")
+    await migrate(url)
+    photo, user = uuid4(), uuid4()
+    tables = PostgresTables(url)
+    tables.run("ALTER TABLE {users} ADD deleted_at timestamptz, ADD blocked boolean")
+    tables.add_photo(photo)
+    tables.add_user(user, embedding(1.0))
+    tables.close()
+    job = header(photo)
+
+    def lose_the_server() -> UUID:
+        server.stop()
+        return uuid4()
+
+    async with opened(url, wait_seconds=5) as database:
+        with pytest.raises(DatabaseUnavailableError, match="database, conclude_face: "):
+            await PostgresLedger(database, new_id=lose_the_server).conclude_face(job, accepted(user))
+        server.start()
+        told = await PostgresLedger(database).conclude_face(job, accepted(user))
+    assert told.outcome.kind == "matched"
+    tables = PostgresTables(url)
+    assert (len(tables.faces()), len(tables.matches())) == (1, 1)
+    tables.close()
+
+
+async def test_idle_sessions_may_be_ended_by_an_administrator(database: Database, tables: PostgresTables) -> None:
+    """Or by a pooler, or a firewall that says so: the next operation takes a new one."""
+    await use_every_connection(database, 6)
+    tables.run(
+        "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity "
+        "WHERE application_name = 'facematch' AND datname = current_database()"
+    )
+    assert await recall(database) == UNKNOWN
+
+
+async def test_a_server_that_takes_no_writes_is_away(server: PostgresServer) -> None:
+    """After a fail-over to a replica, or on a full disk's read-only mode, jobs have to wait, not fail."""
+    url = server.create_database("read_only")
+    await migrate(url)
+    with psycopg.connect(server.url(), autocommit=True) as admin:
+        async with opened(url) as database:
+            ledger = PostgresLedger(database)
+            await use_every_connection(database, 4)
+            await read_only(admin, database, "on")
+            with pytest.raises(DatabaseUnavailableError, match="read-only transaction"):
+                await ledger.conclude(record())
+            with pytest.raises(DatabaseUnavailableError, match="read-only"):
+                await database.check()
+            await read_only(admin, database, "off")
+            await database.check()
+            given = record()
+            assert await ledger.conclude(given) == given
+
+
+async def read_only(admin: psycopg.Connection, database: Database, value: str) -> None:
+    """Let a server take no writes, or take them again, and return when the sessions have heard of it."""
+    admin.execute(f"ALTER SYSTEM SET default_transaction_read_only = {value}".encode())
+    admin.execute("SELECT pg_reload_conf()")
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        async with database.operation("show") as connection:
+            row = await (await connection.execute("SHOW default_transaction_read_only")).fetchone()
+        if row == (value,):
+            return
+        assert time.monotonic() < deadline
+
+
+async def test_a_statement_that_takes_too_long_is_stopped(prepared: PreparedDatabase, tables: PostgresTables) -> None:
+    """Here and on the server; its connection is as good as new."""
+    async with opened(prepared.url, size=1, statement_seconds=0.3) as database:
+        before = await backend_of(database)
+        with pytest.raises(DatabaseUnavailableError, match="database, sleep: no answer in time"):
+            await run(database, "sleep", "SELECT pg_sleep(60)")
+        assert tables.run(
+            "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query = 'SELECT pg_sleep(60)'"
+        ) == [(0,)]
+        assert await backend_of(database) == before
+
+
+@pytest.mark.slow
+async def test_a_server_that_says_nothing_is_given_up(prepared: PreparedDatabase, tables: PostgresTables) -> None:
+    """Its process is frozen: the operation ends all the same, and the next one takes another connection."""
+    del tables
+    async with opened(prepared.url, size=1, statement_seconds=0.3) as database:
+        frozen = await backend_of(database)
+        try:
+            os.kill(frozen, signal.SIGSTOP)
+            with pytest.raises(DatabaseUnavailableError, match="no answer in time"):
+                await run(database, "ask the frozen", "SELECT 1")
+            assert await recall(database) == UNKNOWN
+        finally:
+            os.kill(frozen, signal.SIGCONT)
+
+
+async def test_a_connection_is_waited_for_so_long_and_no_longer(
+    prepared: PreparedDatabase, tables: PostgresTables
+) -> None:
+    """When all are lent, one more has to wait; it is told so after its time, and served when one comes back."""
+    del tables
+    async with opened(prepared.url, size=1, wait_seconds=0.3) as database:
+        async with database.operation("long"):
+            with pytest.raises(DatabaseUnavailableError, match=r"couldn't get a connection after 0\.30 sec"):
+                await recall(database)
+        async with database.operation("short"):
+            waiting = asyncio.create_task(recall(database))
+            await asyncio.sleep(0)
+        assert await waiting == UNKNOWN
+
+
+async def test_a_worker_that_freezes_in_its_transaction_lets_go_of_the_photo(
+    prepared: PreparedDatabase, tables: PostgresTables
+) -> None:
+    """Another worker takes the photo over; the frozen one, awake again, is told that it has written nothing."""
+    photo, user = tables.add_photo(uuid4()), tables.add_user(uuid4(), embedding(1.0))
+    job = header(photo)
+    told: list[JobRecord] = []
+
+    async def take_over() -> None:
+        async with opened(prepared.url) as database:
+            told.append(await PostgresLedger(database).conclude_face(job, accepted(user)))
+
+    def freeze() -> UUID:
+        meanwhile(take_over)
+        return uuid4()
+
+    async with opened(prepared.url, statement_seconds=0.6) as database:
+        with pytest.raises(DatabaseUnavailableError, match="idle-in-transaction timeout"):
+            await PostgresLedger(database, new_id=freeze).conclude_face(job, accepted(user))
+        assert told == [await PostgresLedger(database).find(job.key)]
+    assert [match.photo_face_id for match in tables.matches()] == [face.id for face in tables.faces()]

@@ -1,0 +1,154 @@
+"""Who writes between the look and the write of :meth:`PostgresLedger.conclude_face`, and what comes of it.
+
+The ledger asks for new ids in the middle of its transaction: that is where these tests do what others do.
+"""
+
+import asyncio
+from collections.abc import Callable
+from uuid import UUID, uuid4
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from adapters.postgres.database import Database
+from adapters.postgres.ledger import PostgresLedger
+from adapters.postgres.migrate import migrate
+from application.ports.ledger import CandidateGoneError
+from domain.outcomes import OutcomeKind, Reason
+from domain.records import Failed
+from tests.contract.ledger.jobs import accepted, embedding, header, key, later, record, unknown
+from tests.databases import PreparedDatabase
+from tests.integration.postgres.use import meanwhile, opened
+from tests.tables import PostgresTables
+
+
+def ids(*interruptions: Callable[[], object] | None) -> Callable[[], UUID]:
+    """Return a source of ids that does one thing after the other, one for each id (None: nothing)."""
+    waiting = list(interruptions)
+
+    def new_id() -> UUID:
+        interruption = waiting.pop(0) if waiting else None
+        if interruption is not None:
+            interruption()
+        return uuid4()
+
+    return new_id
+
+
+async def test_an_outcome_that_is_recorded_meanwhile_stands(
+    database: Database, prepared: PreparedDatabase, tables: PostgresTables
+) -> None:
+    """A job that was given up while its face was being written has no face and no match."""
+    photo, user = tables.add_photo(uuid4()), tables.add_user(uuid4(), embedding(1.0))
+    failed = record(Failed(Reason.EMBEDDER_TIMEOUT, "gave up"), photo_id=photo, occurred_at=later(60))
+
+    def give_up() -> None:
+        with psycopg.connect(prepared.owner_url, autocommit=True) as connection:
+            connection.execute(
+                "INSERT INTO facematch.outcomes (stream_seq, stored_at, photo_id, face_index, outcome, reason, detail, "
+                "embedder, worker, occurred_at) VALUES (%s, %s, %s, 0, 'failed', %s, 'gave up', %s, %s, %s)",
+                [
+                    failed.key.sequence,
+                    failed.key.stored_at,
+                    photo,
+                    Reason.EMBEDDER_TIMEOUT,
+                    failed.embedder,
+                    failed.worker,
+                    failed.occurred_at,
+                ],
+            )
+
+    ledger = PostgresLedger(database, new_id=ids(give_up))
+    assert await ledger.conclude_face(header(photo, job=failed.key), accepted(user)) == failed
+    assert (tables.faces(), tables.matches()) == ([], [])
+    assert await ledger.find(failed.key) == failed
+
+
+async def test_a_photo_that_is_deleted_meanwhile_is_not_found(database: Database, tables: PostgresTables) -> None:
+    """The foreign key notices, and a second look sees why."""
+    photo, user = tables.add_photo(uuid4()), tables.add_user(uuid4(), embedding(1.0))
+    ledger = PostgresLedger(database, new_id=ids(lambda: tables.delete_photo(photo)))
+    told = await ledger.conclude_face(header(photo), accepted(user))
+    assert told.outcome.reason is Reason.PHOTO_NOT_FOUND
+    assert tables.faces() == []
+
+
+async def test_a_user_who_is_deleted_meanwhile_is_not_named(database: Database, tables: PostgresTables) -> None:
+    """The caller searches again, and nothing of this attempt is left."""
+    photo, user = tables.add_photo(uuid4()), tables.add_user(uuid4(), embedding(1.0))
+    job = header(photo)
+    ledger = PostgresLedger(database, new_id=ids(None, lambda: tables.delete_user(user)))
+    with pytest.raises(CandidateGoneError):
+        await ledger.conclude_face(job, accepted(user))
+    assert (tables.faces(), await ledger.find(job.key)) == ([], None)
+
+
+async def test_a_face_that_the_application_writes_meanwhile_is_updated(
+    database: Database, tables: PostgresTables
+) -> None:
+    """There is one row for each photo and index, the application's, with what the job saw."""
+    photo, theirs = tables.add_photo(uuid4()), uuid4()
+
+    def write_face() -> None:
+        tables.run("INSERT INTO {photo_faces} (id, photo_id, face_index) VALUES (%s, %s, 0)", theirs, photo)
+
+    ledger = PostgresLedger(database, new_id=ids(write_face))
+    told = await ledger.conclude_face(header(photo), unknown())
+    assert told.outcome.reason is Reason.NO_MATCH
+    [face] = tables.faces()
+    assert (face.id, face.embedding) == (theirs, unknown().embedding)
+
+
+async def test_jobs_for_different_photos_do_not_wait_for_each_other(
+    database: Database, prepared: PreparedDatabase, tables: PostgresTables
+) -> None:
+    """One is in the middle of its transaction, and the other goes from its beginning to its end."""
+    first, second = tables.add_photo(uuid4()), tables.add_photo(uuid4())
+    user = tables.add_user(uuid4(), embedding(1.0))
+
+    async def overtake() -> None:
+        async with opened(prepared.url) as other:
+            await PostgresLedger(other).conclude_face(header(second), accepted(user))
+        assert [face.photo_id for face in tables.faces()] == [second]
+
+    ledger = PostgresLedger(database, new_id=ids(lambda: meanwhile(overtake)))
+    told = await ledger.conclude_face(header(first), accepted(user))
+    assert told.outcome.kind == "matched"
+    assert sorted(face.photo_id for face in tables.faces()) == sorted([first, second])
+
+
+async def test_without_the_unique_constraint_the_lock_keeps_faces_apart(
+    database: Database, tables: PostgresTables
+) -> None:
+    """An application's table may lack it: many jobs at once still write one row."""
+    photo = tables.add_photo(uuid4())
+    tables.run("ALTER TABLE {photo_faces} DROP CONSTRAINT photo_faces_photo_id_face_index_key")
+    try:
+        ledger = PostgresLedger(database)
+        await asyncio.gather(*(ledger.conclude_face(header(photo), unknown()) for _ in range(8)))
+        assert len(tables.faces()) == 1
+    finally:
+        tables.run("ALTER TABLE {photo_faces} ADD UNIQUE (photo_id, face_index)")
+
+
+@pytest.mark.parametrize("isolation", ["repeatable read", "serializable"])
+async def test_the_databases_default_isolation_does_not_matter(
+    admin: psycopg.Connection, database_url: str, isolation: str
+) -> None:
+    """What waited for the lock, or for another's insert, sees what was committed meanwhile and fails at nothing."""
+    name = sql.Identifier(admin.info.dbname)
+    admin.execute(sql.SQL("ALTER DATABASE {} SET default_transaction_isolation = {}").format(name, isolation))
+    await migrate(database_url)
+    admin.execute("ALTER TABLE users ADD deleted_at timestamptz, ADD blocked boolean")
+    tables = PostgresTables(database_url)
+    user = tables.add_user(uuid4(), embedding(1.0))
+    async with opened(database_url, size=8) as database:
+        ledger = PostgresLedger(database)
+        for _ in range(20):
+            photo, job = tables.add_photo(uuid4()), key()
+            matches = [ledger.conclude_face(header(photo), accepted(user)) for _ in range(6)]
+            told = await asyncio.gather(*matches, *(ledger.conclude(record(job=job)) for _ in range(6)))
+            assert [each.outcome.kind for each in told].count(OutcomeKind.MATCHED) == 1
+    assert len(tables.matches()) == 20
+    tables.close()

@@ -1,0 +1,40 @@
+"""Ways to use a database as a worker does."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from threading import Thread
+from typing import Any
+from uuid import uuid4
+
+from adapters.postgres.database import Database
+from adapters.postgres.ledger import PostgresLedger
+from application.ports.ledger import Recollection
+from tests.contract.ledger.jobs import key
+
+UNKNOWN = Recollection(None, photo_exists=False, already_matched=False)
+
+
+@asynccontextmanager
+async def opened(
+    url: str, *, size: int = 4, statement_seconds: float = 10, wait_seconds: float = 10
+) -> AsyncIterator[Database]:
+    """Open a database until the block ends."""
+    database = Database(url, size=size, statement_seconds=statement_seconds, wait_seconds=wait_seconds)
+    await database.open()
+    try:
+        yield database
+    finally:
+        await database.close()
+
+
+async def recall(database: Database) -> Recollection:
+    """Do the first thing that every job does; the answer is :data:`UNKNOWN`."""
+    return await PostgresLedger(database).recall(key(), uuid4())
+
+
+def meanwhile(work: Callable[[], Coroutine[Any, Any, object]]) -> None:
+    """Do it on an event loop of its own, while the caller's stands still."""
+    thread = Thread(target=lambda: asyncio.run(work()))
+    thread.start()
+    thread.join()

@@ -1,0 +1,132 @@
+"""A worker's telemetry in a process of its own, set up by its environment: the real one around some deliveries.
+
+Three jobs are handled: one that matches after its photograph was fetched at the second try, one whose photograph is
+missing, and one whose photograph cannot be fetched. ``VISION_PROCESS`` makes vision run in yet another process and
+``DATABASE_URL`` makes ledger and gallery PostgreSQL's. What ``/metrics`` would show goes to standard output, the log
+to standard error.
+"""
+
+import asyncio
+import multiprocessing
+import os
+import sys
+import time
+from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import AsyncExitStack
+from uuid import UUID
+
+import attrs
+from opentelemetry import metrics
+
+from adapters.object_store.retrying import RetryingPhotoStore
+from adapters.postgres.database import Database
+from adapters.postgres.gallery import PostgresGallery
+from adapters.postgres.ledger import PostgresLedger
+from adapters.system.clock import SystemClock
+from adapters.telemetry.figures import PoolFigures, WorkerFigures, observe
+from adapters.telemetry.instruments import Instruments
+from adapters.telemetry.job import OtelTelemetry
+from adapters.telemetry.logging import configure_logging
+from adapters.telemetry.providers import set_up
+from application.ports.face_pipeline import Embed, EmbedderInfo
+from application.process_delivery import ProcessDelivery
+from domain.errors import StorageUnavailableError
+from domain.faces import PhotoReading, StageTiming
+from domain.jobs import JobKey, MatchJob
+from domain.retries import LinearBackoff
+from tests.contract.telemetry.samples import TRACEPARENT
+from tests.fakes.clock import ManualClock
+from tests.fakes.vision import INFO
+from tests.unit.application.world import IMAGE, JOB_ID, World, face, reading
+
+SECRET = "hunter2-s3cret"
+PHOTOS = tuple(UUID(int=number) for number in (1, 2, 3))
+_FIGURES = WorkerFigures(
+    queue=lambda: {"pending": 5, "ack_pending": 1, "redelivered": 0},
+    vision_restarts=lambda: 2,
+    gallery=lambda: {INFO.id: 1},
+    database=lambda: PoolFigures(used=1, idle=3, waiting=0, maximum=8),
+)
+
+
+def look(stages: tuple[str, ...]) -> tuple[StageTiming, ...]:
+    """Pretend to look at a photograph, and tell how long each stage took."""
+    timings = []
+    for stage in stages:
+        started = time.time_ns()
+        time.sleep(0.001)
+        timings.append(StageTiming(stage, started, time.time_ns(), os.getpid()))
+    return tuple(timings)
+
+
+class ReaderElsewhere:
+    """Sees the same face on every photograph, in another process or thread."""
+
+    def __init__(self, pool: Executor) -> None:
+        self._pool = pool
+
+    @property
+    def info(self) -> EmbedderInfo:
+        """Who is said to have made the embeddings."""
+        return INFO
+
+    async def read(self, image: bytes, *, embed: Embed) -> PhotoReading:
+        """Look, elsewhere."""
+        assert (image, embed) == (IMAGE, Embed.ONLY_FACE)
+        loop = asyncio.get_running_loop()
+        stages = await loop.run_in_executor(self._pool, look, ("decode", "detect", "embed"))
+        return attrs.evolve(reading(face()), stages=stages)
+
+
+async def handle(world: World, process: ProcessDelivery) -> None:
+    """Handle the three jobs, one after the other."""
+    trouble = StorageUnavailableError(f"object store, minio://images/anna.jpg?X-Amz-Signature=abc: {SECRET}")
+    jobs = [
+        (PHOTOS[0], "anna.jpg", {"traceparent": TRACEPARENT}, [trouble]),
+        (PHOTOS[1], "missing.jpg", {}, []),
+        (PHOTOS[2], "anna.jpg", {}, [trouble] * 3),
+    ]
+    for number, (photo, image, headers, failures) in enumerate(jobs):
+        world.photos.failures.extend(failures)
+        await world.queue.submit(MatchJob(photo, image, job_id=JOB_ID))
+        stored = world.queue.jobs[-1]
+        stored.headers = headers
+        stored.key = JobKey(number + 1, SystemClock().now())
+        [delivery] = await world.queue.fetch(1, timeout_seconds=0)
+        await process(delivery)
+
+
+async def main() -> None:
+    """Do it, and end as a worker does."""
+    configure_logging(form="json", level="info", secrets=(SECRET,))
+    providers = set_up(os.environ, version="9.9", instance="worker-1", secrets=(SECRET,))
+    instruments = Instruments(metrics.get_meter("facematch", "9.9"))
+    observe(instruments, _FIGURES)
+    telemetry = OtelTelemetry(instruments, subject="jobs", durable="workers", worker="worker-1", embedder=INFO.id)
+    world = World()
+    for photo in PHOTOS:
+        world.database.add_photo(photo)
+    async with AsyncExitStack() as stack:
+        elsewhere = "VISION_PROCESS" in os.environ
+        pool = ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) if elsewhere else ThreadPoolExecutor(1)
+        stack.enter_context(pool)
+        photos = RetryingPhotoStore(world.photos, LinearBackoff(3, 0.5), clock=ManualClock())
+        match = attrs.evolve(world.match, photos=photos, reader=ReaderElsewhere(pool))
+        process = attrs.evolve(world.process, telemetry=telemetry, match=match)
+        if url := os.environ.get("DATABASE_URL"):
+            database = Database(url)
+            await database.open()
+            stack.push_async_callback(database.close)
+            ledger, gallery = PostgresLedger(database), PostgresGallery(database, clock=ManualClock())
+            match = attrs.evolve(match, ledger=ledger, gallery=gallery)
+            process = attrs.evolve(process, ledger=ledger, match=match)
+            await ledger.unpublished(older_than_seconds=0, limit=1)  # which is no part of any job
+        await handle(world, process)
+    sys.stdout.write(providers.render_metrics()[1].decode())
+    started = time.monotonic()
+    providers.shutdown()
+    sys.stdout.write(f"# shutdown took {time.monotonic() - started:.3f} s\n")
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

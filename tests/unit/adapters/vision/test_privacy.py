@@ -1,0 +1,19 @@
+"""Nothing that looks at photographs talks to anybody."""
+
+import os
+import subprocess
+import sys
+
+_COUNT_THREADS = "import os, {module}; print(len(os.listdir('/proc/self/task')))"
+
+
+def _threads(module: str, *, reporting_forbidden: str) -> int:
+    environment = {**os.environ, "ORT_DISABLE_TELEMETRY": reporting_forbidden}
+    command = [sys.executable, "-c", _COUNT_THREADS.format(module=module)]
+    return int(subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout)
+
+
+def test_onnx_runtime_does_not_report_to_its_maker() -> None:
+    """Imported by us it has no threads that send reports, even where the environment would let it."""
+    silent = _threads("onnxruntime", reporting_forbidden="1")
+    assert _threads("adapters.vision.recognition", reporting_forbidden="0") == silent

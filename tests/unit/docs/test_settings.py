@@ -1,0 +1,32 @@
+"""The settings as they are documented are the settings as they are."""
+
+import re
+
+import pytest
+
+from entrypoints.settings import Settings
+from entrypoints.variables import variables
+from tests.unit.docs.pages import Page, page, pages, rows
+
+_REFERENCE = page("docs/reference/settings.md")
+_BESIDE_THE_SETTINGS = {"FACEMATCH_CACHE"}
+_NAME = re.compile(r"\bFACEMATCH_[A-Z0-9_]*[A-Z0-9]\b")
+
+
+def test_the_reference_lists_every_setting_with_its_default_and_meaning() -> None:
+    """One row each, in the order of the code; secrets are marked."""
+    listed = [row for row in rows(_REFERENCE.text) if row[0].startswith("FACEMATCH_")]
+    documented = [row for row in listed if row[0] not in _BESIDE_THE_SETTINGS]
+    assert documented == [
+        [declared.name, declared.default, declared.help.replace("`", ""), "secret" if declared.secret else ""]
+        for declared in variables(Settings)
+    ]
+
+
+@pytest.mark.parametrize("written", pages(), ids=str)
+def test_every_setting_that_is_named_exists(written: Page) -> None:
+    """No page names a variable that nobody reads."""
+    declared = variables(Settings)
+    known = {variable.name for variable in declared} | _BESIDE_THE_SETTINGS
+    known |= {f"{variable.name}_FILE" for variable in declared if variable.secret}
+    assert set(_NAME.findall(written.text)) - known == set()

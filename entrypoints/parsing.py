@@ -1,6 +1,7 @@
 """Parsers of single settings: from text to a value, or a ValueError that says what is expected."""
 
 import math
+import re
 from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -114,6 +115,20 @@ def file(value: str) -> Path:
             return path
     except OSError as error:
         raise ValueError(f"cannot read this file ({error.strerror})") from error
+
+
+def broker_name(value: str) -> str:
+    """Return the name of a stream or consumer; the broker allows no white space, dots, wildcards and slashes."""
+    if re.search(r"[\s.*>/\\]", value):
+        raise ValueError("expected a name without white space and without any of . * > / \\")
+    return value
+
+
+def subject(value: str) -> str:
+    """Return a subject that one can publish to: words separated by dots, without wildcards."""
+    if not re.fullmatch(r"[^\s.*>]+(\.[^\s.*>]+)*", value):
+        raise ValueError("expected words separated by dots, without wildcards")
+    return value
 
 
 def embedder(value: str) -> str:

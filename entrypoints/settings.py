@@ -32,14 +32,16 @@ class NatsSettings:
     tls_ca: Path | None = variable("FACEMATCH_NATS_TLS_CA", p.file, "CA certificates; turns TLS on", default=None)
     tls_cert: Path | None = variable("FACEMATCH_NATS_TLS_CERT", p.file, "client certificate", default=None)
     tls_key: Path | None = variable("FACEMATCH_NATS_TLS_KEY", p.file, "key of the client certificate", default=None)
-    stream: str = variable("FACEMATCH_NATS_STREAM", p.text, "stream of jobs", default="PHOTO_FACES")
-    durable: str = variable("FACEMATCH_NATS_DURABLE", p.text, "durable consumer", default="single-face-match")
-    subject: str = variable("FACEMATCH_NATS_SUBJECT", p.text, "subject of jobs", default="photo_faces.single.requested")
+    stream: str = variable("FACEMATCH_NATS_STREAM", p.broker_name, "stream of jobs", default="PHOTO_FACES")
+    durable: str = variable("FACEMATCH_NATS_DURABLE", p.broker_name, "durable consumer", default="single-face-match")
+    subject: str = variable(
+        "FACEMATCH_NATS_SUBJECT", p.subject, "subject of jobs", default="photo_faces.single.requested"
+    )
     results_stream: str = variable(
-        "FACEMATCH_NATS_RESULTS_STREAM", p.text, "stream of result events", default="PHOTO_FACES_RESULTS"
+        "FACEMATCH_NATS_RESULTS_STREAM", p.broker_name, "stream of result events", default="PHOTO_FACES_RESULTS"
     )
     dead_stream: str = variable(
-        "FACEMATCH_NATS_DEAD_STREAM", p.text, "stream of dead letters", default="PHOTO_FACES_DEAD"
+        "FACEMATCH_NATS_DEAD_STREAM", p.broker_name, "stream of dead letters", default="PHOTO_FACES_DEAD"
     )
     replicas: int = variable(
         "FACEMATCH_NATS_REPLICAS", p.integer(1, 5), "copies of each stream that `provision` makes", default=1

@@ -124,7 +124,7 @@ async def _database(container: Container, _settings: Settings) -> AsyncIterator[
 
 async def _broker(container: Container, settings: Settings) -> AsyncIterator[Finding]:
     async with connected_to_nats(container) as client:
-        facts = await inspect_broker(client, container.names())
+        facts = await inspect_broker(client, container.names(), ack_wait_seconds=settings.nats.ack_wait)
     yield Finding("message broker", Status.OK, f"NATS {facts.server_version}")
     if facts.jobs_stream is None or facts.backlog is None or facts.results is None or facts.dead_letters is None:
         missing = {
@@ -140,11 +140,9 @@ async def _broker(container: Container, settings: Settings) -> AsyncIterator[Fin
     yield Finding(
         "jobs", Status.OK, f"{waits.pending} waiting, {waits.ack_pending} in hand, {waits.redelivered} delivered again"
     )
-    if facts.ack_wait_seconds != settings.nats.ack_wait:
-        detail = (
-            f"the consumer has {facts.ack_wait_seconds:g} s, FACEMATCH_NATS_ACK_WAIT says {settings.nats.ack_wait:g}"
-        )
-        yield Finding("ack wait", Status.WARNING, f"{detail}; run `facematch provision`")
+    if facts.consumer_problem is not None:
+        detail = f"{settings.nats.durable} {facts.consumer_problem}: run `facematch provision`"
+        yield Finding("consumer", Status.FAILED, detail)
     yield Finding("dead letters", Status.WARNING if facts.dead_letters else Status.OK, f"{facts.dead_letters} are kept")
 
 

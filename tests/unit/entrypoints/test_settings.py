@@ -31,6 +31,8 @@ def test_every_problem_is_told_at_once_by_full_name() -> None:
                 "FACEMATCH_HEALTH_ADDRESS": "8080",
                 "FACEMATCH_WORKER_PROCESSES": "0",
                 "FACEMATCH_S3_SECURE": "maybe",
+                "FACEMATCH_NATS_DURABLE": "two words",
+                "FACEMATCH_NATS_SUBJECT": "photo_faces.>",
             },
         )
     assert {problem.variable for problem in caught.value.problems} == {
@@ -40,6 +42,8 @@ def test_every_problem_is_told_at_once_by_full_name() -> None:
         "FACEMATCH_HEALTH_ADDRESS",
         "FACEMATCH_WORKER_PROCESSES",
         "FACEMATCH_S3_SECURE",
+        "FACEMATCH_NATS_DURABLE",
+        "FACEMATCH_NATS_SUBJECT",
     }
 
 

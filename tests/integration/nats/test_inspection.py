@@ -13,7 +13,7 @@ from tests.contract.announcements.records import record
 
 async def test_what_is_missing_is_missing(client: Client, names: Names) -> None:
     """Nobody provisioned: every fact but the server's version is missing."""
-    facts = await inspect_broker(client, names)
+    facts = await inspect_broker(client, names, ack_wait_seconds=ACK_WAIT)
     assert facts.server_version.count(".") == 2
     assert (facts.jobs_stream, facts.backlog, facts.results, facts.dead_letters) == (None, None, None, None)
 
@@ -23,9 +23,16 @@ async def test_what_is_there_is_counted(client: Client, names: Names) -> None:
     await provisioned(client, names)
     await client.jetstream().publish(names.subject, b"a job")
     await JetStreamResultPublisher(client, names).publish(record())
-    facts = await inspect_broker(client, names)
-    assert (facts.jobs_stream, facts.ack_wait_seconds) == (names.stream, ACK_WAIT)
+    facts = await inspect_broker(client, names, ack_wait_seconds=ACK_WAIT)
+    assert (facts.jobs_stream, facts.consumer_problem) == (names.stream, None)
     assert (facts.backlog, facts.results, facts.dead_letters) == (Backlog(1, 0, 0), 1, 0)
+
+
+async def test_a_consumer_that_a_worker_refuses_is_told(client: Client, names: Names) -> None:
+    """A consumer that delivers again sooner than the setting says is a problem, in words."""
+    await provisioned(client, names)
+    facts = await inspect_broker(client, names, ack_wait_seconds=10 * ACK_WAIT)
+    assert "FACEMATCH_NATS_ACK_WAIT" in (facts.consumer_problem or "")
 
 
 async def test_a_foreign_stream_is_as_good(client: Client, js: JetStreamContext, names: Names) -> None:
@@ -34,4 +41,4 @@ async def test_a_foreign_stream_is_as_good(client: Client, js: JetStreamContext,
     await provisioned(client, names)
     await js.publish(f"x.{names.stream}", b"not ours")
     await js.publish(names.dead_subject, b"a letter")
-    assert (await inspect_broker(client, names)).dead_letters == 1
+    assert (await inspect_broker(client, names, ack_wait_seconds=ACK_WAIT)).dead_letters == 1

@@ -123,9 +123,14 @@ def budget(vision: VisionSettings) -> ImageBudget:
     return ImageBudget(max_bytes=vision.max_bytes, max_pixels=vision.max_pixels)
 
 
-def embedder_of(factory: FacePipelineFactory) -> EmbedderInfo:
+def embedder_info(factory: FacePipelineFactory) -> EmbedderInfo:
     """Return what identifies the embedder, without loading its models."""
     return factory.info
+
+
+def embedder_id(factory: FacePipelineFactory) -> str:
+    """Return what is stored beside every vector."""
+    return factory.info.id
 
 
 def connections(worker: WorkerSettings) -> int:
@@ -161,12 +166,14 @@ class Container(containers.DeclarativeContainer):
         providers.Factory(PoolLimits, seconds=settings.provided.vision.timeout),
     )
     in_process_reader = providers.Singleton(InProcessFaceReader, settings.provided.vision.embedder, budget)
-    policy = providers.Singleton(match_policy, settings, providers.Callable(embedder_of, factory))
+    policy = providers.Singleton(match_policy, settings, providers.Callable(embedder_info, factory))
+    embedder = providers.Callable(embedder_id, factory)
 
     store_options = providers.Singleton(store_options, settings.provided.s3, settings.provided.worker.jobs_in_hand)
+    photo_store = providers.Singleton(MinioPhotoStore, store_options)
     photos = providers.Singleton(
         RetryingPhotoStore,
-        providers.Factory(MinioPhotoStore, store_options),
+        photo_store,
         providers.Factory(LinearBackoff, settings.provided.s3.retry_attempts, settings.provided.s3.retry_base),
         clock=clock,
     )
@@ -186,6 +193,7 @@ class Container(containers.DeclarativeContainer):
         subject=settings.provided.nats.subject,
         durable=settings.provided.nats.durable,
         worker=settings.provided.worker.identity,
+        embedder=embedder,
     )
 
     queue = providers.Singleton(JetStreamJobQueue, nats_client, names, ack_wait_seconds=settings.provided.nats.ack_wait)

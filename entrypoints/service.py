@@ -12,15 +12,20 @@ from aiohttp import web
 
 from adapters.telemetry import providers as telemetry
 from adapters.telemetry.figures import observe
-from domain.errors import DatabaseUnavailableError, MessagingUnavailableError
+from domain.errors import DatabaseUnavailableError, FacematchError, MessagingUnavailableError
 from entrypoints.container import VERSION, Container
 from entrypoints.health import health_application
 from entrypoints.resources import build, connected_to_nats
 from entrypoints.settings import Settings
+from entrypoints.variables import secrets_of
 from entrypoints.worker import Worker
 
 _LOG = structlog.get_logger("facematch")
 _PATIENCE_SECONDS = 1.0
+
+
+class HealthAddressError(FacematchError):
+    """Nothing can be served at the configured address."""
 
 
 @attrs.define
@@ -63,7 +68,9 @@ async def serve(settings: Settings) -> None:
         FacematchError: it can never work like this: the schema, the embedder or the health address is wrong.
 
     """
-    providers = telemetry.set_up(os.environ, version=VERSION, instance=settings.worker.identity)
+    providers = telemetry.set_up(
+        os.environ, version=VERSION, instance=settings.worker.identity, secrets=secrets_of(settings)
+    )
     signals = _Signals()
     signals.listen()
     state: list[Starting | Worker] = [Starting()]
@@ -106,7 +113,11 @@ async def _serve_health(
     await runner.setup()
     stack.push_async_callback(runner.cleanup)
     host, port = settings.worker.health_address
-    await web.TCPSite(runner, host, port, shutdown_timeout=1).start()
+    try:
+        await web.TCPSite(runner, host, port, shutdown_timeout=1).start()
+    except OSError as error:
+        message = f"health cannot be served at {host}:{port} ({error.strerror}): set FACEMATCH_HEALTH_ADDRESS"
+        raise HealthAddressError(message) from error
 
 
 async def _open(stack: AsyncExitStack, settings: Settings, state: list[Starting | Worker]) -> Container:
@@ -118,6 +129,8 @@ async def _open(stack: AsyncExitStack, settings: Settings, state: list[Starting 
     stack.push_async_callback(reader.close)
     loading = asyncio.create_task(reader.start())
     stack.callback(loading.cancel)
+    stack.callback(container.photo_store().close)
+    stack.callback(container.objects().close)
     database = container.database()
     stack.push_async_callback(database.close)
     await _patiently("database", lambda: database.open(container.factory().info), waits_for)

@@ -2,12 +2,13 @@
 
 import os
 import socket
+from collections.abc import Iterator
 from pathlib import Path
 
 import attrs
 
 from entrypoints import parsing as p
-from entrypoints.variables import section, variable
+from entrypoints.variables import Problem, section, together, variable
 
 _MIB = 1024 * 1024
 _HOUR = 3600.0
@@ -59,6 +60,11 @@ class NatsSettings:
         default=1.0,
     )
 
+    def contradictions(self) -> Iterator[Problem]:
+        """A certificate and its key belong together, and so do a user and a password."""
+        yield from together(("FACEMATCH_NATS_TLS_CERT", self.tls_cert), ("FACEMATCH_NATS_TLS_KEY", self.tls_key))
+        yield from together(("FACEMATCH_NATS_USER", self.user), ("FACEMATCH_NATS_PASSWORD", self.password))
+
 
 @attrs.frozen
 class S3Settings:
@@ -82,6 +88,10 @@ class S3Settings:
     retry_base: float = variable(
         "FACEMATCH_S3_RETRY_BASE_SECONDS", p.number(0, _HOUR), "after try n the next waits n times this", default=0.5
     )
+
+    def contradictions(self) -> Iterator[Problem]:
+        """The keys come in pairs."""
+        yield from together(("FACEMATCH_S3_ACCESS_KEY", self.access_key), ("FACEMATCH_S3_SECRET_KEY", self.secret_key))
 
 
 @attrs.frozen

@@ -1,8 +1,8 @@
 """Reading settings from environment variables: declared on attrs fields, read all at once, every problem told."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar, runtime_checkable
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 import attrs
@@ -67,6 +67,21 @@ def section(settings_class: type) -> Any:  # noqa: ANN401 - as attrs.field
     return attrs.field(factory=settings_class, metadata={_METADATA: settings_class})
 
 
+@runtime_checkable
+class Checked(Protocol):
+    """Settings that can contradict each other."""
+
+    def contradictions(self) -> Iterable[Problem]:
+        """Return what is wrong with values that are right one by one."""
+
+
+def together(*pair: tuple[str, object | None]) -> Iterator[Problem]:
+    """Yield a problem for each of two variables, given by name and value, that is missing while the other is set."""
+    for (name, value), (other, other_value) in (pair, pair[::-1]):
+        if value is None and other_value is not None:
+            yield Problem(name, "", f"is missing, while {other} is set")
+
+
 def variables(settings_class: type) -> list[Variable]:
     """Return every declared variable of an attrs class and of its sections."""
     found: list[Variable] = []
@@ -125,7 +140,10 @@ def _read(settings_class: type[T], environ: Mapping[str, str], problems: list[Pr
         except ValueError as error:
             given = declared.show(environ.get(declared.name, ""))
             problems.append(Problem(declared.name, given, str(error)))
-    return settings_class(**values) if not problems else settings_class()
+    settings = settings_class(**values) if not problems else settings_class()
+    if isinstance(settings, Checked):
+        problems.extend(settings.contradictions())
+    return settings
 
 
 def _text(declared: Variable, environ: Mapping[str, str]) -> str:

@@ -1,5 +1,7 @@
 """Real servers for every test that asks, started once a session; fresh databases; real photographs."""
 
+import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
@@ -14,12 +16,12 @@ from infra.photographs import Photographs
 
 
 @pytest.fixture(scope="session")
-def servers_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder that a server running as nobody may enter."""
-    folder = tmp_path_factory.mktemp("servers")
-    for parent in (folder, folder.parent, folder.parent.parent):
-        parent.chmod(0o711)
-    return folder
+def servers_folder() -> Iterator[Path]:
+    """Return a folder that a server running as nobody may enter, unlike those that pytest makes."""
+    folder = Path(tempfile.mkdtemp(prefix="facematch-tests-"))
+    folder.chmod(0o711)
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")

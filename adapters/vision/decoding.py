@@ -11,6 +11,8 @@ import math
 import struct
 import warnings
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
 
 import attrs
@@ -88,19 +90,30 @@ def decode(content: bytes, budget: ImageBudget) -> Picture:
     """
     if len(content) > budget.max_bytes:
         raise ImageTooLargeError(f"the image has {len(content)} bytes, more than the allowed {budget.max_bytes}")
-    # Some decoders reserve memory for all pixels when they open a file; Pillow judges the size before, at twice this.
-    Image.MAX_IMAGE_PIXELS = math.ceil(budget.max_pixels / 2)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            with Image.open(io.BytesIO(content), formats=FORMATS) as image:
-                return _read(image, budget)
+        with _pillow_limited_to(budget.max_pixels), Image.open(io.BytesIO(content), formats=FORMATS) as image:
+            return _read(image, budget)
     except UnidentifiedImageError as error:
         raise UnreadableImageError(f"not an image of an allowed format ({', '.join(FORMATS)})") from error
     except Image.DecompressionBombError as error:
         raise ImageTooLargeError(f"the image has more than the allowed {budget.max_pixels} pixels") from error
     except _DECODER_ERRORS as error:
         raise UnreadableImageError(f"the image is truncated or corrupt ({type(error).__name__})") from error
+
+
+@contextmanager
+def _pillow_limited_to(pixels: int) -> Iterator[None]:
+    """Have Pillow itself refuse larger images: some of its decoders reserve memory for all pixels of a file at once.
+
+    It refuses at twice its limit, and warns from there on.
+    """
+    usual, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, math.ceil(pixels / 2)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        Image.MAX_IMAGE_PIXELS = usual
 
 
 def _read(image: Image.Image, budget: ImageBudget) -> Picture:

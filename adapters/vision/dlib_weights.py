@@ -72,15 +72,18 @@ class DlibWeights:
         self._position = start + 2 + len(kind)
 
     def _integer(self) -> int:
-        control = self._data[self._position]
-        start, self._position = self._position + 1, self._position + 1 + (control & _SIZE_BITS)
-        value = int.from_bytes(self._data[start : self._position], "little")
+        [control] = self._take(1)
+        value = int.from_bytes(self._take(control & _SIZE_BITS), "little")
         return -value if control & _SIGN_BIT else value
 
     def _tensor(self, size: int) -> Floats:
         version, *shape = (self._integer() for _ in range(5))
         if version != _TENSOR_VERSION or np.prod(shape) != size:
             raise UnexpectedWeightsError(f"{self._name} holds a layer of shape {shape} where {size} values should be")
-        values = np.frombuffer(self._data, "<f4", size, self._position)
-        self._position += values.nbytes
-        return values.astype(np.float32)
+        return np.frombuffer(self._take(4 * size), "<f4").astype(np.float32)
+
+    def _take(self, size: int) -> bytes:
+        start, self._position = self._position, self._position + size
+        if self._position > len(self._data):
+            raise UnexpectedWeightsError(f"{self._name} is truncated")
+        return self._data[start : self._position]

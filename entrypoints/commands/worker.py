@@ -2,12 +2,19 @@
 
 import asyncio
 
+import structlog
+import typer
+
 from adapters.postgres.schema import DimensionMismatchError
 from adapters.telemetry.logging import configure_logging
+from adapters.telemetry.providers import TelemetrySettingsError
 from domain.errors import FacematchError
-from entrypoints.console import ExitCode, fail, load_settings
-from entrypoints.service import serve
+from entrypoints.console import ExitCode, load_settings
+from entrypoints.service import HealthAddressError, serve
 from entrypoints.variables import secrets_of
+
+_LOG = structlog.get_logger("facematch")
+_WRONG_SETTINGS = (DimensionMismatchError, HealthAddressError, TelemetrySettingsError)
 
 
 def worker() -> None:
@@ -21,10 +28,7 @@ def worker() -> None:
     configure_logging(form=settings.log.format, level=settings.log.level, secrets=secrets_of(settings))
     try:
         asyncio.run(serve(settings))
-    except DimensionMismatchError as error:
-        fail(str(error), ExitCode.USAGE)
     except FacematchError as error:
-        fail(str(error))
-    except OSError as error:
-        host, port = settings.worker.health_address
-        fail(f"cannot serve health at {host}:{port} ({error.strerror}): set FACEMATCH_HEALTH_ADDRESS", ExitCode.USAGE)
+        _LOG.error("cannot work", action="cannot_work", detail=str(error))
+        wrong_setting = isinstance(error, _WRONG_SETTINGS)
+        raise typer.Exit(ExitCode.USAGE if wrong_setting else ExitCode.FAILED) from error

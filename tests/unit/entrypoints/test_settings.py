@@ -48,6 +48,22 @@ def test_every_problem_is_told_at_once_by_full_name() -> None:
 
 
 @pytest.mark.parametrize(
+    ("given", "missing"),
+    [
+        ({"FACEMATCH_S3_ACCESS_KEY": "a"}, "FACEMATCH_S3_SECRET_KEY"),
+        ({"FACEMATCH_S3_SECRET_KEY": "a"}, "FACEMATCH_S3_ACCESS_KEY"),
+        ({"FACEMATCH_NATS_USER": "a"}, "FACEMATCH_NATS_PASSWORD"),
+        ({"FACEMATCH_NATS_TLS_CERT": "/dev/null"}, "FACEMATCH_NATS_TLS_KEY"),
+    ],
+)
+def test_what_belongs_together_is_asked_for(given: dict[str, str], missing: str) -> None:
+    """A key without its secret, a user without a password, a certificate without its key are wrong settings."""
+    with pytest.raises(SettingsError) as caught:
+        read(Settings, given)
+    assert [problem.variable for problem in caught.value.problems] == [missing]
+
+
+@pytest.mark.parametrize(
     ("text", "expected"), [("0.3", 0.3), ("none", "none"), ("NONE", "none"), ("0", 0.0), ("", None)]
 )
 def test_the_largest_distance(text: str, expected: float | str | None) -> None:
@@ -66,7 +82,8 @@ def test_a_secret_can_be_a_file(tmp_path: Path) -> None:
     """``…_FILE`` names a file with the secret, whose trailing newline does not count."""
     path = tmp_path / "secret"
     path.write_text("s3cret\n")
-    assert read(Settings, {"FACEMATCH_S3_SECRET_KEY_FILE": str(path)}).s3.secret_key == "s3cret"
+    given = {"FACEMATCH_S3_ACCESS_KEY": "key", "FACEMATCH_S3_SECRET_KEY_FILE": str(path)}
+    assert read(Settings, given).s3.secret_key == "s3cret"
 
 
 def test_a_secret_given_twice_or_unreadable_is_a_problem(tmp_path: Path) -> None:
@@ -91,7 +108,9 @@ def test_secrets_are_not_in_the_settings_repr() -> None:
         Settings,
         {
             "FACEMATCH_DATABASE_URL": "postgresql://u:canary@h/d",
+            "FACEMATCH_NATS_USER": "user",
             "FACEMATCH_NATS_PASSWORD": "canary",
+            "FACEMATCH_S3_ACCESS_KEY": "canary",
             "FACEMATCH_S3_SECRET_KEY": "canary",
         },
     )

@@ -6,7 +6,7 @@ import zlib
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import ExifTags, Image
 
@@ -116,6 +116,7 @@ def test_the_budget_decides_and_no_other_limit(form: str) -> None:
 
 
 @pytest.mark.parametrize("form", FORMATS)
+@settings(deadline=None)
 @given(share=st.floats(0, 0.85))
 def test_a_truncated_file_is_unreadable(form: str, share: float) -> None:
     """However much is missing of the first frame, what is there is not guessed at."""

@@ -43,7 +43,7 @@ bench: setup ## Measure speed, side by side with the alternatives, as ratios
 	@$(BIN)/python -m tests.benchmarks
 
 image-check: setup ## Build the container image and run the main job in it, where the tools can be had
-	@bash infra/container/check_image.sh || { [ $$? -eq 77 ] && echo "image check: SKIPPED, the reason is above"; }
+	@$(BIN)/python -m infra.container.check_image $(if $(CI),--install) || [ $$? -eq 77 ]
 
 lock: $(READY) ## Pin the newest versions that pyproject.toml allows, with hashes
 	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes --upgrade \

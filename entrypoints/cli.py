@@ -1,5 +1,6 @@
 """The command line: ``facematch``. Each command is imported when it is used, so that small ones start at once."""
 
+import importlib.util
 import pkgutil
 from importlib.metadata import version
 from typing import Annotated, Any, Final
@@ -7,7 +8,7 @@ from typing import Annotated, Any, Final
 import typer
 from typer.core import TyperGroup
 
-from entrypoints.console import out
+from entrypoints.console import fail, out
 
 COMMANDS: Final = {
     "worker": "entrypoints.commands.worker:worker",
@@ -25,17 +26,24 @@ COMMANDS: Final = {
 """Every command and the function behind it, in the order in which a newcomer needs them."""
 
 
+def _is_here(command: str) -> bool:
+    """Tell whether a command can be run: the servers of the demo are not in the container image."""
+    return command != "demo" or importlib.util.find_spec("infra") is not None
+
+
 class _LazyGroup(TyperGroup):
     """Finds its commands in :data:`COMMANDS`."""
 
     def list_commands(self, ctx: Any) -> list[str]:  # noqa: ANN401, ARG002 - typer's own context type is private
         """Return the names in the order of the help page."""
-        return list(COMMANDS)
+        return [name for name in COMMANDS if _is_here(name)]
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ANN401, ARG002 - as above
         """Import one command; None when there is none of that name."""
         if cmd_name not in COMMANDS:
             return None
+        if not _is_here(cmd_name):
+            fail(f"{cmd_name} is not part of this installation: run it in a clone of the repository")
         single = typer.Typer(add_completion=False, pretty_exceptions_show_locals=False)
         single.command(cmd_name)(pkgutil.resolve_name(COMMANDS[cmd_name]))
         return typer.main.get_command(single)

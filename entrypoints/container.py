@@ -11,6 +11,7 @@ from dependency_injector import containers, providers
 from nats.aio.client import Client
 from opentelemetry import metrics
 
+from adapters.evaluation.distances import NumpyDistances
 from adapters.nats_jetstream.connection import ConnectionOptions
 from adapters.nats_jetstream.consumer import JetStreamJobQueue
 from adapters.nats_jetstream.dead_letters import JetStreamDeadLetters
@@ -29,6 +30,7 @@ from adapters.vision import registry
 from adapters.vision.in_process import InProcessFaceReader
 from adapters.vision.pool import PoolLimits, ProcessPoolFaceReader
 from application.enroll_user import EnrollUser
+from application.evaluate_photos import EvaluatePhotos
 from application.event_relay import EventRelay
 from application.match_single_face import MatchPolicy, MatchSingleFace
 from application.outages import Outages
@@ -206,6 +208,15 @@ class Container(containers.DeclarativeContainer):
 
     enroll_user = providers.Singleton(
         EnrollUser, reader=in_process_reader, enrolment=enrolment, minimum_face=settings.provided.vision.min_face
+    )
+    evaluate_photos = providers.Singleton(
+        EvaluatePhotos,
+        reader=face_reader,
+        distances=providers.Factory(NumpyDistances),
+        clock=clock,
+        threshold=policy.provided.threshold,
+        target_fpir=settings.provided.vision.target_fpir,
+        concurrency=settings.provided.worker.jobs_in_hand,
     )
     match_single_face = providers.Singleton(
         MatchSingleFace,

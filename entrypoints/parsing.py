@@ -11,6 +11,7 @@ from adapters.vision import registry
 _TRUE = {"true", "1", "yes", "on"}
 _FALSE = {"false", "0", "no", "off"}
 _MAX_PORT = 65535
+_NO_ESCAPE = re.compile("%(?![0-9A-Fa-f]{2})")
 
 
 def text(value: str) -> str:
@@ -101,9 +102,11 @@ def nats_urls(value: str) -> tuple[str, ...]:
 
 
 def postgres_url(value: str) -> str:
-    """Return a PostgreSQL URL after a look at its scheme."""
+    """Return a PostgreSQL URL after a look at its scheme and its escapes."""
     if not value.startswith(("postgresql://", "postgres://")):
         raise ValueError("expected postgresql://user@host:port/database")
+    if _NO_ESCAPE.search(value):
+        raise ValueError("a % in the password is written %25, an @ %40 and a / %2F")
     return value
 
 

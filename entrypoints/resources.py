@@ -18,16 +18,18 @@ def build(settings: Settings) -> Container:
 
 
 @asynccontextmanager
-async def opened_database(container: Container) -> AsyncIterator[Database]:
+async def opened_database(container: Container, *, to_work: bool = False) -> AsyncIterator[Database]:
     """Open the pool, after checking the schema and that the embedder's vectors fit; close it at the end.
+
+    ``to_work`` asks for all that a worker needs.
 
     Raises:
         DatabaseUnavailableError: no answer.
-        SchemaError: not migrated, or a column of another dimension.
+        SchemaError: not migrated, not allowed to work, or a column of another dimension.
 
     """
     database = container.database()
-    await database.open(container.factory().info)
+    await database.open(container.factory().info, to_work=to_work)
     try:
         yield database
     finally:

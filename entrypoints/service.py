@@ -133,7 +133,7 @@ async def _open(stack: AsyncExitStack, settings: Settings, state: list[Starting 
     stack.callback(container.objects().close)
     database = container.database()
     stack.push_async_callback(database.close)
-    await _patiently("database", lambda: database.open(container.factory().info), waits_for)
+    await _patiently("database", lambda: database.open(container.factory().info, to_work=True), waits_for)
     await _patiently(
         "message broker",
         lambda: stack.enter_async_context(connected_to_nats(container, report=_report_nats)),

@@ -3,7 +3,7 @@
 import asyncio
 import select
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 
 import attrs
 from opentelemetry import trace
@@ -25,6 +25,7 @@ _SESSION = (
     "SELECT set_config('DateStyle', 'ISO', false), set_config('TimeZone', 'UTC', false), "
     "set_config('extra_float_digits', '1', false)"
 )
+_READ_COMMITTED = "read committed"
 Connection = AsyncConnection[TupleRow]
 
 
@@ -65,7 +66,9 @@ class Database:
             name="facematch",
         )
         self._info: EmbedderInfo | None = None
+        self._to_work = False
         self._schema: Schema | None = None
+        self._default_isolation = _READ_COMMITTED
 
     @property
     def schema(self) -> Schema:
@@ -86,15 +89,18 @@ class Database:
             maximum=stats.get("pool_max", 0),
         )
 
-    async def open(self, info: EmbedderInfo | None = None) -> None:
+    async def open(self, info: EmbedderInfo | None = None, *, to_work: bool = False) -> None:
         """Look at the schema, check it against the embedder, and open the pool.
+
+        ``to_work`` asks for all that a worker needs: every right, and every migration. Who only asks, or enrols, may
+        be a role that is not allowed to work.
 
         Raises:
             DatabaseUnavailableError: no answer; try again.
-            SchemaError: not migrated, not allowed, or a column of another dimension.
+            SchemaError: not migrated, not allowed to work, or a column of another dimension.
 
         """
-        self._info = info
+        self._info, self._to_work = info, to_work
         self._schema = await self._examine()
         with translated("open"):
             await self._pool.open()
@@ -132,7 +138,11 @@ class Database:
         ) as span:
             try:
                 with translated(name):
-                    async with self._borrowed() as connection, asyncio.timeout(self.statement_seconds):
+                    async with (
+                        self._borrowed() as connection,
+                        asyncio.timeout(self.statement_seconds),
+                        self._read_committed(connection),
+                    ):
                         yield connection
             except DatabaseUnavailableError as error:
                 span.set_attribute("error.type", type(error.__cause__).__name__)
@@ -156,6 +166,10 @@ class Database:
             finally:
                 await self._pool.putconn(connection)
 
+    def _read_committed(self, connection: Connection) -> AbstractAsyncContextManager[object]:
+        """Run single statements at read committed too: where that is not the default, in a transaction of their own."""
+        return nullcontext() if self._default_isolation == _READ_COMMITTED else connection.transaction()
+
     async def _connect(self) -> Connection:
         return await AsyncConnection.connect(self._conninfo, autocommit=True)
 
@@ -163,6 +177,10 @@ class Database:
         with translated("connect"):
             async with asyncio.timeout(self.statement_seconds), await self._connect() as connection:
                 schema = await Schema.resolve(connection)
+                if self._to_work:
+                    await schema.check_worker(connection)
+                row = await (await connection.execute("SHOW default_transaction_isolation")).fetchone()
+        self._default_isolation = row[0] if row is not None else ""
         if self._info is not None:
             schema.check_dimension(self._info)
         return schema

@@ -86,7 +86,7 @@ class PostgresLedger:
 
     async def conclude(self, record: JobRecord) -> JobRecord:
         """Insert the record unless the job has one; return the one that stands."""
-        async with self._database.operation("conclude") as connection, connection.transaction():
+        async with self._database.operation("conclude") as connection:
             return await self._record(connection, record)
 
     async def conclude_face(self, header: JobHeader, result: FaceResult) -> JobRecord:

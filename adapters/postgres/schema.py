@@ -56,7 +56,7 @@ class Schema:
         """Return the tables.
 
         Raises:
-            SchemaError: naming everything that is missing, or unusable, or not allowed, and what to do.
+            SchemaError: naming everything that is missing or unusable, and what to do.
 
         """
         tables = await find_tables(connection)
@@ -68,14 +68,18 @@ class Schema:
         problems = [problem for table in tables.values() for problem in _problems(table)]
         if problems:
             raise SchemaError(f"the application's tables are not as the service needs them: {'; '.join(problems)}")
-        lacking = await missing_grants(connection, tables, vector_schema)
+        return cls(**tables, vector_schema=vector_schema)
+
+    async def check_worker(self, connection: AsyncConnection[TupleRow]) -> None:
+        """Raise :class:`SchemaError` where the role lacks a worker's right, or the database a migration."""
+        tables = {name: getattr(self, name) for name in TABLES}
+        lacking = await missing_grants(connection, tables, self.vector_schema)
         if lacking:
             raise SchemaError(f"the role may not do a worker's work; the owner has to run: {'; '.join(lacking)};")
         late = await pending(connection)
         if late:
             names = ", ".join(migration.name for migration in late)
             raise SchemaError(f"the database lacks the migrations {names}: run `facematch migrate`")
-        return cls(**tables, vector_schema=vector_schema)
 
     def check_dimension(self, info: EmbedderInfo) -> None:
         """Raise :class:`DimensionMismatchError` where a column is of another dimension than the embedder."""

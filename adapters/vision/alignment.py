@@ -25,7 +25,7 @@ _PADDING: Final = 0.25
 _EXPECTED: Final = (_MEAN_FACE + complex(_PADDING, _PADDING)) / (1 + 2 * _PADDING) * CHIP_SIDE
 _OFFSETS: Final = (0, 0.03 + 0.03j, 0.03 - 0.03j, -0.03 + 0.03j, -0.03 - 0.03j)
 """Where the squares lie that the predictor is asked about, in sides of the detected one."""
-_MARGIN: Final = 1.0
+_MARGIN: Final = 0.6
 """How much of the surroundings is kept when a face is cut out, in sides of its square."""
 _LANDMARK_SIDE: Final = 120
 """A face is shrunk by a whole factor, its square staying at or above this many pixels."""

@@ -19,6 +19,10 @@ from adapters.vision.pixels import Pixels, pixels_of, resized
 from adapters.vision.weights import BLAZEFACE
 from application.ports.face_pipeline import EmbedderInfo, ImageBudget
 
+# Once a minute MediaPipe sends statistics of its use to Google, and has no switch for that. It sends them through a
+# proxy where one is set, so it gets one that is nobody: the discard port, on which nothing listens.
+os.environ |= {"https_proxy": "http://127.0.0.1:9", "no_proxy": "localhost"}
+
 
 class BlazeFaceDetector:
     """The full-range model: faces from about 30 pixels of a picture of 640, also in groups."""

@@ -1,6 +1,6 @@
 """Which embedders are installed: the entry points of the group ``facematch.embedders``, ours and anybody's."""
 
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import entry_points
 from typing import Final, cast
 
 from application.ports.face_pipeline import EmbedderInfo, FacePipelineFactory
@@ -19,7 +19,7 @@ class BrokenEmbedderError(FacematchError):
 
 def known() -> tuple[str, ...]:
     """Return the names of all installed embedders, sorted; imports none of them."""
-    return tuple(sorted(_entry_points()))
+    return tuple(sorted(entry_points(group=GROUP).names))
 
 
 def load(name: str) -> FacePipelineFactory:
@@ -27,12 +27,16 @@ def load(name: str) -> FacePipelineFactory:
 
     Raises:
         UnknownEmbedderError: there is no such embedder; the message lists those there are.
-        BrokenEmbedderError: its package cannot be imported, or offers something that is no factory.
+        BrokenEmbedderError: its package cannot be imported, or offers something that is no factory, or another
+            package offers one of the same name.
 
     """
-    entry_point = _entry_points().get(name)
-    if entry_point is None:
+    offers = {entry_point.value: entry_point for entry_point in entry_points(group=GROUP, name=name)}
+    if not offers:
         raise UnknownEmbedderError(f"there is no embedder {name!r}; installed are: {', '.join(known())}")
+    if len(offers) > 1:
+        raise BrokenEmbedderError(f"several packages offer an embedder {name!r}: {', '.join(sorted(offers))}")
+    [entry_point] = offers.values()
     try:
         factory = entry_point.load()
     except Exception as error:
@@ -44,7 +48,3 @@ def load(name: str) -> FacePipelineFactory:
             f"embedder {name!r} ({entry_point.value}) is no factory: it must be callable and have `info: EmbedderInfo`"
         )
     return cast("FacePipelineFactory", factory)
-
-
-def _entry_points() -> dict[str, EntryPoint]:
-    return {entry_point.name: entry_point for entry_point in entry_points(group=GROUP)}

@@ -104,7 +104,7 @@ async def _embedder(container: Container, _settings: Settings) -> AsyncIterator[
 
 async def _database(container: Container, _settings: Settings) -> AsyncIterator[Finding]:
     info = container.factory().info
-    async with opened_database(container) as database:
+    async with opened_database(container, to_work=True) as database:
         facts = await inspect_database(database, info)
     yield Finding("database", Status.OK, f"PostgreSQL {facts.server_version}, pgvector {facts.pgvector_version}")
     yield Finding(

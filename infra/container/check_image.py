@@ -101,6 +101,9 @@ def main() -> int:
     except FacematchError as error:
         sys.stderr.write(f"FAILED: {error}\n")
         return 1
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted\n")
+        return 1
     return 0
 
 
@@ -194,6 +197,8 @@ def _check_contents(podman: Podman) -> None:
     contents = json.loads(_python(podman, _CONTENTS, *_FORBIDDEN))
     _expect(f"exactly the run-time packages and no tools to build with {contents}", not any(contents.values()))
     _expect("the recogniser's graph is in it", _python(podman, _GRAPH).strip() == "False")
+    help_text = podman("run", "--rm", *_HARDENED, IMAGE, "--help")
+    _expect(f"help that names what can be run\n{help_text}", "worker" in help_text and " demo " not in help_text)
 
 
 def _python(podman: Podman, program: str, *arguments: str) -> str:

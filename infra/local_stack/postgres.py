@@ -31,8 +31,8 @@ def _binaries() -> Path:
 class PostgresServer:
     """One cluster on a fixed loopback port, with a password.
 
-    PostgreSQL refuses to run as root; started by root it runs as ``nobody``, in a user namespace of its own
-    where ``nobody`` may not look into the folders above, so that no folder's rights have to be widened.
+    PostgreSQL refuses to run as root, or as a user without a name; it then runs as ``nobody``, in a user namespace of
+    its own where the real ``nobody`` may not look into the folders above, so that no folder's rights are widened.
     ``durable`` False trades safety against power loss for speed: for tests.
     """
 
@@ -108,13 +108,14 @@ class PostgresServer:
 
     def _disguise(self) -> tuple[list[str], int | None]:
         """Return how to become somebody whom PostgreSQL accepts: a command prefix, or a user id, or neither."""
+        in_namespace = ["unshare", "--user", f"--map-user={_NOBODY}", f"--map-group={_NOBODY}", "--"]
         if os.geteuid() != 0:
-            return [], None
+            return ([] if _has_name(os.geteuid()) else in_namespace), None
         nobody = pwd.getpwuid(_NOBODY)
         reachable = [_binaries() / "postgres", self._data]
         if all(_traversable(path) for path in reachable):
             return [], nobody.pw_uid
-        return ["unshare", "--user", f"--map-user={_NOBODY}", f"--map-group={_NOBODY}", "--"], None
+        return in_namespace, None
 
     def _ready(self) -> bool:
         try:
@@ -134,6 +135,14 @@ class PostgresServer:
                 connection.execute("SELECT '[1,2,3]'::vector <=> '[3,2,1]'::vector")
         except psycopg.OperationalError as error:
             raise ServerError("the packaged pgvector crashed: it needs AVX2 (x86-64) or SVE (aarch64)") from error
+
+
+def _has_name(user: int) -> bool:
+    try:
+        pwd.getpwuid(user)
+    except KeyError:
+        return False
+    return True
 
 
 def _traversable(path: Path) -> bool:

@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -14,6 +15,8 @@ from domain.errors import FacematchError
 
 _PR_SET_PDEATHSIG = 1
 _POLL_SECONDS = 0.02
+_PORTS = range(15_000, 32_000)
+_PORT_TRIES = 100
 _LOG_TAIL = 2000
 
 
@@ -22,10 +25,21 @@ class ServerError(FacematchError):
 
 
 def free_port() -> int:
-    """Return a loopback port that nobody listened on a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Return a loopback port that nobody listens on, below those that the system gives to outgoing connections.
+
+    Raises:
+        ServerError: none was found.
+
+    """
+    for _ in range(_PORT_TRIES):
+        port = _PORTS.start + secrets.randbelow(len(_PORTS))
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise ServerError(f"no free port from {_PORTS.start} to {_PORTS.stop} was found")
 
 
 def _die_with_parent() -> None:

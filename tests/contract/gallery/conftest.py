@@ -43,7 +43,7 @@ async def subject(prepared_database: PreparedDatabase | None) -> AsyncIterator[S
         return
     with prepared_database.tables() as tables:
         database, clock = Database(prepared_database.url), ManualClock()
-        await database.open()
+        await database.open(to_work=True)
         gallery, enrolment = PostgresGallery(database, clock=clock), PostgresEnrolment(database)
         try:
             yield Subject(gallery, enrolment, tables, clock, database.close)

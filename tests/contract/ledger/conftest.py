@@ -39,7 +39,7 @@ async def subject(prepared_database: PreparedDatabase | None) -> AsyncIterator[S
         return
     with prepared_database.tables() as tables:
         database = Database(prepared_database.url, size=12)
-        await database.open()
+        await database.open(to_work=True)
         try:
             yield Subject(PostgresLedger(database), tables, database.close)
         finally:

@@ -31,7 +31,7 @@ async def database(prepared: PreparedDatabase, tables: PostgresTables) -> AsyncI
     """Return the migrated database, open; ``tables`` are its tables."""
     del tables
     database = Database(prepared.url, size=12)
-    await database.open()
+    await database.open(to_work=True)
     yield database
     await database.close()
 

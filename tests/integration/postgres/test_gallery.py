@@ -42,7 +42,7 @@ class WatchedDatabase(Database):
 async def watched(url: str) -> AsyncIterator[WatchedDatabase]:
     """Open a database that is watched."""
     database = WatchedDatabase(url)
-    await database.open()
+    await database.open(to_work=True)
     try:
         yield database
     finally:

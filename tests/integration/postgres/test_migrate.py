@@ -45,7 +45,7 @@ def columns(admin: psycopg.Connection, schema: str = "public") -> dict[tuple[str
 async def assert_a_worker_starts(url: str) -> None:
     """Open the database as a worker does."""
     database = Database(url)
-    await database.open()
+    await database.open(to_work=True)
     await database.check()
     await database.close()
 

@@ -1,6 +1,7 @@
 """Opening the database: what a worker must find, and what it says when it does not."""
 
 import re
+from uuid import uuid4
 
 import psycopg
 import pytest
@@ -8,12 +9,15 @@ from psycopg import sql
 
 from adapters.postgres.catalogue import SchemaError
 from adapters.postgres.database import Database
+from adapters.postgres.ledger import PostgresLedger
 from adapters.postgres.migrate import migrate
 from adapters.postgres.schema import DimensionMismatchError
+from application.ports.dependency import Dependency
 from application.ports.face_pipeline import EmbedderInfo
 from domain.decision import Calibration
 from domain.errors import DatabaseUnavailableError
 from infra.local_stack.postgres import PostgresServer
+from tests.contract.ledger.jobs import record
 from tests.databases import new_role, url_of
 
 
@@ -28,7 +32,7 @@ async def opening(url: str, dimension: int | None = None) -> None:
     """Open the database and close it again."""
     database = Database(url)
     try:
-        await database.open(embedder(dimension) if dimension is not None else None)
+        await database.open(embedder(dimension) if dimension is not None else None, to_work=True)
     finally:
         await database.close()
 
@@ -159,6 +163,24 @@ async def test_every_right_that_is_granted_is_needed(
         await opening(url)
 
 
+async def test_who_only_asks_needs_no_right_to_work(
+    admin: psycopg.Connection, postgres_server: PostgresServer, database_url: str
+) -> None:
+    """An operator's role may read the ledger and no more, and `show` works; what it may not do says so."""
+    await migrate(database_url)
+    operator = sql.Identifier(role := new_role(postgres_server, "operator"))
+    admin.execute(sql.SQL("GRANT USAGE ON SCHEMA facematch TO {}").format(operator))
+    admin.execute(sql.SQL("GRANT SELECT ON ALL TABLES IN SCHEMA facematch TO {}").format(operator))
+    database = Database(url_of(postgres_server, admin.info.dbname, role))
+    await database.open(embedder(4))
+    ledger = PostgresLedger(database)
+    assert list(await ledger.history(uuid4())) == []
+    with pytest.raises(DatabaseUnavailableError, match="permission denied for table outcomes"):
+        await ledger.conclude(record())
+    await database.check()
+    await database.close()
+
+
 async def test_a_right_on_the_whole_table_is_as_good(
     admin: psycopg.Connection, postgres_server: PostgresServer, database_url: str
 ) -> None:
@@ -178,6 +200,13 @@ async def test_a_server_that_is_away_can_be_waited_for(database_url: str) -> Non
     """It is another error than a wrong schema: it passes."""
     with pytest.raises(DatabaseUnavailableError, match=r"database, connect: .*Connection refused"):
         await opening(re.sub(r":\d+/", ":1/", database_url))
+
+
+async def test_it_is_a_dependency_that_can_be_probed(database: Database) -> None:
+    """The adapter satisfies the port, and answers."""
+    dependency: Dependency = database
+    assert dependency.name == "database"
+    await dependency.check()
 
 
 async def test_nothing_works_before_it_is_open(database_url: str) -> None:

@@ -21,7 +21,7 @@ async def opened(
 ) -> AsyncIterator[Database]:
     """Open a database until the block ends."""
     database = Database(url, size=size, statement_seconds=statement_seconds, wait_seconds=wait_seconds)
-    await database.open()
+    await database.open(to_work=True)
     try:
         yield database
     finally:

@@ -48,6 +48,16 @@ def test_every_problem_is_told_at_once_by_full_name() -> None:
 
 
 @pytest.mark.parametrize(
+    "url", ["mysql://h/d", "host=h dbname=d", "postgresql://u:canary%@h/d", "postgresql://u:canary%zz@h/d"]
+)
+def test_a_database_url_that_cannot_be_understood_is_refused(url: str) -> None:
+    """It is told how to write it, and not what it holds."""
+    with pytest.raises(SettingsError, match="FACEMATCH_DATABASE_URL") as caught:
+        read(Settings, {"FACEMATCH_DATABASE_URL": url})
+    assert "canary" not in str(caught.value.problems)
+
+
+@pytest.mark.parametrize(
     ("given", "missing"),
     [
         ({"FACEMATCH_S3_ACCESS_KEY": "a"}, "FACEMATCH_S3_SECRET_KEY"),

@@ -17,3 +17,13 @@ def test_onnx_runtime_does_not_report_to_its_maker() -> None:
     """Imported by us it has no threads that send reports, even where the environment would let it."""
     silent = _threads("onnxruntime", reporting_forbidden="1")
     assert _threads("adapters.vision.recognition", reporting_forbidden="0") == silent
+
+
+def test_mediapipe_does_not_report_to_its_maker() -> None:
+    """What MediaPipe sends once a minute goes to a proxy that is nobody, whatever proxy the environment names."""
+    environment = {**os.environ, "https_proxy": "http://proxy.example:3128", "no_proxy": "*", "NO_PROXY": "*"}
+    program = "import os, adapters.vision.blazeface; print(os.environ['https_proxy'], os.environ['no_proxy'])"
+
+    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True)
+
+    assert done.stdout.split() == ["http://127.0.0.1:9", "localhost"]

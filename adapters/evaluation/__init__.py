@@ -1,0 +1,1 @@
+"""Measuring: folders of photographs of known people, and distances by the million."""

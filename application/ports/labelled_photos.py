@@ -1,0 +1,34 @@
+"""Photographs of known people, to measure with."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import attrs
+
+
+@attrs.frozen
+class LabelledPhoto:
+    """A photograph, and whose it is."""
+
+    person: str
+    name: str
+
+
+class LabelledPhotos(Protocol):
+    """A collection of them."""
+
+    def photos(self) -> Sequence[LabelledPhoto]:
+        """Return all, a person's together and in a lasting order.
+
+        Raises:
+            FacematchError: there are none, or the collection cannot be looked at.
+
+        """
+
+    async def fetch(self, photo: LabelledPhoto) -> bytes:
+        """Return a photograph's content.
+
+        Raises:
+            JobRejectedError: it cannot be had.
+
+        """

@@ -1,0 +1,73 @@
+"""Every face reader that there is: in processes, in a thread, and the fake."""
+
+from collections.abc import AsyncIterator, Mapping
+
+import attrs
+import pytest
+import pytest_asyncio
+
+from adapters.vision.in_process import InProcessFaceReader
+from adapters.vision.pool import ProcessPoolFaceReader
+from application.ports.face_pipeline import ImageBudget
+from application.ports.face_reader import FaceReader
+from domain.errors import ImageTooLargeError
+from domain.faces import BoundingBox, DetectedFace, FaceEmbedding, PhotoReading
+from infra.photographs import Photographs
+from tests import pictures
+from tests.fakes import vision
+
+BUDGET = ImageBudget(max_bytes=8_000_000)
+
+
+@attrs.frozen
+class Subject:
+    """A reader under test, and images that it knows."""
+
+    reader: FaceReader
+    images: Mapping[str, bytes]
+
+
+@pytest.fixture(scope="session")
+def images(photographs: Photographs) -> Mapping[str, bytes]:
+    """Return one image of each kind that a caller must tell apart."""
+    return {
+        "portrait": photographs.path("obama").read_bytes(),
+        "stranger": photographs.path("biden").read_bytes(),
+        "group": pictures.group(photographs.path("obama"), photographs.path("biden")),
+        "scenery": photographs.path("coffee").read_bytes(),
+        "text": b"this is no picture",
+        "large": bytes(BUDGET.max_bytes + 1),
+    }
+
+
+def _by_heart(images: Mapping[str, bytes]) -> vision.ScriptedFaceReader:
+    def face(left: float, *vector: float) -> DetectedFace:
+        return DetectedFace(BoundingBox(left, 20, left + 50, 70), 0.9, FaceEmbedding(vision.INFO.id, vector))
+
+    pipeline = vision.ScriptedFacePipeline(
+        {
+            images["portrait"]: PhotoReading(910, 1137, (face(10, 0.6, 0.8, 0.0),)),
+            images["stranger"]: PhotoReading(970, 2204, (face(10, 0.0, 0.6, 0.8),)),
+            images["group"]: PhotoReading(496, 400, (face(10, 0.6, 0.8, 0.0), face(90, 0.0, 0.6, 0.8))),
+            images["scenery"]: PhotoReading(600, 400, ()),
+            images["large"]: ImageTooLargeError("more than the budget"),
+        }
+    )
+    return vision.ScriptedFaceReader(pipeline)
+
+
+@pytest_asyncio.fixture(params=["by heart", "in process", "in a pool"])
+async def subject(request: pytest.FixtureRequest, images: Mapping[str, bytes]) -> AsyncIterator[Subject]:
+    """Return each reader in turn, started."""
+    match request.param:
+        case "by heart":
+            yield Subject(_by_heart(images), images)
+        case "in process":
+            yield Subject(InProcessFaceReader("dlib", BUDGET), images)
+        case _:
+            pool = ProcessPoolFaceReader("dlib", BUDGET, processes=2)
+            try:
+                await pool.start()
+                yield Subject(pool, images)
+            finally:
+                await pool.close()

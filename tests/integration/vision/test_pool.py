@@ -1,0 +1,361 @@
+"""The pool of processes, with a third party's embedder that does its worst."""
+
+import asyncio
+import contextlib
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from adapters.vision.pool import ProcessPoolFaceReader
+from application.ports.face_pipeline import Embed, ImageBudget
+from domain.errors import (
+    AttemptFailedError,
+    EmbedderCrashedError,
+    EmbedderTimeoutError,
+    FacematchError,
+    UnreadableImageError,
+)
+from tests.integration.vision.conftest import EMBEDDERS, StartPool, eventually, is_running
+
+GONE_SECONDS = 5.0
+
+
+async def ask(pool: ProcessPoolFaceReader, image: bytes) -> int:
+    """Have an image read; return the id of the process that did."""
+    return (await pool.read(image, embed=Embed.ALL)).width
+
+
+async def whoever_works(signpost: Path) -> int:
+    """Return the id of the process that waits for the file of that name."""
+    begun = signpost.with_suffix(".begun")
+    await eventually(lambda: begun.exists() and begun.read_text())
+    return int(begun.read_text())
+
+
+@pytest.mark.parametrize(
+    ("order", "words"),
+    [
+        (b"segfault", "SIGSEGV"),
+        (b"abort", "SIGABRT"),
+        (b"exit-0", "exit code 0"),
+        (b"exit-3", "exit code 3"),
+        (b"exhaust", "memory limit"),
+        (b"babble", "nonsense|not asked"),
+        (b"boast", "SIGKILL|exit code"),
+    ],
+)
+async def test_a_process_that_dies_is_a_crash_and_is_replaced(start_pool: StartPool, order: bytes, words: str) -> None:
+    """However a process ends, or loses its senses, its caller is told, and the next one has a new process."""
+    pool = await start_pool()
+    before = await ask(pool, b"hello")
+    with pytest.raises(EmbedderCrashedError, match=words):
+        await ask(pool, order)
+    assert await ask(pool, b"hello") != before
+    assert pool.restarts == 1
+
+
+@pytest.mark.parametrize("order", [b"hang", b"spin"])
+async def test_a_process_that_hangs_is_killed_at_its_limit(start_pool: StartPool, order: bytes) -> None:
+    """Neither sleeping for ever nor holding the interpreter's lock helps it."""
+    pool = await start_pool(seconds=0.5)
+    before = await ask(pool, b"hello")
+    started = time.monotonic()
+    with pytest.raises(EmbedderTimeoutError, match=r"0\.5 s"):
+        await ask(pool, order)
+    assert 0.5 <= time.monotonic() - started < GONE_SECONDS
+    assert not is_running(before)
+    assert await ask(pool, b"hello") != before
+    assert pool.restarts == 1
+
+
+async def test_a_process_that_grows_meets_its_limit(start_pool: StartPool) -> None:
+    """It ends at its own limit of memory, not at the machine's."""
+    pool = await start_pool(memory=512 * 1024**2)
+    before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    with pytest.raises(EmbedderCrashedError, match="memory limit"):
+        await ask(pool, b"grow")
+    assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss < max(before, 700 * 1024)
+    assert await ask(pool, b"hello")
+
+
+async def test_a_process_killed_while_idle_is_replaced_before_it_is_missed(start_pool: StartPool) -> None:
+    """Nobody asks, and yet there is a new process; nobody gets an error."""
+    pool = await start_pool()
+    before = await ask(pool, b"hello")
+    os.kill(before, signal.SIGKILL)
+    await eventually(lambda: pool.restarts == 1)
+    assert await ask(pool, b"hello") != before
+
+
+async def test_a_process_killed_at_work_harms_no_other(start_pool: StartPool, tmp_path: Path) -> None:
+    """One caller is told; another one's photograph, read meanwhile, is not disturbed."""
+    pool = await start_pool(processes=2)
+    doomed, spared = tmp_path / "doomed", tmp_path / "spared"
+    first = asyncio.create_task(ask(pool, b"wait " + bytes(doomed)))
+    second = asyncio.create_task(ask(pool, b"wait " + bytes(spared)))
+    victim, survivor = await whoever_works(doomed), await whoever_works(spared)
+    os.kill(victim, signal.SIGKILL)
+    with pytest.raises(EmbedderCrashedError, match="SIGKILL"):
+        await first
+    spared.touch()
+    assert await second == survivor
+    assert pool.restarts == 1
+
+
+async def test_a_crash_that_leaves_a_child_behind_ends_at_the_time_limit(start_pool: StartPool) -> None:
+    """A grandchild that keeps the connection open keeps nobody waiting for ever."""
+    pool = await start_pool(seconds=0.5)
+    with pytest.raises((EmbedderTimeoutError, EmbedderCrashedError)):
+        await ask(pool, b"fork")
+    assert await ask(pool, b"hello")
+
+
+@pytest.mark.parametrize("size", [1, 300_000, 20 * 1024**2])
+async def test_images_of_any_size_arrive(start_pool: StartPool, size: int) -> None:
+    """More than fits into the connection at once, too."""
+    pool = await start_pool()
+    assert (await pool.read(b"#" * size, embed=Embed.NONE)).height == size
+
+
+async def test_a_process_that_dies_while_it_is_given_an_image_is_a_crash(start_pool: StartPool) -> None:
+    """Half a transfer does not confuse the next process."""
+    pool = await start_pool()
+    victim = await ask(pool, b"hello")
+    os.kill(victim, signal.SIGSTOP)
+    task = asyncio.create_task(ask(pool, b"#" * 20 * 1024**2))
+    await asyncio.sleep(0)
+    os.kill(victim, signal.SIGKILL)
+    with pytest.raises(EmbedderCrashedError):
+        await task
+    assert await ask(pool, b"hello") != victim
+
+
+async def test_what_an_embedder_prints_goes_nowhere(start_pool: StartPool, capfd: pytest.CaptureFixture[str]) -> None:
+    """Standard output belongs to the product, and the connection to nobody else."""
+    pool = await start_pool()
+    assert await ask(pool, b"print")
+    assert capfd.readouterr().out == ""
+
+
+@pytest.mark.parametrize(
+    ("order", "error", "words"),
+    [
+        (b"raise", AttemptFailedError, "failed with RuntimeError"),
+        (b"quit", AttemptFailedError, "failed with SystemExit"),
+        (b"unreadable", UnreadableImageError, "not a picture of anybody"),
+        (b"other-error", AttemptFailedError, "something foreseen"),
+        (b"other-model", AttemptFailedError, "returned an embedding of other@1"),
+        (b"other-dimension", AttemptFailedError, "of hostile@7 with 4"),
+        (b"not-a-reading", AttemptFailedError, "returned str, not a PhotoReading"),
+    ],
+)
+async def test_an_error_costs_no_process(
+    start_pool: StartPool, order: bytes, error: type[FacematchError], words: str
+) -> None:
+    """Whatever an embedder raises or returns becomes one of the product's errors; its process goes on."""
+    pool = await start_pool()
+    before = await ask(pool, b"hello")
+    with pytest.raises(error, match=words):
+        await ask(pool, order)
+    assert await ask(pool, b"hello") == before
+    assert pool.restarts == 0
+
+
+async def test_the_words_of_a_third_party_are_not_repeated(start_pool: StartPool) -> None:
+    """They may quote the image."""
+    pool = await start_pool()
+    with pytest.raises(AttemptFailedError) as raised:
+        await ask(pool, b"raise")
+    assert "the words" not in f"{raised.value!r} {raised.value.__cause__!r}"
+
+
+async def test_a_process_retires_after_its_photographs(start_pool: StartPool) -> None:
+    """It is replaced without an error, and that is no restart."""
+    pool = await start_pool(photographs=3)
+    workers = [await ask(pool, b"hello") for _ in range(7)]
+    assert [workers.count(pid) for pid in dict.fromkeys(workers)] == [3, 3, 1]
+    assert pool.restarts == 0
+
+
+async def test_a_caller_who_leaves_does_not_stop_the_photograph(start_pool: StartPool, tmp_path: Path) -> None:
+    """The process finishes, and then has the next one."""
+    pool = await start_pool()
+    signpost = tmp_path / "go"
+    task = asyncio.create_task(ask(pool, b"wait " + bytes(signpost)))
+    worker = await whoever_works(signpost)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    following = asyncio.create_task(ask(pool, b"hello"))
+    signpost.touch()
+    assert await following == worker
+    assert pool.restarts == 0
+
+
+async def test_closing_ends_everything_at_once(start_pool: StartPool, tmp_path: Path) -> None:
+    """Work in hand, and whoever waits for a process, gets an error; no process stays."""
+    pool = await start_pool()
+    signpost = tmp_path / "never"
+    working = asyncio.create_task(ask(pool, b"wait " + bytes(signpost)))
+    worker = await whoever_works(signpost)
+    waiting = [asyncio.create_task(ask(pool, b"hello")) for _ in range(3)]
+    await asyncio.sleep(0)
+    async with asyncio.timeout(GONE_SECONDS):
+        await pool.close()
+        for task in (working, *waiting):
+            with pytest.raises(AttemptFailedError, match="closed"):
+                await task
+        with pytest.raises(AttemptFailedError, match="closed"):
+            await ask(pool, b"hello")
+        await pool.close()
+    assert not is_running(worker)
+
+
+@pytest.mark.parametrize("order", [b"spin", b"hang"])
+async def test_closing_does_not_wait_for_who_hangs(start_pool: StartPool, order: bytes) -> None:
+    """A process that answers nothing any more is killed."""
+    pool = await start_pool()
+    worker = await ask(pool, b"hello")
+    task = asyncio.create_task(ask(pool, order))
+    await eventually(lambda: pool._places[0]._process.result().readings == 2)
+    async with asyncio.timeout(GONE_SECONDS):
+        await pool.close()
+    with pytest.raises(AttemptFailedError, match="closed"):
+        await task
+    assert not is_running(worker)
+
+
+async def test_closing_while_it_starts(third_party: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: ARG001 - its effect is wanted
+    """A start that is given up leaves no process behind."""
+    (tmp_path / "start").write_text("hang")
+    monkeypatch.setenv("FACEMATCH_TEST_START", str(tmp_path / "start"))
+    pool = ProcessPoolFaceReader("hostile-start", ImageBudget(), 2)
+    start = asyncio.create_task(pool.start())
+    await eventually(lambda: len(children()) == 2)
+    start.cancel()
+    async with asyncio.timeout(GONE_SECONDS):
+        with pytest.raises(asyncio.CancelledError):
+            await start
+    assert children() == []
+
+
+@pytest.mark.parametrize(
+    ("order", "error", "words"),
+    [
+        ("raise", AttemptFailedError, "'hostile-start' cannot be loaded: RuntimeError: no model here"),
+        ("die", EmbedderCrashedError, "exit code 9"),
+    ],
+)
+async def test_a_pipeline_that_cannot_be_loaded_stops_the_start(
+    start_pool: StartPool,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    order: str,
+    error: type[FacematchError],
+    words: str,
+) -> None:
+    """The message says which and why, and no process stays."""
+    (tmp_path / "start").write_text(order)
+    monkeypatch.setenv("FACEMATCH_TEST_START", str(tmp_path / "start"))
+    with pytest.raises(error, match=words):
+        await start_pool("hostile-start", processes=3)
+    assert children() == []
+
+
+async def test_a_replacement_that_cannot_be_loaded_is_tried_again(
+    start_pool: StartPool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever asks meanwhile is told why; once it can be loaded, all is well again."""
+    (tmp_path / "start").write_text("well")
+    monkeypatch.setenv("FACEMATCH_TEST_START", str(tmp_path / "start"))
+    pool = await start_pool("hostile-start")
+    (tmp_path / "start").write_text("raise")
+    with pytest.raises(EmbedderCrashedError):
+        await ask(pool, b"segfault")
+    for _ in range(2):
+        with pytest.raises(AttemptFailedError, match="no model here"):
+            await ask(pool, b"hello")
+    (tmp_path / "start").write_text("well")
+    assert await ask(pool, b"hello")
+
+
+async def test_a_replacement_that_dies_is_not_started_again_and_again(
+    start_pool: StartPool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While nobody asks, nothing is tried: no storm of processes."""
+    (tmp_path / "start").write_text("well")
+    monkeypatch.setenv("FACEMATCH_TEST_START", str(tmp_path / "start"))
+    pool = await start_pool("hostile-start")
+    (tmp_path / "start").write_text("die")
+    with pytest.raises(EmbedderCrashedError, match="SIGSEGV"):
+        await ask(pool, b"segfault")
+    with pytest.raises(EmbedderCrashedError, match="exit code 9"):
+        await ask(pool, b"hello")
+    await eventually(lambda: children() == [])
+    assert pool.restarts == 1
+
+
+PARENT = """
+import asyncio, sys
+from adapters.vision.pool import ProcessPoolFaceReader
+from application.ports.face_pipeline import Embed, ImageBudget
+
+async def main():
+    pool = ProcessPoolFaceReader("hostile", ImageBudget(), 2)
+    await pool.start()
+    print(*(place._process.result().pid for place in pool._places), flush=True)
+    await pool.read(sys.argv[1].encode(), embed=Embed.NONE)
+
+asyncio.run(main())
+"""
+
+
+def parent_at_work(order: str) -> tuple[subprocess.Popen[str], list[int]]:
+    """Start a program with a pool of two, one of them busy; return it, and the ids of the two."""
+    parent = subprocess.Popen(
+        [sys.executable, "-c", PARENT, order],
+        env={**os.environ, "PYTHONPATH": str(EMBEDDERS)},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert parent.stdout is not None
+    return parent, list(map(int, parent.stdout.readline().split()))
+
+
+@pytest.mark.parametrize("order", ["hang", "spin"])
+async def test_processes_do_not_survive_their_parent(order: str) -> None:
+    """Killed with -9, the parent takes them with it: the idle one, and the one that does not listen."""
+    parent, pids = parent_at_work(order)
+    assert [is_running(pid) for pid in pids] == [True, True]
+    parent.kill()
+    parent.communicate()
+    await eventually(lambda: not any(map(is_running, pids)), GONE_SECONDS)
+
+
+async def test_signals_for_the_whole_service_do_not_reach_them(start_pool: StartPool) -> None:
+    """SIGINT and SIGTERM are the parent's: it decides when the work in hand is done."""
+    pool = await start_pool()
+    worker = await ask(pool, b"hello")
+    os.kill(worker, signal.SIGTERM)
+    os.kill(worker, signal.SIGINT)
+    assert await ask(pool, b"hello") == worker
+    assert os.getsid(worker) != os.getsid(0)
+
+
+def children() -> list[int]:
+    """Return the ids of this process's living children that are of a pool."""
+    listed = map(int, Path(f"/proc/self/task/{os.getpid()}/children").read_text().split())
+    return [pid for pid in listed if is_running(pid) and b"adapters.vision.child" in command_of(pid)]
+
+
+def command_of(pid: int) -> bytes:
+    """Return a process's program and arguments; nothing when it has just ended."""
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    return b""

@@ -1,0 +1,100 @@
+"""Embedders are found by their entry points: ours, and those of any package that is installed."""
+
+from pathlib import Path
+
+import pytest
+
+from adapters.vision import registry
+from adapters.vision.guard import EmbedderNotLoadedError
+from adapters.vision.in_process import InProcessFaceReader
+from adapters.vision.pool import ProcessPoolFaceReader
+from application.ports.face_pipeline import Embed, ImageBudget
+from domain.errors import AttemptFailedError
+from tests.integration.vision.conftest import StartPool
+
+
+def test_ours_are_known() -> None:
+    """Both pipelines of the product, and nobody else's where nothing else is installed."""
+    assert {"dlib", "mediapipe"} <= set(registry.known())
+    assert not any(name.startswith("hostile") for name in registry.known())
+
+
+@pytest.mark.usefixtures("third_party")
+def test_an_installed_one_is_known_and_can_be_loaded() -> None:
+    """It stands beside ours, and says who it is without loading a model."""
+    assert {"dlib", "mediapipe", "hostile"} <= set(registry.known())
+    assert registry.load("hostile").info.id == "hostile@7"
+
+
+async def test_an_installed_one_is_used_by_the_pool(start_pool: StartPool) -> None:
+    """Its embeddings come from another process."""
+    pool = await start_pool("hostile")
+    [face] = (await pool.read(b"hello", embed=Embed.ONLY_FACE)).faces
+    assert face.embedding is not None
+    assert (face.embedding.model, face.embedding.vector) == ("hostile@7", (1.0, 5.0, 0.5))
+
+
+@pytest.mark.usefixtures("third_party")
+async def test_an_installed_one_is_used_in_process() -> None:
+    """Its embeddings come from a thread."""
+    reader = InProcessFaceReader("hostile", ImageBudget())
+    [face] = (await reader.read(b"hello", embed=Embed.ONLY_FACE)).faces
+    assert face.embedding is not None
+    assert face.embedding.vector == (1.0, 5.0, 0.5)
+    with pytest.raises(AttemptFailedError, match="RuntimeError"):
+        await reader.read(b"raise", embed=Embed.ONLY_FACE)
+    with pytest.raises(AttemptFailedError, match="memory"):
+        await reader.read(b"exhaust", embed=Embed.ONLY_FACE)
+
+
+@pytest.mark.usefixtures("third_party")
+@pytest.mark.parametrize("reader", [InProcessFaceReader, lambda name, budget: ProcessPoolFaceReader(name, budget, 1)])
+@pytest.mark.parametrize("name", ["insightface", "", "DLIB"])
+def test_an_unknown_one_lists_the_known(name: str, reader: type[InProcessFaceReader]) -> None:
+    """The message tells what could have been meant."""
+    with pytest.raises(registry.UnknownEmbedderError, match=f"'{name}'; installed are: dlib, hostile, .*mediapipe"):
+        reader(name, ImageBudget())
+
+
+@pytest.mark.usefixtures("third_party")
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("not-importable", "cannot be imported: ModuleNotFoundError: No module named 'facematch_hostile_missing'"),
+        ("not-there", "cannot be imported: AttributeError: .*nothing"),
+        ("not-a-factory", "is no factory: it must be callable and have `info: EmbedderInfo`"),
+        ("without-info", "is no factory: it must be callable and have `info: EmbedderInfo`"),
+    ],
+)
+def test_a_broken_package_is_named(name: str, words: str) -> None:
+    """The message says which embedder, where its package points to, and what is wrong there."""
+    with pytest.raises(registry.BrokenEmbedderError, match=rf"embedder '{name}' \(facematch_hostile\S+\) {words}"):
+        registry.load(name)
+
+
+@pytest.mark.usefixtures("third_party")
+def test_a_name_belongs_to_one_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody takes the place of somebody else's embedder unnoticed."""
+    metadata = tmp_path / "impostor-1.0.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: impostor\nVersion: 1.0\n")
+    (metadata / "entry_points.txt").write_text("[facematch.embedders]\nhostile = impostor:pipeline\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(registry.BrokenEmbedderError, match=r"several packages .* facematch_hostile:pipeline, impostor"):
+        registry.load("hostile")
+    assert registry.load("dlib").info.id.startswith("dlib@")
+
+
+@pytest.mark.usefixtures("third_party")
+async def test_a_model_that_cannot_be_loaded_is_an_error_of_ours(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In process as in the pool; once it can be loaded, the same reader works."""
+    order = tmp_path_factory.mktemp("start") / "order"
+    monkeypatch.setenv("FACEMATCH_TEST_START", str(order))
+    reader = InProcessFaceReader("hostile-start", ImageBudget())
+    order.write_text("raise")
+    with pytest.raises(EmbedderNotLoadedError, match="no model here"):
+        await reader.read(b"hello", embed=Embed.NONE)
+    order.write_text("well")
+    assert len((await reader.read(b"hello", embed=Embed.NONE)).faces) == 1

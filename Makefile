@@ -38,6 +38,10 @@ lint: setup ## Run every static check
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/hadolint infra/container/Dockerfile
+	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec infra/container/compose.yaml
+	$(BIN)/yamllint --strict .
+	$(BIN)/shellcheck infra/container/make-secrets.sh infra/setup.sh .ci/run
 
 bench: setup ## Measure speed, side by side with the alternatives, as ratios
 	@$(BIN)/python -m tests.benchmarks

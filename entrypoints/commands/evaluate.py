@@ -30,10 +30,10 @@ def evaluate(
     faces: Annotated[
         Subject,
         typer.Option(
-            help="Whose photograph it is: that of the only face (others do not count, as in the service), "
-            "or that of the central one."
+            help="Whose photograph it is when there are several faces: the central one's, or nobody's (`one`: "
+            "exactly one is asked for, as in the service)."
         ),
-    ] = Subject.ONE,
+    ] = Subject.CENTRAL,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Measure the active embedder on photographs of known people. Needs no server.
@@ -117,7 +117,9 @@ def _point(point: OperatingPoint) -> dict[str, Any]:
 
 
 def _identification(identification: Identification | None) -> dict[str, Any] | None:
-    return identification and {
+    if identification is None:
+        return None
+    return {
         "gallery": identification.gallery,
         "threshold": identification.threshold if math.isfinite(identification.threshold) else None,
         "fpir": _share(identification.false_positive),

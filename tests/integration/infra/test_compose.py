@@ -12,9 +12,9 @@ from uuid import uuid4
 import psycopg
 import pytest
 import urllib3
+import yaml
 from minio import Minio
 from minio.error import S3Error
-from ruamel.yaml import YAML
 
 from adapters.postgres.migrate import migrate
 from infra.container.podman import run
@@ -22,7 +22,7 @@ from infra.local_stack.postgres import PostgresServer
 from infra.local_stack.process import ServerProcess, free_port, program
 
 CONTAINER: Final = Path("infra/container")
-COMPOSE: Final[dict[str, Any]] = YAML(typ="safe").load(CONTAINER / "compose.yaml")
+COMPOSE: Final[dict[str, Any]] = yaml.safe_load((CONTAINER / "compose.yaml").read_text())
 INNER_PORTS: Final = ("master.port", "volume.port", "filer.port", "admin.port")
 
 

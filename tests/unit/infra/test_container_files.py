@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
-from ruamel.yaml import YAML
+import yaml
 
 from adapters.vision.graph_cache import cache_folder
 from entrypoints.settings import Settings, WorkerSettings
@@ -17,7 +17,7 @@ from entrypoints.variables import read, variables
 
 CONTAINER: Final = Path("infra/container")
 DOCKERFILE: Final = (CONTAINER / "Dockerfile").read_text()
-COMPOSE: Final[dict[str, Any]] = YAML(typ="safe").load(CONTAINER / "compose.yaml")
+COMPOSE: Final[dict[str, Any]] = yaml.safe_load((CONTAINER / "compose.yaml").read_text())
 SERVICES: Final[dict[str, dict[str, Any]]] = COMPOSE["services"]
 PROJECT: Final = tomllib.loads(Path("pyproject.toml").read_text())
 OURS: Final = ("worker", "migrate", "provision")

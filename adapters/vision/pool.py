@@ -31,7 +31,7 @@ class _Place:
     def __init__(self, settings: wire.ChildSettings, on_loss: Callable[[], None]) -> None:
         self._settings = settings
         self._on_loss = on_loss
-        self._given_up: set[VisionProcess] = set()
+        self._retired: VisionProcess | None = None
         self._closed = False
         self._process = self._start()
 
@@ -48,13 +48,14 @@ class _Place:
 
     async def renew(self, process: VisionProcess) -> None:
         """Have another process take this one's place."""
-        self._given_up.add(process)
+        self._retired = process
         await process.stop()
 
     async def close(self) -> None:
         """End the process now."""
-        self._closed = True
-        self._process.cancel()
+        if not self._closed:
+            self._closed = True
+            self._process.cancel()
         await asyncio.wait([self._process])
         if not self._process.cancelled() and not self._process.exception():
             await self._process.result().stop()
@@ -70,9 +71,7 @@ class _Place:
     def _ended(self, process: VisionProcess) -> None:
         if self._closed:
             return
-        if process in self._given_up:
-            self._given_up.remove(process)
-        else:
+        if process is not self._retired:
             self._on_loss()
         self._process = self._start()
 

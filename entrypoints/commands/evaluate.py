@@ -26,6 +26,7 @@ def evaluate(
             exists=True,
             file_okay=False,
             show_default=False,
+            metavar="FOLDER",
         ),
     ],
     faces: Annotated[

@@ -240,6 +240,7 @@ async def test_closing_while_it_starts(third_party: None, tmp_path: Path, monkey
     await eventually(lambda: len(children()) == 2)
     start.cancel()
     async with asyncio.timeout(GONE_SECONDS):
+        await pool.close()
         with pytest.raises(asyncio.CancelledError):
             await start
     assert children() == []

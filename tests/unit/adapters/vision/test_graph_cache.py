@@ -101,6 +101,19 @@ def test_several_processes_at_once(tmp_path: Path) -> None:
     assert kept(tmp_path).read_bytes()[:32].hex() == digest
 
 
+def test_the_builder_is_imported_only_to_build(tmp_path: Path) -> None:
+    """Whoever finds the graph does not wait for the library that builds it."""
+    program = (
+        "import sys, pathlib\n"
+        "from adapters.vision.graph_cache import dlib_resnet\n"
+        "dlib_resnet(pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]))\n"
+        "print('onnx' in sys.modules)\n"
+    )
+    command = [sys.executable, "-c", program, str(WEIGHTS), str(tmp_path)]
+    said = [subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip() for _ in range(2)]
+    assert said == ["True", "False"]
+
+
 @pytest.mark.parametrize(
     ("environment", "expected"),
     [

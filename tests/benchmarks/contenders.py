@@ -1,0 +1,54 @@
+"""Who is measured: the product's pipelines, and the steps of ``face_recognition`` 1.3.0 as its README uses it.
+
+Those steps are ``load_image_file`` and ``face_encodings``: the whole picture by Pillow, dlib's HOG detector after one
+enlargement, dlib's five landmarks, and dlib's own descriptor. They run here on the same ``dlib`` as the product does,
+which is their fastest form, and without the package itself, whose 68 landmarks are not free to use.
+"""
+
+import itertools
+import time
+from collections.abc import Callable
+from io import BytesIO
+
+import dlib
+import numpy as np
+from PIL import Image
+
+from adapters.vision import registry
+from adapters.vision.weights import dlib_weights
+from application.ports.face_pipeline import Embed, ImageBudget
+
+Stages = dict[str, float]
+"""Milliseconds by stage."""
+Contender = Callable[[bytes], Stages]
+
+
+def pipeline(name: str) -> Contender:
+    """Return a pipeline of the product, loaded."""
+    loaded = registry.load(name)(ImageBudget())
+
+    def read(content: bytes) -> Stages:
+        return {stage.name: stage.milliseconds for stage in loaded.read(content, embed=Embed.ALL).stages}
+
+    return read
+
+
+def reference() -> Contender:
+    """Return the steps of the alternative, with its models loaded."""
+    detector = dlib.get_frontal_face_detector()
+    landmarks = dlib.shape_predictor(str(dlib_weights("shape_predictor_5_face_landmarks.dat")))
+    network = dlib.face_recognition_model_v1(str(dlib_weights("dlib_face_recognition_resnet_model_v1.dat")))
+
+    def read(content: bytes) -> Stages:
+        times = [time.perf_counter()]
+        pixels = np.array(Image.open(BytesIO(content)).convert("RGB"))
+        times.append(time.perf_counter())
+        boxes = detector(pixels, 1)
+        times.append(time.perf_counter())
+        for box in boxes:
+            np.array(network.compute_face_descriptor(pixels, landmarks(pixels, box), 1))
+        times.append(time.perf_counter())
+        decode, detect, embed = (1000 * (end - start) for start, end in itertools.pairwise(times))
+        return {"decode": decode, "detect": detect, "embed": embed}
+
+    return read

@@ -1,0 +1,38 @@
+"""The photographs that are measured with: real ones, brought to the sizes that cameras make."""
+
+from io import BytesIO
+
+import attrs
+from PIL import Image
+
+from infra.photographs import Photographs
+
+_MEGAPIXELS = (0.3, 1.0, 3.0, 8.0, 12.0, 24.0)
+_PORTRAITS = ("obama", "obama2", "biden", "astronaut")
+
+
+@attrs.frozen
+class Sample:
+    """One photograph as a baseline JPEG."""
+
+    name: str
+    megapixels: float
+    content: bytes = attrs.field(repr=False)
+
+
+def samples() -> list[Sample]:
+    """Return every portrait at every size."""
+    photographs = Photographs.fetched()
+    return [
+        Sample(name, megapixels, _jpeg(Image.open(photographs.path(name)).convert("RGB"), megapixels))
+        for megapixels in _MEGAPIXELS
+        for name in _PORTRAITS
+    ]
+
+
+def _jpeg(picture: Image.Image, megapixels: float) -> bytes:
+    factor = (megapixels * 1e6 / (picture.width * picture.height)) ** 0.5
+    size = (round(picture.width * factor), round(picture.height * factor))
+    stream = BytesIO()
+    picture.resize(size, Image.Resampling.LANCZOS).save(stream, "JPEG", quality=90)
+    return stream.getvalue()

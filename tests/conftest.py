@@ -7,12 +7,17 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from hypothesis import settings
 
 from infra.local_stack.nats import NatsServer
 from infra.local_stack.postgres import PostgresServer
 from infra.local_stack.s3 import S3Server
 from infra.local_stack.seaweed import SeaweedServer
 from infra.photographs import Photographs
+
+
+settings.register_profile("shared machine", deadline=None)
+settings.load_profile("shared machine")
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,7 @@ from structlog.typing import EventDict, Processor
 
 from adapters.telemetry.redaction import Redactor
 
-_CHATTY = ("nats", "urllib3", "psycopg", "psycopg.pool", "asyncio", "aiohttp", "opentelemetry", "pebble")
+_CHATTY = ("nats", "urllib3", "psycopg", "psycopg.pool", "asyncio", "aiohttp", "opentelemetry")
 _FIRST_FIELDS = ("timestamp", "level", "logger", "event")
 _LOG = structlog.get_logger("facematch")
 

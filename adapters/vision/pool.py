@@ -31,6 +31,7 @@ class _Place:
     def __init__(self, settings: wire.ChildSettings, on_loss: Callable[[], None]) -> None:
         self._settings = settings
         self._on_loss = on_loss
+        self._latest: VisionProcess | None = None
         self._retired: VisionProcess | None = None
         self._closed = False
         self._process = self._start()
@@ -57,14 +58,15 @@ class _Place:
             self._closed = True
             self._process.cancel()
         await asyncio.wait([self._process])
-        if not self._process.cancelled() and not self._process.exception():
-            await self._process.result().stop()
+        if self._latest is not None:
+            await self._latest.stop()
 
     def _start(self) -> asyncio.Task[VisionProcess]:
         return _task(self._started())
 
     async def _started(self) -> VisionProcess:
-        process = await VisionProcess.started(self._settings)
+        self._latest = process = VisionProcess(self._settings)
+        await process.ready()
         process.on_end(self._ended)
         return process
 

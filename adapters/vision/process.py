@@ -26,13 +26,13 @@ _ONE_THREAD: Final = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
 
 class VisionProcess:
-    """A running process with a loaded pipeline; begin with :meth:`started`.
+    """A running process with a pipeline; begin with :meth:`ready`.
 
     It is started by, and lives no longer than, the thread that runs the event loop.
     """
 
     def __init__(self, settings: wire.ChildSettings) -> None:
-        self._settings = settings
+        self._embedder = settings.embedder
         ours, theirs = socket.socketpair()
         with theirs:
             self._popen = _spawn(settings, theirs)
@@ -42,28 +42,25 @@ class VisionProcess:
         self._stopped = False
         self.readings = 0
 
-    @classmethod
-    async def started(cls, settings: wire.ChildSettings) -> "VisionProcess":
-        """Return a process that has loaded its pipeline.
+    async def ready(self) -> None:
+        """Return when it has loaded its pipeline; it is stopped where it has not.
 
         Raises:
             EmbedderNotLoadedError: the pipeline cannot be loaded; the message says why.
-            EmbedderCrashedError, EmbedderTimeoutError: the process died, or did not say anything, meanwhile.
+            EmbedderCrashedError, EmbedderTimeoutError: it died, or did not say anything, meanwhile.
 
         """
-        process = cls(settings)
         try:
             async with asyncio.timeout(START_SECONDS):
-                await process._answer()
+                await self._answer()
         except TimeoutError as error:
-            await process.stop()
+            await self.stop()
             raise EmbedderTimeoutError(
-                f"embedder {settings.embedder!r} was not loaded within {START_SECONDS:.0f} s"
+                f"embedder {self._embedder!r} was not loaded within {START_SECONDS:.0f} s"
             ) from error
         except BaseException:
-            await process.stop()
+            await self.stop()
             raise
-        return process
 
     @property
     def pid(self) -> int:

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import os
-import resource
 import signal
 import subprocess
 import sys
@@ -74,13 +73,13 @@ async def test_a_process_that_hangs_is_killed_at_its_limit(start_pool: StartPool
     assert pool.restarts == 1
 
 
-async def test_a_process_that_grows_meets_its_limit(start_pool: StartPool) -> None:
+async def test_a_process_that_grows_meets_its_limit(start_pool: StartPool, tmp_path: Path) -> None:
     """It ends at its own limit of memory, not at the machine's."""
     pool = await start_pool(memory=512 * 1024**2)
-    before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    taken = tmp_path / "taken"
     with pytest.raises(EmbedderCrashedError, match="memory limit"):
-        await ask(pool, b"grow")
-    assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss < max(before, 700 * 1024)
+        await ask(pool, b"grow " + bytes(taken))
+    assert 256 < int(taken.read_text()) <= 512
     assert await ask(pool, b"hello")
 
 
@@ -251,6 +250,7 @@ async def test_closing_while_it_starts(third_party: None, tmp_path: Path, monkey
     [
         ("raise", AttemptFailedError, "'hostile-start' cannot be loaded: RuntimeError: no model here"),
         ("die", EmbedderCrashedError, "exit code 9"),
+        ("hang", EmbedderTimeoutError, r"'hostile-start' was not loaded within 1 s"),
     ],
 )
 async def test_a_pipeline_that_cannot_be_loaded_stops_the_start(
@@ -264,6 +264,8 @@ async def test_a_pipeline_that_cannot_be_loaded_stops_the_start(
     """The message says which and why, and no process stays."""
     (tmp_path / "start").write_text(order)
     monkeypatch.setenv("FACEMATCH_TEST_START", str(tmp_path / "start"))
+    if order == "hang":
+        monkeypatch.setattr("adapters.vision.process.START_SECONDS", 1.0)
     with pytest.raises(error, match=words):
         await start_pool("hostile-start", processes=3)
     assert children() == []

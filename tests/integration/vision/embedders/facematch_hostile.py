@@ -37,6 +37,8 @@ class Hostile:
         getattr(self, f"do_{word.replace('-', '_')}", lambda: None)()
         if word == "wait":
             self.wait_for(Path(image.split(b" ", 1)[1].decode()))
+        if word == "grow":
+            self.grow(Path(image.split(b" ", 1)[1].decode()))
         model = "other@1" if word == "other-model" else INFO.id
         vector = (1.0,) * 4 if word == "other-dimension" else (1.0, float(len(image)), 0.5)
         embedding = FaceEmbedding(model, vector) if embed is not Embed.NONE else None
@@ -50,6 +52,12 @@ class Hostile:
         file.with_suffix(".begun").write_text(str(os.getpid()))
         while not file.exists():
             time.sleep(0.005)
+
+    def grow(self, file: Path) -> None:
+        """Take memory until there is none, and note down how much it was, in MiB."""
+        while True:
+            self._kept.append(b"x" * 32 * 1024**2)
+            file.write_text(str(32 * len(self._kept)))
 
     def do_segfault(self) -> None:
         """Read where nothing is."""
@@ -76,11 +84,6 @@ class Hostile:
         """Never return, and hold the interpreter's lock."""
         while True:
             pass
-
-    def do_grow(self) -> None:
-        """Take memory until there is none."""
-        while True:
-            self._kept.append(b"x" * 64 * 1024**2)
 
     def do_raise(self) -> NoReturn:
         """Fail with words that nobody may repeat."""

@@ -15,7 +15,6 @@ from infra.local_stack.s3 import S3Server
 from infra.local_stack.seaweed import SeaweedServer
 from infra.photographs import Photographs
 
-
 settings.register_profile("shared machine", deadline=None)
 settings.load_profile("shared machine")
 

@@ -14,7 +14,7 @@ from mediapipe.tasks.python import BaseOptions, vision
 from PIL import Image
 
 from adapters.vision.assembly import AlignedFacePipeline, assemble
-from adapters.vision.detection import Found
+from adapters.vision.detection import Found, distinct
 from adapters.vision.pixels import Pixels, pixels_of, resized
 from adapters.vision.weights import BLAZEFACE
 from application.ports.face_pipeline import EmbedderInfo, ImageBudget
@@ -49,7 +49,7 @@ class BlazeFaceDetector:
             box = detection.bounding_box
             score = detection.categories[0].score
             faces.append(square_like_hog(box.origin_x, box.origin_y, box.width, box.height, score).scaled(scale))
-        return sorted(faces, key=lambda face: -face.score)
+        return distinct(faces)
 
     def _detect(self, pixels: Pixels) -> vision.FaceDetectorResult:
         return self._detector.detect(mediapipe.Image(image_format=mediapipe.ImageFormat.SRGB, data=pixels))

@@ -1,6 +1,7 @@
 """Detectors: where the faces are. All report the same kind of square, so that one aligner serves them all."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 import attrs
@@ -20,9 +21,26 @@ class Found:
     side: float
     score: float
 
+    @property
+    def centre(self) -> tuple[float, float]:
+        """The middle of the square."""
+        return self.left + self.side / 2, self.top + self.side / 2
+
     def scaled(self, factor: float) -> "Found":
         """Return the same face on a picture enlarged by ``factor``."""
         return Found(self.left * factor, self.top * factor, self.side * factor, self.score)
+
+
+def distinct(faces: Iterable[Found]) -> list[Found]:
+    """Return the faces, the most certain first, without those that are centred on a more certain one.
+
+    Two faces whose centres are nearer than half the larger one's side are one face, seen twice at different scales.
+    """
+    kept: list[Found] = []
+    for face in sorted(faces, key=lambda found: -found.score):
+        if all(math.dist(face.centre, other.centre) >= max(face.side, other.side) / 2 for other in kept):
+            kept.append(face)
+    return kept
 
 
 class Detector(Protocol):

@@ -24,11 +24,18 @@ if ! .venv/bin/python -c "import sys; sys.exit(str(sys.version_info[:2]) != '$wa
         exit 1
     fi
 fi
-rm -f .venv/.ready
+rm -f .venv/.ready .venv/.installed
 echo "Installing the locked dependencies (about 1.6 GB on disk; a minute or more the first time)"
-.venv/bin/python -m pip install --disable-pip-version-check --require-hashes -r requirements.lock
-.venv/bin/python -m pip check --disable-pip-version-check >/dev/null
-.venv/bin/python -m pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation --editable .
+pip() { .venv/bin/python -m pip --disable-pip-version-check "$@"; }
+{
+    pip install --require-hashes -r requirements.lock && touch .venv/.installed
+} | grep -v '^Requirement already satisfied' || true
+if [ ! -e .venv/.installed ]; then
+    echo "The dependencies could not be installed; pip says above why. Mend that and call make again." >&2
+    exit 1
+fi
+pip install --quiet --no-deps --no-build-isolation --editable .
+pip check >/dev/null
 echo "Fetching the photographs"
 .venv/bin/python -m infra.photographs
 touch .venv/.ready

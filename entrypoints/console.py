@@ -19,6 +19,10 @@ out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
+_LEAST_WIDTH = 40
+"""Columns beside a variable's name in the table of wrong settings."""
+
+
 class ExitCode(IntEnum):
     """What the process says at its end."""
 
@@ -44,7 +48,7 @@ def print_problems(problems: list[Problem]) -> None:
     table.add_column("problem", overflow="fold")
     for problem in problems:
         table.add_row(problem.variable, problem.value, problem.message)
-    wide = max(len(p.variable) for p in problems) + 60
+    wide = max(len(p.variable) for p in problems) + _LEAST_WIDTH
     Console(stderr=True, highlight=False, width=max(err.width, wide)).print(table)
 
 

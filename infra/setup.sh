@@ -15,7 +15,7 @@ find_python() {
 
 python=$(find_python)
 wanted=$("$python" -c 'import sys; print(sys.version_info[:2])')
-if ! .venv/bin/python -c "import sys; sys.exit(str(sys.version_info[:2]) != '$wanted')" >/dev/null 2>&1; then
+if ! .venv/bin/python -c "import pip, sys; sys.exit(str(sys.version_info[:2]) != '$wanted')" >/dev/null 2>&1; then
     echo "Making .venv with $("$python" --version)"
     rm -rf .venv
     if ! "$python" -m venv .venv; then

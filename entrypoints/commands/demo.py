@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import signal
 import time
 from pathlib import Path
 from typing import Annotated, Final
@@ -17,6 +16,7 @@ from entrypoints.container import VERSION
 from entrypoints.demo import contact_sheet, report, scenes, trace_text
 from entrypoints.demo.play import Observer, Performance, Result, perform
 from entrypoints.demo.scenes import Person, Scene
+from infra.local_stack.interruption import treat_alike
 from infra.local_stack.otlp import OtlpReceiver
 from infra.local_stack.stack import LocalStack
 from infra.photographs import Photographs
@@ -28,7 +28,7 @@ def demo(
     photos: Annotated[
         Path | None,
         typer.Option(
-            help="A folder with one sub-folder per person: the first photograph enrols, the others are matched.",
+            help="A folder with one sub-folder per person: the first picture enrols, the others are matched.",
             exists=True,
             file_okay=False,
             show_default="public-domain portraits",
@@ -41,10 +41,11 @@ def demo(
     Needs the extra `facematch\[stack]`. Other FACEMATCH_ settings, such as the embedder, apply.
     """
     load_settings()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    treat_alike()
     started = time.monotonic()
-    output.mkdir(parents=True, exist_ok=True)
     with explained():
+        LocalStack.check_installed()
+        _make(output)
         if photos is None:
             people, played = scenes.built_in(Photographs.fetched(progress=_say), output)
             _credit()
@@ -89,7 +90,9 @@ def _trace(results: tuple[Result, ...], receiver: OtlpReceiver) -> str:
 
 
 def _report(performance: Performance, trace: str, output: Path, *, built_in: bool, seconds: float) -> None:
-    report.console().print(report.table(performance.results))
+    console = report.console()
+    for table in report.tables(performance.results, console.width):
+        console.print(table)
     for name, reason in performance.refused.items():
         out.print(f"not enrolled: {name} ({reason})", markup=False)
     contact_sheet.draw(report.tiles(performance.results), output / "contact-sheet.png")
@@ -115,6 +118,13 @@ def _credit() -> None:
     _say("photographs, each from a package and kept in the cache:")
     for photograph in Photographs.sources():
         _say(f"  {photograph.name}: {photograph.package}, {photograph.terms}")
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise FacematchError(f"{folder} cannot be made ({error.strerror}): choose another with --output") from error
 
 
 def _say(what: str) -> None:

@@ -132,7 +132,9 @@ async def perform(
         connection.execute(_APPLICATION)
     environment = stack.environment(DATABASE) | dict(environment)
     settings = read(Settings, {**os.environ, **environment})
-    worker = WorkerProcess(environment, folder / "worker.log")
+    log = folder / "worker.log"
+    log.unlink(missing_ok=True)
+    worker = WorkerProcess(environment, log)
     async with AsyncExitStack() as open_things:
         observer.say(f"migrated the application's database ({len(await migrate(url))} statements)")
         container = build(settings)
@@ -165,15 +167,12 @@ async def _enrol(container: Container, url: str, people: Sequence[Person]) -> tu
         user = uuid4()
         with psycopg.connect(url, autocommit=True) as connection:
             connection.execute("INSERT INTO users (id, name) VALUES (%s, %s)", [user, person.name])
-        for photograph in person.photographs:
-            try:
-                await enroll(user, [EnrolmentImage(photograph.name, photograph.read_bytes())])
-            except EnrolmentRefusedError as error:
-                refused[person.name] = str(error)
-            else:
-                users[person.name] = user
-                refused.pop(person.name, None)
-                break
+        try:
+            await enroll(user, [EnrolmentImage(person.photograph.name, person.photograph.read_bytes())])
+        except EnrolmentRefusedError as error:
+            refused[person.name] = str(error)
+        else:
+            users[person.name] = user
     return users, refused
 
 

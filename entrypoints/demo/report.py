@@ -23,31 +23,36 @@ _STAGES: Final = {
     "event": ("publish", "ack"),
 }
 """What the table tells in milliseconds, and the stages of the job that each figure adds up."""
+_WIDE: Final = 120
 _UNWATCHED_WIDTH: Final = 132
 _GREEN, _RED, _GREY = "#1a7f37", "#cf222e", "#6e7781"
 
 
-def table(results: Sequence[Result]) -> Table:
-    """Return one row for each job."""
-    rows = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
-    for name in ("photo", "outcome", "reason", "user"):
-        rows.add_column(name, overflow="fold", no_wrap=name == "reason")
-    for name in ("distance", "threshold"):
-        rows.add_column(name, justify="right", overflow="fold")
-    rows.add_column("ms:" + "".join(f"{stage:>7}" for stage in _STAGES), justify="right", no_wrap=True)
+def tables(results: Sequence[Result], width: int) -> list[Table]:
+    """Return one row for each job: in one table, or in two where the width is too small for it."""
+    outcome = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    times = outcome if width >= _WIDE else Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    outcome.add_column("photo", overflow="fold", min_width=16)
+    for name in ("outcome", "reason"):
+        outcome.add_column(name, no_wrap=True)
+    outcome.add_column("user", overflow="fold", min_width=10)
+    for name in ("distance", "allowed"):
+        outcome.add_column(name, justify="right", no_wrap=True)
+    if times is not outcome:
+        times.add_column("photo", overflow="fold", min_width=16)
+    for stage in _STAGES:
+        times.add_column(f"{stage} ms" if stage == next(iter(_STAGES)) else stage, justify="right", no_wrap=True)
     for result in results:
-        event = result.event
-        rows.add_row(
-            result.scene.title,
-            event["outcome"],
-            event["reason"] or "",
-            result.named or "",
-            _distance(event["distance"]),
-            _distance(event["threshold"]),
-            "".join(f"{_milliseconds(result, stages):>7}" for stages in _STAGES.values()),
-            style=None if result.as_expected else "bold red",
-        )
-    return rows
+        event, style = result.event, None if result.as_expected else "bold red"
+        words = [result.scene.title, event["outcome"], event["reason"] or "", result.named or ""]
+        words += [_distance(event["distance"]), _distance(event["threshold"])]
+        took = [_milliseconds(result, stages) for stages in _STAGES.values()]
+        if times is outcome:
+            outcome.add_row(*words, *took, style=style)
+        else:
+            outcome.add_row(*words, style=style)
+            times.add_row(result.scene.title, *took, style=style)
+    return [outcome] if times is outcome else [outcome, times]
 
 
 def console() -> Console:

@@ -1,7 +1,7 @@
 """What is played: who is enrolled, which photographs are submitted, and what must come of each."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from uuid import UUID, uuid4
 
@@ -14,14 +14,15 @@ from domain.outcomes import OutcomeKind, Reason
 from infra.photographs import Photographs
 
 _GROUP_HEIGHT = 480
+_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".heic", ".heif", ".avif", ".tif", ".tiff", ".bmp", ".gif"}
 
 
 @attrs.frozen
 class Person:
-    """Somebody to enrol from the first of these photographs that shows exactly one face."""
+    """Somebody to enrol from one photograph."""
 
     name: str
-    photographs: tuple[Path, ...]
+    photograph: Path
 
 
 @attrs.frozen
@@ -67,10 +68,10 @@ def built_in(photographs: Photographs, folder: Path) -> tuple[list[Person], list
     )
     scenes = [
         matched,
-        Scene("the same again, smaller", photographs.path("obama3"), obama, expected=(OutcomeKind.MATCHED, None)),
+        Scene("the same person, smaller", photographs.path("obama3"), obama, expected=(OutcomeKind.MATCHED, None)),
         Scene("a stranger", photographs.path("biden"), expected=_skipped(Reason.NO_MATCH)),
         Scene("a group", group, expected=_skipped(Reason.MULTIPLE_FACES)),
-        Scene("no face", photographs.path("coffee"), expected=_skipped(Reason.NO_FACE)),
+        Scene("a cup of coffee", photographs.path("coffee"), expected=_skipped(Reason.NO_FACE)),
         Scene("a cat", photographs.path("chelsea"), expected=_skipped(Reason.NO_FACE)),
         Scene("a broken file", broken, expected=_skipped(Reason.UNREADABLE_IMAGE)),
         Scene("a missing object", expected=_skipped(Reason.IMAGE_NOT_FOUND)),
@@ -83,7 +84,7 @@ def built_in(photographs: Photographs, folder: Path) -> tuple[list[Person], list
             expected=_skipped(Reason.ALREADY_MATCHED),
         ),
     ]
-    people = [Person(obama, (photographs.path("obama"),)), Person(collins, (photographs.path("astronaut"),))]
+    people = [Person(obama, photographs.path("obama")), Person(collins, photographs.path("astronaut"))]
     return people, scenes
 
 
@@ -91,26 +92,20 @@ def of_folder(folder: Path) -> tuple[list[Person], list[Scene]]:
     """Return a play of a folder with one sub-folder for each person: the first photograph enrols, the others are jobs.
 
     Raises:
-        FacematchError: no sub-folder holds a photograph.
+        FacematchError: no sub-folder holds two pictures.
 
     """
-    people = [
-        Person(entry.name, tuple(_files(entry)))
-        for entry in sorted(folder.iterdir())
-        if entry.is_dir() and any(_files(entry))
-    ]
-    if not people:
-        raise FacematchError(f"{folder} holds no photographs: it needs one sub-folder for each person")
-    scenes = [
-        Scene(f"{person.name}/{photograph.name}", photograph, person.name)
-        for person in people
-        for photograph in person.photographs[1:]
-    ]
-    return people, scenes
+    taken = {entry.name: files for entry in sorted(folder.iterdir()) if entry.is_dir() and (files := _pictures(entry))}
+    scenes = [Scene(f"{name}/{picture.name}", picture, name) for name, files in taken.items() for picture in files[1:]]
+    if not scenes:
+        raise FacematchError(
+            f"{folder} holds nothing to match: it needs one sub-folder for each person, with two pictures or more"
+        )
+    return [Person(name, files[0]) for name, files in taken.items()], scenes
 
 
-def _files(folder: Path) -> Iterator[Path]:
-    return (path for path in sorted(folder.iterdir()) if path.is_file() and not path.name.startswith("."))
+def _pictures(folder: Path) -> list[Path]:
+    return [path for path in sorted(folder.iterdir()) if path.is_file() and path.suffix.lower() in _SUFFIXES]
 
 
 def _skipped(reason: Reason) -> tuple[OutcomeKind, Reason]:

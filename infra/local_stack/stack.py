@@ -9,8 +9,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from infra.local_stack.interruption import undisturbed
 from infra.local_stack.nats import NatsServer
-from infra.local_stack.postgres import PostgresServer
+from infra.local_stack.postgres import PostgresServer, binaries
+from infra.local_stack.process import program
 from infra.local_stack.s3 import S3Server
 
 
@@ -29,6 +31,13 @@ class LocalStack:
         self.postgres = PostgresServer(self._folder / "postgres", durable=durable)
         self.s3 = S3Server(self._folder / "s3")
 
+    @staticmethod
+    def check_installed() -> None:
+        """Raise :class:`infra.local_stack.process.ServerError` where a server's program is missing."""
+        binaries()
+        for name in ("nats-server", "juicefs"):
+            program(name)
+
     def __enter__(self) -> Self:
         self._cleanup.callback(shutil.rmtree, self._folder, ignore_errors=True)
         try:
@@ -37,14 +46,14 @@ class LocalStack:
             for future in [pool.submit(self._start, *part) for part in self._parts()]:
                 future.result()
         except BaseException:
-            self._cleanup.close()
+            self._clean_up()
             raise
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._cleanup.close()
+        self._clean_up()
 
     def environment(self, database: str) -> dict[str, str]:
         """Return the settings of a service on these servers."""
@@ -58,6 +67,10 @@ class LocalStack:
 
     def _parts(self) -> list[tuple[str, NatsServer | PostgresServer | S3Server]]:
         return [("PostgreSQL with pgvector", self.postgres), ("S3", self.s3), ("NATS with JetStream", self.nats)]
+
+    def _clean_up(self) -> None:
+        with undisturbed():
+            self._cleanup.close()
 
     def _start(self, name: str, server: NatsServer | PostgresServer | S3Server) -> None:
         self._cleanup.callback(server.stop)

@@ -70,6 +70,7 @@ async def test_the_tables_of_an_application_are_used_as_they_are(bare_world: Wor
 async def test_an_embedder_that_does_not_fit_the_column_stops_the_start(bare_world: World) -> None:
     """The worker names the column, its dimension and the embedder's, and ends with the code of a wrong setting."""
     _made_by_an_application(bare_world, 512)
+    bare_world.environment["FACEMATCH_HEALTH_ADDRESS"] = "127.0.0.1:0"
     done = bare_world.cli("worker", check=False)
     assert done.returncode == 2
     assert "app.users.face_embedding is vector(512)" in done.stderr

@@ -38,8 +38,9 @@ def run_cli(*arguments: str, **variables: str) -> subprocess.CompletedProcess[st
 
 
 def clean_environment() -> dict[str, str]:
-    """Return the environment without settings of facematch and of telemetry."""
-    return {key: value for key, value in os.environ.items() if not key.startswith(("FACEMATCH_", "OTEL_"))}
+    """Return the environment without settings of facematch and of telemetry, and without what keeps MediaPipe quiet."""
+    foreign = ("FACEMATCH_", "OTEL_", "https_proxy", "no_proxy")
+    return {key: value for key, value in os.environ.items() if not key.startswith(foreign)}
 
 
 class WorkerProcess:

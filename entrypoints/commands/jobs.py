@@ -112,11 +112,18 @@ def _document(record: JobRecord, attempts: list[Attempt]) -> dict[str, Any]:
     }
 
 
+def _brief(value: Any) -> str:  # noqa: ANN401 - a value of a JSON document
+    """Return a value as people read it: boxes in whole pixels, distances with four digits."""
+    if isinstance(value, dict):
+        return "({x1:.0f}, {y1:.0f}) to ({x2:.0f}, {y2:.0f})".format(**value)
+    return f"{value:.4f}" if isinstance(value, float) else str(value)
+
+
 def _table(record: JobRecord, attempts: list[Attempt]) -> Table:
     table = Table(show_header=False, title=f"Job {record.key}", title_justify="left")
     for name, value in _document(record, []).items():
         if value not in (None, "", []) and name not in {"job", "stream_seq"}:
-            table.add_row(name.replace("_", " "), json.dumps(value) if isinstance(value, dict) else str(value))
+            table.add_row(name.replace("_", " "), _brief(value))
     for attempt in attempts:
         table.add_row(f"attempt {attempt.delivery} failed", f"{attempt.reason}: {attempt.detail}")
     return table

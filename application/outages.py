@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from application.ports.clock import Clock
 from application.ports.dependency import Dependency
 from application.ports.telemetry import Telemetry
-from domain.errors import FacematchError
-from domain.outcomes import Reason
+from domain.errors import AttemptFailedError, FacematchError
 
 
 class StoppingError(FacematchError):
@@ -17,13 +16,13 @@ class StoppingError(FacematchError):
 class Outages:
     """Tells an outage from a single job's trouble, and lets everyone wait behind one probe.
 
-    Give each failure reason the dependency that it blames. ``probe_seconds`` is the pause between two probes; a
+    Give each kind of failure the dependency that it blames. ``probe_seconds`` is the pause between two probes; a
     dependency that has not answered one within ``patience_seconds``, or answers with an error of any kind, is down.
     """
 
     def __init__(
         self,
-        blamed: Mapping[Reason, Dependency],
+        blamed: Mapping[type[AttemptFailedError], Dependency],
         *,
         clock: Clock,
         telemetry: Telemetry,
@@ -45,12 +44,12 @@ class Outages:
         """The dependencies that do not answer, each with the reason."""
         return dict(self._down)
 
-    async def outage_behind(self, reason: Reason) -> str | None:
+    async def outage_behind(self, failure: AttemptFailedError) -> str | None:
         """Return the name of the dependency that this failure blames, where it is down; None where it is not.
 
         It is probed once for everyone who asks at the same time.
         """
-        dependency = self._blamed.get(reason)
+        dependency = next((blamed for kind, blamed in self._blamed.items() if isinstance(failure, kind)), None)
         if dependency is None:
             return None
         if dependency.name in self._down:

@@ -78,7 +78,7 @@ class ProcessDelivery:
                 return await self._attempt(delivery, request, trace)
             except AttemptFailedError as error:
                 failure = error
-            down = await self.outages.outage_behind(failure.reason)
+            down = await self.outages.outage_behind(failure)
             if down is not None:
                 trace.held(down, str(failure))
                 await self.outages.recovery(down)
@@ -89,7 +89,7 @@ class ProcessDelivery:
             try:
                 return await self.match.give_up(delivery.key, request, failure.reason, str(failure), trace)
             except DatabaseUnavailableError as unrecorded:
-                if await self.outages.outage_behind(unrecorded.reason) is None:
+                if await self.outages.outage_behind(unrecorded) is None:
                     await self._retry(delivery, request, unrecorded, trace)
                     return None
 

@@ -63,5 +63,9 @@ class EmbedderTimeoutError(AttemptFailedError):
     reason = Reason.EMBEDDER_TIMEOUT
 
 
+class EmbedderUnavailableError(AttemptFailedError):
+    """The embedder cannot be loaded, or no process can be started for it; that is no photograph's fault."""
+
+
 class MessagingUnavailableError(FacematchError):
     """The message broker did not confirm; what was not confirmed will be delivered or published again."""

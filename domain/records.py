@@ -6,6 +6,7 @@ from uuid import UUID
 import attrs
 
 from domain.decision import Comparison
+from domain.disclosure import disclosable
 from domain.faces import BoundingBox
 from domain.jobs import JobKey
 from domain.outcomes import OutcomeKind, Reason
@@ -37,7 +38,7 @@ class Skipped:
     """The job ended without a match, for a reason that lies in the job."""
 
     reason: Reason
-    detail: str = ""
+    detail: str = attrs.field(default="", converter=disclosable)
     face: SeenFace | None = None
     comparison: Comparison | None = None
 
@@ -49,7 +50,7 @@ class Failed:
     """Every attempt failed, for a reason that lies in the system."""
 
     reason: Reason
-    detail: str = ""
+    detail: str = attrs.field(default="", converter=disclosable)
 
     kind = OutcomeKind.FAILED
 

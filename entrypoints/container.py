@@ -34,11 +34,17 @@ from application.evaluate_photos import EvaluatePhotos
 from application.event_relay import EventRelay
 from application.match_single_face import MatchPolicy, MatchSingleFace
 from application.outages import Outages
+from application.ports.dependency import Dependency
 from application.ports.face_pipeline import EmbedderInfo, FacePipelineFactory, ImageBudget
 from application.process_delivery import DeliveryPolicy, ProcessDelivery
 from domain.decision import FixedThreshold, TargetFpir, ThresholdPolicy
+from domain.errors import (
+    AttemptFailedError,
+    DatabaseUnavailableError,
+    EmbedderUnavailableError,
+    StorageUnavailableError,
+)
 from domain.images import ImageRefPolicy
-from domain.outcomes import Reason
 from domain.retries import LinearBackoff
 from entrypoints.figures import FiguresWatch
 from entrypoints.settings import NatsSettings, S3Settings, Settings, VisionSettings, WorkerSettings
@@ -140,9 +146,15 @@ def connections(worker: WorkerSettings) -> int:
     return worker.jobs_in_hand + _SPARE_CONNECTIONS
 
 
-def blamed(database: Database, objects: ObjectStoreDependency) -> Mapping[Reason, Database | ObjectStoreDependency]:
+def blamed(
+    database: Database, objects: ObjectStoreDependency, embedder: ProcessPoolFaceReader
+) -> Mapping[type[AttemptFailedError], Dependency]:
     """Return which dependency a failure blames."""
-    return {Reason.DATABASE_UNAVAILABLE: database, Reason.STORAGE_UNAVAILABLE: objects}
+    return {
+        DatabaseUnavailableError: database,
+        StorageUnavailableError: objects,
+        EmbedderUnavailableError: embedder,
+    }
 
 
 class Container(containers.DeclarativeContainer):
@@ -200,7 +212,13 @@ class Container(containers.DeclarativeContainer):
 
     queue = providers.Singleton(JetStreamJobQueue, nats_client, names, ack_wait_seconds=settings.provided.nats.ack_wait)
     figures = providers.Singleton(
-        FiguresWatch, queue=queue, gallery=gallery, database=database, reader=face_reader, clock=clock
+        FiguresWatch,
+        queue=queue,
+        gallery=gallery,
+        database=database,
+        reader=face_reader,
+        clock=clock,
+        telemetry=telemetry,
     )
     results = providers.Singleton(JetStreamResultPublisher, nats_client, names)
     dead_letters = providers.Singleton(JetStreamDeadLetters, nats_client, names)
@@ -229,7 +247,7 @@ class Container(containers.DeclarativeContainer):
         worker=settings.provided.worker.identity,
     )
     outages = providers.Singleton(
-        Outages, providers.Callable(blamed, database, objects), clock=clock, telemetry=telemetry
+        Outages, providers.Callable(blamed, database, objects, face_reader), clock=clock, telemetry=telemetry
     )
     relay = providers.Singleton(EventRelay, ledger, results, clock=clock, telemetry=telemetry)
     process_delivery = providers.Singleton(

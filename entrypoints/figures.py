@@ -10,6 +10,7 @@ from adapters.postgres.gallery import PostgresGallery
 from adapters.telemetry.figures import PoolFigures, WorkerFigures
 from adapters.vision.pool import ProcessPoolFaceReader
 from application.ports.clock import Clock
+from application.ports.telemetry import Telemetry
 from domain.errors import DatabaseUnavailableError, MessagingUnavailableError
 
 _INTERVAL_SECONDS = 10.0
@@ -26,12 +27,14 @@ class FiguresWatch:
         database: Database,
         reader: ProcessPoolFaceReader,
         clock: Clock,
+        telemetry: Telemetry,
     ) -> None:
         self._queue = queue
         self._gallery = gallery
         self._database = database
         self._reader = reader
         self._clock = clock
+        self._telemetry = telemetry
         self._jobs: Mapping[str, int] = {}
         self._users: Mapping[str, int] = {}
 
@@ -50,10 +53,17 @@ class FiguresWatch:
         while True:
             try:
                 self._jobs = attrs.asdict(await self._queue.backlog())
-            except MessagingUnavailableError:
+            except Exception as error:  # noqa: BLE001 - what cannot be known is not shown, and the watch goes on
                 self._jobs = {}
+                self._report(error)
             try:
                 self._users = {model: await self._gallery.size(model)}
-            except DatabaseUnavailableError:
+            except Exception as error:  # noqa: BLE001 - same
                 self._users = {}
+                self._report(error)
             await self._clock.sleep(_INTERVAL_SECONDS)
+
+    def _report(self, error: Exception) -> None:
+        """Report a defect; an outage is reported by whoever works."""
+        if not isinstance(error, DatabaseUnavailableError | MessagingUnavailableError):
+            self._telemetry.unexpected(error)

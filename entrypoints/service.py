@@ -3,8 +3,8 @@
 import asyncio
 import os
 import signal
-from collections.abc import Awaitable, Callable, Mapping
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 
 import attrs
 import structlog
@@ -22,6 +22,7 @@ from entrypoints.worker import Worker
 
 _LOG = structlog.get_logger("facematch")
 _PATIENCE_SECONDS = 1.0
+_CLOSING_SECONDS = 5.0
 
 
 class HealthAddressError(FacematchError):
@@ -74,7 +75,7 @@ async def serve(settings: Settings) -> None:
     signals = _Signals()
     signals.listen()
     state: list[Starting | Worker] = [Starting()]
-    async with AsyncExitStack() as stack:
+    async with _closed_in_time() as stack:
         stack.callback(providers.shutdown)
         await _serve_health(stack, settings, lambda: state[0], providers.render_metrics)
         opening = asyncio.create_task(_open(stack, settings, state))
@@ -101,6 +102,19 @@ async def serve(settings: Settings) -> None:
         )
         await worker.run(signals.stop, signals.abort)
     _LOG.info("stopped", action="stopped")
+
+
+@asynccontextmanager
+async def _closed_in_time() -> AsyncIterator[AsyncExitStack]:
+    """Yield a stack whose contents have a few seconds to close: the end must not wait for what does not answer."""
+    stack = AsyncExitStack()
+    try:
+        yield stack
+    finally:
+        closing = asyncio.create_task(stack.aclose())
+        await asyncio.wait({closing}, timeout=_CLOSING_SECONDS)
+        if closing.done():
+            closing.result()
 
 
 async def _serve_health(

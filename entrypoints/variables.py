@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, TypeVar, runtime_checkable
-from urllib.parse import unquote, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, unquote, urlsplit, urlunsplit
 
 import attrs
 
@@ -11,6 +11,7 @@ from domain.errors import FacematchError
 
 _METADATA = "facematch.variable"
 MASK = "***"
+_SECRET_PARAMETERS = ("password", "sslpassword")
 T = TypeVar("T")
 
 
@@ -104,12 +105,17 @@ def secrets_of(settings: attrs.AttrsInstance) -> list[str]:
 
 
 def _secrets_in(text: str) -> list[str]:
-    """Return a text that is a secret as a whole, or the credentials in a URL."""
-    if "://" not in text:
+    """Return a text that is a secret as a whole, or the credentials in a URL: password, token, secret parameters."""
+    try:
+        parts = urlsplit(text)
+    except ValueError:
         return [text]
-    parts = urlsplit(text)
-    password = parts.password or (parts.username if parts.scheme == "nats" else None)
-    return [secret for secret in (password, unquote(password)) if secret] if password else []
+    if not parts.scheme or not parts.netloc:
+        return [text]
+    is_token = parts.username is not None and parts.password is None and not parts.scheme.startswith("postgres")
+    found = [parts.password, parts.username if is_token else None]
+    found += [value for name, value in parse_qsl(parts.query) if name in _SECRET_PARAMETERS]
+    return [form for secret in found if secret for form in (secret, unquote(secret))]
 
 
 def read(settings_class: type[T], environ: Mapping[str, str]) -> T:

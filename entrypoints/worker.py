@@ -85,11 +85,17 @@ class Worker:
             await _end(taking, stopped)
             await self.outages.stop()
             await self._settle(abort)
-            await _end(relay)
-            with suppress(DatabaseUnavailableError):  # another worker publishes again what is not marked
-                await self.relay.flush()
+            relay.cancel()
+            flushing = asyncio.create_task(self._flush_after(relay))
+            await asyncio.wait({flushing}, timeout=self.release_grace)
         if not taking.cancelled():
             taking.result()
+
+    async def _flush_after(self, relay: asyncio.Task[None]) -> None:
+        """Mark what was published; what is not marked in time, another worker publishes again."""
+        await asyncio.wait({relay})
+        with suppress(DatabaseUnavailableError):
+            await self.relay.flush()
 
     async def _take_jobs(self) -> None:
         while True:
@@ -99,6 +105,7 @@ class Worker:
         """Wait for room and for every dependency, then fetch once."""
         self._last_turn = self.clock.monotonic()
         await self.outages.all_recoveries()
+        self._last_turn = self.clock.monotonic()
         if len(self._jobs) >= self.concurrency:
             await asyncio.wait(self._jobs, return_when=asyncio.FIRST_COMPLETED)
             return

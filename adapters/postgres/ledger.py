@@ -10,7 +10,7 @@ from psycopg import sql
 
 from adapters.postgres.database import Connection, Database
 from adapters.postgres.face_rows import insert_match, upsert_face
-from adapters.postgres.rows import COLUMNS, from_row, storable, to_row
+from adapters.postgres.rows import COLUMNS, from_row, readable, storable, to_row
 from application.ports.ledger import Attempt, CandidateGoneError, FaceResult, JobHeader, Recollection
 from domain.decision import Accepted, NobodyEnrolled, Unknown
 from domain.jobs import JobKey
@@ -138,7 +138,7 @@ class PostgresLedger:
         )
         async with self._database.operation("unpublished") as connection:
             cursor = await connection.execute(query, [older_than_seconds, limit])
-            return [from_row(row) for row in await cursor.fetchall()]
+            return readable(await cursor.fetchall())
 
     async def mark_published(self, keys: Sequence[JobKey]) -> None:
         """Mark in one statement."""

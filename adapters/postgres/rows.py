@@ -1,6 +1,7 @@
 """Rows of ``facematch.outcomes`` and the records that they hold."""
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from psycopg.types.json import Jsonb
@@ -59,8 +60,26 @@ def to_row(record: JobRecord) -> list[Any]:
     ]
 
 
+class UnreadableRecordError(FacematchError):
+    """A row says what this version does not know: a newer one wrote it."""
+
+
+def readable(rows: Iterable[Sequence[Any]]) -> list[JobRecord]:
+    """Return the records of the rows that this version can read; the others are left to the one that wrote them."""
+    records = []
+    for row in rows:
+        with contextlib.suppress(UnreadableRecordError):
+            records.append(from_row(row))
+    return records
+
+
 def from_row(row: Sequence[Any]) -> JobRecord:
-    """Return the record of a row of :data:`COLUMNS`."""
+    """Return the record of a row of :data:`COLUMNS`.
+
+    Raises:
+        UnreadableRecordError: a newer version wrote it.
+
+    """
     values = dict(zip(COLUMNS, row, strict=True))
     return JobRecord(
         key=JobKey(values["stream_seq"], values["stored_at"]),
@@ -87,7 +106,17 @@ def _outcome(values: dict[str, Any]) -> Outcome:
         case "matched" if face is not None and comparison is not None:
             return Matched(values["user_id"], values["match_id"], face, comparison)
         case "skipped":
-            return Skipped(Reason(values["reason"]), values["detail"], face, comparison)
+            return Skipped(_reason(values), values["detail"], face, comparison)
         case "failed":
-            return Failed(Reason(values["reason"]), values["detail"])
-    raise FacematchError(f"the ledger holds an outcome that cannot be: {values['outcome']} without face or distance")
+            return Failed(_reason(values), values["detail"])
+    raise UnreadableRecordError(
+        f"job {values['stream_seq']}: outcome {values['outcome']} without face or distance is of another version"
+    )
+
+
+def _reason(values: dict[str, Any]) -> Reason:
+    try:
+        return Reason(values["reason"])
+    except ValueError as error:
+        message = f"job {values['stream_seq']}: the reason {values['reason']!r} in the ledger is of another version"
+        raise UnreadableRecordError(message) from error

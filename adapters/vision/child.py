@@ -12,9 +12,9 @@ import sys
 from typing import BinaryIO, Final, cast
 
 from adapters.vision import wire
-from adapters.vision.guard import EmbedderNotLoadedError, MemoryExhaustedError, load, read_with
+from adapters.vision.guard import MemoryExhaustedError, load, read_with
 from application.ports.face_pipeline import FacePipeline
-from domain.errors import FacematchError
+from domain.errors import EmbedderUnavailableError, FacematchError
 from domain.faces import PhotoReading
 
 _PR_SET_PDEATHSIG: Final = 1
@@ -30,7 +30,7 @@ def main() -> None:
         _forget_standard_input()
         try:
             pipeline = load(settings.embedder, settings.budget)
-        except EmbedderNotLoadedError as error:
+        except EmbedderUnavailableError as error:
             _send(stream, wire.answer(error))
             return
         _send(stream, wire.answer(None))

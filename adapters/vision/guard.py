@@ -2,12 +2,8 @@
 
 from adapters.vision import registry
 from application.ports.face_pipeline import Embed, FacePipeline, ImageBudget
-from domain.errors import AttemptFailedError, FacematchError, JobRejectedError
+from domain.errors import AttemptFailedError, EmbedderUnavailableError, FacematchError, JobRejectedError
 from domain.faces import PhotoReading
-
-
-class EmbedderNotLoadedError(AttemptFailedError):
-    """The pipeline could not be loaded by whoever was to use it."""
 
 
 class MemoryExhaustedError(AttemptFailedError):
@@ -18,16 +14,16 @@ def load(embedder: str, budget: ImageBudget) -> FacePipeline:
     """Return the pipeline of that name with its models loaded.
 
     Raises:
-        EmbedderNotLoadedError: it cannot be loaded; the message says why.
+        EmbedderUnavailableError: it cannot be loaded; the message says why.
 
     """
     try:
         return registry.load(embedder)(budget)
     except FacematchError as error:
-        raise EmbedderNotLoadedError(str(error)) from error
+        raise EmbedderUnavailableError(str(error)) from error
     except BaseException as error:
         message = f"embedder {embedder!r} cannot be loaded: {type(error).__name__}: {error}"
-        raise EmbedderNotLoadedError(message) from error
+        raise EmbedderUnavailableError(message) from error
 
 
 def read_with(pipeline: FacePipeline, image: bytes, embed: Embed) -> PhotoReading:

@@ -3,16 +3,21 @@
 import asyncio
 import os
 from collections.abc import Callable, Coroutine
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import attrs
 
 from adapters.vision import registry, wire
 from adapters.vision.process import VisionProcess
 from application.ports.face_pipeline import Embed, EmbedderInfo, ImageBudget
-from domain.errors import AttemptFailedError, EmbedderTimeoutError
+from domain.errors import AttemptFailedError, EmbedderTimeoutError, EmbedderUnavailableError
 from domain.faces import PhotoReading
 
+PAUSE_SECONDS: Final = 1.0
+"""The pause before a start that follows a vain one; it grows by as much with each, up to the longest."""
+LONGEST_PAUSE_SECONDS: Final = 5.0
+CHECK_SECONDS: Final = 12.0
+"""How long a check may take: the longest pause and an ordinary start."""
 _T = TypeVar("_T")
 
 
@@ -34,18 +39,35 @@ class _Place:
         self._latest: VisionProcess | None = None
         self._retired: VisionProcess | None = None
         self._closed = False
+        self._vain_starts = 0
         self._process = self._start()
+
+    @property
+    def is_starting(self) -> bool:
+        """Whether a process is being started, or will be after a pause."""
+        return not self._process.done()
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether the process has loaded its pipeline."""
+        return self._process.done() and not self._process.cancelled() and self._process.exception() is None
 
     async def process(self) -> VisionProcess:
         """Return the process when it is ready.
 
         Raises:
-            AttemptFailedError: it could not be started; the next call tries again.
+            EmbedderUnavailableError: it could not be started; the next call tries again, after a pause.
 
         """
-        if self._process.done() and self._process.exception():
+        if not (self._closed or self.is_starting or self.is_ready):
             self._process = self._start()
-        return await asyncio.shield(self._process)
+        process = self._process
+        try:
+            return await asyncio.shield(process)
+        except asyncio.CancelledError:
+            if process.cancelled():
+                raise EmbedderUnavailableError("the pool of vision processes was closed") from None
+            raise
 
     async def renew(self, process: VisionProcess) -> None:
         """Have another process take this one's place."""
@@ -65,8 +87,15 @@ class _Place:
         return _task(self._started())
 
     async def _started(self) -> VisionProcess:
-        self._latest = process = VisionProcess(self._settings)
-        await process.ready()
+        await asyncio.sleep(min(self._vain_starts * PAUSE_SECONDS, LONGEST_PAUSE_SECONDS))
+        self._vain_starts += 1  # until it has looked at a photograph
+        try:
+            self._latest = process = VisionProcess(self._settings)
+            await process.ready()
+        except EmbedderUnavailableError:
+            raise
+        except (AttemptFailedError, OSError) as error:
+            raise EmbedderUnavailableError(f"no vision process can be started: {error}") from error
         process.on_end(self._ended)
         return process
 
@@ -75,6 +104,8 @@ class _Place:
             return
         if process is not self._retired:
             self._on_loss()
+        if process.readings:
+            self._vain_starts = 0
         self._process = self._start()
 
 
@@ -82,7 +113,8 @@ class ProcessPoolFaceReader:
     """Reads photographs in a pool of processes, each with a pipeline of its own.
 
     A process that dies, at work or idle, is replaced at once; so is one that takes too long for a photograph, which
-    is killed. A reader whose caller is cancelled finishes the photograph, within its time limit, before its process
+    is killed. Where no process can be started the pool is a dependency that is down; each start that was in vain makes
+    the pause before the next one longer, and nothing is tried that nobody asks for. A reader whose caller is cancelled finishes the photograph, within its time limit, before its process
     is given another one.
 
     Args:
@@ -105,6 +137,11 @@ class ProcessPoolFaceReader:
         self._closed = False
 
     @property
+    def name(self) -> str:
+        """What people call it as a dependency."""
+        return "embedder"
+
+    @property
     def info(self) -> EmbedderInfo:
         """Who makes the embeddings."""
         return self._info
@@ -118,7 +155,7 @@ class ProcessPoolFaceReader:
         """Start all processes and return when each has loaded its pipeline.
 
         Raises:
-            AttemptFailedError: a pipeline cannot be loaded; the message says why.
+            EmbedderUnavailableError: a pipeline cannot be loaded; the message says why.
 
         """
         self._places = [_Place(self._settings, self._count_restart) for _ in range(self._size)]
@@ -130,12 +167,29 @@ class ProcessPoolFaceReader:
         for place in self._places:
             self._free.put_nowait(place)
 
+    async def check(self) -> None:
+        """Return when a process is ready; where there is none, one is started.
+
+        Raises:
+            EmbedderUnavailableError: it cannot be started, or takes too long; the message says why.
+
+        """
+        if any(place.is_ready for place in self._places):
+            return
+        try:
+            async with asyncio.timeout(CHECK_SECONDS):
+                await self._first_ready([place for place in self._places if place.is_starting] or self._places[:1])
+        except TimeoutError:
+            raise EmbedderUnavailableError(f"no vision process was ready within {CHECK_SECONDS:g} s") from None
+
     async def read(self, image: bytes, *, embed: Embed) -> PhotoReading:
-        """Do as the port says, in the next process that is free."""
-        place = await self._free.get()
-        if self._closed:
-            self._free.put_nowait(place)  # wakes the next one who waits
-            raise AttemptFailedError("the pool of vision processes is closed")
+        """Do as the port says, in the next process that is free.
+
+        Raises:
+            EmbedderUnavailableError: there is no process, and none can be started.
+
+        """
+        place = await self._free_place()
         task = _task(self._read_in(place, image, embed))
         self._running.add(task)
         task.add_done_callback(self._running.discard)
@@ -150,6 +204,40 @@ class ProcessPoolFaceReader:
         await asyncio.gather(*(place.close() for place in self._places))
         for place in self._places[:1]:
             self._free.put_nowait(place)
+
+    async def _free_place(self) -> _Place:
+        """Return a place with a process that is ready; one without is passed over while there are others."""
+        while True:
+            place = await self._free.get()
+            if self._closed:
+                self._free.put_nowait(place)  # wakes the next one who waits
+                raise AttemptFailedError("the pool of vision processes is closed")
+            try:
+                await place.process()
+            except BaseException as error:
+                self._free.put_nowait(place)
+                if isinstance(error, EmbedderUnavailableError) and any(other.is_ready for other in self._places):
+                    continue
+                raise
+            return place
+
+    @staticmethod
+    async def _first_ready(places: list[_Place]) -> None:
+        """Return when one of them has a process; raise the last one's error when none has."""
+        asked = [_task(place.process()) for place in places]
+        failure = EmbedderUnavailableError("the pool of vision processes is not started")
+        try:
+            for answer in asyncio.as_completed(asked):
+                try:
+                    await answer
+                except EmbedderUnavailableError as error:
+                    failure = error
+                else:
+                    return
+        finally:
+            for task in asked:
+                task.cancel()
+        raise failure
 
     async def _read_in(self, place: _Place, image: bytes, embed: Embed) -> PhotoReading:
         try:

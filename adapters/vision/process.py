@@ -29,13 +29,21 @@ class VisionProcess:
     """A running process with a pipeline; begin with :meth:`ready`.
 
     It is started by, and lives no longer than, the thread that runs the event loop.
+
+    Raises:
+        OSError: the system has no process, memory or file descriptor to spare.
+
     """
 
     def __init__(self, settings: wire.ChildSettings) -> None:
         self._embedder = settings.embedder
         ours, theirs = socket.socketpair()
         with theirs:
-            self._popen = _spawn(settings, theirs)
+            try:
+                self._popen = _spawn(settings, theirs)
+            except OSError:
+                ours.close()
+                raise
         self._answers: asyncio.Queue[bytes | None] = asyncio.Queue()
         self._writer: asyncio.StreamWriter | None = None
         self._life = asyncio.create_task(self._live(ours))
@@ -46,7 +54,7 @@ class VisionProcess:
         """Return when it has loaded its pipeline; it is stopped where it has not.
 
         Raises:
-            EmbedderNotLoadedError: the pipeline cannot be loaded; the message says why.
+            EmbedderUnavailableError: the pipeline cannot be loaded; the message says why.
             EmbedderCrashedError, EmbedderTimeoutError: it died, or did not say anything, meanwhile.
 
         """

@@ -7,6 +7,8 @@ from application.ports.face_pipeline import EmbedderInfo, FacePipelineFactory
 from domain.errors import FacematchError
 
 GROUP: Final = "facematch.embedders"
+METRIC: Final = "cosine"
+"""How the gallery compares embeddings."""
 
 
 class UnknownEmbedderError(FacematchError):
@@ -27,8 +29,8 @@ def load(name: str) -> FacePipelineFactory:
 
     Raises:
         UnknownEmbedderError: there is no such embedder; the message lists those there are.
-        BrokenEmbedderError: its package cannot be imported, or offers something that is no factory, or another
-            package offers one of the same name.
+        BrokenEmbedderError: its package cannot be imported, or offers something that is no factory, or whose
+            embeddings are not compared by cosine, or another package offers one of the same name.
 
     """
     offers = {entry_point.value: entry_point for entry_point in entry_points(group=GROUP, name=name)}
@@ -46,5 +48,10 @@ def load(name: str) -> FacePipelineFactory:
     if not callable(factory) or not isinstance(getattr(factory, "info", None), EmbedderInfo):
         raise BrokenEmbedderError(
             f"embedder {name!r} ({entry_point.value}) is no factory: it must be callable and have `info: EmbedderInfo`"
+        )
+    if factory.info.metric != METRIC:
+        raise BrokenEmbedderError(
+            f"embedder {name!r} ({entry_point.value}) wants its embeddings compared by {factory.info.metric!r}; "
+            f"only {METRIC!r} is supported"
         )
     return cast("FacePipelineFactory", factory)

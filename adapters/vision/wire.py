@@ -11,13 +11,18 @@ from typing import Final
 import attrs
 import cattrs
 
-from adapters.vision.guard import EmbedderNotLoadedError
 from application.ports.face_pipeline import Embed, ImageBudget
-from domain.errors import AttemptFailedError, FacematchError, ImageTooLargeError, UnreadableImageError
+from domain.errors import (
+    AttemptFailedError,
+    EmbedderUnavailableError,
+    FacematchError,
+    ImageTooLargeError,
+    UnreadableImageError,
+)
 from domain.faces import PhotoReading
 
 LENGTH_BYTES: Final = 4
-LONGEST_ANSWER: Final = 64 * 1024**2
+LONGEST_ANSWER: Final = 4 * 1024**2
 OUT_OF_MEMORY: Final = 12
 """The exit code of a process that has reached its memory limit."""
 _converter: Final = cattrs.Converter(detailed_validation=False)
@@ -25,7 +30,7 @@ _converter: Final = cattrs.Converter(detailed_validation=False)
 
 _KINDS: Final = {
     kind.__name__: kind
-    for kind in (UnreadableImageError, ImageTooLargeError, AttemptFailedError, EmbedderNotLoadedError)
+    for kind in (UnreadableImageError, ImageTooLargeError, AttemptFailedError, EmbedderUnavailableError)
 }
 
 

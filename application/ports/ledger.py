@@ -8,6 +8,7 @@ from uuid import UUID
 import attrs
 
 from domain.decision import Accepted, NobodyEnrolled, Unknown
+from domain.disclosure import disclosable
 from domain.faces import BoundingBox, FaceEmbedding
 from domain.jobs import JobKey
 from domain.outcomes import Reason
@@ -53,7 +54,7 @@ class Attempt:
     key: JobKey
     delivery: int
     reason: Reason
-    detail: str
+    detail: str = attrs.field(converter=disclosable)
     worker: str
     occurred_at: datetime
     photo_id: UUID | None = None

@@ -18,7 +18,7 @@ from entrypoints.console import ExitCode, load_settings, out
 from entrypoints.container import Container
 from entrypoints.resources import build, connected_to_nats, opened_database
 from entrypoints.settings import Settings
-from entrypoints.variables import variables
+from entrypoints.variables import MASK, Variable, variables, without_password
 
 _EXPORT: Final = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 
@@ -49,7 +49,7 @@ def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON 
     shown = [
         {
             "variable": declared.name,
-            "value": declared.show(os.environ.get(declared.name, "")) or declared.default,
+            "value": _shown(declared),
             "set": bool(os.environ.get(declared.name) or os.environ.get(f"{declared.name}_FILE")),
             "meaning": declared.help,
         }
@@ -75,6 +75,12 @@ def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON 
         out.print(checks_table)
     if any(finding.status is Status.FAILED for finding in findings):
         raise typer.Exit(ExitCode.FAILED)
+
+
+def _shown(declared: Variable) -> str:
+    if declared.secret and os.environ.get(f"{declared.name}_FILE"):
+        return f"{MASK} (from a file)"
+    return declared.show(os.environ.get(declared.name, "")) or declared.default
 
 
 async def _examine(settings: Settings) -> list[Finding]:
@@ -153,5 +159,5 @@ async def _objects(container: Container, settings: Settings) -> AsyncIterator[Fi
 
 async def _telemetry(_container: Container, _settings: Settings) -> AsyncIterator[Finding]:
     endpoint = next((os.environ[name] for name in _EXPORT if os.environ.get(name)), None)
-    detail = f"traces go to {endpoint}" if endpoint else f"no export: {_EXPORT[0]} is not set"
+    detail = f"traces go to {without_password(endpoint)}" if endpoint else f"no export: {_EXPORT[0]} is not set"
     yield Finding("telemetry", Status.OK, detail)

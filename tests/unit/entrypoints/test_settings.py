@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from entrypoints.settings import Settings
-from entrypoints.variables import SettingsError, read, variables, without_password
+from entrypoints.variables import SettingsError, read, secrets_of, variables, without_password
 
 
 def test_the_defaults_are_those_of_the_reference() -> None:
@@ -125,6 +125,22 @@ def test_secrets_are_not_in_the_settings_repr() -> None:
         },
     )
     assert "canary" not in repr(settings)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("FACEMATCH_DATABASE_URL", "postgresql://u:canary@h/d"),
+        ("FACEMATCH_DATABASE_URL", "postgresql://u@h/d?password=canary"),
+        ("FACEMATCH_DATABASE_URL", "postgresql://u@h/d?sslpassword=canary"),
+        ("FACEMATCH_NATS_URL", "nats://canary@h:4222"),
+        ("FACEMATCH_NATS_URL", "tls://h:4222,tls://u:canary@h:4222"),
+        ("FACEMATCH_NATS_TOKEN", "canary"),
+    ],
+)
+def test_secrets_are_known_to_whoever_masks(variable: str, value: str) -> None:
+    """Tokens and passwords, alone or in a URL, are among the texts that logs and spans must not show."""
+    assert "canary" in secrets_of(read(Settings, {variable: value}))
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.telemetry.redaction import MASK, Redactor
+from adapters.telemetry.redaction import Redactor
+from domain.disclosure import MASK
 from domain.faces import FaceEmbedding
 
 

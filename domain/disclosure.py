@@ -1,0 +1,29 @@
+"""What may be told of an error: everything but credentials and embeddings, whoever wrote the words."""
+
+import re
+
+MASK = "***"
+_NUMBER = r"-?\d{0,9}\.\d{0,20}(?:e[+-]?\d{1,3})?"
+RULES = (  # none of them may take more than linear time: strangers choose what some texts say
+    # the password of scheme://user:password@host
+    (re.compile(r"(\b[a-z][a-z0-9+.-]{0,19}://[^\s:/?#@]*:)[^\s/?#]*@", re.IGNORECASE), rf"\1{MASK}@"),
+    (
+        re.compile(
+            r"\b((?:password|passwd|secret|secret_?key|token|api_?key|sig|signature)\s*=\s*)"
+            r"(?:'[^']*'|\"[^\"]*\"|[^\s&;,'\"]+)",
+            re.IGNORECASE,
+        ),
+        rf"\1{MASK}",
+    ),
+    (re.compile(r"\b(authorization\s*[:=]\s*)(?:\w+\s+)?[^\s,]+", re.IGNORECASE), rf"\1{MASK}"),
+    # a vector, however it is written; boxes have names between their four numbers
+    (re.compile(rf"{_NUMBER}(?:[,\s]+{_NUMBER}){{3,}}", re.IGNORECASE), MASK),
+)
+"""Patterns and what takes their place."""
+
+
+def disclosable(text: str) -> str:
+    """Return the text without what it must not tell."""
+    for pattern, replacement in RULES:
+        text = pattern.sub(replacement, text)
+    return text

@@ -1,0 +1,24 @@
+"""Workers of two versions on one database, as in a rolling update."""
+
+from uuid import uuid4
+
+from adapters.postgres.ledger import PostgresLedger
+from tests.contract.ledger.jobs import accepted, embedding, header
+from tests.databases import PreparedDatabase
+from tests.integration.postgres.use import opened
+from tests.tables import PostgresTables
+
+
+async def test_a_newer_version_s_outcome_holds_up_no_event(prepared: PreparedDatabase, tables: PostgresTables) -> None:
+    """A reason that this version does not know is left to the newer one; all other events are still found."""
+    photo, user = tables.add_photo(uuid4()), tables.add_user(uuid4(), embedding(1.0))
+    async with opened(prepared.url, size=1) as database:
+        ledger = PostgresLedger(database)
+        told = await ledger.conclude_face(header(photo), accepted(user))
+        async with database.operation("plant") as connection:
+            await connection.execute(
+                "INSERT INTO facematch.outcomes (stream_seq, stored_at, outcome, reason, embedder, worker, occurred_at)"
+                " VALUES (0, now(), 'skipped', 'from_the_future', 'dlib@9', 'worker-9', now())"
+            )
+        waiting = await ledger.unpublished(older_than_seconds=0, limit=10)
+        assert [record.key for record in waiting] == [told.key]

@@ -29,6 +29,7 @@ from adapters.telemetry.job import OtelTelemetry
 from adapters.vision import registry
 from adapters.vision.in_process import InProcessFaceReader
 from adapters.vision.pool import PoolLimits, ProcessPoolFaceReader
+from application.broker_watch import BrokerWatch, WatchedDeadLetters, WatchedResults
 from application.enroll_user import EnrollUser
 from application.evaluate_photos import EvaluatePhotos
 from application.event_relay import EventRelay
@@ -126,6 +127,11 @@ def delivery_policy(settings: Settings) -> DeliveryPolicy:
     )
 
 
+def forget_seconds(nats: NatsSettings) -> float:
+    """Return when a job that could not be settled has certainly been delivered again, to whichever worker."""
+    return 2 * nats.ack_wait
+
+
 def budget(vision: VisionSettings) -> ImageBudget:
     """Return what an image may cost."""
     return ImageBudget(max_bytes=vision.max_bytes, max_pixels=vision.max_pixels)
@@ -220,8 +226,18 @@ class Container(containers.DeclarativeContainer):
         clock=clock,
         telemetry=telemetry,
     )
-    results = providers.Singleton(JetStreamResultPublisher, nats_client, names)
-    dead_letters = providers.Singleton(JetStreamDeadLetters, nats_client, names)
+    broker = providers.Singleton(
+        BrokerWatch,
+        clock=clock,
+        telemetry=telemetry,
+        forget_seconds=providers.Callable(forget_seconds, settings.provided.nats),
+    )
+    results = providers.Singleton(
+        WatchedResults, providers.Singleton(JetStreamResultPublisher, nats_client, names), broker
+    )
+    dead_letters = providers.Singleton(
+        WatchedDeadLetters, providers.Singleton(JetStreamDeadLetters, nats_client, names), broker
+    )
     jobs = providers.Singleton(JetStreamJobPublisher, nats_client, names)
 
     enroll_user = providers.Singleton(
@@ -267,6 +283,7 @@ class Container(containers.DeclarativeContainer):
         queue=queue,
         process=process_delivery,
         outages=outages,
+        broker=broker,
         relay=relay,
         telemetry=telemetry,
         clock=clock,

@@ -7,6 +7,7 @@ from typing import Any
 
 import attrs
 
+from application.broker_watch import BROKER, BrokerWatch
 from application.event_relay import EventRelay
 from application.outages import Outages
 from application.ports.clock import Clock
@@ -18,7 +19,6 @@ from domain.errors import DatabaseUnavailableError, MessagingUnavailableError
 _FETCH_SECONDS = 5.0
 _FIRST_FETCH_SECONDS = 0.2
 _STALL_MARGIN_SECONDS = 60.0
-_BROKER = "message broker"
 
 
 @attrs.define(kw_only=True)
@@ -33,6 +33,7 @@ class Worker:
     queue: JobQueue
     process: ProcessDelivery
     outages: Outages
+    broker: BrokerWatch
     relay: EventRelay
     telemetry: Telemetry
     clock: Clock
@@ -42,8 +43,6 @@ class Worker:
     _jobs: set[asyncio.Task[None]] = attrs.field(factory=set, init=False)
     _stopping: bool = attrs.field(default=False, init=False)
     _started: bool = attrs.field(default=False, init=False)
-    _broker_problem: str | None = attrs.field(default=None, init=False)
-    _broker_down_at: float = attrs.field(default=0.0, init=False)
     _last_turn: float = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -63,10 +62,10 @@ class Worker:
 
     @property
     def not_ready(self) -> Mapping[str, str]:
-        """Why no job is being taken, by dependency; empty when jobs are."""
+        """Why jobs are not taken, or not settled, by dependency; empty when they are."""
         reasons = dict(self.outages.down)
-        if self._broker_problem is not None:
-            reasons[_BROKER] = self._broker_problem
+        if (problem := self.broker.problem) is not None:
+            reasons[BROKER] = problem
         if self._stopping:
             reasons["worker"] = "stopping"
         elif not self._started:
@@ -102,28 +101,26 @@ class Worker:
             await self._turn()
 
     async def _turn(self) -> None:
-        """Wait for room and for every dependency, then fetch once."""
+        """Wait for room and for every dependency, then fetch once; one job at a time while none can be settled."""
         self._last_turn = self.clock.monotonic()
         await self.outages.all_recoveries()
         self._last_turn = self.clock.monotonic()
-        if len(self._jobs) >= self.concurrency:
+        pause = self.broker.pause()
+        concurrency = self.concurrency if pause is None else 1
+        if len(self._jobs) >= concurrency:
             await asyncio.wait(self._jobs, return_when=asyncio.FIRST_COMPLETED)
             return
+        if pause is not None:
+            await self.clock.sleep(pause)
         try:
-            room = self.concurrency - len(self._jobs)
+            room = concurrency - len(self._jobs)
             timeout = _FETCH_SECONDS if self._started else _FIRST_FETCH_SECONDS
-            deliveries = await self.queue.fetch(room, timeout_seconds=timeout)
-        except MessagingUnavailableError as error:
-            if self._broker_problem is None:
-                self.telemetry.dependency_down(_BROKER, str(error))
-                self._broker_down_at = self.clock.monotonic()
-            self._broker_problem = str(error)
+            with self.broker.fetching():
+                deliveries = await self.queue.fetch(room, timeout_seconds=timeout)
+        except MessagingUnavailableError:
             await self.clock.sleep(1.0)
             return
         self._started = True
-        if self._broker_problem is not None:
-            self._broker_problem = None
-            self.telemetry.dependency_up(_BROKER, after_seconds=self.clock.monotonic() - self._broker_down_at)
         for delivery in deliveries:
             self._take(delivery)
 

@@ -7,7 +7,7 @@ import nats.js.errors
 from nats.aio.client import Client
 
 from adapters.nats_jetstream.connection import translated
-from adapters.nats_jetstream.consumer_config import harmful, unusable
+from adapters.nats_jetstream.consumer_config import problem
 from adapters.nats_jetstream.delivery import JetStreamDelivery
 from adapters.nats_jetstream.names import Names
 from adapters.nats_jetstream.pulling import PullInbox, SilentConsumerError
@@ -87,8 +87,8 @@ class JetStreamJobQueue:
             except nats.js.errors.NotFoundError as error:
                 message = f"there is no consumer {durable} on stream {stream}: run `facematch provision`"
                 raise MessagingUnavailableError(message) from error
-        problem = unusable(config) or harmful(config, self._ack_wait_seconds)
-        if problem is not None:
+            found = await problem(self._js, stream, config, self._names, self._ack_wait_seconds)
+        if found is not None:
             raise MessagingUnavailableError(
-                f"the consumer {durable} on stream {stream} {problem}: run `facematch provision`"
+                f"the consumer {durable} on stream {stream} {found}: run `facematch provision`"
             )

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from nats.js import JetStreamContext
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy, ReplayPolicy
 
 from adapters.nats_jetstream.names import Names
@@ -22,6 +23,30 @@ def desired(names: Names, ack_wait_seconds: float) -> dict[str, Any]:
         "headers_only": None,
         "inactive_threshold": None,
     }
+
+
+async def problem(
+    js: JetStreamContext, stream: str, config: ConsumerConfig, names: Names, ack_wait_seconds: float
+) -> str | None:
+    """Return why a worker does not work with this consumer of the stream; None where it does.
+
+    Raises:
+        nats.errors.Error: the stream, which is looked at where the consumer has no filter, cannot be.
+
+    """
+    found = unusable(config) or harmful(config, ack_wait_seconds)
+    if found is not None:
+        return found
+    filters = config.filter_subjects or [config.filter_subject or ""]
+    if filters == [""]:
+        delivered = (await js.stream_info(stream)).config.subjects or []
+        how = "has no filter"
+    else:
+        delivered = filters
+        how = f"delivers {', '.join(filters)}"
+    if delivered == [names.subject]:
+        return None
+    return f"{how}, but jobs are what comes on {names.subject}"
 
 
 def unusable(config: ConsumerConfig) -> str | None:

@@ -6,7 +6,7 @@ from nats.aio.client import Client
 
 from adapters.nats_jetstream.connection import translated
 from adapters.nats_jetstream.consumer import Backlog
-from adapters.nats_jetstream.consumer_config import harmful, unusable
+from adapters.nats_jetstream.consumer_config import problem
 from adapters.nats_jetstream.names import Names
 
 
@@ -47,12 +47,12 @@ async def inspect_broker(client: Client, names: Names, *, ack_wait_seconds: floa
         return count
 
     with translated("inspect"):
-        backlog = problem = stream = None
+        backlog = refusal = stream = None
         try:
             stream = await js.find_stream_name_by_subject(names.subject)
             info = await js.consumer_info(stream, names.durable)
             backlog = Backlog(info.num_pending or 0, info.num_ack_pending or 0, info.num_redelivered or 0)
-            problem = unusable(info.config) or harmful(info.config, ack_wait_seconds)
+            refusal = await problem(js, stream, info.config, names, ack_wait_seconds)
         except nats.js.errors.NotFoundError:
             pass
         version = client.connected_server_version
@@ -60,7 +60,7 @@ async def inspect_broker(client: Client, names: Names, *, ack_wait_seconds: floa
             server_version=f"{version.major}.{version.minor}.{version.patch}",
             jobs_stream=stream,
             backlog=backlog,
-            consumer_problem=problem,
+            consumer_problem=refusal,
             results=await messages(*names.result_subjects),
             dead_letters=await messages(names.dead_subject),
         )

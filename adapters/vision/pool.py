@@ -114,8 +114,8 @@ class ProcessPoolFaceReader:
 
     A process that dies, at work or idle, is replaced at once; so is one that takes too long for a photograph, which
     is killed. Where no process can be started the pool is a dependency that is down; each start that was in vain makes
-    the pause before the next one longer, and nothing is tried that nobody asks for. A reader whose caller is cancelled finishes the photograph, within its time limit, before its process
-    is given another one.
+    the pause before the next one longer, and nothing is tried that nobody asks for. A reader whose caller is cancelled
+    finishes the photograph, within its time limit, before its process is given another one.
 
     Args:
         embedder: name under which the pipeline is registered.

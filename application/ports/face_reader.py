@@ -20,5 +20,6 @@ class FaceReader(Protocol):
             UnreadableImageError, ImageTooLargeError: as the pipeline does.
             EmbedderCrashedError: the process died; others are not affected and it is replaced.
             EmbedderTimeoutError: the process exceeded its time limit and was stopped.
+            EmbedderUnavailableError: the embedder cannot be loaded, for this photograph or any other.
 
         """

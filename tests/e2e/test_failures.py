@@ -1,11 +1,12 @@
 """Faults of the system, not of the job: repeated a few times, then dead-lettered once; others are not disturbed."""
 
+import json
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
 
-from tests.e2e.world import World
+from tests.e2e.world import World, eventually
 
 _TROUBLESOME = str(Path(__file__).parent / "troublesome")
 
@@ -57,3 +58,33 @@ async def test_a_job_that_always_fails_is_dead_lettered_once(troubled: World, im
     attempts = troubled.sql("SELECT delivery, reason FROM facematch.attempts WHERE photo_id = %s", poisoned)
     assert attempts == [(1, reason)]
     assert troubled.sql("SELECT count(*) FROM photo_faces WHERE photo_id = %s", poisoned) == [(0,)]
+
+
+async def test_an_embedder_that_cannot_be_loaded_any_more_costs_no_other_job(troubled: World, tmp_path: Path) -> None:
+    """While the model is missing jobs are held and ``/readyz`` says why; only the one that crashes it is lost."""
+    model = tmp_path / "model"
+    model.touch()
+    troubled.environment |= {"TROUBLESOME_MODEL": str(model), "FACEMATCH_WORKER_PROCESSES": "1"}
+    poisoned = troubled.add_photo()
+    photos = [troubled.add_photo() for _ in range(8)]
+    with troubled.worker() as worker:
+        model.unlink()
+        await troubled.publish({"photo_id": str(poisoned), "image_ref": "crash"})
+        for photo in photos:
+            await troubled.publish({"photo_id": str(photo), "image_ref": "fine"})
+
+        async def reasons() -> dict[str, str]:
+            answer: dict[str, str] = json.loads(worker.get("/readyz")[1])["reasons"]
+            return answer
+
+        found = await eventually(reasons, lambda found: "embedder" in found, "/readyz to name the embedder")
+        assert "'troublesome' cannot be loaded: FileNotFoundError" in found["embedder"]
+        assert await troubled.stored("PHOTO_FACES_DEAD") == []
+        model.touch()
+        for photo in photos:
+            [event] = await troubled.outcome_of(photo)
+            assert event["reason"] == "no_enrolled_users"
+        [event] = await troubled.outcome_of(poisoned)
+        assert event["reason"] == "embedder_crashed"
+        await troubled.settled()
+    assert len(await troubled.stored("PHOTO_FACES_DEAD")) == 1

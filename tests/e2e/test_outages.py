@@ -54,6 +54,36 @@ async def test_an_outage_costs_no_job(fragile: tuple[World, LocalStack], photogr
     assert await world.stored("PHOTO_FACES_DEAD") == []
 
 
+async def test_a_missing_stream_of_events_costs_no_job(fragile: tuple[World, LocalStack], photographs: Any) -> None:
+    """Without it no job can be settled: that is an outage, told once, and over when the stream is back."""
+    world, _ = fragile
+    world.environment |= _PATIENCE
+    world.cli("provision")
+    world.put("coffee.png", photographs.path("coffee").read_bytes())
+    photos = [world.add_photo() for _ in range(8)]
+    with world.worker() as worker:
+        await world.js.delete_stream("PHOTO_FACES_RESULTS")
+        for photo in photos:
+            await world.publish({"photo_id": str(photo), "image_ref": "coffee.png"})
+
+        async def reasons() -> dict[str, str]:
+            answer: dict[str, str] = json.loads(worker.get("/readyz")[1])["reasons"]
+            return answer
+
+        await eventually(reasons, lambda found: "message broker" in found, "/readyz to name the broker")
+        await asyncio.sleep(_LONGER_THAN_ALL_DELIVERIES)
+        assert "message broker" in await reasons()
+        world.cli("provision")
+        for photo in photos:
+            [event] = await world.outcome_of(photo)
+            assert event["reason"] == "no_face"
+        await world.settled()
+        await eventually(reasons, lambda found: not found, "/readyz to say yes")
+        actions = [line["action"] for line in worker.lines() if line.get("action", "").startswith("dependency")]
+    assert actions == ["dependency_down", "dependency_up"]
+    assert await world.stored("PHOTO_FACES_DEAD") == []
+
+
 async def test_a_restart_of_the_broker_costs_no_job(fragile: tuple[World, LocalStack], photographs: Any) -> None:
     """The worker reconnects by itself and takes the jobs that were stored before and after the restart."""
     world, stack = fragile

@@ -3,6 +3,7 @@
 import os
 import signal
 import time
+from pathlib import Path
 
 from application.ports.face_pipeline import Embed, EmbedderInfo, ImageBudget
 from domain.decision import Calibration
@@ -40,7 +41,8 @@ class Factory:
     )
 
     def __call__(self, _budget: ImageBudget) -> Troublesome:
-        """Load nothing."""
+        """Load nothing, but fail where the file that is named as the model is not there."""
+        Path(os.environ.get("TROUBLESOME_MODEL", os.devnull)).read_bytes()
         return Troublesome(self.info)
 
 

@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import attrs
 import pytest
 from nats.aio.client import Client
 from nats.js import JetStreamContext
@@ -13,6 +14,7 @@ from nats.js.api import ConsumerConfig
 
 from adapters.nats_jetstream.consumer import Backlog, JetStreamJobQueue
 from adapters.nats_jetstream.delivery import JetStreamDelivery
+from adapters.nats_jetstream.inspection import inspect_broker
 from adapters.nats_jetstream.names import Names
 from domain.errors import MessagingUnavailableError
 from infra.local_stack.nats import NatsServer
@@ -110,13 +112,13 @@ async def test_a_restarted_server_delivers_what_it_has(tmp_path: Path) -> None:
 
 
 async def test_a_job_in_hand_survives_a_restart(tmp_path: Path) -> None:
-    """What was fetched before a crash can be acknowledged after it."""
+    """What was fetched before a restart can be acknowledged after it; of a crash the broker may forget who has what."""
     async with running(tmp_path) as server, connected(server) as client:
         names = await provisioned(client, ack_wait_seconds=30)
         await client.jetstream().publish(names.subject, b"a job")
         queue = JetStreamJobQueue(client, names, ack_wait_seconds=30)
         delivery = await one(queue)
-        server.kill()
+        server.stop()
         server.start()
         await delivery.ack()
         assert await queue.backlog() == Backlog(pending=0, ack_pending=0, redelivered=0)
@@ -152,6 +154,45 @@ async def test_a_consumer_that_would_do_harm_is_not_used(
     await js.add_consumer(names.stream, ConsumerConfig(durable_name=names.durable, **{"ack_wait": 60, **config}))
     with pytest.raises(MessagingUnavailableError, match=f"{expected}.*run `facematch provision`"):
         await queue.fetch(1, timeout_seconds=SOON)
+
+
+@pytest.mark.parametrize(
+    "config",
+    [{}, {"filter_subject": "{token}.>"}, {"filter_subjects": ["{token}.requested", "{token}.matched"]}],
+    ids=["no filter", "a wider filter", "several filters"],
+)
+async def test_a_consumer_that_delivers_more_than_jobs_is_not_used(
+    client: Client, js: JetStreamContext, names: Names, config: dict[str, Any]
+) -> None:
+    """On a stream that holds the events too, each event would be taken for a job, and cause another event."""
+    token = names.stream.lower()
+    names = attrs.evolve(names, subject=f"{token}.requested", results_prefix=token)
+    filters: dict[str, Any] = json.loads(json.dumps(config).replace("{token}", token))
+    await js.add_stream(name=f"ALL_{token}", subjects=[f"{token}.>"])
+    await js.add_consumer(f"ALL_{token}", ConsumerConfig(durable_name=names.durable, ack_wait=60, **filters))
+    await js.publish(f"{token}.matched", b"an event")
+    await js.publish(names.subject, b"a job")
+    queue = JetStreamJobQueue(client, names, ack_wait_seconds=ACK_WAIT)
+    expected = f"but jobs are what comes on {names.subject}: run `facematch provision`"
+    with pytest.raises(MessagingUnavailableError, match=expected):
+        await queue.fetch(5, timeout_seconds=SOON)
+    refusal = (await inspect_broker(client, names, ack_wait_seconds=ACK_WAIT)).consumer_problem
+    assert f"{refusal}: run `facematch provision`".endswith(expected)
+    await provisioned(client, names)
+    assert (await inspect_broker(client, names, ack_wait_seconds=ACK_WAIT)).consumer_problem is None
+    assert [delivery.body for delivery in await queue.fetch(5, timeout_seconds=SOON)] == [b"a job"]
+
+
+@pytest.mark.parametrize("way", ["no filter", "one of a list"])
+async def test_a_consumer_that_delivers_jobs_only_is_used(
+    queue: JetStreamJobQueue, js: JetStreamContext, names: Names, way: str
+) -> None:
+    """A stream of jobs alone needs no filter, and a list of one is a filter."""
+    filters: dict[str, Any] = {} if way == "no filter" else {"filter_subjects": [names.subject]}
+    await js.add_stream(name=names.stream, subjects=[names.subject])
+    await js.add_consumer(names.stream, ConsumerConfig(durable_name=names.durable, ack_wait=60, **filters))
+    await js.publish(names.subject, b"a job")
+    assert (await one(queue)).body == b"a job"
 
 
 async def test_a_consumer_that_waits_longer_does_no_harm(

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import errno
 import os
 import signal
 import subprocess
@@ -11,12 +12,14 @@ from pathlib import Path
 
 import pytest
 
-from adapters.vision.pool import ProcessPoolFaceReader
+from adapters.vision.pool import PAUSE_SECONDS, ProcessPoolFaceReader
+from application.ports.dependency import Dependency
 from application.ports.face_pipeline import Embed, ImageBudget
 from domain.errors import (
     AttemptFailedError,
     EmbedderCrashedError,
     EmbedderTimeoutError,
+    EmbedderUnavailableError,
     FacematchError,
     UnreadableImageError,
 )
@@ -246,11 +249,11 @@ async def test_closing_while_it_starts(third_party: None, tmp_path: Path, monkey
 
 
 @pytest.mark.parametrize(
-    ("order", "error", "words"),
+    ("order", "words"),
     [
-        ("raise", AttemptFailedError, "'hostile-start' cannot be loaded: RuntimeError: no model here"),
-        ("die", EmbedderCrashedError, "exit code 9"),
-        ("hang", EmbedderTimeoutError, r"'hostile-start' was not loaded within 1 s"),
+        ("raise", "'hostile-start' cannot be loaded: RuntimeError: no model here"),
+        ("die", "no vision process can be started: .* exit code 9"),
+        ("hang", r"'hostile-start' was not loaded within 1 s"),
     ],
 )
 async def test_a_pipeline_that_cannot_be_loaded_stops_the_start(
@@ -258,7 +261,6 @@ async def test_a_pipeline_that_cannot_be_loaded_stops_the_start(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     order: str,
-    error: type[FacematchError],
     words: str,
 ) -> None:
     """The message says which and why, and no process stays."""
@@ -266,42 +268,114 @@ async def test_a_pipeline_that_cannot_be_loaded_stops_the_start(
     monkeypatch.setenv("FACEMATCH_TEST_START", str(tmp_path / "start"))
     if order == "hang":
         monkeypatch.setattr("adapters.vision.process.START_SECONDS", 1.0)
-    with pytest.raises(error, match=words):
+    with pytest.raises(EmbedderUnavailableError, match=words):
         await start_pool("hostile-start", processes=3)
     assert children() == []
 
 
-async def test_a_replacement_that_cannot_be_loaded_is_tried_again(
+async def test_an_embedder_that_cannot_be_loaded_any_more_is_a_dependency_that_is_down(
     start_pool: StartPool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whoever asks meanwhile is told why; once it can be loaded, all is well again."""
+    """Whoever asks meanwhile is told why, none is said to have crashed it; loadable again, all is well again."""
     (tmp_path / "start").write_text("well")
     monkeypatch.setenv("FACEMATCH_TEST_START", str(tmp_path / "start"))
-    pool = await start_pool("hostile-start")
+    pool = await start_pool("hostile-start", processes=2)
+    dependency: Dependency = pool
+    await dependency.check()
+    (tmp_path / "start").write_text("raise")
+    for _ in range(2):
+        with pytest.raises(EmbedderCrashedError, match="SIGSEGV"):
+            await ask(pool, b"segfault")
+    with pytest.raises(EmbedderUnavailableError, match="no model here"):
+        await dependency.check()
+    told = await asyncio.gather(*(ask(pool, b"hello") for _ in range(4)), return_exceptions=True)
+    assert {type(error) for error in told} == {EmbedderUnavailableError}
+    (tmp_path / "start").write_text("well")
+    await dependency.check()
+    assert await ask(pool, b"hello")
+    assert (dependency.name, pool.restarts) == ("embedder", 2)
+
+
+@pytest.mark.parametrize("code", [errno.EAGAIN, errno.ENOMEM], ids=["no process", "no memory"])
+async def test_a_system_without_room_for_a_process_is_an_outage(
+    start_pool: StartPool, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    """What the system says is told; with room again, all is well again."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(code, os.strerror(code))
+
+    pool = await start_pool()
+    with monkeypatch.context() as full:
+        full.setattr("adapters.vision.process.subprocess.Popen", refuse)
+        with pytest.raises(EmbedderCrashedError):
+            await ask(pool, b"segfault")
+        with pytest.raises(EmbedderUnavailableError, match=os.strerror(code)):
+            await pool.check()
+    await pool.check()
+    assert await ask(pool, b"hello")
+
+
+async def test_a_place_without_a_process_is_passed_over(
+    start_pool: StartPool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While one process works nobody hears that another one cannot be started, and the pool is up."""
+    (tmp_path / "start").write_text("well")
+    monkeypatch.setenv("FACEMATCH_TEST_START", str(tmp_path / "start"))
+    pool = await start_pool("hostile-start", processes=2)
     (tmp_path / "start").write_text("raise")
     with pytest.raises(EmbedderCrashedError):
         await ask(pool, b"segfault")
-    for _ in range(2):
-        with pytest.raises(AttemptFailedError, match="no model here"):
-            await ask(pool, b"hello")
+    workers = await asyncio.gather(*(ask(pool, b"hello") for _ in range(6)))
+    assert len(set(workers)) == 1
+    await pool.check()
+
+
+async def test_a_check_has_an_end(start_pool: StartPool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that takes for ever to load is no process; the check waits for it and does not start another."""
     (tmp_path / "start").write_text("well")
-    assert await ask(pool, b"hello")
+    monkeypatch.setenv("FACEMATCH_TEST_START", str(tmp_path / "start"))
+    monkeypatch.setattr("adapters.vision.pool.CHECK_SECONDS", 0.5)
+    pool = await start_pool("hostile-start")
+    (tmp_path / "start").write_text("hang")
+    with pytest.raises(EmbedderCrashedError):
+        await ask(pool, b"segfault")
+    for _ in range(2):
+        with pytest.raises(EmbedderUnavailableError, match=r"no vision process was ready within 0\.5 s"):
+            await pool.check()
+    assert len(children()) == 1
 
 
 async def test_a_replacement_that_dies_is_not_started_again_and_again(
     start_pool: StartPool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """While nobody asks, nothing is tried: no storm of processes."""
+    """While nobody asks, nothing is tried; asked all the time, it pauses longer and longer: no storm of processes."""
     (tmp_path / "start").write_text("well")
     monkeypatch.setenv("FACEMATCH_TEST_START", str(tmp_path / "start"))
     pool = await start_pool("hostile-start")
     (tmp_path / "start").write_text("die")
     with pytest.raises(EmbedderCrashedError, match="SIGSEGV"):
         await ask(pool, b"segfault")
-    with pytest.raises(EmbedderCrashedError, match="exit code 9"):
+    with pytest.raises(EmbedderUnavailableError, match="exit code 9"):
         await ask(pool, b"hello")
     await eventually(lambda: children() == [])
+    for pause in (1.0, 2.0):
+        started = time.monotonic()
+        with pytest.raises(EmbedderUnavailableError, match="exit code 9"):
+            await ask(pool, b"hello")
+        assert time.monotonic() - started >= pause
     assert pool.restarts == 1
+
+
+async def test_a_process_that_dies_unused_is_not_replaced_at_once(start_pool: StartPool) -> None:
+    """One that never looked at a photograph was started in vain, and so may the next one be."""
+    pool = await start_pool()
+    [unused] = children()
+    killed = time.monotonic()
+    os.kill(unused, signal.SIGKILL)
+    await eventually(lambda: pool.restarts == 1)
+    assert await ask(pool, b"hello") != unused
+    assert time.monotonic() - killed >= PAUSE_SECONDS
 
 
 PARENT = """

@@ -5,11 +5,10 @@ from pathlib import Path
 import pytest
 
 from adapters.vision import registry
-from adapters.vision.guard import EmbedderNotLoadedError
 from adapters.vision.in_process import InProcessFaceReader
 from adapters.vision.pool import ProcessPoolFaceReader
 from application.ports.face_pipeline import Embed, ImageBudget
-from domain.errors import AttemptFailedError
+from domain.errors import AttemptFailedError, EmbedderUnavailableError
 from tests.integration.vision.conftest import StartPool
 
 
@@ -64,6 +63,7 @@ def test_an_unknown_one_lists_the_known(name: str, reader: type[InProcessFaceRea
         ("not-there", "cannot be imported: AttributeError: .*nothing"),
         ("not-a-factory", "is no factory: it must be callable and have `info: EmbedderInfo`"),
         ("without-info", "is no factory: it must be callable and have `info: EmbedderInfo`"),
+        ("measured-otherwise", "wants its embeddings compared by 'euclidean'; only 'cosine' is supported"),
     ],
 )
 def test_a_broken_package_is_named(name: str, words: str) -> None:
@@ -94,7 +94,7 @@ async def test_a_model_that_cannot_be_loaded_is_an_error_of_ours(
     monkeypatch.setenv("FACEMATCH_TEST_START", str(order))
     reader = InProcessFaceReader("hostile-start", ImageBudget())
     order.write_text("raise")
-    with pytest.raises(EmbedderNotLoadedError, match="no model here"):
+    with pytest.raises(EmbedderUnavailableError, match="no model here"):
         await reader.read(b"hello", embed=Embed.NONE)
     order.write_text("well")
     assert len((await reader.read(b"hello", embed=Embed.NONE)).faces) == 1

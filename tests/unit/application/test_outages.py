@@ -5,27 +5,43 @@ import asyncio
 import pytest
 
 from application.outages import Outages, StoppingError
-from domain.errors import DatabaseUnavailableError, StorageUnavailableError
-from domain.outcomes import Reason
+from domain.errors import (
+    AttemptFailedError,
+    DatabaseUnavailableError,
+    EmbedderCrashedError,
+    EmbedderTimeoutError,
+    EmbedderUnavailableError,
+    StorageUnavailableError,
+)
 from tests.fakes.clock import SteppedClock
 from tests.fakes.dependency import ScriptedDependency
 from tests.fakes.telemetry import RecordingTelemetry
 
-DATABASE = Reason.DATABASE_UNAVAILABLE
-STORAGE = Reason.STORAGE_UNAVAILABLE
+DATABASE = DatabaseUnavailableError("database: connection reset")
+STORAGE = StorageUnavailableError("object store: connection reset")
+EMBEDDER = EmbedderUnavailableError("no model here")
 
 
 class Scene:
-    """Two dependencies and the outages of both; each is up until the test gives it a problem."""
+    """Three dependencies and the outages of all; each is up until the test gives it a problem."""
 
     def __init__(self) -> None:
         self.clock = SteppedClock()
         self.telemetry = RecordingTelemetry()
         self.database = ScriptedDependency("database")
         self.storage = ScriptedDependency("object store")
-        self.outages = self.watching({DATABASE: self.database, STORAGE: self.storage})
+        self.embedder = ScriptedDependency("embedder")
+        self.outages = self.watching(
+            {
+                DatabaseUnavailableError: self.database,
+                StorageUnavailableError: self.storage,
+                EmbedderUnavailableError: self.embedder,
+            }
+        )
 
-    def watching(self, blamed: dict[Reason, ScriptedDependency], *, patience_seconds: float = 60.0) -> Outages:
+    def watching(
+        self, blamed: dict[type[AttemptFailedError], ScriptedDependency], *, patience_seconds: float = 60.0
+    ) -> Outages:
         """Return the outages of these dependencies."""
         return Outages(blamed, clock=self.clock, telemetry=self.telemetry, patience_seconds=patience_seconds)
 
@@ -40,11 +56,33 @@ def scene() -> Scene:
     return Scene()
 
 
-async def test_a_failure_that_blames_nothing_is_no_outage(scene: Scene) -> None:
-    """A crash of the embedder is one job's trouble, whatever else is down."""
+@pytest.mark.parametrize("kind", [EmbedderCrashedError, EmbedderTimeoutError, AttemptFailedError])
+async def test_a_failure_that_blames_nothing_is_no_outage(scene: Scene, kind: type[AttemptFailedError]) -> None:
+    """What a photograph did to the embedder, or a defect, is one job's trouble, whatever is down."""
     scene.break_database()
-    assert await scene.outages.outage_behind(Reason.EMBEDDER_CRASHED) is None
-    assert scene.database.checks == 0
+    scene.embedder.problem = EMBEDDER
+    assert await scene.outages.outage_behind(kind("of this photograph")) is None
+    assert (scene.database.checks, scene.embedder.checks) == (0, 0)
+
+
+async def test_an_embedder_that_cannot_be_loaded_is_down_for_everyone(scene: Scene) -> None:
+    """It has the reason of a defect, and is told from one by its kind."""
+    scene.embedder.problem = EMBEDDER
+    assert EMBEDDER.reason == AttemptFailedError.reason
+    assert await scene.outages.outage_behind(EMBEDDER) == "embedder"
+    assert scene.outages.down == {"embedder": "no model here"}
+    await scene.outages.stop()
+
+
+async def test_a_special_case_blames_what_its_kind_blames(scene: Scene) -> None:
+    """An adapter may tell its failures apart more finely."""
+
+    class PoolExhaustedError(DatabaseUnavailableError):
+        pass
+
+    scene.break_database()
+    assert await scene.outages.outage_behind(PoolExhaustedError("all are busy")) == "database"
+    await scene.outages.stop()
 
 
 async def test_a_dependency_that_answers_is_not_blamed(scene: Scene) -> None:
@@ -130,7 +168,7 @@ async def test_a_second_outage_right_after_the_first_is_waited_for_too(scene: Sc
                 outages._recoveries["database"] = asyncio.create_task(outages._recover(scene.database))
 
     scene.telemetry = FallsAgain()
-    outages = scene.watching({DATABASE: scene.database})
+    outages = scene.watching({DatabaseUnavailableError: scene.database})
     scene.break_database()
     await outages.outage_behind(DATABASE)
     waiting = asyncio.create_task(outages.recovery("database"))
@@ -190,7 +228,7 @@ async def test_a_dependency_that_never_answers_a_probe_is_down(scene: Scene) -> 
         async def check(self) -> None:
             await asyncio.Event().wait()
 
-    outages = scene.watching({DATABASE: Silent("database")}, patience_seconds=0.01)
+    outages = scene.watching({DatabaseUnavailableError: Silent("database")}, patience_seconds=0.01)
     assert await outages.outage_behind(DATABASE) == "database"
     assert outages.down == {"database": "no answer within 0.01 s"}
     await outages.stop()
@@ -208,7 +246,7 @@ async def test_a_probe_that_ends_in_a_defect_does_not_end_the_probing(scene: Sce
                 raise self.defect
 
     database = Broken("database")
-    outages = scene.watching({DATABASE: database})
+    outages = scene.watching({DatabaseUnavailableError: database})
     assert await outages.outage_behind(DATABASE) == "database"
     await scene.clock.advance(2)
     assert outages.down == {"database": "unexpected RuntimeError"}

@@ -1,12 +1,13 @@
 """One delivery from its arrival to its acknowledgement, whatever happens in between."""
 
 import asyncio
+from uuid import UUID
 
 import attrs
 import pytest
 
 from application.ports.face_pipeline import Embed
-from domain.errors import EmbedderCrashedError, StorageUnavailableError
+from domain.errors import EmbedderCrashedError, EmbedderUnavailableError, StorageUnavailableError
 from domain.faces import PhotoReading
 from domain.jobs import MalformedJob, MatchJob
 from domain.outcomes import OutcomeKind, Reason
@@ -19,6 +20,7 @@ from tests.unit.application.world import (
     DELIVERIES,
     HEARTBEAT_SECONDS,
     IMAGE,
+    JOB,
     PHOTO,
     RETRY_SECONDS,
     WORKER,
@@ -119,7 +121,7 @@ class TestOrder:
         delivery = await world.delivery()
         await world.process(delivery)
         assert (len(world.records), delivery.job.ended) == (1, False)
-        assert world.trace.unsettled_details == ["results: no answer"]
+        assert world.trace.unsettled_details == [world.broker.problem] == ["results: no answer"]
         assert await world.ledger.unpublished(older_than_seconds=0, limit=9) == world.records
 
     async def test_an_event_that_was_not_confirmed_is_published_by_the_redelivery(self, world: World) -> None:
@@ -147,7 +149,7 @@ class TestOrder:
         delivery = await world.delivery(MALFORMED)
         await world.process(delivery)
         assert (delivery.job.ended, world.results.published) == (False, [])
-        assert world.trace.unsettled_details == ["dead letters: no answer"]
+        assert world.trace.unsettled_details == [world.broker.problem] == ["dead letters: no answer"]
 
     async def test_the_copy_is_stored_although_the_termination_fails(self, world: World) -> None:
         """A crash between copy and termination leaves one copy, also after the redelivery."""
@@ -358,6 +360,37 @@ class TestOutages:
         await running
         assert [record.outcome.kind for record in world.records] == [OutcomeKind.MATCHED]
         assert (delivery.job.acked, delivery.job.deliveries) == (True, DELIVERIES)
+
+    @pytest.mark.parametrize("number", [1, DELIVERIES])
+    async def test_no_job_is_to_blame_for_an_embedder_that_is_away(self, world: World, number: int) -> None:
+        """All jobs in hand are held on whichever delivery, none is dead-lettered, and all match afterwards."""
+        sight = world.pipeline.readings[IMAGE]
+        world.pipeline.readings[IMAGE] = world.embedder.problem = EmbedderUnavailableError("no model here")
+        for photo in range(101, 106):
+            world.database.add_photo(UUID(int=photo))
+            await world.queue.submit(attrs.evolve(JOB, photo_id=UUID(int=photo)))
+        deliveries = await world.queue.fetch(5, timeout_seconds=0)
+        for _ in range(number - 1):
+            await world.clock.advance(world.queue.ack_wait)
+            deliveries = await world.queue.fetch(5, timeout_seconds=0)
+        assert [delivery.number for delivery in deliveries] == [number] * 5
+        running = [asyncio.create_task(world.process(delivery)) for delivery in deliveries]
+        await world.clock.advance(600)
+        assert (any(task.done() for task in running), world.records, world.dead_letters.letters) == (False, [], {})
+        assert [trace.holds for trace in world.telemetry.jobs] == [[("embedder", "no model here")]] * 5
+        world.pipeline.readings[IMAGE], world.embedder.problem = sight, None
+        await world.clock.advance(1)
+        await asyncio.gather(*running)
+        assert [record.outcome.kind for record in world.records] == [OutcomeKind.MATCHED] * 5
+        assert [delivery.job.acked for delivery in deliveries] == [True] * 5
+
+    async def test_a_photograph_that_crashes_the_embedder_is_no_outage(self, world: World) -> None:
+        """Its job's attempt failed, even while the embedder is away for another reason."""
+        world.embedder.problem = EmbedderUnavailableError("no model here")
+        crash_vision(world)
+        delivery = await nth_delivery(world, DELIVERIES)
+        await world.process(delivery)
+        assert (delivery.job.terminated, world.trace.holds, world.embedder.checks) == ("embedder_crashed", [], 0)
 
     async def test_one_lost_connection_is_no_outage(self, world: World) -> None:
         """Where the probe finds the database up, the job is given back like after any failure."""

@@ -6,21 +6,23 @@ from uuid import UUID
 import attrs
 
 from adapters.nats_jetstream.payload import JsonJobParser
+from application.broker_watch import BrokerWatch, WatchedDeadLetters, WatchedResults
 from application.event_relay import EventRelay
 from application.match_single_face import MatchPolicy, MatchSingleFace
 from application.outages import Outages
 from application.ports.face_pipeline import Embed
 from application.process_delivery import DeliveryPolicy, ProcessDelivery
 from domain.decision import FixedThreshold
+from domain.errors import DatabaseUnavailableError, EmbedderUnavailableError, StorageUnavailableError
 from domain.faces import BoundingBox, DetectedFace, FaceEmbedding, PhotoReading
 from domain.images import ImageRef, ImageRefPolicy
 from domain.jobs import JobKey, MatchJob
-from domain.outcomes import Reason
 from domain.records import JobRecord
 from domain.retries import LinearBackoff
 from tests.fakes.announcements import InMemoryDeadLetters, InMemoryResultPublisher
 from tests.fakes.clock import SteppedClock
 from tests.fakes.database import InMemoryDatabase
+from tests.fakes.dependency import ScriptedDependency
 from tests.fakes.gallery import InMemoryGallery
 from tests.fakes.ledger import InMemoryLedger
 from tests.fakes.photo_store import InMemoryPhotoStore
@@ -40,6 +42,7 @@ WORKER = "worker-1"
 DELIVERIES = 3
 RETRY_SECONDS = 5.0
 HEARTBEAT_SECONDS = 10.0
+FORGET_SECONDS = 60.0
 MAX_BYTES = 100
 MINIMUM_FACE = 32.0
 
@@ -82,16 +85,24 @@ class World:
         self.photos = InMemoryPhotoStore()
         self.pipeline = ScriptedFacePipeline({IMAGE: reading(face())})
         self.reader = ScriptedFaceReader(self.pipeline)
+        self.embedder = ScriptedDependency("embedder")
         self.queue = InMemoryJobQueue(self.clock)
         self.results = InMemoryResultPublisher()
         self.dead_letters = InMemoryDeadLetters()
         self.telemetry = RecordingTelemetry(TRACEPARENT)
         self.outages = Outages(
-            {Reason.DATABASE_UNAVAILABLE: self.database, Reason.STORAGE_UNAVAILABLE: self.photos},
+            {
+                DatabaseUnavailableError: self.database,
+                StorageUnavailableError: self.photos,
+                EmbedderUnavailableError: self.embedder,
+            },
             clock=self.clock,
             telemetry=self.telemetry,
         )
-        self.relay = EventRelay(self.ledger, self.results, clock=self.clock, telemetry=self.telemetry)
+        self.broker = BrokerWatch(clock=self.clock, telemetry=self.telemetry, forget_seconds=FORGET_SECONDS)
+        self.relay = EventRelay(
+            self.ledger, WatchedResults(self.results, self.broker), clock=self.clock, telemetry=self.telemetry
+        )
         self.match = MatchSingleFace(
             ledger=self.ledger,
             photos=self.photos,
@@ -113,8 +124,8 @@ class World:
             parser=JsonJobParser(),
             match=self.match,
             ledger=self.ledger,
-            results=self.results,
-            dead_letters=self.dead_letters,
+            results=WatchedResults(self.results, self.broker),
+            dead_letters=WatchedDeadLetters(self.dead_letters, self.broker),
             outages=self.outages,
             telemetry=self.telemetry,
             policy=DeliveryPolicy(LinearBackoff(DELIVERIES, RETRY_SECONDS), HEARTBEAT_SECONDS, self.deadline_seconds),

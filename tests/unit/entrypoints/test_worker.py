@@ -10,9 +10,11 @@ from domain.outcomes import OutcomeKind
 from entrypoints.worker import Worker
 from tests.fakes.clock import settle
 from tests.fakes.queue import InMemoryDelivery, InMemoryJobQueue
-from tests.unit.application.world import JOB, World
+from tests.unit.application.world import FORGET_SECONDS, JOB, World
 
 CONCURRENCY = 3
+A_ROUND = 10.0
+"""Seconds: the longest pause, and a fetch that brings nothing."""
 
 
 class Shift:
@@ -31,6 +33,7 @@ class Shift:
             queue=self.queue,
             process=self.world.process,
             outages=self.world.outages,
+            broker=self.world.broker,
             relay=self.world.relay,
             telemetry=self.world.telemetry,
             clock=self.world.clock,
@@ -171,6 +174,65 @@ class TestBroker:
         with pytest.raises(KeyError, match="defect"):
             await shift.worker().run(shift.stop, shift.abort)
         assert shift.queue.jobs[0].acked is True
+
+
+class TestSettlement:
+    """While no job can be settled, none is taken but one now and then, to see."""
+
+    async def test_events_that_cannot_be_published_are_an_outage(self, shift: Shift) -> None:
+        """It is told once and named on the way; afterwards every job is settled."""
+        shift.world.results.available = False
+        await shift.submit(20)
+        async with shift.working() as worker:
+            await shift.world.clock.advance(300)
+            assert worker.not_ready == {"message broker": "results: no answer"}
+            assert shift.world.telemetry.down == [("message broker", "results: no answer")]
+            assert shift.world.telemetry.up == []
+            shift.world.results.available = True
+            await shift.world.clock.advance(2 * shift.queue.ack_wait)
+            assert worker.not_ready == {}
+        assert [job.acked for job in shift.queue.jobs] == [True] * 20
+        assert len(shift.world.telemetry.up) == 1
+
+    async def test_jobs_are_tried_one_at_a_time_and_ever_more_rarely(self, shift: Shift) -> None:
+        """What was taken before the first failure is followed by single jobs, in the end every five seconds."""
+        shift.world.results.available = False
+        await shift.submit(100)
+        async with shift.working():
+            await shift.world.clock.advance(10)
+            before = len(shift.queue.deliveries)
+            await shift.world.clock.advance(50)
+            assert len(shift.queue.deliveries) - before == 10
+            assert set(shift.queue.fetched[1:]) == {1}
+
+    async def test_dead_letters_that_cannot_be_stored_do_not_hold_up_other_jobs(self, shift: Shift) -> None:
+        """Readiness names the trouble as long as it lasts, told once; jobs of other kinds are done meanwhile."""
+        shift.world.dead_letters.available = False
+        shift.queue.publish(b"no job")
+        async with shift.working() as worker:
+            await shift.world.clock.advance(1)
+            await shift.submit(50)
+            await shift.world.clock.advance(100)
+            assert [job.acked for job in shift.queue.jobs] == [False] + [True] * 50
+            assert worker.not_ready == {"message broker": "dead letters: no answer"}
+            shift.world.dead_letters.available = True
+            await shift.world.clock.advance(2 * shift.queue.ack_wait)
+            assert worker.not_ready == {}
+        assert shift.queue.jobs[0].terminated == "malformed_payload"
+        assert (len(shift.world.telemetry.down), len(shift.world.telemetry.up)) == (1, 1)
+
+    async def test_a_job_that_another_worker_settled_leaves_no_doubt(self, shift: Shift) -> None:
+        """Where the job does not come back, the trouble is taken to be over and the worker is ready."""
+        shift.world.dead_letters.available = False
+        shift.queue.publish(b"no job")
+        async with shift.working() as worker:
+            await shift.world.clock.advance(1)
+            shift.queue.jobs[0].terminated = "by another worker"
+            await shift.world.clock.advance(FORGET_SECONDS + A_ROUND)
+            assert worker.not_ready == {}
+            await shift.submit(CONCURRENCY)
+            await shift.world.clock.advance(0)
+            assert [job.acked for job in shift.queue.jobs[1:]] == [True] * CONCURRENCY
 
 
 class TestHealth:

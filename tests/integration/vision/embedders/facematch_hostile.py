@@ -7,6 +7,8 @@ import time
 from pathlib import Path
 from typing import NoReturn
 
+import attrs
+
 from application.ports.face_pipeline import Embed, EmbedderInfo, FacePipeline, ImageBudget
 from domain.decision import Calibration
 from domain.errors import FacematchError, UnreadableImageError
@@ -154,6 +156,10 @@ class _StartFactory:
         return Hostile()
 
 
+class _EuclideanFactory(_Factory):
+    info = attrs.evolve(INFO, metric="euclidean")
+
+
 def without_info(_budget: ImageBudget) -> FacePipeline:
     """Be a factory that nobody can identify."""
     return Hostile()
@@ -161,3 +167,4 @@ def without_info(_budget: ImageBudget) -> FacePipeline:
 
 pipeline = _Factory()
 start = _StartFactory()
+euclidean = _EuclideanFactory()

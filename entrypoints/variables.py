@@ -146,9 +146,10 @@ def _read(settings_class: type[T], environ: Mapping[str, str], problems: list[Pr
         except ValueError as error:
             given = declared.show(environ.get(declared.name, ""))
             problems.append(Problem(declared.name, given, str(error)))
-    settings = settings_class(**values) if not problems else settings_class()
+    settings = settings_class(**values)
     if isinstance(settings, Checked):
-        problems.extend(settings.contradictions())
+        told = {problem.variable for problem in problems}
+        problems.extend(problem for problem in settings.contradictions() if problem.variable not in told)
     return settings
 
 

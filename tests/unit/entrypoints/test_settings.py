@@ -73,6 +73,27 @@ def test_what_belongs_together_is_asked_for(given: dict[str, str], missing: str)
     assert [problem.variable for problem in caught.value.problems] == [missing]
 
 
+def test_a_missing_partner_is_told_beside_everything_else_that_is_wrong() -> None:
+    """Wrong values, in this section or another, hide no missing partner; a wrong partner is told once, as wrong."""
+    given = {
+        "FACEMATCH_NATS_ACK_WAIT": "soon",
+        "FACEMATCH_NATS_USER": "a",
+        "FACEMATCH_NATS_TLS_CERT": "/dev/null",
+        "FACEMATCH_NATS_TLS_KEY": "/nowhere/key.pem",
+        "FACEMATCH_S3_ACCESS_KEY": "a",
+        "FACEMATCH_S3_SECURE": "maybe",
+    }
+    with pytest.raises(SettingsError) as caught:
+        read(Settings, given)
+    assert sorted(problem.variable for problem in caught.value.problems) == [
+        "FACEMATCH_NATS_ACK_WAIT",
+        "FACEMATCH_NATS_PASSWORD",
+        "FACEMATCH_NATS_TLS_KEY",
+        "FACEMATCH_S3_SECRET_KEY",
+        "FACEMATCH_S3_SECURE",
+    ]
+
+
 @pytest.mark.parametrize(
     ("text", "expected"), [("0.3", 0.3), ("none", "none"), ("NONE", "none"), ("0", 0.0), ("", None)]
 )

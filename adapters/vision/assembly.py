@@ -48,7 +48,7 @@ class AlignedFacePipeline:
         with watch.stage("detect"):
             seen = [
                 (face, DetectedFace(box, face.score))
-                for face in self.detector.find(picture.detail)
+                for face in self.detector.find(picture.detail, every=embed is not Embed.ONLY_FACE)
                 if (box := _box(face, picture))
             ]
         faces = [detected for _, detected in seen]

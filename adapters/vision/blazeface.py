@@ -40,7 +40,7 @@ class BlazeFaceDetector:
         # Never collected: its destructor cannot run while the interpreter shuts down, and says so on standard error.
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._detector))
 
-    def find(self, picture: Image.Image) -> Sequence[Found]:
+    def find(self, picture: Image.Image, *, every: bool) -> Sequence[Found]:  # noqa: ARG002 - it has but one look
         """Return the faces, the most certain first."""
         working = resized(picture, self._WORKING_SIDE, at_most=2)
         scale = picture.width / working.width

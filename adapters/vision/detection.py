@@ -26,19 +26,20 @@ class Found:
         """The middle of the square."""
         return self.left + self.side / 2, self.top + self.side / 2
 
+    def is_same_as(self, other: "Found") -> bool:
+        """Tell whether this is one face seen twice: the centres are nearer than half the larger one's side."""
+        return math.dist(self.centre, other.centre) < max(self.side, other.side) / 2
+
     def scaled(self, factor: float) -> "Found":
         """Return the same face on a picture enlarged by ``factor``."""
         return Found(self.left * factor, self.top * factor, self.side * factor, self.score)
 
 
 def distinct(faces: Iterable[Found]) -> list[Found]:
-    """Return the faces, the most certain first, without those that are centred on a more certain one.
-
-    Two faces whose centres are nearer than half the larger one's side are one face, seen twice at different scales.
-    """
+    """Return the faces, the most certain first, without those that are the same as a more certain one."""
     kept: list[Found] = []
     for face in sorted(faces, key=lambda found: -found.score):
-        if all(math.dist(face.centre, other.centre) >= max(face.side, other.side) / 2 for other in kept):
+        if not any(face.is_same_as(other) for other in kept):
             kept.append(face)
     return kept
 
@@ -46,5 +47,8 @@ def distinct(faces: Iterable[Found]) -> list[Found]:
 class Detector(Protocol):
     """Finds every face on a picture."""
 
-    def find(self, picture: Image.Image) -> Sequence[Found]:
-        """Return the faces, the most certain first."""
+    def find(self, picture: Image.Image, *, every: bool) -> Sequence[Found]:
+        """Return the faces, the most certain first.
+
+        Unless ``every`` one is wanted, it is enough to tell none, one and several apart.
+        """

@@ -28,7 +28,8 @@ class HogDetector:
 
     It finds faces of at least about 75 pixels. Whether a photograph shows one face or several must not depend on that,
     so a first look, at a small picture, is enough only where it finds several, or one so large that others of half
-    its size would have been found too. Else a second look, four times as expensive, finds faces half as large.
+    its size would have been found too. Else, and where every face is wanted, a second look, four times as expensive,
+    finds faces half as large.
     """
 
     _FIRST: Final = _Look(640, 2.0)
@@ -38,12 +39,12 @@ class HogDetector:
     def __init__(self) -> None:
         self._detector = dlib.get_frontal_face_detector()
 
-    def find(self, picture: Image.Image) -> Sequence[Found]:
+    def find(self, picture: Image.Image, *, every: bool) -> Sequence[Found]:
         """Return the faces, the most certain first."""
         faces, largest = self._look(picture, self._FIRST)
-        if len(faces) < _SEVERAL and largest < self._CERTAIN_SIDE:
+        if every or (len(faces) < _SEVERAL and largest < self._CERTAIN_SIDE):
             closer, _ = self._look(picture, self._SECOND)
-            faces = closer or faces
+            faces += [face for face in closer if not any(face.is_same_as(other) for other in faces)]
         return sorted(faces, key=lambda face: -face.score)
 
     def _look(self, picture: Image.Image, look: _Look) -> tuple[list[Found], float]:

@@ -27,7 +27,7 @@ def chips(photographs: Photographs) -> list[Pixels]:
     """Return real faces, aligned; and, as chips of none, black, white and noise."""
     detector, aligner = HogDetector(), FivePointAligner(dlib_weights("shape_predictor_5_face_landmarks.dat"))
     pictures = [opened(photographs.path(name)) for name in ("obama", "obama2", "obama3", "biden", "astronaut")]
-    faces = [aligner.chip(picture, detector.find(picture)[0]) for picture in pictures]
+    faces = [aligner.chip(picture, detector.find(picture, every=False)[0]) for picture in pictures]
     noise = np.random.default_rng(1).integers(0, 256, (150, 150, 3)).astype(np.uint8)
     return [*faces, np.zeros_like(noise), np.full_like(noise, 255), noise]
 

@@ -1,6 +1,7 @@
 """Outages: while a system is down for everyone, jobs wait in hand instead of using up their deliveries."""
 
 import asyncio
+import math
 from collections.abc import Mapping
 
 from application.ports.clock import Clock
@@ -18,6 +19,7 @@ class Outages:
 
     Give each kind of failure the dependency that it blames. ``probe_seconds`` is the pause between two probes; a
     dependency that has not answered one within ``patience_seconds``, or answers with an error of any kind, is down.
+    One that answers but keeps failing everybody is left alone ever longer, up to ``longest_pause_seconds``.
     """
 
     def __init__(
@@ -28,12 +30,16 @@ class Outages:
         telemetry: Telemetry,
         probe_seconds: float = 1.0,
         patience_seconds: float = 15.0,
+        longest_pause_seconds: float = 15.0,
     ) -> None:
         self._blamed = dict(blamed)
         self._clock = clock
         self._telemetry = telemetry
         self._probe_seconds = probe_seconds
         self._patience_seconds = patience_seconds
+        self._longest_pause_seconds = longest_pause_seconds
+        self._pauses: dict[str, float] = {}
+        self._up_since: dict[str, float] = {}
         self._down: dict[str, str] = {}
         self._checks: dict[str, asyncio.Task[bool]] = {}
         self._recoveries: dict[str, asyncio.Task[None]] = {}
@@ -52,6 +58,8 @@ class Outages:
         dependency = next((blamed for kind, blamed in self._blamed.items() if isinstance(failure, kind)), None)
         if dependency is None:
             return None
+        if failure.for_everyone:
+            self._begin(dependency, str(failure), self._growing_pause(dependency.name))
         if dependency.name in self._down:
             return dependency.name
         check = self._checks.get(dependency.name)
@@ -88,20 +96,35 @@ class Outages:
         why = await self._probe(dependency)
         if why is None:
             return False
+        self._begin(dependency, why, self._probe_seconds)
+        return True
+
+    def _begin(self, dependency: Dependency, why: str, pause: float) -> None:
         if dependency.name not in self._down and not self._stopping.is_set():
             self._down[dependency.name] = why
             self._telemetry.dependency_down(dependency.name, why)
-            self._recoveries[dependency.name] = asyncio.create_task(self._recover(dependency))
-        return True
+            self._recoveries[dependency.name] = asyncio.create_task(self._recover(dependency, pause))
 
-    async def _recover(self, dependency: Dependency) -> None:
+    def _growing_pause(self, name: str) -> float:
+        """Return the seconds to leave alone what a probe finds up: twice the last ones where it failed again soon."""
+        if name in self._down:
+            return self._pauses.get(name, self._probe_seconds)
+        up_for = self._clock.monotonic() - self._up_since.get(name, -math.inf)
+        relapsed = name in self._pauses and up_for < self._longest_pause_seconds
+        pause = 2 * self._pauses[name] if relapsed else self._probe_seconds
+        self._pauses[name] = min(pause, self._longest_pause_seconds)
+        return self._pauses[name]
+
+    async def _recover(self, dependency: Dependency, pause: float) -> None:
         since = self._clock.monotonic()
+        await self._clock.sleep(pause)
         while True:
-            await self._clock.sleep(self._probe_seconds)
             why = await self._probe(dependency)
             if why is None:
                 break
             self._down[dependency.name] = why
+            await self._clock.sleep(self._probe_seconds)
+        self._up_since[dependency.name] = self._clock.monotonic()
         del self._down[dependency.name]
         del self._recoveries[dependency.name]
         self._telemetry.dependency_up(dependency.name, after_seconds=self._clock.monotonic() - since)

@@ -34,9 +34,13 @@ class UnreadableImageError(JobRejectedError):
 
 
 class AttemptFailedError(FacematchError):
-    """This attempt failed through no fault of the job: another one may succeed."""
+    """This attempt failed through no fault of the job: another one may succeed.
+
+    ``for_everyone`` where the failure itself says that every job would meet it, whatever a probe would find.
+    """
 
     reason: ClassVar[Reason] = Reason.INTERNAL_ERROR
+    for_everyone: ClassVar[bool] = False
 
 
 class StorageUnavailableError(AttemptFailedError):
@@ -49,6 +53,12 @@ class DatabaseUnavailableError(AttemptFailedError):
     """The database did not answer, or refused for a passing reason."""
 
     reason = Reason.DATABASE_UNAVAILABLE
+
+
+class DatabaseExhaustedError(DatabaseUnavailableError):
+    """The database answers, but has no room or no memory for what it is to keep."""
+
+    for_everyone = True
 
 
 class EmbedderCrashedError(AttemptFailedError):

@@ -263,7 +263,10 @@ class FaultyS3:
 
 
 def _requests(connection: socket.socket) -> Iterator[bytes]:
-    """Yield each request without a body that comes on a connection."""
+    """Yield each request without a body that comes on a connection, until something comes that is no HTTP.
+
+    Ports of the loopback are taken again and again: what asks may be somebody else's client.
+    """
     received = b""
     while True:
         while b"\r\n\r\n" not in received:
@@ -272,6 +275,8 @@ def _requests(connection: socket.socket) -> Iterator[bytes]:
                 return
             received += piece
         request, _, received = received.partition(b"\r\n\r\n")
+        if b" HTTP/1." not in request.partition(b"\r\n")[0]:
+            return
         yield request
 
 

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 import psycopg
 
-from domain.errors import DatabaseUnavailableError
+from domain.errors import DatabaseExhaustedError, DatabaseUnavailableError
 
 _PASSING = (
     psycopg.OperationalError,  # no connection, shutdown, too many clients, deadlock; the pool's own
@@ -20,6 +20,9 @@ _PASSING = (
     psycopg.errors.UndefinedTable,
 )
 
+_EXHAUSTED = {"53", "58"}
+"""Classes of SQLSTATE: insufficient resources (no room on the disk, no memory), and errors of the system below."""
+
 
 def first_line(error: BaseException) -> str:
     """Return what the server or the driver said, without the query that it quotes."""
@@ -32,6 +35,8 @@ def translated(what: str) -> Iterator[None]:
     try:
         yield
     except _PASSING as error:
-        raise DatabaseUnavailableError(f"database, {what}: {first_line(error)}") from error
+        exhausted = (error.sqlstate or "")[:2] in _EXHAUSTED
+        kind = DatabaseExhaustedError if exhausted else DatabaseUnavailableError
+        raise kind(f"database, {what}: {first_line(error)}") from error
     except TimeoutError as error:
         raise DatabaseUnavailableError(f"database, {what}: no answer in time") from error

@@ -13,7 +13,7 @@ import pytest
 from adapters.postgres.database import Database
 from adapters.postgres.ledger import PostgresLedger
 from adapters.postgres.migrate import migrate
-from domain.errors import DatabaseUnavailableError
+from domain.errors import DatabaseExhaustedError, DatabaseUnavailableError
 from domain.records import JobRecord
 from infra.local_stack.postgres import PostgresServer
 from tests.contract.ledger.jobs import accepted, embedding, header, record
@@ -22,6 +22,11 @@ from tests.integration.postgres.use import UNKNOWN, meanwhile, opened, recall
 from tests.tables import PostgresTables
 
 PATIENCE_SECONDS = 20.0
+_FULL = """
+CREATE FUNCTION full_up() RETURNS trigger LANGUAGE plpgsql AS
+  $$ BEGIN RAISE EXCEPTION USING ERRCODE = 'SQLSTATE_HERE', MESSAGE = 'cannot keep anything'; END $$;
+CREATE TRIGGER full_up BEFORE INSERT OR UPDATE ON facematch.outcomes FOR EACH ROW EXECUTE FUNCTION full_up();
+"""
 
 
 async def use_every_connection(database: Database, size: int) -> None:
@@ -235,3 +240,18 @@ async def test_a_worker_that_freezes_in_its_transaction_lets_go_of_the_photo(
             await PostgresLedger(database, new_id=freeze).conclude_face(job, accepted(user))
         assert told == [await PostgresLedger(database).find(job.key)]
     assert [match.photo_face_id for match in tables.matches()] == [face.id for face in tables.faces()]
+
+
+@pytest.mark.parametrize("sqlstate", ["53100", "53200", "58030"])
+async def test_a_database_that_can_keep_nothing_says_that_everybody_meets_it(
+    server: PostgresServer, sqlstate: str
+) -> None:
+    """A full disk, no memory, or a failing disk: the error tells it, although reading works and a probe is answered."""
+    url = server.create_database(f"full_{sqlstate}")
+    await migrate(url)
+    with psycopg.connect(url, autocommit=True) as owner:
+        owner.execute(_FULL.replace("SQLSTATE_HERE", sqlstate).encode())
+    async with opened(url) as database:
+        with pytest.raises(DatabaseExhaustedError, match="cannot keep anything"):
+            await PostgresLedger(database).conclude(record())
+        await database.check()

@@ -7,6 +7,7 @@ import pytest
 from application.outages import Outages, StoppingError
 from domain.errors import (
     AttemptFailedError,
+    DatabaseExhaustedError,
     DatabaseUnavailableError,
     EmbedderCrashedError,
     EmbedderTimeoutError,
@@ -83,6 +84,25 @@ async def test_a_special_case_blames_what_its_kind_blames(scene: Scene) -> None:
     scene.break_database()
     assert await scene.outages.outage_behind(PoolExhaustedError("all are busy")) == "database"
     await scene.outages.stop()
+
+
+async def test_what_says_itself_that_everybody_meets_it_needs_no_probe(scene: Scene) -> None:
+    """A full disk is an outage although the database answers; while it lasts, the pauses grow and everybody is held."""
+    full = DatabaseExhaustedError("no space left on device")
+    held = []
+    for _ in range(6):
+        assert await scene.outages.outage_behind(full) == "database"
+        assert scene.outages.down == {"database": "no space left on device"}
+        started = scene.clock.monotonic()
+        waiting = asyncio.create_task(scene.outages.recovery("database"))
+        while not waiting.done():
+            await scene.clock.advance(0.5)
+        held.append(scene.clock.monotonic() - started)
+    assert held == [1, 2, 4, 8, 15, 15]
+    await scene.clock.advance(60)
+    assert await scene.outages.outage_behind(full) == "database"
+    await scene.clock.advance(1)
+    assert scene.outages.down == {}
 
 
 async def test_a_dependency_that_answers_is_not_blamed(scene: Scene) -> None:
@@ -165,7 +185,7 @@ async def test_a_second_outage_right_after_the_first_is_waited_for_too(scene: Sc
             if len(self.up) == 1:
                 scene.break_database("again")
                 outages._down["database"] = "again"
-                outages._recoveries["database"] = asyncio.create_task(outages._recover(scene.database))
+                outages._recoveries["database"] = asyncio.create_task(outages._recover(scene.database, 1.0))
 
     scene.telemetry = FallsAgain()
     outages = scene.watching({DatabaseUnavailableError: scene.database})

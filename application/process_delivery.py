@@ -14,8 +14,12 @@ from application.ports.ledger import Attempt, Ledger
 from application.ports.telemetry import JobTrace, Telemetry
 from domain.errors import AttemptFailedError, DatabaseUnavailableError, MessagingUnavailableError
 from domain.jobs import JobKey, MalformedJob, MatchJob
+from domain.outcomes import Reason
 from domain.records import JobRecord
 from domain.retries import LinearBackoff
+
+_NOTING_SECONDS = 2.0
+_GIVEN_BACK = "given back, because the worker stopped"
 
 
 @attrs.frozen
@@ -58,9 +62,9 @@ class ProcessDelivery:
                         trace.concluded(conclusion.record, repeated=conclusion.repeated)
                         await self._settle(delivery, conclusion.record, trace)
             except StoppingError:
-                await self._release(delivery, trace)
+                await self._release(delivery, request, trace)
             except asyncio.CancelledError:
-                await asyncio.shield(self._release(delivery, trace))
+                await asyncio.shield(self._release(delivery, request, trace))
                 raise
             except MessagingUnavailableError as error:
                 trace.unsettled(str(error))
@@ -83,18 +87,25 @@ class ProcessDelivery:
                 trace.held(down, str(failure))
                 await self.outages.recovery(down)
                 continue
-            if delivery.number < self.policy.retries.attempts:
-                await self._retry(delivery, request, failure, trace)
-                return None
             try:
+                if await self._count(delivery) < self.policy.retries.attempts:
+                    await self._retry(delivery, request, failure, trace)
+                    return None
                 return await self.match.give_up(delivery.key, request, failure.reason, str(failure), trace)
             except DatabaseUnavailableError as unrecorded:
                 if await self.outages.outage_behind(unrecorded) is None:
                     await self._retry(delivery, request, unrecorded, trace)
                     return None
 
+    async def _count(self, delivery: Delivery) -> int:
+        """Return how often the job was delivered, but for the deliveries that stopping workers gave back."""
+        if delivery.number < self.policy.retries.attempts:
+            return delivery.number  # whatever became of the earlier ones
+        attempts = await self.ledger.attempts(delivery.key)
+        return delivery.number - sum(attempt.reason is None for attempt in attempts)
+
     async def _attempt(self, delivery: Delivery, request: MatchJob | MalformedJob, trace: JobTrace) -> Conclusion:
-        if delivery.number > self.policy.retries.attempts:
+        if await self._count(delivery) > self.policy.retries.attempts:
             return await self._exhausted(delivery, request, trace)
         deadline = asyncio.timeout(self.policy.deadline_seconds)
         try:
@@ -111,11 +122,13 @@ class ProcessDelivery:
 
     async def _exhausted(self, delivery: Delivery, request: MatchJob | MalformedJob, trace: JobTrace) -> Conclusion:
         """Conclude a job whose deliveries are used up, most likely by workers that died of it."""
-        attempts = await self.ledger.attempts(delivery.key)
-        reason = attempts[-1].reason if attempts else AttemptFailedError.reason
+        reason = AttemptFailedError.reason
         detail = f"delivered {delivery.number} times without an outcome, {self.policy.retries.attempts} are allowed"
-        if attempts:
-            detail = f"{detail}; the last recorded attempt: {attempts[-1].detail}"
+        for attempt in reversed(await self.ledger.attempts(delivery.key)):
+            if attempt.reason is not None:
+                reason = attempt.reason
+                detail = f"{detail}; the last recorded attempt: {attempt.detail}"
+                break
         return await self.match.give_up(delivery.key, request, reason, detail, trace)
 
     async def _retry(
@@ -123,18 +136,23 @@ class ProcessDelivery:
     ) -> None:
         delay = self.policy.retries.delay(delivery.number)
         trace.attempt_failed(failure.reason, str(failure), retry_after_seconds=delay)
+        await self._note(delivery, request, failure.reason, str(failure))
+        await delivery.retry(after_seconds=delay)
+
+    async def _note(
+        self, delivery: Delivery, request: MatchJob | MalformedJob, reason: Reason | None, detail: str
+    ) -> None:
         attempt = Attempt(
             key=delivery.key,
             delivery=delivery.number,
-            reason=failure.reason,
-            detail=str(failure),
+            reason=reason,
+            detail=detail,
             worker=self.match.worker,
             occurred_at=self.match.clock.now(),
             photo_id=request.photo_id,
         )
         with contextlib.suppress(DatabaseUnavailableError):  # the log line has it too; the retry matters more
             await self.ledger.note_attempt(attempt)
-        await delivery.retry(after_seconds=delay)
 
     async def _settle(self, delivery: Delivery, record: JobRecord, trace: JobTrace) -> None:
         """Tell the world, then end the delivery: in this order, so that a crash repeats and never loses."""
@@ -149,8 +167,12 @@ class ProcessDelivery:
             else:
                 await delivery.ack()
 
-    async def _release(self, delivery: Delivery, trace: JobTrace) -> None:
+    async def _release(self, delivery: Delivery, request: MatchJob | MalformedJob, trace: JobTrace) -> None:
+        """Give the job back; noted first, because whoever gets it next may want to count."""
         trace.released()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_NOTING_SECONDS):
+                await self._note(delivery, request, None, _GIVEN_BACK)
         await self._give_back(delivery, after_seconds=0)
 
     @staticmethod

@@ -82,6 +82,7 @@ class Worker:
         finally:
             self._stopping = True
             await _end(taking, stopped)
+            await self.queue.close()
             await self.outages.stop()
             await self._settle(abort)
             relay.cancel()

@@ -1,9 +1,10 @@
 """The NATS client, without the ways in which one message or one refusal would stop it for good."""
 
+import asyncio
 from typing import Any
 
 import nats.errors
-from nats.aio.client import Client
+from nats.aio.client import Client, Srv
 
 _PERMISSIONS = "permissions violation"
 _PLAIN_SCHEMES = {"nats", "tls"}
@@ -31,6 +32,12 @@ class SteadyClient(Client):
         except (IndexError, ValueError) as error:
             await self._error_cb(error)
             return None
+
+    async def _connect_to_server(self, s: Srv) -> None:
+        """Connect nowhere after the end; where a refusal hides the cancellation, nats-py tries for ever."""
+        if self.is_closed:
+            raise asyncio.CancelledError
+        await super()._connect_to_server(s)
 
     async def _process_info(self, info: dict[str, Any], initial_connection: bool = False) -> None:  # noqa: FBT001, FBT002 - the client's signature
         """Insist on TLS before any credentials are sent; nats-py goes on in clear when the server offers none."""

@@ -134,11 +134,10 @@ async def connect(options: ConnectionOptions, *, timeout_seconds: int = 5, repor
 
 async def disconnect(client: Client) -> None:
     """Give back what still arrives, send what is buffered, and close; never hangs."""
-    with suppress(nats.errors.Error, TimeoutError, OSError):
-        async with asyncio.timeout(_CLOSE_SECONDS):
-            await client.drain()
-    with suppress(nats.errors.Error, TimeoutError, OSError):
-        await client.close()
+    for end in (client.drain, client.close):
+        ending = asyncio.gather(end(), return_exceptions=True)  # nats-py lets out cancellations that are not ours
+        await asyncio.wait({ending}, timeout=_CLOSE_SECONDS)
+        ending.cancel()
 
 
 async def insist(send: Callable[[float], Awaitable[_Answer]]) -> _Answer:

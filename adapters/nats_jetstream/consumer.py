@@ -51,6 +51,11 @@ class JetStreamJobQueue:
                 return []  # everything answers: only the request was lost
             raise
 
+    async def close(self) -> None:
+        """End what was asked for: otherwise the server would deliver here what is given back."""
+        if self._inbox is not None and self._client.is_connected:
+            await self._inbox.drain()
+
     async def backlog(self) -> Backlog:
         """Ask the server for the consumer's state."""
         stream = await self._stream()

@@ -20,6 +20,7 @@ from domain.errors import MessagingUnavailableError
 _HEARTBEAT_SECONDS = 1.0
 _SILENCE_SECONDS = 3.0
 _MARGIN_SECONDS = 1.0
+_DRAIN_SECONDS = 2.0
 _SHORTEST_WAIT_SECONDS = 0.005
 _NANOSECONDS = 1_000_000_000
 _HEARTBEAT = "100"
@@ -66,10 +67,17 @@ class PullInbox:
             )
 
     async def close(self) -> None:
-        """Unsubscribe at once, whatever is on its way; an orderly end is the client's, which drains."""
+        """Unsubscribe at once, whatever is on its way."""
         if self._subscription is not None:
             with suppress(MessagingUnavailableError), translated("unsubscribe"):
                 await self._subscription.unsubscribe()
+
+    async def drain(self) -> None:
+        """Let the server end every request, and give back what is on its way."""
+        if self._subscription is not None:
+            with suppress(MessagingUnavailableError, TimeoutError), translated("drain"):
+                async with asyncio.timeout(_DRAIN_SECONDS):
+                    await self._subscription.drain()  # type: ignore[no-untyped-call]  # nats-py leaves it untyped
 
     async def pull(self, limit: int, *, timeout_seconds: float) -> list[JetStreamDelivery]:
         """Return up to ``limit`` deliveries as soon as there are any, or none after the timeout.

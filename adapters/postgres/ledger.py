@@ -110,7 +110,7 @@ class PostgresLedger:
             attempt.key.stored_at,
             attempt.delivery,
             attempt.photo_id,
-            attempt.reason.value,
+            attempt.reason.value if attempt.reason else None,
             storable(attempt.detail),
             storable(attempt.worker),
             attempt.occurred_at,
@@ -226,4 +226,5 @@ def _objection(look: _Look, result: FaceResult) -> Skipped | None:
 
 def _attempt(row: Sequence[Any]) -> Attempt:
     sequence, stored_at, delivery, photo_id, reason, detail, worker, occurred_at = row
-    return Attempt(JobKey(sequence, stored_at), delivery, Reason(reason), detail, worker, occurred_at, photo_id)
+    why = Reason(reason) if reason else None
+    return Attempt(JobKey(sequence, stored_at), delivery, why, detail, worker, occurred_at, photo_id)

@@ -53,6 +53,9 @@ class JobQueue(Protocol):
 
         """
 
+    async def close(self) -> None:
+        """Fetch no more, so that what is given back from now on goes to others; never raises, nor waits for long."""
+
 
 class JobParser(Protocol):
     """Understands a request's body; never raises."""

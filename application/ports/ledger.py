@@ -49,11 +49,14 @@ class JobHeader:
 
 @attrs.frozen
 class Attempt:
-    """One delivery of a job that ended without an outcome; ``delivery`` counts from 1."""
+    """One delivery of a job that ended without an outcome; ``delivery`` counts from 1.
+
+    ``reason`` is why it failed, or None where it did not: a worker that stopped gave it back.
+    """
 
     key: JobKey
     delivery: int
-    reason: Reason
+    reason: Reason | None
     detail: str = attrs.field(converter=disclosable)
     worker: str
     occurred_at: datetime
@@ -92,10 +95,10 @@ class Ledger(Protocol):
         """
 
     async def note_attempt(self, attempt: Attempt) -> None:
-        """Keep a failed attempt for whoever asks; the same delivery twice is kept once."""
+        """Keep an attempt for whoever asks, and for the count; the same delivery twice is kept once."""
 
     async def attempts(self, key: JobKey) -> Sequence[Attempt]:
-        """Return the job's failed attempts, first delivery first."""
+        """Return the job's attempts, first delivery first."""
 
     async def history(self, photo_id: UUID) -> Sequence[JobRecord]:
         """Return the records of every job for that photo, newest first."""

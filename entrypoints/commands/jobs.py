@@ -99,10 +99,10 @@ def _document(record: JobRecord, attempts: list[Attempt]) -> dict[str, Any]:
         "worker": record.worker,
         "trace_id": record.traceparent.split("-")[1] if record.traceparent else None,
         "occurred_at": record.occurred_at.isoformat(),
-        "failed_attempts": [
+        "attempts": [
             {
                 "delivery": attempt.delivery,
-                "reason": attempt.reason.value,
+                "reason": attempt.reason.value if attempt.reason else None,
                 "detail": attempt.detail,
                 "worker": attempt.worker,
                 "occurred_at": attempt.occurred_at.isoformat(),
@@ -125,5 +125,6 @@ def _table(record: JobRecord, attempts: list[Attempt]) -> Table:
         if value not in (None, "", []) and name not in {"job", "stream_seq"}:
             table.add_row(name.replace("_", " "), _brief(value))
     for attempt in attempts:
-        table.add_row(f"attempt {attempt.delivery} failed", f"{attempt.reason}: {attempt.detail}")
+        what = f"{attempt.reason}: {attempt.detail}" if attempt.reason else attempt.detail
+        table.add_row(f"delivery {attempt.delivery}", what)
     return table

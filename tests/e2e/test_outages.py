@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from infra.local_stack.stack import LocalStack
-from tests.e2e.world import World, eventually
+from tests.e2e.world import WorkerProcess, World, eventually
 
 _PATIENCE = {
     "FACEMATCH_NATS_MAX_DELIVER": "2",
@@ -51,6 +51,64 @@ async def test_an_outage_costs_no_job(fragile: tuple[World, LocalStack], photogr
         assert worker.get("/readyz")[0] == 200
         actions = [line["action"] for line in worker.lines() if line.get("action", "").startswith("dependency")]
     assert actions == ["dependency_down", "dependency_up"]
+    assert await world.stored("PHOTO_FACES_DEAD") == []
+
+
+async def test_restarts_during_an_outage_cost_no_job(fragile: tuple[World, LocalStack], photographs: Any) -> None:
+    """However often workers are stopped meanwhile, each job has all its deliveries left when it is over."""
+    world, stack = fragile
+    world.environment |= _PATIENCE
+    world.cli("provision")
+    world.put("coffee.png", photographs.path("coffee").read_bytes())
+    photos = [world.add_photo() for _ in range(4)]
+    stack.s3.kill()
+    for photo in photos:
+        await world.publish({"photo_id": str(photo), "image_ref": "coffee.png"})
+    for number in range(4):
+        with world.worker() as worker:
+
+            async def held(worker: WorkerProcess = worker) -> dict[str, str]:
+                answer: dict[str, str] = json.loads(worker.get("/readyz")[1])["reasons"]
+                return answer
+
+            await eventually(held, lambda found: "object store" in found, "/readyz to name the object store")
+            assert worker.stop() == 0
+            released = [line["delivery"] for line in worker.lines() if line.get("action") == "released"]
+        assert released == [number + 1] * len(photos)
+    stack.s3.start()
+    with world.worker():
+        for photo in photos:
+            [event] = await world.outcome_of(photo)
+            assert event["reason"] == "no_face"
+        await world.settled()
+    assert await world.stored("PHOTO_FACES_DEAD") == []
+
+
+_DISK_FULL = """
+CREATE FUNCTION disk_full() RETURNS trigger LANGUAGE plpgsql AS
+  $$ BEGIN RAISE EXCEPTION USING ERRCODE = '53100', MESSAGE = 'no space left on device'; END $$;
+CREATE TRIGGER disk_full BEFORE INSERT ON facematch.outcomes FOR EACH ROW EXECUTE FUNCTION disk_full();
+CREATE TRIGGER disk_full BEFORE INSERT ON facematch.attempts FOR EACH ROW EXECUTE FUNCTION disk_full();
+"""
+
+
+async def test_a_full_database_costs_no_job(world: World, photographs: Any) -> None:
+    """Where everything can be read and nothing written, jobs are held, too, although every probe succeeds."""
+    world.environment |= _PATIENCE
+    world.cli("provision")
+    world.put("coffee.png", photographs.path("coffee").read_bytes())
+    photos = [world.add_photo() for _ in range(8)]
+    world.sql(_DISK_FULL)
+    with world.worker() as worker:
+        for photo in photos:
+            await world.publish({"photo_id": str(photo), "image_ref": "coffee.png"})
+        await asyncio.sleep(_LONGER_THAN_ALL_DELIVERIES)
+        assert json.loads(worker.get("/readyz")[1])["reasons"].keys() == {"database"}
+        world.sql("DROP FUNCTION disk_full CASCADE")
+        for photo in photos:
+            [event] = await world.outcome_of(photo)
+            assert event["reason"] == "no_face"
+        await world.settled()
     assert await world.stored("PHOTO_FACES_DEAD") == []
 
 

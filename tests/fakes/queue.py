@@ -134,6 +134,9 @@ class InMemoryJobQueue:
                 return []
             await self._wait(deadline)
 
+    async def close(self) -> None:
+        """Nothing: no fetch outlives its caller here."""
+
     def make_due(self, job: StoredJob, after_seconds: float) -> None:
         """Set the time at which an unsettled job may be delivered again."""
         job.due = self._clock.monotonic() + after_seconds

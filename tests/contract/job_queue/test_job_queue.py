@@ -198,6 +198,29 @@ async def test_a_cancelled_fetch_keeps_no_job(subject: Subject) -> None:
     assert sorted(bodies(taken)) == [b"1", b"2"]
 
 
+async def test_what_a_closed_queue_gives_back_goes_to_others(subject: Subject) -> None:
+    """A worker that stops while it asks for more gets nothing any more, least of all its own jobs again."""
+    await subject.given(b"in hand")
+    in_hand = await one(subject.queue)
+    fetch = asyncio.create_task(subject.queue.fetch(5, timeout_seconds=LONG))
+    await asyncio.wait({fetch}, timeout=0.2)
+    fetch.cancel()
+    await asyncio.wait({fetch})
+    await subject.queue.close()
+    await in_hand.retry(after_seconds=0)
+    again = await one(subject.another)
+    assert (again.key, again.number) == (in_hand.key, 2)
+
+
+async def test_a_queue_without_its_broker_is_closed_soon(subject: Subject) -> None:
+    """A worker that stops does not wait for what is away."""
+    await subject.given(b"a job")
+    await one(subject.queue)
+    subject.stop()
+    async with asyncio.timeout(SOON):
+        await subject.queue.close()
+
+
 async def test_without_a_broker_everything_is_unavailable(subject: Subject) -> None:
     """Nobody is left waiting: each call says that the broker is away."""
     await subject.given(b"1", b"2", b"3", b"4")

@@ -135,9 +135,10 @@ async def test_attempts_are_kept_once_for_each_delivery(subject: Subject) -> Non
     first = Attempt(job, 1, Reason.EMBEDDER_CRASHED, ODD_TEXT, "worker-1", NOON)
     again = attrs.evolve(first, detail="the same delivery once more", occurred_at=later(9))
     other = attrs.evolve(first, key=key())
-    for attempt in (second, first, again, other):
+    given_back = attrs.evolve(first, delivery=3, reason=None)
+    for attempt in (given_back, second, first, again, other):
         await subject.ledger.note_attempt(attempt)
-    assert list(await subject.ledger.attempts(job)) == [first, second]
+    assert list(await subject.ledger.attempts(job)) == [first, second, given_back]
     assert list(await subject.ledger.attempts(key())) == []
 
 

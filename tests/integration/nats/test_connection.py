@@ -246,6 +246,21 @@ async def test_disconnecting_from_a_dead_server_ends(tmp_path: Path) -> None:
     assert client.is_closed
 
 
+async def test_a_closed_client_tries_no_more(tmp_path: Path) -> None:
+    """Whenever the end meets the search for a server that is gone, the search ends as well."""
+    for number in range(10):
+        async with running(tmp_path / str(number)) as server:
+            client = await connect(ConnectionOptions((server.url,)))
+            server.kill()
+            await asyncio.sleep(0.001 * number)
+            await disconnect(client)
+    await eventually(_value(_searches), lambda found: not found, "the end of every search")
+
+
+def _searches() -> list[str]:
+    return [str(task) for task in asyncio.all_tasks() if "_attempt_reconnect" in str(task)]
+
+
 async def test_an_error_that_ends_the_connection_does_not_end_the_client(nats_server: NatsServer) -> None:
     """The server hangs up on a message that is too large; the client is back at once, and its subscriptions too."""
     async with connected(nats_server) as client:

@@ -7,6 +7,7 @@ import attrs
 import pytest
 
 from application.ports.face_pipeline import Embed
+from application.ports.ledger import Attempt
 from domain.errors import EmbedderCrashedError, EmbedderUnavailableError, StorageUnavailableError
 from domain.faces import PhotoReading
 from domain.jobs import MalformedJob, MatchJob
@@ -14,6 +15,7 @@ from domain.outcomes import OutcomeKind, Reason
 from domain.records import Failed, JobRecord
 from tests.fakes.announcements import DeadLetter, InMemoryResultPublisher
 from tests.fakes.clock import settle
+from tests.fakes.ledger import InMemoryLedger
 from tests.fakes.queue import InMemoryDelivery
 from tests.fakes.vision import ScriptedFaceReader
 from tests.unit.application.world import (
@@ -498,7 +500,49 @@ class TestStopping:
         with pytest.raises(asyncio.CancelledError):
             await running
         assert (delivery.retries, world.trace.releases, world.trace.is_open) == ([0], 1, False)
+        assert [(attempt.delivery, attempt.reason) for attempt in world.database.attempts.values()] == [(1, None)]
         assert (await world.redelivery(after_seconds=0)).number == 2
+
+    @pytest.mark.parametrize("crashing", [False, True], ids=["matches", "crashes"])
+    async def test_deliveries_given_back_are_not_counted(self, world: World, *, crashing: bool) -> None:
+        """However often workers are stopped, the job has all its attempts left; each of them is then counted."""
+        healthy = world.match
+        reader = world.block_vision()
+        delivery = await world.delivery()
+        for _ in range(2 * DELIVERIES):
+            running = asyncio.create_task(world.process(delivery))
+            await settle()
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+            delivery = await world.redelivery(after_seconds=0)
+        world.match = healthy
+        if crashing:
+            crash_vision(world)
+        tries = 0
+        while True:
+            await world.process(delivery)
+            tries += 1
+            if delivery.job.ended:
+                break
+            delivery = await world.redelivery(after_seconds=delivery.retries[0])
+        assert (tries, len(world.dead_letters.letters)) == ((DELIVERIES, 1) if crashing else (1, 0))
+        assert not reader.opened.is_set()
+
+    async def test_a_database_that_freezes_does_not_keep_a_job(self, world: World) -> None:
+        """A return that cannot be noted in time is made all the same."""
+
+        class Frozen(InMemoryLedger):
+            async def note_attempt(self, attempt: Attempt) -> None:  # noqa: ARG002 - the port's signature
+                await asyncio.Event().wait()
+
+        world.block_vision()
+        world.ledger = Frozen(world.database)
+        delivery = await world.delivery()
+        running = asyncio.create_task(world.process(delivery))
+        await settle()
+        running.cancel()
+        await asyncio.wait({running}, timeout=5)
+        assert (running.done(), delivery.retries) == (True, [0])
 
     @pytest.mark.parametrize("cancelled", [False, True], ids=["stopped", "cancelled"])
     async def test_a_broker_that_is_away_does_not_keep_a_job(self, world: World, *, cancelled: bool) -> None:

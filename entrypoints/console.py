@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from domain.errors import FacematchError
+from entrypoints import otel
 from entrypoints.settings import Settings
 from entrypoints.variables import Problem, SettingsError, read
 
@@ -34,7 +35,7 @@ class ExitCode(IntEnum):
 def load_settings() -> Settings:
     """Return the environment's settings, or end with exit code 2 and one table of everything that is wrong."""
     try:
-        return read(Settings, os.environ)
+        return read(Settings, os.environ, otel.problems(os.environ))
     except SettingsError as error:
         print_problems(error.problems)
         raise typer.Exit(ExitCode.USAGE) from error

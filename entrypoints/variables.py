@@ -118,15 +118,17 @@ def _secrets_in(text: str) -> list[str]:
     return [form for secret in found if secret for form in (secret, unquote(secret))]
 
 
-def read(settings_class: type[T], environ: Mapping[str, str]) -> T:
+def read(settings_class: type[T], environ: Mapping[str, str], also_wrong: Iterable[Problem] = ()) -> T:
     """Return the settings; a variable that is unset or empty has its default.
 
     Raises:
-        SettingsError: with everything that is wrong.
+        SettingsError: with everything that is wrong, ``also_wrong`` with variables that are not among the settings
+            included.
 
     """
     problems: list[Problem] = []
     settings = _read(settings_class, environ, problems)
+    problems += also_wrong
     if problems:
         raise SettingsError(problems)
     return settings

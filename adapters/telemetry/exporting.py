@@ -49,7 +49,7 @@ def _wanted(environ: Mapping[str, str], signal: str) -> bool:
 
 def _is_http(environ: Mapping[str, str], signal: str) -> bool:
     protocol = environ.get(f"{_PREFIX}_{signal}_PROTOCOL") or environ.get(f"{_PREFIX}_PROTOCOL") or "grpc"
-    return protocol.strip().startswith("http")
+    return protocol.strip().lower().startswith("http")
 
 
 def _compression(environ: Mapping[str, str], signal: str) -> grpc.Compression | None:

@@ -1,0 +1,107 @@
+"""A look at the standard ``OTEL_*`` variables, which OpenTelemetry's SDK reads by itself and often forgives in silence.
+
+What they may be is said by https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/ and, where
+it differs, by the SDK for Python: its exporters' timeouts are in seconds.
+"""
+
+from collections.abc import Iterator, Mapping
+from urllib.parse import urlsplit
+
+from entrypoints import parsing as p
+from entrypoints.variables import Problem, Variable
+
+_OTLP = "OTEL_EXPORTER_OTLP"
+_SIGNALS = ("", "_TRACES", "_METRICS")
+_DAY_MILLISECONDS = 86_400_000
+_MOST_SPANS = 1_000_000
+_BATCH = ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "512")
+_QUEUE = ("OTEL_BSP_MAX_QUEUE_SIZE", "2048")
+"""Names and the SDK's defaults."""
+
+
+def _endpoint(value: str) -> str:
+    if "://" not in value:
+        p.address(value)
+        return value
+    parts = urlsplit(value)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ValueError("expected http://host:port or https://host:port")
+    return value
+
+
+_PER_SIGNAL = {
+    "ENDPOINT": _endpoint,
+    "PROTOCOL": p.choice("grpc", "http/protobuf"),
+    "COMPRESSION": p.choice("none", "gzip", "deflate"),
+    "TIMEOUT": p.number(0.001, 3600),
+    "INSECURE": p.choice("true", "false"),
+    "CERTIFICATE": p.file,
+    "CLIENT_CERTIFICATE": p.file,
+    "CLIENT_KEY": p.file,
+}
+_ONCE = {
+    "OTEL_TRACES_EXPORTER": p.choice("otlp", "none"),
+    "OTEL_METRICS_EXPORTER": p.choice("otlp", "none"),
+    "OTEL_SDK_DISABLED": p.choice("true", "false"),
+    "OTEL_TRACES_SAMPLER": p.choice(
+        "always_on",
+        "always_off",
+        "traceidratio",
+        "parentbased_always_on",
+        "parentbased_always_off",
+        "parentbased_traceidratio",
+    ),
+    "OTEL_TRACES_SAMPLER_ARG": p.number(0, 1),
+    "OTEL_BSP_SCHEDULE_DELAY": p.integer(1, _DAY_MILLISECONDS),
+    "OTEL_BSP_EXPORT_TIMEOUT": p.integer(1, _DAY_MILLISECONDS),
+    _QUEUE[0]: p.integer(1, _MOST_SPANS),
+    _BATCH[0]: p.integer(1, _MOST_SPANS),
+    "OTEL_METRIC_EXPORT_INTERVAL": p.number(1, _DAY_MILLISECONDS),
+    "OTEL_METRIC_EXPORT_TIMEOUT": p.number(1, _DAY_MILLISECONDS),
+}
+VARIABLES = tuple(
+    Variable(name, parse, "", "-")
+    for name, parse in {
+        **{f"{_OTLP}{signal}_{name}": parse for name, parse in _PER_SIGNAL.items() for signal in _SIGNALS},
+        **_ONCE,
+    }.items()
+)
+
+
+def problems(environ: Mapping[str, str]) -> Iterator[Problem]:
+    """Yield what is wrong with the variables that are set."""
+    wrong = list(_wrong_values(environ))
+    yield from wrong
+    told = {problem.variable for problem in wrong}
+    yield from (problem for problem in dict.fromkeys(_contradictions(environ)) if problem.variable not in told)
+
+
+def _wrong_values(environ: Mapping[str, str]) -> Iterator[Problem]:
+    for variable in VARIABLES:
+        text = environ.get(variable.name, "").strip()
+        try:
+            if text:
+                variable.parse(text)
+        except ValueError as error:
+            yield Problem(variable.name, variable.show(text), str(error))
+
+
+def _contradictions(environ: Mapping[str, str]) -> Iterator[Problem]:
+    for signal in _SIGNALS[1:]:
+        protocol, _ = _in_force(environ, signal, "PROTOCOL")
+        compression, by = _in_force(environ, signal, "COMPRESSION")
+        if protocol != "http/protobuf" and compression == "deflate":
+            yield Problem(by, compression, "gRPC knows none and gzip only")
+        endpoint, by = _in_force(environ, signal, "ENDPOINT")
+        if protocol == "http/protobuf" and endpoint and "://" not in endpoint:
+            yield Problem(by, endpoint, "HTTP wants http://host:port or https://host:port")
+    batch, queue = (environ.get(name, "").strip() or default for name, default in (_BATCH, _QUEUE))
+    if batch.isdigit() and queue.isdigit() and int(batch) > int(queue):
+        yield Problem(_BATCH[0], batch, f"is more than {_QUEUE[0]}, {queue}")
+
+
+def _in_force(environ: Mapping[str, str], signal: str, name: str) -> tuple[str, str]:
+    """Return the value for a signal, in small letters, and the variable that it comes from: its own goes first."""
+    own, shared = f"{_OTLP}{signal}_{name}", f"{_OTLP}_{name}"
+    source = own if environ.get(own, "").strip() else shared
+    return environ.get(source, "").strip().lower(), source

@@ -1,0 +1,84 @@
+"""The standard variables of OpenTelemetry, looked at before its SDK reads them."""
+
+from pathlib import Path
+
+import pytest
+
+from entrypoints import otel
+from entrypoints.settings import Settings
+from entrypoints.variables import SettingsError, read
+from tests.unit.docs.pages import page
+
+OTLP = "OTEL_EXPORTER_OTLP"
+WRONG = {
+    f"{OTLP}_ENDPOINT": "collector",
+    f"{OTLP}_TRACES_ENDPOINT": "ftp://collector:4317",
+    f"{OTLP}_PROTOCOL": "http/json",
+    f"{OTLP}_METRICS_COMPRESSION": "zip",
+    f"{OTLP}_TRACES_TIMEOUT": "soon",
+    f"{OTLP}_INSECURE": "perhaps",
+    f"{OTLP}_CERTIFICATE": "/no/such/file",
+    "OTEL_TRACES_EXPORTER": "jaeger",
+    "OTEL_SDK_DISABLED": "yes",
+    "OTEL_TRACES_SAMPLER": "sometimes",
+    "OTEL_TRACES_SAMPLER_ARG": "half",
+    "OTEL_BSP_SCHEDULE_DELAY": "abc",
+    "OTEL_BSP_MAX_QUEUE_SIZE": "-1",
+    "OTEL_METRIC_EXPORT_INTERVAL": "-1",
+}
+
+
+def test_everything_that_is_wrong_is_told_at_once() -> None:
+    """Each variable by its full name, in the table of the settings and after them."""
+    with pytest.raises(SettingsError) as caught:
+        read(Settings, {"FACEMATCH_LOG_LEVEL": "loud"}, otel.problems(WRONG))
+    told = [problem.variable for problem in caught.value.problems]
+    assert (told[0], set(told[1:]), len(told)) == ("FACEMATCH_LOG_LEVEL", set(WRONG), len(WRONG) + 1)
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({f"{OTLP}_COMPRESSION": "deflate"}, [f"{OTLP}_COMPRESSION"]),
+        ({f"{OTLP}_COMPRESSION": "deflate", f"{OTLP}_PROTOCOL": "http/protobuf"}, []),
+        (
+            {f"{OTLP}_METRICS_COMPRESSION": "Deflate", f"{OTLP}_TRACES_PROTOCOL": "http/protobuf"},
+            [f"{OTLP}_METRICS_COMPRESSION"],
+        ),
+        ({f"{OTLP}_ENDPOINT": "collector:4318", f"{OTLP}_PROTOCOL": "http/protobuf"}, [f"{OTLP}_ENDPOINT"]),
+        ({f"{OTLP}_ENDPOINT": "collector:4317"}, []),
+        ({"OTEL_BSP_MAX_EXPORT_BATCH_SIZE": "3000"}, ["OTEL_BSP_MAX_EXPORT_BATCH_SIZE"]),
+        ({"OTEL_BSP_MAX_QUEUE_SIZE": "100"}, ["OTEL_BSP_MAX_EXPORT_BATCH_SIZE"]),
+        ({"OTEL_BSP_MAX_EXPORT_BATCH_SIZE": "3000", "OTEL_BSP_MAX_QUEUE_SIZE": "3000"}, []),
+    ],
+)
+def test_values_that_do_not_go_together_are_told(given: dict[str, str], expected: list[str]) -> None:
+    """Each of them would be right with another companion."""
+    assert [problem.variable for problem in otel.problems(given)] == expected
+
+
+def test_what_the_standard_allows_is_no_problem() -> None:
+    """Nothing is wrong with usual values, nor with none."""
+    good = {
+        f"{OTLP}_ENDPOINT": "https://collector:4317/path",
+        f"{OTLP}_PROTOCOL": "grpc",
+        f"{OTLP}_COMPRESSION": "gzip",
+        f"{OTLP}_TIMEOUT": "2.5",
+        f"{OTLP}_HEADERS": "authorization=Bearer%20token",
+        f"{OTLP}_CERTIFICATE": str(Path(__file__)),
+        "OTEL_TRACES_EXPORTER": "none",
+        "OTEL_TRACES_SAMPLER": "parentbased_traceidratio",
+        "OTEL_TRACES_SAMPLER_ARG": "0.1",
+        "OTEL_SERVICE_NAME": "anything goes",
+        "OTEL_SDK_DISABLED": "",
+    }
+    assert list(otel.problems(good)) == list(otel.problems({})) == []
+
+
+def test_every_variable_is_in_the_reference() -> None:
+    """By its name, or by what stands behind the common beginning."""
+    text = page("docs/reference/settings.md").text
+    for variable in otel.VARIABLES:
+        beginning, _, rest = variable.name.partition(f"{OTLP}_")
+        short = f"…_{rest.removeprefix('TRACES_').removeprefix('METRICS_')}"
+        assert variable.name in text or (beginning == "" and short in text), variable.name

@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from adapters.vision.registry import BrokenEmbedderError
 from domain.errors import FacematchError
 from entrypoints import otel
 from entrypoints.settings import Settings
@@ -61,9 +62,11 @@ def fail(message: str, code: ExitCode = ExitCode.FAILED) -> NoReturn:
 
 @contextmanager
 def explained() -> Iterator[None]:
-    """Turn a foreseen error into its message and exit code 1."""
+    """Turn a foreseen error into its message and exit code 1, or 2 where the configuration is what is wrong."""
     try:
         yield
+    except BrokenEmbedderError as error:
+        fail(str(error), ExitCode.USAGE)
     except FacematchError as error:
         fail(str(error))
 

@@ -16,7 +16,7 @@ from domain.decision import TargetFpir
 from domain.errors import AttemptFailedError, FacematchError, JobRejectedError
 from domain.faces import DetectedFace, PhotoReading
 from domain.outcomes import Reason
-from entrypoints.console import ExitCode, explained, load_settings, out
+from entrypoints.console import ExitCode, err, explained, load_settings, out
 from entrypoints.resources import build
 from entrypoints.settings import Settings
 
@@ -25,10 +25,17 @@ _GALLERIES = (20, 1_000, 100_000)
 
 
 def embedders(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON array.")] = False) -> None:
-    """List the face pipelines that FACEMATCH_EMBEDDER can name, ours and installed plugins."""
+    """List the face pipelines that FACEMATCH_EMBEDDER can name, ours and installed plugins.
+
+    A plugin that cannot be used is told on standard error.
+    """
     settings = load_settings()
-    with explained():
-        known = {name: registry.load(name).info for name in registry.known()}
+    known = {}
+    for name in registry.known():
+        try:
+            known[name] = registry.load(name).info
+        except registry.BrokenEmbedderError as error:
+            err.print(str(error), markup=False)
     fpir = settings.vision.target_fpir
     if as_json:
         rows = [_row(name, info, fpir) | {"active": name == settings.vision.embedder} for name, info in known.items()]

@@ -8,13 +8,14 @@ import typer
 from adapters.postgres.schema import DimensionMismatchError
 from adapters.telemetry.logging import configure_logging
 from adapters.telemetry.providers import TelemetrySettingsError
+from adapters.vision.registry import BrokenEmbedderError
 from domain.errors import FacematchError
 from entrypoints.console import ExitCode, load_settings
 from entrypoints.service import HealthAddressError, serve
 from entrypoints.variables import secrets_of
 
 _LOG = structlog.get_logger("facematch")
-_WRONG_SETTINGS = (DimensionMismatchError, HealthAddressError, TelemetrySettingsError)
+_WRONG_SETTINGS = (BrokenEmbedderError, DimensionMismatchError, HealthAddressError, TelemetrySettingsError)
 
 
 def worker() -> None:

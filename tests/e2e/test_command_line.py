@@ -2,6 +2,7 @@
 
 import json
 import re
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -10,6 +11,7 @@ import pytest
 from entrypoints.cli import COMMANDS
 from tests.e2e.world import World, run_cli
 
+_HOSTILE = str(Path(__file__).parents[1] / "integration" / "vision" / "embedders")
 _NO_SERVERS = {"FACEMATCH_NATS_URL": "nats://127.0.0.1:1", "FACEMATCH_DATABASE_URL": "postgresql://127.0.0.1:1/x"}
 
 
@@ -46,6 +48,21 @@ def test_all_wrong_settings_are_told_at_once_unbroken_in_a_narrow_terminal() -> 
     assert all(name in done.stderr for name in wrong if name.startswith("FACEMATCH_"))
     assert "dlib, mediapipe" in done.stderr
     assert "canary-secret" not in done.stderr + done.stdout
+
+
+def test_a_broken_plugin_harms_no_other_embedder() -> None:
+    """It is named on standard error, the others are listed; who chooses it has a wrong configuration."""
+    hostile = {"PYTHONPATH": _HOSTILE}
+    listed = run_cli("embedders", "--json", **hostile)
+    names = [row["name"] for row in json.loads(listed.stdout)]
+    assert (listed.returncode, {"dlib", "mediapipe", "hostile"} <= set(names)) == (0, True)
+    assert "not-importable" not in names
+    assert "embedder 'not-importable' (facematch_hostile_missing" in listed.stderr
+    chosen = {"FACEMATCH_EMBEDDER": "not-importable", **hostile}
+    for arguments in (("worker",), ("inspect", "any.jpg")):
+        done = run_cli(*arguments, **chosen)
+        assert (done.returncode, "cannot be imported" in done.stderr) == (2, True)
+        assert "Traceback" not in done.stderr
 
 
 @pytest.mark.parametrize("command", [("migrate",), ("provision",), ("submit", str(uuid4()), "a.jpg")])

@@ -1,5 +1,6 @@
 """What ``doctor`` learns of the database."""
 
+import asyncio
 from uuid import uuid4
 
 import psycopg
@@ -58,7 +59,8 @@ async def test_indexes_that_every_job_needs_are_missed(admin: psycopg.Connection
             'CREATE INDEX CONCURRENTLY ON "public"."face_matches" ("photo_face_id")',
         )
         for statement in advice:
-            admin.execute(statement.encode())
+            # it waits for every transaction, and those of the pool need the event loop
+            await asyncio.to_thread(admin.execute, statement.encode())
         assert (await inspect_database(database, EMBEDDER)).advice == ()
 
 

@@ -57,7 +57,7 @@ class EnrollUser:
         if problems or not embeddings:
             raise EnrolmentRefusedError(problems or ["no photograph was given"])
         template = FaceEmbedding.mean_direction(embeddings)
-        if not await self.enrolment.save_template(user_id, template):
+        if not await self.enrolment.save_template(user_id, template, photographs=len(embeddings)):
             raise EnrolmentRefusedError([f"user {user_id} was deleted meanwhile"])
         return template
 

@@ -9,7 +9,7 @@ from application.ports.gallery import Gallery
 from application.ports.ledger import CandidateGoneError, FaceResult, JobHeader, Ledger
 from application.ports.photo_store import PhotoStore
 from application.ports.telemetry import JobTrace
-from domain.decision import ThresholdPolicy, decide
+from domain.decision import NEEDED_CANDIDATES, ThresholdPolicy, decide
 from domain.errors import AttemptFailedError, JobRejectedError
 from domain.faces import DetectedFace
 from domain.guardrails import Objection, check_face_count, check_face_size, check_photo, check_request
@@ -30,6 +30,7 @@ class MatchPolicy:
     threshold: ThresholdPolicy
     minimum_face: float
     max_image_bytes: int
+    margin: float = 0.0
 
 
 @attrs.frozen
@@ -146,9 +147,9 @@ class MatchSingleFace:
             raise AttemptFailedError("the only face on the photograph came back without an embedding")
         for _ in range(_SEARCHES):
             with trace.stage("search"):
-                candidates = await self.gallery.nearest(face.embedding, limit=2)
+                candidates = await self.gallery.nearest(face.embedding, limit=NEEDED_CANDIDATES)
                 size = await self.gallery.size(face.embedding.model)
-            decision = decide(candidates, self.policy.threshold, size)
+            decision = decide(candidates, self.policy.threshold, size, self.policy.margin)
             header = JobHeader(
                 key=key,
                 occurred_at=self.clock.now(),

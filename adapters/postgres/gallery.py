@@ -17,6 +17,22 @@ from domain.decision import Candidate
 from domain.faces import FaceEmbedding
 
 _COUNT_SECONDS = 10.0
+_NEAREST = """
+SELECT n.id, n.distance, t.photographs
+  FROM (SELECT u.id, u.face_embedding, {distance} AS distance FROM {users} u
+         WHERE u.face_embedding_model = %(model)s AND u.face_embedding IS NOT NULL AND {candidate}
+         ORDER BY distance, id LIMIT %(limit)s) n
+  LEFT JOIN facematch.templates t ON t.user_id = n.id AND t.fingerprint = sha256(n.face_embedding::text::bytea)
+ ORDER BY n.distance, n.id
+"""
+_SAVE = """
+WITH saved AS (
+  UPDATE {users} SET face_embedding = %(vector)s, face_embedding_model = %(model)s WHERE id = %(user)s
+  RETURNING id, sha256(face_embedding::text::bytea) AS fingerprint)
+INSERT INTO facematch.templates (user_id, photographs, fingerprint) SELECT id, %(photographs)s, fingerprint FROM saved
+ON CONFLICT (user_id) DO UPDATE SET photographs = excluded.photographs, fingerprint = excluded.fingerprint,
+                                    enrolled_at = excluded.enrolled_at
+"""
 
 
 @attrs.frozen
@@ -37,10 +53,7 @@ class PostgresGallery:
     async def nearest(self, probe: FaceEmbedding, *, limit: int) -> Sequence[Candidate]:
         """Return the nearest candidates; rows whose distance is not a number sort last and are left out."""
         schema = self._database.schema
-        query = sql.SQL(
-            "SELECT u.id, {distance} AS distance FROM {users} u WHERE u.face_embedding_model = %(model)s "
-            "AND u.face_embedding IS NOT NULL AND {candidate} ORDER BY distance, id LIMIT %(limit)s"
-        ).format(
+        query = sql.SQL(_NEAREST).format(
             distance=_distance(schema, probe.dimension),
             users=schema.users.identifier,
             candidate=schema.candidate_condition("u"),
@@ -49,7 +62,7 @@ class PostgresGallery:
         async with self._database.operation("nearest") as connection:
             cursor = await connection.execute(query, {"probe": vector, "model": probe.model, "limit": limit})
             rows = await cursor.fetchall()
-        return [Candidate(user, value) for user, value in rows if value is not None and not math.isnan(value)]
+        return [Candidate(*row) for row in rows if row[1] is not None and not math.isnan(row[1])]
 
     async def size(self, model: str) -> int:
         """Return a count that is at most 10 seconds old; one query serves everyone who asks meanwhile."""
@@ -87,14 +100,17 @@ class PostgresEnrolment:
         async with self._database.operation("user_exists") as connection:
             return await (await connection.execute(query, [user_id])).fetchone() is not None
 
-    async def save_template(self, user_id: UUID, template: FaceEmbedding) -> bool:
-        """Set embedding and model together."""
-        query = sql.SQL("UPDATE {} SET face_embedding = %s, face_embedding_model = %s WHERE id = %s").format(
-            self._database.schema.users.identifier
-        )
-        vector = Vector(np.asarray(template.vector, dtype=np.float32))
+    async def save_template(self, user_id: UUID, template: FaceEmbedding, *, photographs: int) -> bool:
+        """Set embedding and model together, and remember what that very template was made of."""
+        query = sql.SQL(_SAVE).format(users=self._database.schema.users.identifier)
+        values = {
+            "vector": Vector(np.asarray(template.vector, dtype=np.float32)),
+            "model": template.model,
+            "user": user_id,
+            "photographs": photographs,
+        }
         async with self._database.operation("save_template") as connection:
-            return (await connection.execute(query, [vector, template.model, user_id])).rowcount == 1
+            return (await connection.execute(query, values)).rowcount == 1
 
 
 def _distance(schema: Schema, dimension: int) -> sql.Composed:

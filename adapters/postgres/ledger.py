@@ -174,8 +174,8 @@ class PostgresLedger:
                 match_id = self._new_id()
                 await insert_match(connection, schema, header, accepted, photo_face_id=photo_face_id, new_id=match_id)
                 return Matched(user_id, match_id, face, comparison)
-            case Unknown(comparison=comparison):
-                return Skipped(Reason.NO_MATCH, "the nearest user is beyond the threshold", face, comparison)
+            case Unknown(comparison=comparison) as unknown:
+                return Skipped(Reason.NO_MATCH, unknown.detail, face, comparison)
             case NobodyEnrolled():
                 return Skipped(Reason.NO_ENROLLED_USERS, "nobody is enrolled with this embedder", face)
 

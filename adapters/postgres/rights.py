@@ -72,22 +72,30 @@ def worker_rights(tables: Mapping[str, Table]) -> list[Right]:
         Right("UPDATE", OWN_SCHEMA, "outcomes", ("published_at",)),
         Right("SELECT", OWN_SCHEMA, "attempts", _ATTEMPT_COLUMNS, whole=True),
         Right("INSERT", OWN_SCHEMA, "attempts", _ATTEMPT_COLUMNS, whole=True),
+        Right("SELECT", OWN_SCHEMA, "templates", ("user_id",), whole=True),
         Right("SELECT", OWN_SCHEMA, "schema_migrations", ("name",), whole=True),
     ]
 
 
-def enrolment_right(tables: Mapping[str, Table]) -> Right:
+def enrolment_rights(tables: Mapping[str, Table]) -> list[Right]:
     """Return what `facematch enroll` needs beyond the worker's rights."""
-    return Right("UPDATE", tables["users"].schema, "users", ("face_embedding", "face_embedding_model"))
+    return [
+        Right("UPDATE", tables["users"].schema, "users", ("face_embedding", "face_embedding_model")),
+        Right("INSERT", OWN_SCHEMA, "templates", ("user_id",), whole=True),
+        Right("UPDATE", OWN_SCHEMA, "templates", ("user_id",), whole=True),
+    ]
 
 
 def grants(tables: Mapping[str, Table], role: str, vector_schema: str) -> list[str]:
-    """Return the statements that let a role be worker and enrol; the last one is for enrolment alone."""
+    """Return the statements that let a role be worker and enrol; the last ones are for enrolment alone."""
     schemas = {table.schema for table in tables.values()} | {OWN_SCHEMA, vector_schema}
     return [
         *(_open_schema(schema, role) for schema in sorted(schemas)),
         *(right.grant(role) for right in worker_rights(tables)),
-        f"-- for `facematch enroll`; a worker does not need it\n{enrolment_right(tables).grant(role)}",
+        *(
+            f"-- for `facematch enroll`; a worker does not need it\n{right.grant(role)}"
+            for right in enrolment_rights(tables)
+        ),
     ]
 
 

@@ -29,5 +29,8 @@ class Enrolment(Protocol):
     async def user_exists(self, user_id: UUID) -> bool:
         """Tell whether the application knows this user."""
 
-    async def save_template(self, user_id: UUID, template: FaceEmbedding) -> bool:
-        """Replace the user's template; return False, with nothing written, when there is no such user."""
+    async def save_template(self, user_id: UUID, template: FaceEmbedding, *, photographs: int) -> bool:
+        """Replace the user's template, made of so many photographs.
+
+        Return False, with nothing written, when there is no such user.
+        """

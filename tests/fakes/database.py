@@ -17,13 +17,17 @@ from tests.fakes.clock import ManualClock
 
 @attrs.define
 class UserRow:
-    """A row of ``users``; the application may have written anything into ``model`` and ``vector``."""
+    """A row of ``users``; the application may have written anything into ``model`` and ``vector``.
+
+    ``photographs`` is what the enrolment knows of that vector; None where the application wrote it.
+    """
 
     id: UUID
     model: str | None = None
     vector: tuple[float, ...] | None = None
     deleted: bool = False
     blocked: bool = False
+    photographs: int | None = None
 
     @property
     def template(self) -> FaceEmbedding | None:
@@ -120,7 +124,8 @@ class InMemoryDatabase:
 
     def write_embedding(self, user_id: UUID, model: str | None, vector: tuple[float, ...] | None) -> None:
         """Write what the application likes into a user's columns."""
-        self.users[user_id].model, self.users[user_id].vector = model, vector
+        row = self.users[user_id]
+        row.model, row.vector, row.photographs = model, vector, None
 
     def delete_user(self, user_id: UUID) -> None:
         """Delete a user's row; their matches go with it."""

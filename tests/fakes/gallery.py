@@ -18,7 +18,7 @@ class InMemoryGallery:
         """Return the nearest; embeddings that cannot be compared, though of the same model, are left out."""
         await self._database.operation("nearest")
         candidates = [
-            Candidate(user.id, probe.cosine_distance(user.template))
+            Candidate(user.id, probe.cosine_distance(user.template), user.photographs)
             for user in self._database.users.values()
             if user.is_candidate_for(probe.model) and user.template and user.template.dimension == probe.dimension
         ]
@@ -41,10 +41,11 @@ class InMemoryEnrolment:
         await self._database.operation("user_exists")
         return user_id in self._database.users
 
-    async def save_template(self, user_id: UUID, template: FaceEmbedding) -> bool:
+    async def save_template(self, user_id: UUID, template: FaceEmbedding, *, photographs: int) -> bool:
         """Replace the template where the row is there."""
         await self._database.operation("save_template")
         if user_id not in self._database.users:
             return False
         self._database.write_embedding(user_id, template.model, template.vector)
+        self._database.users[user_id].photographs = photographs
         return True

@@ -108,8 +108,8 @@ class InMemoryLedger:
                 row = FaceMatchRow(match_id, face.photo_face_id, user_id, comparison.distance)
                 database.face_matches.append(row)
                 return Matched(user_id, match_id, face, comparison)
-            case Unknown(comparison=comparison):
-                return Skipped(Reason.NO_MATCH, "the nearest user is beyond the threshold", face, comparison)
+            case Unknown(comparison=comparison) as unknown:
+                return Skipped(Reason.NO_MATCH, unknown.detail, face, comparison)
             case NobodyEnrolled():
                 return Skipped(Reason.NO_ENROLLED_USERS, "nobody is enrolled with this embedder", face)
 

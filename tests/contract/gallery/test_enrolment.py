@@ -28,23 +28,34 @@ async def test_only_the_applications_users_exist(subject: Subject) -> None:
 async def test_who_is_enrolled_is_found_at_once(subject: Subject) -> None:
     """The next search sees the template, and nobody else has got one."""
     user, _ = subject.tables.add_user(uuid4()), subject.tables.add_user(uuid4())
-    assert await subject.enrolment.save_template(user, TEMPLATE) is True
-    assert list(await subject.gallery.nearest(TEMPLATE, limit=9)) == [Candidate(user, 0.0)]
+    assert await subject.enrolment.save_template(user, TEMPLATE, photographs=1) is True
+    assert list(await subject.gallery.nearest(TEMPLATE, limit=9)) == [Candidate(user, 0.0, photographs=1)]
 
 
 async def test_a_new_template_replaces_the_old_one_and_its_model(subject: Subject) -> None:
     """After a change of embedder the user is a candidate of the new one only."""
     user = subject.tables.add_user(uuid4(), TEMPLATE)
     new = FaceEmbedding("model@2", (0.0, 1.0, 0.0, 0.0))
-    assert await subject.enrolment.save_template(user, new) is True
+    assert await subject.enrolment.save_template(user, new, photographs=3) is True
     assert list(await subject.gallery.nearest(TEMPLATE, limit=9)) == []
-    assert list(await subject.gallery.nearest(new, limit=9)) == [Candidate(user, 0.0)]
+    assert list(await subject.gallery.nearest(new, limit=9)) == [Candidate(user, 0.0, photographs=3)]
+
+
+async def test_what_the_application_writes_is_of_unknown_making(subject: Subject) -> None:
+    """Where it overwrites a template, what was known of the old one does not count for the new one."""
+    user = subject.tables.add_user(uuid4())
+    await subject.enrolment.save_template(user, TEMPLATE, photographs=3)
+    subject.tables.write_embedding(user, TEMPLATE.model, (1.0, 0.0, 0.0, 0.0))
+    [candidate] = await subject.gallery.nearest(TEMPLATE, limit=9)
+    assert (candidate.user_id, candidate.photographs) == (user, None)
+    await subject.enrolment.save_template(user, TEMPLATE, photographs=2)
+    assert list(await subject.gallery.nearest(TEMPLATE, limit=9)) == [Candidate(user, 0.0, photographs=2)]
 
 
 async def test_nobody_is_made_up(subject: Subject) -> None:
     """For a user who is not there nothing is written."""
     stranger = uuid4()
-    assert await subject.enrolment.save_template(stranger, TEMPLATE) is False
+    assert await subject.enrolment.save_template(stranger, TEMPLATE, photographs=1) is False
     assert await subject.enrolment.user_exists(stranger) is False
     assert list(await subject.gallery.nearest(TEMPLATE, limit=9)) == []
 
@@ -55,4 +66,4 @@ async def test_without_its_database_every_method_says_so(subject: Subject) -> No
     with pytest.raises(DatabaseUnavailableError):
         await subject.enrolment.user_exists(uuid4())
     with pytest.raises(DatabaseUnavailableError):
-        await subject.enrolment.save_template(uuid4(), TEMPLATE)
+        await subject.enrolment.save_template(uuid4(), TEMPLATE, photographs=1)

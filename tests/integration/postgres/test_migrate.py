@@ -66,7 +66,12 @@ async def test_an_empty_database_gets_everything(admin: psycopg.Connection, data
     assert [column for table, column in made if table == "photos"] == ["id"]
     assert [name for (table, name), facts in made.items() if table == "users" and facts[1]] == ["id"]
     assert {made["users", "face_embedding"][0], made["photo_faces", "embedding"][0]} == {"vector"}
-    assert {table for table, _ in columns(admin, "facematch")} == {"outcomes", "attempts", "schema_migrations"}
+    assert {table for table, _ in columns(admin, "facematch")} == {
+        "outcomes",
+        "attempts",
+        "templates",
+        "schema_migrations",
+    }
     await assert_a_worker_starts(database_url)
 
 

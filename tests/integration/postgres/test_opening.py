@@ -43,7 +43,7 @@ async def test_an_empty_database_is_to_be_migrated(database_url: str) -> None:
         await opening(database_url)
     assert str(refused.value) == (
         "the database lacks the extension vector, photos, users, photo_faces, face_matches, facematch.outcomes, "
-        "facematch.attempts, facematch.schema_migrations: run `facematch migrate`"
+        "facematch.attempts, facematch.templates, facematch.schema_migrations: run `facematch migrate`"
     )
 
 
@@ -63,7 +63,7 @@ async def test_a_newer_service_wants_its_migrations(admin: psycopg.Connection, d
     admin.execute("DELETE FROM facematch.schema_migrations")
     with pytest.raises(
         SchemaError,
-        match=r"lacks the migrations 0001_ledger\.sql, 0002_returned_deliveries\.sql: run `facematch migrate`",
+        match=r"lacks the migrations 0001_ledger\.sql, .*0003_templates\.sql: run `facematch migrate`",
     ):
         await opening(database_url)
 

@@ -8,11 +8,14 @@ from hypothesis import strategies as st
 
 from domain.decision import (
     SMALLEST_CALIBRATED_GALLERY,
+    SMALLEST_GALLERY_WITH_COHORT,
     Accepted,
     Calibration,
     Candidate,
+    Curves,
     FixedThreshold,
     NobodyEnrolled,
+    Search,
     TargetFpir,
     Unknown,
     decide,
@@ -57,20 +60,20 @@ def test_a_stale_count_is_never_less_than_who_was_found() -> None:
 
 def test_target_fpir_is_the_rate_over_the_gallery() -> None:
     """With N comparisons each may err with 1-(1-FPIR)^(1/N): 1 % over 100 users is about 1e-4 for each."""
-    assert TargetFpir(0.01, CALIBRATION).threshold(100) == pytest.approx(0.05, abs=1e-4)
+    assert TargetFpir(0.01, CALIBRATION).threshold(Search(100)) == pytest.approx(0.05, abs=1e-4)
 
 
 @given(st.integers(0, 10**7), st.integers(0, 10**7))
 def test_a_larger_gallery_is_never_judged_more_loosely(one: int, other: int) -> None:
     """The threshold tightens as the gallery grows."""
     policy = TargetFpir(0.01, CALIBRATION)
-    assert policy.threshold(max(one, other)) <= policy.threshold(min(one, other))
+    assert policy.threshold(Search(max(one, other))) <= policy.threshold(Search(min(one, other)))
 
 
 def test_a_tiny_gallery_is_judged_like_a_small_one() -> None:
     """Below the smallest calibrated gallery the threshold does not loosen any more."""
     policy = TargetFpir(0.01, CALIBRATION)
-    assert policy.threshold(1) == policy.threshold(SMALLEST_CALIBRATED_GALLERY)
+    assert policy.threshold(Search(1)) == policy.threshold(Search(SMALLEST_CALIBRATED_GALLERY))
 
 
 @given(st.floats(1e-9, 0.999))
@@ -89,3 +92,100 @@ def test_a_calibration_that_does_not_ascend_is_refused(points: tuple[tuple[float
     """Pairs out of order, or a rate of zero, are a mistake in the calibration."""
     with pytest.raises(ValueError, match="ascend"):
         Calibration(points)
+
+
+SEVERAL = Calibration(((1e-4, 0.05), (1e-2, 0.09)), several=((2, ((1e-4, 0.04), (1e-2, 0.08))), (3, ((1e-4, 0.03),))))
+
+
+@pytest.mark.parametrize(
+    ("photographs", "expected"), [(0, 0.05), (1, 0.05), (2, 0.04), (3, 0.03), (50, 0.03), (None, 0.03)]
+)
+def test_templates_of_several_photographs_have_their_own_curve(photographs: int | None, expected: float) -> None:
+    """The curve of the largest number that is reached holds; of a template of unknown making the strictest one."""
+    assert SEVERAL.distance_at(1e-4, photographs) == expected
+    policy = TargetFpir(0.01, SEVERAL)
+    candidate = Candidate(ANN, 0.035, photographs)
+    decision = decide([candidate], policy, 100)
+    assert isinstance(decision, Accepted if expected > 0.035 else Unknown)
+
+
+@pytest.mark.parametrize("several", [((1, SEVERAL.points),), ((3, SEVERAL.points), (2, SEVERAL.points)), ((2, ()),)])
+def test_curves_of_several_that_do_not_ascend_are_refused(several: Curves) -> None:
+    """Their numbers begin with two, and each is a curve."""
+    with pytest.raises(ValueError, match="ascend"):
+        Calibration(SEVERAL.points, several)
+
+
+@pytest.mark.parametrize("cohort", [((2, SEVERAL.points),), ((1, ()),), ((1, ((0.1, 0.2), (0.2, 0.1))),)])
+def test_a_cohort_s_curves_are_curves_from_one_photograph(cohort: Curves) -> None:
+    """Otherwise templates of one photograph would have none."""
+    with pytest.raises(ValueError, match="ascend"):
+        Calibration(SEVERAL.points, cohort=cohort)
+
+
+COHORT = Calibration(CALIBRATION.points, cohort=((1, ((0.001, 0.2), (0.01, 0.25))), (2, ((0.001, 0.15), (0.01, 0.2)))))
+MANY = SMALLEST_GALLERY_WITH_COHORT
+
+
+@pytest.mark.parametrize(("photographs", "factor"), [(1, 0.25), (2, 0.2), (9, 0.2), (None, 0.2)])
+def test_in_a_large_gallery_the_threshold_follows_the_cohort(photographs: int | None, factor: float) -> None:
+    """It is the factor times the mean distance of the next three to the power of 0.6, however many users there are."""
+    policy = TargetFpir(0.01, COHORT)
+    for size in (MANY, 1000 * MANY):
+        search = Search(size, photographs, (0.04, 0.05, 0.06))
+        assert policy.threshold(search) == pytest.approx(factor * 0.05**0.6)
+
+
+@given(st.lists(st.floats(0, 2), min_size=3, max_size=3).map(sorted), st.integers(0, 2))
+def test_the_nearer_the_cohort_the_stricter_the_threshold(others: list[float], nearer: int) -> None:
+    """Look-alikes make it stricter; strangers to everybody never make it looser than among twenty users."""
+    policy = TargetFpir(0.01, COHORT)
+    threshold = policy.threshold(Search(MANY, 1, tuple(others)))
+    others[nearer] /= 2
+    assert policy.threshold(Search(MANY, 1, tuple(sorted(others)))) <= threshold
+    assert 0 <= threshold <= policy.threshold(Search(1))
+
+
+@pytest.mark.parametrize(
+    ("size", "others", "calibration"),
+    [
+        (MANY - 1, (0.04, 0.05, 0.06), COHORT),
+        (MANY, (0.04, 0.05), COHORT),
+        (MANY, (0.04, 0.05, 0.06), CALIBRATION),
+    ],
+)
+def test_without_a_cohort_the_size_of_the_gallery_decides(
+    size: int, others: tuple[float, ...], calibration: Calibration
+) -> None:
+    """Where users are few, or nobody has measured it."""
+    assert TargetFpir(0.01, calibration).threshold(Search(size, 1, others)) == TargetFpir(0.01, CALIBRATION).threshold(
+        Search(size)
+    )
+
+
+def test_a_decision_tells_the_policy_of_the_cohort() -> None:
+    """The distances of those next to the nearest, without the nearest."""
+    users = [Candidate(UUID(int=number), distance, 1) for number, distance in enumerate((0.03, 0.04, 0.05, 0.06))]
+    decision = decide(users, TargetFpir(0.01, COHORT), MANY)
+    assert isinstance(decision, Accepted)
+    comparison = decision.comparison
+    assert comparison.threshold == pytest.approx(0.25 * 0.05**0.6)
+    assert comparison.runner_up_distance == 0.04
+
+
+@pytest.mark.parametrize(("second", "accepted"), [(0.12, True), (0.1199, False), (None, True)])
+def test_a_second_user_within_the_margin_leaves_it_open(second: float | None, accepted: bool) -> None:  # noqa: FBT001
+    """Nobody is named where two are about equally near, and the answer says so; a single user has no rival."""
+    candidates = [Candidate(ANN, 0.0), *([Candidate(BEN, second)] if second is not None else [])]
+    decision = decide(candidates, FixedThreshold(0.3), 9, margin=0.12)
+    assert isinstance(decision, Accepted) is accepted
+    assert isinstance(decision, Unknown) is not accepted
+    if isinstance(decision, Unknown):
+        assert decision.ambiguous
+
+
+def test_the_margin_does_not_matter_beyond_the_threshold() -> None:
+    """Who is too far away is unknown, not ambiguous."""
+    decision = decide([Candidate(ANN, 0.4), Candidate(BEN, 0.4)], FixedThreshold(0.3), 9, margin=0.1)
+    assert isinstance(decision, Unknown)
+    assert (decision.ambiguous, "threshold" in decision.detail) == (False, True)

@@ -10,7 +10,7 @@ from application.ports.face_reader import FaceReader
 from application.ports.gallery import Enrolment
 from domain.errors import FacematchError, JobRejectedError
 from domain.faces import FaceEmbedding
-from domain.guardrails import check_face_count, check_face_size
+from domain.guardrails import FaceQuality, check_face_count, check_quality
 
 
 class EnrolmentRefusedError(FacematchError):
@@ -35,7 +35,7 @@ class EnrollUser:
 
     reader: FaceReader
     enrolment: Enrolment
-    minimum_face: float
+    quality: FaceQuality
 
     async def __call__(self, user_id: UUID, images: Sequence[EnrolmentImage]) -> FaceEmbedding:
         """Return the template that was stored.
@@ -68,7 +68,7 @@ class EnrollUser:
             raise EnrolmentRefusedError([f"{image.name}: {error}"]) from error
         objection = check_face_count(len(reading.faces))
         if objection is None:
-            objection = check_face_size(reading.faces[0], minimum=self.minimum_face)
+            objection = check_quality(reading.faces[0], self.quality)
         if objection is not None:
             raise EnrolmentRefusedError([f"{image.name}: {objection.detail}"])
         embedding = reading.faces[0].embedding

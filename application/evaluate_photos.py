@@ -1,197 +1,218 @@
 """Evaluation: read photographs of known people, and count how well the embedder tells them apart."""
 
-import asyncio
+import bisect
 import math
-import statistics
-from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from uuid import UUID
 
 import attrs
 
-from application.ports.clock import Clock
 from application.ports.distances import Distances
-from application.ports.face_pipeline import Embed
-from application.ports.face_reader import FaceReader
-from application.ports.labelled_photos import LabelledPhoto, LabelledPhotos
-from domain.decision import ThresholdPolicy
-from domain.errors import AttemptFailedError, JobRejectedError
-from domain.evaluation import (
-    Evaluation,
-    Identification,
-    Pair,
-    Search,
-    Subject,
-    Verification,
-    identify,
+from application.ports.known_readings import KnownReadings
+from application.ports.labelled_photos import LabelledPhotos
+from application.read_photos import Progress, ReadPhotos, SeenPhotos, UsableFace
+from domain.decision import NEEDED_CANDIDATES, Calibration, Candidate, NobodyEnrolled, ThresholdPolicy, decide
+from domain.evaluation.comparison import (
+    Genuine,
+    OperatingPoint,
+    error_curve,
+    histogram,
+    missed,
     operating_points,
-    own_pairs,
-    pairs_to_verify,
+    reference_point,
+)
+from domain.evaluation.discard import QUALITIES, DiscardCurve, GradedPair, discard_points
+from domain.evaluation.groups import GroupFigures, Grouping, grouping
+from domain.evaluation.identification import (
+    LEAST_PEOPLE,
+    TEMPLATES,
+    GalleryFigures,
+    Roles,
+    Searched,
+    by_distance,
+    by_service,
+    galleries,
+    gallery_sizes,
+    rank_one,
     roles,
     strictest_distance,
-    subject_of,
-    verify,
 )
-from domain.faces import FaceEmbedding, StageTiming
-from domain.guardrails import Objection
-from domain.outcomes import Reason
+from domain.evaluation.results import Evaluation
+from domain.evaluation.shares import Share
+from domain.evaluation.subjects import Subject
+from domain.evaluation.verification import Pair, Verification, own_pairs, pairs_to_verify, verify
+from domain.faces import DetectedFace, FaceEmbedding
 
 _MOST_PEOPLE = 6_000
 """So many people are compared with each other, each by one photograph: 18 million pairs."""
 
-_Acquired = Mapping[str, Sequence[FaceEmbedding]]
+_Acquired = Mapping[str, Sequence[UsableFace]]
 
 
 @attrs.frozen
-class _Seen:
-    """What became of one photograph: the embedding of its subject, or why there is none."""
+class _GenuinePair:
+    """Two faces of one person, and how far apart they are."""
 
-    photo: LabelledPhoto
-    embedding: FaceEmbedding | None
-    reason: Reason | None = None
-    stages: tuple[StageTiming, ...] = ()
+    genuine: Genuine
+    faces: tuple[DetectedFace, DetectedFace]
 
 
 @attrs.frozen(kw_only=True)
 class EvaluatePhotos:
-    """Measures the reader's embedder.
+    """Measures an embedder.
 
-    ``threshold`` is the service's decision, whose error rates are counted; ``target_fpir`` the share of strangers that
-    may be named, for which the best threshold is looked for; ``concurrency`` says how many photographs are in hand
-    at once.
+    ``threshold`` and ``margin`` (to the second nearest) are the service's decision, whose error rates are counted, and
+    ``calibration`` the impostor distances that it goes by; ``target_fpir`` is the share of strangers that may be named,
+    for which the best threshold is looked for.
     """
 
-    reader: FaceReader
+    read: ReadPhotos
     distances: Distances
-    clock: Clock
     threshold: ThresholdPolicy
+    calibration: Calibration
     target_fpir: float
-    concurrency: int
+    margin: float = 0.0
 
     async def __call__(
         self,
         collection: LabelledPhotos,
         subject: Subject,
-        progress: Callable[[int, int], None] = lambda _done, _of: None,
+        known: KnownReadings | None = None,
+        progress: Progress = lambda _done, _of: None,
     ) -> Evaluation:
-        """Return what was counted; ``progress`` hears how many of how many photographs are read.
+        """Return what was counted; photographs whose readings are ``known`` are not read again.
 
         Raises:
-            FacematchError: there are no photographs.
+            FacematchError: as :meth:`ReadPhotos.__call__`, or the collection's groups cannot be understood.
 
         """
-        photos = collection.photos()
-        started = self.clock.monotonic()
-        seen = await self._read_all(collection, photos, subject, progress)
-        seconds = self.clock.monotonic() - started
-        acquired: dict[str, list[FaceEmbedding]] = defaultdict(list)
-        for one in seen:
-            if one.embedding is not None:
-                acquired[one.photo.person].append(one.embedding)
-        impostors, genuine = self._impostors(acquired), self._genuine(acquired)
-        by_default, by_measure = self._identifications(acquired)
+        memberships = collection.memberships()
+        seen = await self.read(collection, subject, known, progress)
+        acquired = seen.acquired
+        impostors, pairs = self._impostors(acquired), self._genuine(acquired)
+        genuine = [pair.genuine for pair in pairs]
+        points = operating_points(impostors, genuine, self.calibration)
+        fallen = None if memberships is None else grouping(memberships, list(seen.people))
         return Evaluation(
-            embedder=self.reader.info.id,
+            embedder=self.read.info.id,
             subject=subject,
-            people=len({photo.person for photo in photos}),
-            photographs=len(photos),
-            seconds=seconds,
-            milliseconds=_mean_milliseconds(seen),
-            not_acquired=Counter(one.reason for one in seen if one.reason is not None),
+            target_fpir=self.target_fpir,
+            acquisition=seen.acquisition,
+            verification=self._verification(seen),
             impostor_pairs=len(impostors),
             genuine_pairs=len(genuine),
-            verification=self._verification(seen),
-            points=operating_points(impostors, genuine, self.reader.info.calibration),
-            by_default=by_default,
-            by_measure=by_measure,
+            points=points,
+            curve=error_curve(impostors, genuine),
+            histogram=histogram(impostors, genuine),
+            galleries=tuple(self._all_galleries(acquired)),
+            discards=_discards(seen, pairs, reference_point(points)),
+            groups=() if fallen is None else tuple(self._groups(fallen, seen, genuine, reference_point(points))),
+            grouping=fallen,
         )
 
-    async def _read_all(
-        self,
-        collection: LabelledPhotos,
-        photos: Sequence[LabelledPhoto],
-        subject: Subject,
-        progress: Callable[[int, int], None],
-    ) -> list[_Seen]:
-        hands = asyncio.Semaphore(self.concurrency)
-        done = 0
-
-        async def read(photo: LabelledPhoto) -> _Seen:
-            nonlocal done
-            async with hands:
-                seen = await self._read(collection, photo, subject)
-            done += 1
-            progress(done, len(photos))
-            return seen
-
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(read(photo)) for photo in photos]
-        return [task.result() for task in tasks]
-
-    async def _read(self, collection: LabelledPhotos, photo: LabelledPhoto, subject: Subject) -> _Seen:
-        embed = Embed.ONLY_FACE if subject is Subject.ONE else Embed.ALL
-        try:
-            reading = await self.reader.read(await collection.fetch(photo), embed=embed)
-        except (JobRejectedError, AttemptFailedError) as error:
-            return _Seen(photo, None, error.reason)
-        match subject_of(reading, subject):
-            case Objection(reason=reason):
-                return _Seen(photo, None, reason, reading.stages)
-            case face:
-                return _Seen(photo, face.embedding, None, reading.stages)
-
-    def _verification(self, seen: Sequence[_Seen]) -> Verification | None:
-        people: dict[str, list[_Seen]] = defaultdict(list)
-        for one in seen:
-            people[one.photo.person].append(one)
-        drawn = list(pairs_to_verify(people))
-        both = [(one.embedding, other.embedding) for _, _, one, other in drawn]
-        compared = [(one, other) for one, other in both if one is not None and other is not None]
-        distances = iter(self._pairwise(compared))
+    def _verification(self, seen: SeenPhotos) -> Verification | None:
+        drawn = list(pairs_to_verify(seen.people))
+        both = [(one.usable, other.usable) for _, _, one, other in drawn]
+        distances = iter(self._pairwise([(one, other) for one, other in both if one and other]))
         pairs = [
-            Pair(fold, same, None if one is None or other is None else next(distances))
+            Pair(fold, same, next(distances) if one and other else None)
             for (fold, same, _, _), (one, other) in zip(drawn, both, strict=True)
         ]
         return verify(pairs)
 
     def _impostors(self, acquired: _Acquired) -> Sequence[float]:
-        firsts = [embeddings[0] for embeddings in acquired.values()]
+        firsts = [own[0].embedding for own in acquired.values()]
         return self.distances.among(firsts[:: max(1, math.ceil(len(firsts) / _MOST_PEOPLE))])
 
-    def _genuine(self, acquired: _Acquired) -> Sequence[float]:
-        return self._pairwise(list(own_pairs(acquired)))
-
-    def _pairwise(self, pairs: Sequence[tuple[FaceEmbedding, FaceEmbedding]]) -> Sequence[float]:
-        return self.distances.pairwise([one for one, _ in pairs], [other for _, other in pairs])
-
-    def _identifications(self, acquired: _Acquired) -> tuple[Identification | None, Identification | None]:
-        parts = roles(acquired)
-        if not parts.enrolled:
-            return None, None
-        searches = self._searches(acquired, parts.enrolled, parts.strangers)
-        size = len(parts.enrolled)
-        limit = self.threshold.threshold(size)
-        measured = strictest_distance(searches, self.target_fpir)
-        return (
-            identify(searches, size, math.inf if limit is None else limit),
-            None if measured is None else identify(searches, size, measured),
-        )
-
-    def _searches(self, acquired: _Acquired, enrolled: Sequence[str], strangers: Sequence[str]) -> list[Search]:
-        gallery = [acquired[name][0] for name in enrolled]
-        own = [(name, probe) for name in enrolled for probe in acquired[name][1:]]
-        strange = [probe for name in strangers for probe in acquired[name]]
-        found = self.distances.nearest([probe for _, probe in own] + strange, gallery)
+    def _genuine(self, acquired: _Acquired) -> list[_GenuinePair]:
+        pairs = list(own_pairs(acquired))
         return [
-            *(
-                Search(distance, enrolled[place] == name)
-                for (name, _), (place, distance) in zip(own, found, strict=False)
-            ),
-            *(Search(distance, None) for _, distance in found[len(own) :]),
+            _GenuinePair(Genuine(one.person, distance), (one.face, other.face))
+            for (one, other), distance in zip(pairs, self._pairwise(pairs), strict=True)
         ]
 
+    def _pairwise(self, pairs: Sequence[tuple[UsableFace, UsableFace]]) -> Sequence[float]:
+        return self.distances.pairwise([one.embedding for one, _ in pairs], [other.embedding for _, other in pairs])
 
-def _mean_milliseconds(seen: Sequence[_Seen]) -> dict[str, float]:
-    took: dict[str, list[float]] = defaultdict(list)
-    for stage in (stage for one in seen for stage in one.stages):
-        took[stage.name].append(stage.milliseconds)
-    return {name: statistics.fmean(times) for name, times in took.items()}
+    def _all_galleries(self, acquired: _Acquired) -> Iterator[GalleryFigures]:
+        for photographs in TEMPLATES:
+            parts = roles(acquired, photographs)
+            if photographs == 1 or len(parts.enrolled) >= LEAST_PEOPLE:
+                for size in gallery_sizes(len(parts.enrolled)):
+                    yield self._figures(acquired, parts, photographs, size)
+
+    def _figures(self, acquired: _Acquired, parts: Roles, photographs: int, size: int) -> GalleryFigures:
+        drawn = galleries(parts.enrolled, size)
+        searches = [
+            search for names in drawn for search in self._searches(acquired, names, parts.strangers, photographs)
+        ]
+        measured = strictest_distance(searches, self.target_fpir)
+        return GalleryFigures(
+            photographs,
+            len(drawn),
+            rank_one(searches),
+            by_service(searches, size),
+            None if measured is None else by_distance(searches, size, measured),
+        )
+
+    def _searches(
+        self, acquired: _Acquired, enrolled: Sequence[str], strangers: Iterable[str], photographs: int
+    ) -> Iterator[Searched]:
+        """Search for the enrolled by all but their first photographs, which make their templates, and for strangers."""
+        gallery = [
+            FaceEmbedding.mean_direction([usable.embedding for usable in acquired[name][:photographs]])
+            for name in enrolled
+        ]
+        own = [usable for name in enrolled for usable in acquired[name][photographs:]]
+        strange = [usable for name in strangers for usable in acquired[name]]
+        found = self.distances.nearest([one.embedding for one in own + strange], gallery, NEEDED_CANDIDATES)
+        for number, (usable, neighbours) in enumerate(zip(own + strange, found, strict=True)):
+            candidates = [Candidate(UUID(int=one.place), one.distance, photographs) for one in neighbours]
+            decision = decide(candidates, self.threshold, len(gallery), self.margin)
+            if not isinstance(decision, NobodyEnrolled):
+                right = enrolled[neighbours[0].place] == usable.person if number < len(own) else None
+                yield Searched.judged(usable.person, decision, right=right)
+
+    def _groups(
+        self, fallen: Grouping, seen: SeenPhotos, genuine: Sequence[Genuine], point: OperatingPoint | None
+    ) -> Iterator[GroupFigures]:
+        acquired, parts = seen.acquired, roles(seen.acquired)
+        searches = list(self._searches(acquired, parts.enrolled, parts.strangers, 1)) if parts.enrolled else []
+        for group, members in sorted(fallen.members.items()):
+            photographs = [one for one in seen.all if one.photo.person in members]
+            own = [search for search in searches if search.person in members]
+            among = by_service(own, len(parts.enrolled)) if own else None
+            errors = Share(0, 0), Share(0, 0)
+            if point:
+                impostors = self._impostors({name: own for name, own in acquired.items() if name in members})
+                errors = (
+                    Share(bisect.bisect_right(impostors, point.distance), len(impostors)),
+                    missed([pair for pair in genuine if pair.person in members], point.distance),
+                )
+            yield GroupFigures(
+                group=group,
+                people=len(members),
+                photographs=len(photographs),
+                not_acquired=Share.by_person((one.photo.person, one.usable is None) for one in photographs),
+                distance=point.distance if point else None,
+                false_match=errors[0],
+                false_non_match=errors[1],
+                false_positive=among.false_positive if among else Share(0, 0),
+                false_negative=among.false_negative if among else Share(0, 0),
+            )
+
+
+def _discards(
+    seen: SeenPhotos, pairs: Sequence[_GenuinePair], point: OperatingPoint | None
+) -> tuple[DiscardCurve, ...]:
+    if point is None:
+        return ()
+    faces = [one.usable.face for one in seen.all if one.usable]
+    curves = []
+    for name, quality in QUALITIES.items():
+        grades = {id(face): grade for face in faces if (grade := quality(face)) is not None}
+        if len(grades) == len(faces):
+            graded = [GradedPair(pair.genuine, min(grades[id(face)] for face in pair.faces)) for pair in pairs]
+            found = discard_points(list(grades.values()), graded, photographs=len(seen.all), distance=point.distance)
+            curves.append(DiscardCurve(name, found))
+    return tuple(curve for curve in curves if curve.points)

@@ -12,7 +12,7 @@ from application.ports.telemetry import JobTrace
 from domain.decision import NEEDED_CANDIDATES, ThresholdPolicy, decide
 from domain.errors import AttemptFailedError, JobRejectedError
 from domain.faces import DetectedFace
-from domain.guardrails import Objection, check_face_count, check_face_size, check_photo, check_request
+from domain.guardrails import FaceQuality, Objection, check_face_count, check_photo, check_quality, check_request
 from domain.images import ImageRef, ImageRefPolicy, InvalidImageRefError
 from domain.jobs import JobKey, MalformedJob, MatchJob
 from domain.outcomes import Reason
@@ -28,7 +28,7 @@ class MatchPolicy:
 
     image_refs: ImageRefPolicy
     threshold: ThresholdPolicy
-    minimum_face: float
+    quality: FaceQuality
     max_image_bytes: int
     margin: float = 0.0
 
@@ -139,7 +139,7 @@ class MatchSingleFace:
             trace.stages(reading.stages)
         _pass(check_face_count(len(reading.faces)))
         [face] = reading.faces
-        _pass(check_face_size(face, minimum=self.policy.minimum_face))
+        _pass(check_quality(face, self.policy.quality))
         return face
 
     async def _decide(self, key: JobKey, job: MatchJob, face: DetectedFace, trace: JobTrace) -> Conclusion:

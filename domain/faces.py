@@ -111,11 +111,16 @@ class FaceEmbedding:
 
 @attrs.frozen
 class DetectedFace:
-    """One face that the detector found; ``embedding`` is None where none was asked for."""
+    """One face that the detector found; ``embedding`` is None where none was asked for.
+
+    ``score`` grows with the detector's certainty and ``sharpness`` with the detail of the face as the recogniser gets
+    it; both are only comparable within one embedder. ``sharpness`` is None where nobody looked.
+    """
 
     box: BoundingBox
     score: float
     embedding: FaceEmbedding | None = None
+    sharpness: float | None = None
 
 
 @attrs.frozen

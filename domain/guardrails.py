@@ -42,9 +42,24 @@ def check_face_count(count: int) -> Objection | None:
     return None
 
 
-def check_face_size(face: DetectedFace, *, minimum: float) -> Objection | None:
-    """Refuse a face whose box's shorter side, in original pixels, is below ``minimum``."""
-    if face.box.shorter_side < minimum:
+@attrs.frozen
+class FaceQuality:
+    """The least that a face must have: side in original pixels, detector's score, sharpness; None asks for nothing."""
+
+    side: float
+    score: float | None = None
+    sharpness: float | None = None
+
+
+def check_quality(face: DetectedFace, least: FaceQuality) -> Objection | None:
+    """Refuse a face that is too small (its box's shorter side counts), uncertain, or blurred."""
+    if face.box.shorter_side < least.side:
         measured = f"the face measures {face.box.shorter_side:.0f} px"
-        return Objection(Reason.FACE_TOO_SMALL, f"{measured}, less than the configured {minimum:.0f} px")
+        return Objection(Reason.FACE_TOO_SMALL, f"{measured}, less than the configured {least.side:.0f} px")
+    if least.score is not None and face.score < least.score:
+        measured = f"the detector's score is {face.score:.2f}"
+        return Objection(Reason.FACE_UNCERTAIN, f"{measured}, less than the configured {least.score:g}")
+    if least.sharpness is not None and face.sharpness is not None and face.sharpness < least.sharpness:
+        measured = f"the face's sharpness is {face.sharpness:.1f}"
+        return Objection(Reason.FACE_BLURRED, f"{measured}, less than the configured {least.sharpness:g}")
     return None

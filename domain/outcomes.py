@@ -29,6 +29,8 @@ class Reason(StrEnum):
     NO_FACE = "no_face"
     MULTIPLE_FACES = "multiple_faces"
     FACE_TOO_SMALL = "face_too_small"
+    FACE_UNCERTAIN = "face_uncertain"
+    FACE_BLURRED = "face_blurred"
     NO_ENROLLED_USERS = "no_enrolled_users"
     NO_MATCH = "no_match"
 

@@ -22,6 +22,7 @@ COMMANDS: Final = {
     "embedders": "entrypoints.commands.vision:embedders",
     "inspect": "entrypoints.commands.vision:inspect",
     "evaluate": "entrypoints.commands.evaluate:evaluate",
+    "calibrate": "entrypoints.commands.calibrate:calibrate",
     "demo": "entrypoints.commands.demo:demo",
 }
 """Every command and the function behind it, in the order in which a newcomer needs them."""

@@ -30,6 +30,7 @@ from adapters.vision import registry
 from adapters.vision.in_process import InProcessFaceReader
 from adapters.vision.pool import PoolLimits, ProcessPoolFaceReader
 from application.broker_watch import BrokerWatch, WatchedDeadLetters, WatchedResults
+from application.calibrate_embedder import CalibrateEmbedder
 from application.enroll_user import EnrollUser
 from application.evaluate_photos import EvaluatePhotos
 from application.event_relay import EventRelay
@@ -38,13 +39,15 @@ from application.outages import Outages
 from application.ports.dependency import Dependency
 from application.ports.face_pipeline import EmbedderInfo, FacePipelineFactory, ImageBudget
 from application.process_delivery import DeliveryPolicy, ProcessDelivery
-from domain.decision import FixedThreshold, TargetFpir, ThresholdPolicy
+from application.read_photos import ReadPhotos
+from domain.decision import Calibration, FixedThreshold, TargetFpir, ThresholdPolicy
 from domain.errors import (
     AttemptFailedError,
     DatabaseUnavailableError,
     EmbedderUnavailableError,
     StorageUnavailableError,
 )
+from domain.guardrails import FaceQuality
 from domain.images import ImageRefPolicy
 from domain.retries import LinearBackoff
 from entrypoints.figures import FiguresWatch
@@ -96,11 +99,21 @@ def store_options(s3: S3Settings, connections: int) -> StoreOptions:
     )
 
 
+def calibration(vision: VisionSettings, info: EmbedderInfo) -> Calibration:
+    """Return the impostor distances to go by: those measured on one's own people, else the embedder's own."""
+    return info.calibration if vision.calibration is None else vision.calibration.completed(info.calibration)
+
+
 def threshold_policy(vision: VisionSettings, info: EmbedderInfo) -> ThresholdPolicy:
     """Return the configured decision: a distance, no limit, or the distance for a target FPIR."""
     if vision.max_distance is None:
-        return TargetFpir(vision.target_fpir, info.calibration)
+        return TargetFpir(vision.target_fpir, calibration(vision, info))
     return FixedThreshold(None if vision.max_distance == "none" else float(vision.max_distance))
+
+
+def face_quality(vision: VisionSettings) -> FaceQuality:
+    """Return the least that is asked of a face."""
+    return FaceQuality(vision.min_face, vision.min_score, vision.min_sharpness)
 
 
 def match_policy(settings: Settings, info: EmbedderInfo) -> MatchPolicy:
@@ -108,8 +121,9 @@ def match_policy(settings: Settings, info: EmbedderInfo) -> MatchPolicy:
     return MatchPolicy(
         image_refs=ImageRefPolicy.of(settings.s3.bucket, settings.s3.allowed_buckets),
         threshold=threshold_policy(settings.vision, info),
-        minimum_face=settings.vision.min_face,
+        quality=face_quality(settings.vision),
         max_image_bytes=settings.vision.max_bytes,
+        margin=settings.vision.margin,
     )
 
 
@@ -241,17 +255,27 @@ class Container(containers.DeclarativeContainer):
     jobs = providers.Singleton(JetStreamJobPublisher, nats_client, names)
 
     enroll_user = providers.Singleton(
-        EnrollUser, reader=in_process_reader, enrolment=enrolment, minimum_face=settings.provided.vision.min_face
+        EnrollUser,
+        reader=in_process_reader,
+        enrolment=enrolment,
+        quality=providers.Factory(face_quality, settings.provided.vision),
     )
+    read_photos = providers.Singleton(
+        ReadPhotos, reader=face_reader, clock=clock, concurrency=settings.provided.worker.jobs_in_hand
+    )
+    distances = providers.Singleton(NumpyDistances)
     evaluate_photos = providers.Singleton(
         EvaluatePhotos,
-        reader=face_reader,
-        distances=providers.Factory(NumpyDistances),
-        clock=clock,
+        read=read_photos,
+        distances=distances,
         threshold=policy.provided.threshold,
+        margin=policy.provided.margin,
+        calibration=providers.Callable(
+            calibration, settings.provided.vision, providers.Callable(embedder_info, factory)
+        ),
         target_fpir=settings.provided.vision.target_fpir,
-        concurrency=settings.provided.worker.jobs_in_hand,
     )
+    calibrate_embedder = providers.Singleton(CalibrateEmbedder, read=read_photos, distances=distances)
     match_single_face = providers.Singleton(
         MatchSingleFace,
         ledger=ledger,

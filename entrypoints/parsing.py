@@ -6,7 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from adapters.evaluation.calibration_file import CalibrationFileError, read_calibration
 from adapters.vision import registry
+from domain.calibration import MeasuredCalibration
 
 _TRUE = {"true", "1", "yes", "on"}
 _FALSE = {"false", "0", "no", "off"}
@@ -118,6 +120,14 @@ def file(value: str) -> Path:
             return path
     except OSError as error:
         raise ValueError(f"cannot read this file ({error.strerror})") from error
+
+
+def calibration(value: str) -> MeasuredCalibration:
+    """Return what a calibration file holds."""
+    try:
+        return read_calibration(Path(value))
+    except CalibrationFileError as error:
+        raise ValueError(str(error)) from error
 
 
 def broker_name(value: str) -> str:

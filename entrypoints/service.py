@@ -147,14 +147,33 @@ async def _open(stack: AsyncExitStack, settings: Settings, state: list[Starting 
     stack.callback(container.objects().close)
     database = container.database()
     stack.push_async_callback(database.close)
-    await _patiently("database", lambda: database.open(container.factory().info, to_work=True), waits_for)
-    await _patiently(
-        "message broker",
-        lambda: stack.enter_async_context(connected_to_nats(container, report=_report_nats)),
-        waits_for,
-    )
-    await loading
+
+    async def open_servers() -> None:
+        await _patiently("database", lambda: database.open(container.factory().info, to_work=True), waits_for)
+        await _patiently(
+            "message broker",
+            lambda: stack.enter_async_context(connected_to_nats(container, report=_report_nats)),
+            waits_for,
+        )
+
+    await _all_or_first_failure(loading, asyncio.create_task(open_servers()))
     return container
+
+
+async def _all_or_first_failure(*tasks: asyncio.Task[None]) -> None:
+    """Return when all are done; raise the first failure at once.
+
+    What is wrong with an embedder is not to be told only after a server that is away has come back.
+    """
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+        failed = [task for task in tasks if task.done() and task.exception()]
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+    for task in failed or tasks:
+        task.result()
 
 
 async def _patiently(name: str, open_it: Callable[[], Awaitable[object]], waits_for: dict[str, str]) -> None:

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import attrs
 
+from adapters.vision import custom, registry
+from domain.calibration import MeasuredCalibration
 from entrypoints import parsing as p
 from entrypoints.variables import Problem, section, together, variable
 
@@ -101,6 +103,9 @@ class VisionSettings:
     embedder: str = variable(
         "FACEMATCH_EMBEDDER", p.embedder, "face pipeline; see `facematch embedders`", default="dlib"
     )
+    embedder_file: Path | None = variable(
+        "FACEMATCH_EMBEDDER_FILE", p.file, "description of the recogniser that `custom` uses, TOML", default=None
+    )
     max_distance: float | str | None = variable(
         "FACEMATCH_MATCH_MAX_DISTANCE",
         p.distance,
@@ -111,8 +116,27 @@ class VisionSettings:
     target_fpir: float = variable(
         "FACEMATCH_MATCH_TARGET_FPIR", p.number(1e-6, 0.5), "share of strangers that may be named", default=0.01
     )
+    calibration: MeasuredCalibration | None = variable(
+        "FACEMATCH_MATCH_CALIBRATION",
+        p.calibration,
+        "file of `facematch calibrate`: distances between one's own people",
+        default=None,
+        shown="the embedder's own",
+    )
+    margin: float = variable(
+        "FACEMATCH_MATCH_MARGIN",
+        p.number(0, 2),
+        "least difference between the distances of the nearest user and the second nearest",
+        default=0.0,
+    )
     min_face: float = variable(
         "FACEMATCH_MATCH_MIN_FACE_PIXELS", p.number(0, 10_000), "smallest face, its shorter side", default=32.0
+    )
+    min_score: float | None = variable(
+        "FACEMATCH_MATCH_MIN_SCORE", p.number(-100, 100), "least certain face, the detector's score", default=None
+    )
+    min_sharpness: float | None = variable(
+        "FACEMATCH_MATCH_MIN_SHARPNESS", p.number(0, 10_000), "most blurred face, its sharpness", default=None
     )
     max_bytes: int = variable(
         "FACEMATCH_IMAGE_MAX_BYTES", p.integer(1, 1024 * _MIB), "largest photograph, bytes", default=20 * _MIB
@@ -123,6 +147,22 @@ class VisionSettings:
     timeout: float = variable(
         "FACEMATCH_VISION_TIMEOUT_SECONDS", p.number(0.1, _HOUR), "time limit of one photograph", default=30.0
     )
+
+    def contradictions(self) -> Iterator[Problem]:
+        """Somebody's own recogniser has to be described."""
+        if self.embedder == custom.NAME and self.embedder_file is None:
+            yield Problem(custom.VARIABLE, "", f"is missing, while FACEMATCH_EMBEDDER is {custom.NAME}")
+        elif self.calibration is not None:
+            yield from self._of_another_embedder(self.calibration)
+
+    def _of_another_embedder(self, calibration: MeasuredCalibration) -> Iterator[Problem]:
+        try:
+            active = registry.load(self.embedder).info.id
+        except registry.BrokenEmbedderError:
+            return  # whoever uses it tells what is wrong
+        if active != calibration.embedder:
+            message = f"this file was measured with {calibration.embedder}, and FACEMATCH_EMBEDDER is {active}"
+            yield Problem("FACEMATCH_MATCH_CALIBRATION", "", f"{message}: unset it, then calibrate again")
 
 
 @attrs.frozen

@@ -7,6 +7,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from application.ports.distances import Neighbour
 from domain.faces import FaceEmbedding
 
 _ROWS: Final = 512
@@ -30,23 +31,50 @@ class NumpyDistances:
             above = products[np.triu_indices(len(block), 1, products.shape[1])]
             distances[filled : filled + len(above)] = 1 - above
             filled += len(above)
-        distances.sort()
-        return array("d", distances.tobytes())
+        return _ascending(distances)
+
+    def across(self, ones: Sequence[FaceEmbedding], others: Sequence[FaceEmbedding]) -> Sequence[float]:
+        """Return the distance of each of the ones to every other but the one at its own place, ascending."""
+        if not ones:
+            return []
+        opposite = _units(others)
+        found = []
+        for start, block in _blocks(_units(ones)):
+            distances = 1 - block @ opposite.T
+            elsewhere = np.ones(distances.shape, bool)
+            elsewhere[np.arange(len(block)), np.arange(start, start + len(block))] = False
+            found.append(distances[elsewhere])
+        return _ascending(np.concatenate(found))
 
     def pairwise(self, ones: Sequence[FaceEmbedding], others: Sequence[FaceEmbedding]) -> Sequence[float]:
         """Return the distance of each of the ones to the other at its place."""
         distances: list[float] = (1 - (_units(ones) * _units(others)).sum(axis=1)).tolist()
         return distances
 
-    def nearest(self, probes: Sequence[FaceEmbedding], gallery: Sequence[FaceEmbedding]) -> Sequence[tuple[int, float]]:
-        """Return, for each probe, the place of the nearest of the gallery and its distance."""
+    def nearest(
+        self, probes: Sequence[FaceEmbedding], gallery: Sequence[FaceEmbedding], count: int
+    ) -> Sequence[Sequence[Neighbour]]:
+        """Return, for each probe, so many of the gallery that are nearest to it, closest first, or all there are."""
         enrolled = _units(gallery)
-        found: list[tuple[int, float]] = []
+        wanted = min(count, len(enrolled))
+        found: list[list[Neighbour]] = []
         for _, block in _blocks(_units(probes)):
             distances = 1 - block @ enrolled.T
-            places = distances.argmin(axis=1)
-            found.extend(zip(places.tolist(), distances[np.arange(len(block)), places].tolist(), strict=True))
+            places = np.argpartition(distances, wanted - 1, axis=1)[:, :wanted]
+            nearest = np.take_along_axis(distances, places, axis=1)
+            order = nearest.argsort(axis=1, kind="stable")
+            for where, away in zip(
+                np.take_along_axis(places, order, axis=1).tolist(),
+                np.take_along_axis(nearest, order, axis=1).tolist(),
+                strict=True,
+            ):
+                found.append(list(map(Neighbour, where, away)))
         return found
+
+
+def _ascending(distances: npt.NDArray[np.float64]) -> Sequence[float]:
+    distances.sort()
+    return array("d", distances.tobytes())
 
 
 def _units(embeddings: Sequence[FaceEmbedding]) -> _Units:

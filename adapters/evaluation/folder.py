@@ -1,19 +1,32 @@
-"""A folder with one sub-folder for each person."""
+"""A folder with one sub-folder for each person, and possibly a table of the groups that they are in."""
 
 import asyncio
+import csv
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
 from application.ports.labelled_photos import LabelledPhoto
 from domain.errors import FacematchError, ImageNotFoundError
+
+GROUPS: Final = "groups.csv"
+_HEADER: Final = ["person", "group"]
 
 
 class NoPhotographsError(FacematchError):
     """The folder is not one to measure with."""
 
 
+class GroupsError(FacematchError):
+    """The table of groups cannot be understood; the message has a line for each mistake."""
+
+
 class LabelledFolder:
-    """The sub-folders are people; the files in them, but hidden ones, are their photographs, both by name."""
+    """The sub-folders are people; the files in them, but hidden ones, are their photographs, both by name.
+
+    A file ``groups.csv`` beside the people has the header ``person,group`` and a row for each group that a person is
+    in.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -34,12 +47,49 @@ class LabelledFolder:
             raise NoPhotographsError(f"{self._folder} holds no photographs: expected are FOLDER/PERSON/PHOTOGRAPH")
         return photos
 
+    def memberships(self) -> Sequence[tuple[str, str]] | None:
+        """Return the rows of ``groups.csv``; None without such a file.
+
+        Raises:
+            GroupsError: something in it is wrong; everything that is wrong is told.
+
+        """
+        path = self._folder / GROUPS
+        try:
+            with path.open(encoding="utf-8-sig", newline="") as file:
+                rows = list(enumerate(csv.reader(file, strict=True), start=1))
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise GroupsError(f"cannot read {path}: {error.strerror}") from error
+        except (csv.Error, UnicodeError) as error:
+            raise GroupsError(f"{path} is no table in UTF-8 with commas between the cells: {error}") from error
+        filled = [(number, [cell.strip() for cell in row]) for number, row in rows if any(map(str.strip, row))]
+        header, body = filled[:1], filled[1:]
+        problems = [] if [row for _, row in header] == [_HEADER] else [f"the first row is not {','.join(_HEADER)}"]
+        problems += _wrong_rows(body)
+        if problems:
+            raise GroupsError("\n".join(f"{path}: {problem}" for problem in problems))
+        return [(person, group) for _, (person, group) in body]
+
     async def fetch(self, photo: LabelledPhoto) -> bytes:
         """Return a file's content."""
         try:
             return await asyncio.to_thread((self._folder / photo.person / photo.name).read_bytes)
         except OSError as error:
             raise ImageNotFoundError(f"cannot read {photo.person}/{photo.name}: {error.strerror}") from error
+
+
+def _wrong_rows(rows: Sequence[tuple[int, list[str]]]) -> list[str]:
+    problems = []
+    seen: dict[tuple[str, ...], int] = {}
+    for number, row in rows:
+        if len(row) != len(_HEADER) or not all(row):
+            problems.append(f"row {number}: expected a person and a group, found {','.join(row)!r}")
+        elif tuple(row) in seen:
+            problems.append(f"row {number} is the same as row {seen[tuple(row)]}")
+        seen.setdefault(tuple(row), number)
+    return problems
 
 
 def _visible(path: Path) -> bool:

@@ -7,12 +7,14 @@ from contextlib import contextmanager
 
 import attrs
 
-from adapters.vision.alignment import FivePointAligner
+from adapters.vision.alignment import Aligner, FivePointAligner
 from adapters.vision.decoding import Picture, decode
 from adapters.vision.detection import Detector, Found
 from adapters.vision.graph_cache import cache_folder, dlib_resnet
-from adapters.vision.recognition import OnnxRecogniser, Recogniser
-from adapters.vision.weights import dlib_weights
+from adapters.vision.onnx_network import OnnxNetwork
+from adapters.vision.recognition import Mirrored, NetworkRecogniser, Recogniser
+from adapters.vision.sharpness import sharpness
+from adapters.vision.weights import FIVE_POINTS, dlib_weights
 from application.ports.face_pipeline import Embed, EmbedderInfo, ImageBudget
 from domain.faces import BoundingBox, DetectedFace, FaceEmbedding, PhotoReading, StageTiming
 
@@ -37,7 +39,7 @@ class AlignedFacePipeline:
     info: EmbedderInfo
     budget: ImageBudget
     detector: Detector
-    aligner: FivePointAligner
+    aligner: Aligner
     recogniser: Recogniser
 
     def read(self, image: bytes, *, embed: Embed) -> PhotoReading:
@@ -54,15 +56,15 @@ class AlignedFacePipeline:
         faces = [detected for _, detected in seen]
         if faces and (embed is Embed.ALL or (embed is Embed.ONLY_FACE and len(faces) == 1)):
             with watch.stage("embed"):
-                embeddings = self._embed(picture, [face for face, _ in seen])
-                faces = [
-                    attrs.evolve(face, embedding=embedding) for face, embedding in zip(faces, embeddings, strict=True)
-                ]
+                faces = self._embedded(picture, seen)
         return PhotoReading(picture.width, picture.height, tuple(faces), tuple(watch.stages))
 
-    def _embed(self, picture: Picture, faces: Sequence[Found]) -> list[FaceEmbedding]:
-        vectors = self.recogniser.embed([self.aligner.chip(picture.detail, face) for face in faces])
-        return [FaceEmbedding(self.info.id, tuple(vector.tolist())) for vector in vectors]
+    def _embedded(self, picture: Picture, seen: Sequence[tuple[Found, DetectedFace]]) -> list[DetectedFace]:
+        chips = [self.aligner.chip(picture.detail, face) for face, _ in seen]
+        return [
+            attrs.evolve(face, embedding=FaceEmbedding(self.info.id, tuple(vector.tolist())), sharpness=sharpness(chip))
+            for (_, face), chip, vector in zip(seen, chips, self.recogniser.embed(chips), strict=True)
+        ]
 
 
 def _box(face: Found, picture: Picture) -> BoundingBox | None:
@@ -71,9 +73,13 @@ def _box(face: Found, picture: Picture) -> BoundingBox | None:
     return BoundingBox.clipped(face.left, face.top, right, bottom, width=picture.width, height=picture.height)
 
 
-def assemble(detector: Detector, info: EmbedderInfo, budget: ImageBudget) -> AlignedFacePipeline:
-    """Load aligner and recogniser and put them behind a detector."""
-    aligner = FivePointAligner(dlib_weights("shape_predictor_5_face_landmarks.dat"))
+def dlib_aligner() -> FivePointAligner:
+    """Load the aligner that dlib's recogniser learnt with."""
+    return FivePointAligner(dlib_weights(FIVE_POINTS))
+
+
+def assemble(detector: Detector, aligner: Aligner, info: EmbedderInfo, budget: ImageBudget) -> AlignedFacePipeline:
+    """Load dlib's recogniser, which looks at each face twice, and put it behind a detector and an aligner."""
     weights = dlib_weights("dlib_face_recognition_resnet_model_v1.dat")
-    recogniser = OnnxRecogniser(dlib_resnet(weights, cache_folder()))
+    recogniser = Mirrored(NetworkRecogniser(OnnxNetwork(dlib_resnet(weights, cache_folder()))))
     return AlignedFacePipeline(info, budget, detector, aligner, recogniser)

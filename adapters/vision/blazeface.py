@@ -2,7 +2,6 @@
 
 import contextlib
 import ctypes
-import math
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -13,15 +12,22 @@ import numpy as np
 from mediapipe.tasks.python import BaseOptions, vision
 from PIL import Image
 
-from adapters.vision.assembly import AlignedFacePipeline, assemble
-from adapters.vision.detection import Found, distinct
+from adapters.vision.assembly import AlignedFacePipeline, assemble, dlib_aligner
+from adapters.vision.detection import Found, SquareFit, distinct
+from adapters.vision.hog import doubting_hog
+from adapters.vision.landmarks import Landmark
 from adapters.vision.pixels import Pixels, pixels_of, resized
+from adapters.vision.second_chance import OneOrTheOther
 from adapters.vision.weights import BLAZEFACE
 from application.ports.face_pipeline import EmbedderInfo, ImageBudget
 
 # Once a minute MediaPipe sends statistics of its use to Google, and has no switch for that. It sends them through a
 # proxy where one is set, so it gets one that is nobody: the discard port, on which nothing listens.
 os.environ |= {"https_proxy": "http://127.0.0.1:9", "no_proxy": "localhost"}
+
+_FIT: Final = SquareFit(right=0.037, down=0.029, size=0.929)
+_KEYPOINTS: Final = (Landmark.LEFT_EYE, Landmark.RIGHT_EYE, Landmark.NOSE, Landmark.MOUTH)
+"""The first of its six key points; two at the ears follow."""
 
 
 class BlazeFaceDetector:
@@ -47,23 +53,14 @@ class BlazeFaceDetector:
         faces = []
         for detection in self._detect(pixels_of(working)).detections:
             box = detection.bounding_box
-            score = detection.categories[0].score
-            faces.append(square_like_hog(box.origin_x, box.origin_y, box.width, box.height, score).scaled(scale))
+            square = _FIT.square(box.origin_x, box.origin_y, box.width, box.height)
+            points = (complex(at.x * working.width, at.y * working.height) for at in detection.keypoints)
+            landmarks = dict(zip(_KEYPOINTS, points, strict=False))
+            faces.append(Found(*square, detection.categories[0].score, landmarks).scaled(scale))
         return distinct(faces)
 
     def _detect(self, pixels: Pixels) -> vision.FaceDetectorResult:
         return self._detector.detect(mediapipe.Image(image_format=mediapipe.ImageFormat.SRGB, data=pixels))
-
-
-def square_like_hog(left: float, top: float, width: float, height: float, score: float) -> Found:
-    """Return the square that dlib's detector would draw around a face that BlazeFace found.
-
-    The landmark predictor learnt from squares of dlib's detector; offset and size were fitted on faces that both
-    detectors find.
-    """
-    side = 0.929 * math.sqrt(width * height)
-    centre_x, centre_y = left + width * (0.5 + 0.037), top + height * (0.5 + 0.029)
-    return Found(centre_x - side / 2, centre_y - side / 2, side, score)
 
 
 @contextlib.contextmanager
@@ -81,5 +78,6 @@ def _quiet_stderr() -> Iterator[None]:
 
 
 def load(info: EmbedderInfo, budget: ImageBudget) -> AlignedFacePipeline:
-    """Load the pipeline that detects with BlazeFace."""
-    return assemble(BlazeFaceDetector(BLAZEFACE), info, budget)
+    """Load the pipeline that detects with BlazeFace, and with HOG where that finds nothing."""
+    aligner = dlib_aligner()
+    return assemble(OneOrTheOther(BlazeFaceDetector(BLAZEFACE), doubting_hog(aligner)), aligner, info, budget)

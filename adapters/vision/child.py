@@ -29,7 +29,7 @@ def main() -> None:
         stream = cast("BinaryIO", both)
         _forget_standard_input()
         try:
-            pipeline = load(settings.embedder, settings.budget)
+            pipeline = load(settings.embedder, settings.budget, settings.model)
         except EmbedderUnavailableError as error:
             _send(stream, wire.answer(error))
             return

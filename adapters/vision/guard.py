@@ -10,20 +10,28 @@ class MemoryExhaustedError(AttemptFailedError):
     """The process has no memory left for this image, be it the image's fault or that of earlier ones."""
 
 
-def load(embedder: str, budget: ImageBudget) -> FacePipeline:
+def load(embedder: str, budget: ImageBudget, model: str) -> FacePipeline:
     """Return the pipeline of that name with its models loaded.
 
     Raises:
-        EmbedderUnavailableError: it cannot be loaded; the message says why.
+        EmbedderUnavailableError: it cannot be loaded, or its id is not ``model`` any more, because its package or its
+            configuration changed under a running program; the message says why. A MisdescribedEmbedderError where its
+            configuration is wrong.
 
     """
     try:
-        return registry.load(embedder)(budget)
+        pipeline = registry.load(embedder)(budget)
+        loaded = pipeline.info.id
+    except registry.MisdescribedEmbedderError:
+        raise
     except FacematchError as error:
         raise EmbedderUnavailableError(str(error)) from error
     except BaseException as error:
         message = f"embedder {embedder!r} cannot be loaded: {type(error).__name__}: {error}"
         raise EmbedderUnavailableError(message) from error
+    if loaded != model:
+        raise EmbedderUnavailableError(f"embedder {embedder!r} was {model} at the start and is {loaded} now")
+    return pipeline
 
 
 def read_with(pipeline: FacePipeline, image: bytes, embed: Embed) -> PhotoReading:

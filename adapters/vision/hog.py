@@ -7,11 +7,14 @@ import attrs
 import dlib
 from PIL import Image
 
-from adapters.vision.assembly import AlignedFacePipeline, assemble
+from adapters.vision.assembly import AlignedFacePipeline, assemble, dlib_aligner
 from adapters.vision.detection import Found
 from adapters.vision.pixels import pixels_of, resized
+from adapters.vision.second_chance import Confirmed, LandmarkFinder
 from application.ports.face_pipeline import EmbedderInfo, ImageBudget
 
+CERTAIN: Final = 0.0
+_DOUBTFUL: Final = -0.3
 _SEVERAL: Final = 2
 
 
@@ -30,35 +33,46 @@ class HogDetector:
     so a first look, at a small picture, is enough only where it finds several, or one so large that others of half
     its size would have been found too. Else, and where every face is wanted, a second look, four times as expensive,
     finds faces half as large.
+
+    Its scores are distances to the classifier's border: it is sure of faces above :data:`CERTAIN`. Others are returned
+    down to ``least_score``, to be confirmed by somebody else.
     """
 
     _FIRST: Final = _Look(640, 2.0)
     _SECOND: Final = _Look(1280, 4.0)
     _CERTAIN_SIDE: Final = 150
 
-    def __init__(self) -> None:
+    def __init__(self, *, least_score: float = CERTAIN) -> None:
         self._detector = dlib.get_frontal_face_detector()
+        self._least_score = least_score
 
     def find(self, picture: Image.Image, *, every: bool) -> Sequence[Found]:
         """Return the faces, the most certain first."""
         faces, largest = self._look(picture, self._FIRST)
-        if every or (len(faces) < _SEVERAL and largest < self._CERTAIN_SIDE):
+        certain = sum(face.score >= CERTAIN for face in faces)
+        if every or (certain < _SEVERAL and largest < self._CERTAIN_SIDE):
             closer, _ = self._look(picture, self._SECOND)
             faces += [face for face in closer if not any(face.is_same_as(other) for other in faces)]
         return sorted(faces, key=lambda face: -face.score)
 
     def _look(self, picture: Image.Image, look: _Look) -> tuple[list[Found], float]:
-        """Return the faces, and the largest one's side in pixels of the picture that was worked on."""
+        """Return the faces, and the largest certain one's side in pixels of the picture that was worked on."""
         working = resized(picture, look.side, at_most=look.enlargement)
         scale = picture.width / working.width
-        rectangles, scores, _ = self._detector.run(pixels_of(working), 0, 0.0)
+        rectangles, scores, _ = self._detector.run(pixels_of(working), 0, self._least_score)
         faces = [
             Found(box.left(), box.top(), box.width(), score).scaled(scale)
             for box, score in zip(rectangles, scores, strict=True)
         ]
-        return faces, max((face.side / scale for face in faces), default=0.0)
+        return faces, max((face.side / scale for face in faces if face.score >= CERTAIN), default=0.0)
+
+
+def doubting_hog(landmarks: LandmarkFinder) -> Confirmed:
+    """Return the detector with a second chance for faces that it is nearly sure of."""
+    return Confirmed(HogDetector(least_score=_DOUBTFUL), landmarks, CERTAIN)
 
 
 def load(info: EmbedderInfo, budget: ImageBudget) -> AlignedFacePipeline:
     """Load the pipeline that detects with HOG."""
-    return assemble(HogDetector(), info, budget)
+    aligner = dlib_aligner()
+    return assemble(doubting_hog(aligner), aligner, info, budget)

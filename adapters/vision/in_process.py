@@ -30,5 +30,5 @@ class InProcessFaceReader:
 
     def _read(self, image: bytes, embed: Embed) -> PhotoReading:
         if self._pipeline is None:
-            self._pipeline = load(self._embedder, self._budget)
+            self._pipeline = load(self._embedder, self._budget, self._info.id)
         return read_with(self._pipeline, image, embed)

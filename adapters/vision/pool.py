@@ -128,7 +128,7 @@ class ProcessPoolFaceReader:
     def __init__(self, embedder: str, budget: ImageBudget, processes: int, limits: PoolLimits | None = None) -> None:
         self._limits = limits or PoolLimits()
         self._info = registry.load(embedder).info
-        self._settings = wire.ChildSettings(os.getpid(), embedder, budget, self._limits.memory)
+        self._settings = wire.ChildSettings(os.getpid(), embedder, self._info.id, budget, self._limits.memory)
         self._size = processes
         self._places: list[_Place] = []
         self._free: asyncio.Queue[_Place] = asyncio.Queue()

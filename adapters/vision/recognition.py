@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 from typing import Protocol
 
+import attrs
 import numpy as np
-import numpy.typing as npt
-import onnxruntime
 
+from adapters.vision.networks import Floats, Network
 from adapters.vision.pixels import Pixels
+from adapters.vision.preparation import Preparation
 
-Vectors = npt.NDArray[np.float32]
+Vectors = Floats
 """Shape [faces, dimension], each row of length 1."""
 
 
@@ -17,24 +18,36 @@ class Recogniser(Protocol):
     """Turns chips into vectors; the nearer two vectors, the likelier one person."""
 
     def embed(self, chips: Sequence[Pixels]) -> Vectors:
-        """Return one unit vector per chip of shape [150, 150, 3]."""
+        """Return one unit vector per chip of shape [side, side, 3]."""
 
 
-class OnnxRecogniser:
-    """A network from uint8 [1, 150, 150, 3] to float32 [1, dimension], run by ONNX Runtime in the calling thread.
+@attrs.frozen
+class NetworkRecogniser:
+    """A network from one prepared chip to one vector.
 
     Chips go through it one by one: on one thread a batch is no faster, and its memory grows with the faces.
     """
 
-    def __init__(self, graph: bytes) -> None:
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
-        self._session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
-        [self._chips] = (tensor.name for tensor in self._session.get_inputs())
+    network: Network
+    preparation: Preparation = attrs.field(factory=Preparation)
 
     def embed(self, chips: Sequence[Pixels]) -> Vectors:
         """Return one unit vector per chip."""
-        raw = np.concatenate([self._session.run(None, {self._chips: chip[np.newaxis]})[0] for chip in chips])
-        unit: Vectors = raw / np.linalg.norm(raw, axis=1, keepdims=True)
-        return unit
+        return _unit(np.stack([self.network.run(self.preparation(chip))[0].reshape(-1) for chip in chips]))
+
+
+@attrs.frozen
+class Mirrored:
+    """Looks at each face twice, the second time in a mirror, and takes the mean direction."""
+
+    recogniser: Recogniser
+
+    def embed(self, chips: Sequence[Pixels]) -> Vectors:
+        """Return one unit vector per chip."""
+        reflections = [np.ascontiguousarray(chip[:, ::-1]) for chip in chips]
+        return _unit(self.recogniser.embed(chips) + self.recogniser.embed(reflections))
+
+
+def _unit(vectors: Floats) -> Vectors:
+    unit: Vectors = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    return unit

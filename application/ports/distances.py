@@ -3,7 +3,17 @@
 from collections.abc import Sequence
 from typing import Protocol
 
+import attrs
+
 from domain.faces import FaceEmbedding
+
+
+@attrs.frozen
+class Neighbour:
+    """One of a gallery: its place in it, and its distance to a probe."""
+
+    place: int
+    distance: float
 
 
 class Distances(Protocol):
@@ -12,8 +22,16 @@ class Distances(Protocol):
     def among(self, embeddings: Sequence[FaceEmbedding]) -> Sequence[float]:
         """Return the distances of every two of them, ascending."""
 
+    def across(self, ones: Sequence[FaceEmbedding], others: Sequence[FaceEmbedding]) -> Sequence[float]:
+        """Return the distance of each of the ones to every other but the one at its own place, ascending.
+
+        There are at least as many others as ones.
+        """
+
     def pairwise(self, ones: Sequence[FaceEmbedding], others: Sequence[FaceEmbedding]) -> Sequence[float]:
         """Return the distance of each of the ones to the other at its place."""
 
-    def nearest(self, probes: Sequence[FaceEmbedding], gallery: Sequence[FaceEmbedding]) -> Sequence[tuple[int, float]]:
-        """Return, for each probe, the place of the nearest of the gallery, which is not empty, and its distance."""
+    def nearest(
+        self, probes: Sequence[FaceEmbedding], gallery: Sequence[FaceEmbedding], count: int
+    ) -> Sequence[Sequence[Neighbour]]:
+        """Return, for each probe, so many of the gallery that are nearest to it, closest first, or all there are."""

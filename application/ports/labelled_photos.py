@@ -25,6 +25,14 @@ class LabelledPhotos(Protocol):
 
         """
 
+    def memberships(self) -> Sequence[tuple[str, str]] | None:
+        """Return pairs of a person and a group that the person is in; None where nothing is said of groups.
+
+        Raises:
+            FacematchError: what is said cannot be understood; the message tells every mistake.
+
+        """
+
     async def fetch(self, photo: LabelledPhoto) -> bytes:
         """Return a photograph's content.
 

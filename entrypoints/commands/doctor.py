@@ -9,10 +9,12 @@ from typing import Annotated, Final
 
 import attrs
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from adapters.nats_jetstream.inspection import inspect_broker
 from adapters.postgres.inspection import inspect_database
+from domain.calibration import MeasuredCalibration, largest_gallery
 from domain.errors import FacematchError
 from entrypoints.console import ExitCode, load_settings, out
 from entrypoints.container import Container
@@ -71,7 +73,7 @@ def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON 
         out.print(table)
         checks_table = Table("what", "status", "detail", title="Checks", title_justify="left")
         for finding in findings:
-            checks_table.add_row(finding.what, f"[{_STYLE[finding.status]}]{finding.status}[/]", finding.detail)
+            checks_table.add_row(finding.what, f"[{_STYLE[finding.status]}]{finding.status}[/]", escape(finding.detail))
         out.print(checks_table)
     if any(finding.status is Status.FAILED for finding in findings):
         raise typer.Exit(ExitCode.FAILED)
@@ -108,7 +110,7 @@ async def _embedder(container: Container, _settings: Settings) -> AsyncIterator[
     yield Finding("embedder", Status.OK, f"{info.id}, {info.dimension} dimensions, loads")
 
 
-async def _database(container: Container, _settings: Settings) -> AsyncIterator[Finding]:
+async def _database(container: Container, settings: Settings) -> AsyncIterator[Finding]:
     info = container.factory().info
     async with opened_database(container, to_work=True) as database:
         facts = await inspect_database(database, info)
@@ -118,6 +120,8 @@ async def _database(container: Container, _settings: Settings) -> AsyncIterator[
         Status.OK if facts.enrolled else Status.WARNING,
         f"{facts.enrolled} with {info.id}" if facts.enrolled else "none: nobody can be named; run `facematch enroll`",
     )
+    if settings.vision.calibration is not None:
+        yield calibration_reach(settings.vision.calibration, settings.vision.target_fpir, facts.enrolled)
     if facts.unfit:
         detail = f"{facts.unfit} users have one of {info.id} that no photo can be compared with: enrol them again"
         yield Finding("unfit embeddings", Status.WARNING, detail)
@@ -126,6 +130,15 @@ async def _database(container: Container, _settings: Settings) -> AsyncIterator[
         yield Finding("other embeddings", Status.WARNING, f"{users} users have one of {name}: enrol them again")
     for statement in facts.advice:
         yield Finding("database speed", Status.WARNING, f"every job needs this index; the owner can run: {statement}")
+
+
+def calibration_reach(calibration: MeasuredCalibration, fpir: float, enrolled: int) -> Finding:
+    """Return whether the people who were calibrated on say enough for so many users."""
+    users = largest_gallery(calibration.lowest_rate, fpir)
+    detail = f"FACEMATCH_MATCH_CALIBRATION was measured on people enough for {users} users"
+    if enrolled <= users:
+        return Finding("calibration", Status.OK, detail)
+    return Finding("calibration", Status.WARNING, f"{detail}; beyond, the embedder's own distances follow")
 
 
 async def _broker(container: Container, settings: Settings) -> AsyncIterator[Finding]:

@@ -6,34 +6,48 @@ import sys
 from pathlib import Path
 from typing import Annotated, Any
 
+import attrs
 import typer
 from rich.table import Table
 
 from adapters.vision import registry
 from application.ports.face_pipeline import Embed, EmbedderInfo
 from application.ports.face_reader import FaceReader
-from domain.decision import TargetFpir
-from domain.errors import AttemptFailedError, FacematchError, JobRejectedError
+from domain.decision import (
+    COHORT_EXPONENT,
+    COHORT_SIZE,
+    SMALLEST_GALLERY_WITH_COHORT,
+    Search,
+    TargetFpir,
+)
+from domain.errors import AttemptFailedError, EmbedderUnavailableError, FacematchError, JobRejectedError
 from domain.faces import DetectedFace, PhotoReading
 from domain.outcomes import Reason
 from entrypoints.console import ExitCode, err, explained, load_settings, out
+from entrypoints.container import calibration
 from entrypoints.resources import build
 from entrypoints.settings import Settings
 
 _STAGES = ("decode", "detect", "embed")
-_GALLERIES = (20, 1_000, 100_000)
+_GALLERIES = (20, 50, 1_000, 100_000)
 
 
 def embedders(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON array.")] = False) -> None:
     """List the face pipelines that FACEMATCH_EMBEDDER can name, ours and installed plugins.
 
-    A plugin that cannot be used is told on standard error.
+    A plugin that cannot be used is told on standard error; what only lacks a configuration is listed with how to
+    configure it.
     """
     settings = load_settings()
     known = {}
+    unconfigured = {}
     for name in registry.known():
         try:
-            known[name] = registry.load(name).info
+            info = registry.load(name).info
+            active = name == settings.vision.embedder
+            known[name] = attrs.evolve(info, calibration=calibration(settings.vision, info)) if active else info
+        except registry.UnconfiguredEmbedderError as error:
+            unconfigured[name] = str(error)
         except registry.BrokenEmbedderError as error:
             err.print(str(error), markup=False)
     fpir = settings.vision.target_fpir
@@ -42,14 +56,16 @@ def embedders(as_json: Annotated[bool, typer.Option("--json", help="Print one JS
         out.print_json(json.dumps(rows))
         return
     for name, info in known.items():
-        thresholds = ", ".join(f"{distance:.3f} of {users:,}" for users, distance in _thresholds(info, fpir).items())
         grid = Table.grid(padding=(0, 2))
         grid.add_row("  id", f"{info.id}: {info.dimension} dimensions, {info.metric}")
         grid.add_row("  parts", info.description)
         grid.add_row("  licence", info.licence)
-        grid.add_row("  threshold", f"{thresholds} users, for a false positive identification rate of {fpir:g}")
+        grid.add_row("  threshold", f"{_in_words(info, fpir)}, for a false positive identification rate of {fpir:g}")
         out.print(name + (" (active)" if name == settings.vision.embedder else ""), style="bold")
         out.print(grid)
+    for name, how in unconfigured.items():
+        out.print(name, style="bold")
+        out.print(f"  {how}", markup=False)
 
 
 def _row(name: str, info: EmbedderInfo, fpir: float) -> dict[str, Any]:
@@ -61,12 +77,28 @@ def _row(name: str, info: EmbedderInfo, fpir: float) -> dict[str, Any]:
         "licence": info.licence,
         "description": info.description,
         "thresholds": _thresholds(info, fpir),
+        "cohort_factor": info.calibration.cohort_factor_at(fpir),
     }
 
 
 def _thresholds(info: EmbedderInfo, fpir: float) -> dict[int, float]:
+    """Return the thresholds for templates of one photograph, by the size of the gallery alone."""
     policy = TargetFpir(fpir, info.calibration)
-    return {users: round(policy.threshold(users), 4) for users in _GALLERIES}
+    return {users: round(policy.threshold(Search(users)), 4) for users in _GALLERIES}
+
+
+def _in_words(info: EmbedderInfo, fpir: float) -> str:
+    factor = info.calibration.cohort_factor_at(fpir)
+    by_size = {
+        users: distance
+        for users, distance in _thresholds(info, fpir).items()
+        if factor is None or users <= SMALLEST_GALLERY_WITH_COHORT
+    }
+    words = ", ".join(f"{distance:.3f} of {users:,}" for users, distance in by_size.items()) + " users"
+    if factor is None:
+        return words
+    by_cohort = f"{factor:.3f} x m^{COHORT_EXPONENT:g}, m being the mean distance of the next {COHORT_SIZE}"
+    return f"{words}, from {SMALLEST_GALLERY_WITH_COHORT} on {by_cohort}"
 
 
 def inspect(
@@ -112,6 +144,8 @@ async def _look(reader: FaceReader, path: str, embed: Embed) -> PhotoReading | R
         return Reason.UNREADABLE_IMAGE
     try:
         return await reader.read(content, embed=embed)
+    except EmbedderUnavailableError:  # no image's fault: none would be read
+        raise
     except (JobRejectedError, AttemptFailedError) as error:
         return error.reason
 

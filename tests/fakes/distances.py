@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from itertools import combinations
 
+from application.ports.distances import Neighbour
 from domain.faces import FaceEmbedding
 
 
@@ -13,15 +14,25 @@ class PlainDistances:
         """Return the distances of every two, ascending."""
         return sorted(one.cosine_distance(other) for one, other in combinations(embeddings, 2))
 
+    def across(self, ones: Sequence[FaceEmbedding], others: Sequence[FaceEmbedding]) -> Sequence[float]:
+        """Return the distance of each of the ones to every other but the one at its own place, ascending."""
+        return sorted(
+            one.cosine_distance(other)
+            for place, one in enumerate(ones)
+            for number, other in enumerate(others)
+            if number != place
+        )
+
     def pairwise(self, ones: Sequence[FaceEmbedding], others: Sequence[FaceEmbedding]) -> Sequence[float]:
         """Return the distance of each of the ones to the other at its place."""
         return [one.cosine_distance(other) for one, other in zip(ones, others, strict=True)]
 
-    def nearest(self, probes: Sequence[FaceEmbedding], gallery: Sequence[FaceEmbedding]) -> Sequence[tuple[int, float]]:
-        """Return, for each probe, the place of the nearest of the gallery and its distance."""
-        return [
-            min(
-                ((place, probe.cosine_distance(other)) for place, other in enumerate(gallery)), key=lambda pair: pair[1]
-            )
-            for probe in probes
-        ]
+    def nearest(
+        self, probes: Sequence[FaceEmbedding], gallery: Sequence[FaceEmbedding], count: int
+    ) -> Sequence[Sequence[Neighbour]]:
+        """Return, for each probe, so many of the gallery that are nearest to it, closest first, or all there are."""
+        found = []
+        for probe in probes:
+            ranked = sorted((probe.cosine_distance(other), place) for place, other in enumerate(gallery))
+            found.append([Neighbour(place, distance) for distance, place in ranked[:count]])
+        return found

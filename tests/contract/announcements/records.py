@@ -33,7 +33,7 @@ def record(outcome: Outcome = OUTCOMES["no face"], sequence: int = 7) -> JobReco
         key=JobKey(sequence, OCCURRED),
         outcome=outcome,
         occurred_at=OCCURRED,
-        embedder="dlib@1",
+        embedder="dlib@2",
         worker="worker-1",
         photo_id=UUID(int=1),
         face_index=3,
@@ -48,7 +48,7 @@ def malformed(sequence: int = 7, detail: str = "not JSON") -> JobRecord:
         key=JobKey(sequence, OCCURRED),
         outcome=Skipped(Reason.MALFORMED_PAYLOAD, detail),
         occurred_at=OCCURRED,
-        embedder="dlib@1",
+        embedder="dlib@2",
         worker="worker-1",
     )
 

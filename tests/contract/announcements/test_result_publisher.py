@@ -63,7 +63,7 @@ async def test_a_match_is_told_in_full(subject: Subject) -> None:
         "match_id": "00000000-0000-0000-0000-000000000029",
         "distance": 0.031,
         "threshold": 0.07,
-        "embedder": "dlib@1",
+        "embedder": "dlib@2",
         "bbox": {"x1": 1.5, "y1": 2.0, "x2": 30.25, "y2": 40.0},
         "occurred_at": "2026-01-02T03:04:05.678901Z",
     }

@@ -57,11 +57,27 @@ def test_pairwise(distances: Distances, count: int) -> None:
     assert list(distances.pairwise(ones, others)) == pytest.approx(list(PlainDistances().pairwise(ones, others)))
 
 
+@pytest.mark.parametrize(("count", "more"), [(0, 0), (0, 3), (1, 0), (1, 1), (3, 4), (600, 2)])
+def test_across(distances: Distances, count: int, more: int) -> None:
+    """Each of the ones with every other but the one at its own place, ascending."""
+    count = count if isinstance(distances, NumpyDistances) else min(count, 30)
+    ones, others = some(count), some(count + more, seed=2)
+    found = list(distances.across(ones, others))
+    assert found == pytest.approx(sorted(found))
+    assert len(found) == count * max(count + more - 1, 0)
+    everything = [one.cosine_distance(other) for one in ones for other in others]
+    own = distances.pairwise(ones, others[:count])
+    assert sum(found) == pytest.approx(sum(everything) - sum(own))
+
+
 @pytest.mark.parametrize("count", [0, 1, 700])
-def test_nearest(distances: Distances, count: int) -> None:
-    """Each probe's nearest, and how near."""
+@pytest.mark.parametrize("wanted", [1, 4, 20])
+def test_nearest(distances: Distances, count: int, wanted: int) -> None:
+    """So many of each probe's nearest as are wanted, or all, closest first."""
     probes, gallery = some(count), some(9, seed=2)
-    expected = list(PlainDistances().nearest(probes, gallery))
-    found = list(distances.nearest(probes, gallery))
-    assert [place for place, _ in found] == [place for place, _ in expected]
-    assert [distance for _, distance in found] == pytest.approx([distance for _, distance in expected])
+    expected = PlainDistances().nearest(probes, gallery, wanted)
+    found = distances.nearest(probes, gallery, wanted)
+    assert [[one.place for one in near] for near in found] == [[one.place for one in near] for near in expected]
+    for near, as_expected in zip(found, expected, strict=True):
+        assert len(near) == min(wanted, 9)
+        assert [one.distance for one in near] == pytest.approx([one.distance for one in as_expected])

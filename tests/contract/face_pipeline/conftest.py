@@ -10,10 +10,10 @@ from application.ports.face_pipeline import FacePipeline, ImageBudget
 from domain.errors import ImageTooLargeError
 from domain.faces import BoundingBox, DetectedFace, FaceEmbedding, PhotoReading
 from infra.photographs import Photographs
-from tests import pictures
+from tests import own_models, pictures
 from tests.fakes import vision
 
-SEEING = ("dlib", "mediapipe")
+SEEING = ("dlib", "mediapipe", "custom")
 BUDGET = ImageBudget(max_bytes=8_000_000, max_pixels=30_000_000)
 
 
@@ -26,9 +26,12 @@ class Subject:
 
 
 @pytest.fixture(scope="session")
-def seeing_pipelines() -> Mapping[str, FacePipeline]:
-    """Return the pipelines that come with the product, loaded once."""
-    return {name: registry.load(name)(BUDGET) for name in SEEING}
+def seeing_pipelines(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, FacePipeline]:
+    """Return the pipelines that come with the product, loaded once; ``custom`` with dlib's network as a file."""
+    folder = tmp_path_factory.mktemp("own")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FACEMATCH_EMBEDDER_FILE", str(own_models.written(own_models.resnet_document(folder), folder)))
+        return {name: registry.load(name)(BUDGET) for name in SEEING}
 
 
 @pytest.fixture(scope="session")

@@ -7,8 +7,9 @@ import pytest
 from adapters.vision.alignment import FivePointAligner
 from adapters.vision.graph_cache import dlib_resnet
 from adapters.vision.hog import HogDetector
+from adapters.vision.onnx_network import OnnxNetwork
 from adapters.vision.pixels import Pixels
-from adapters.vision.recognition import OnnxRecogniser, Recogniser
+from adapters.vision.recognition import NetworkRecogniser, Recogniser
 from adapters.vision.weights import dlib_weights
 from infra.photographs import Photographs
 from tests.pictures import opened
@@ -19,7 +20,7 @@ WEIGHTS = dlib_weights("dlib_face_recognition_resnet_model_v1.dat")
 @pytest.fixture(scope="module")
 def recogniser() -> Recogniser:
     """Return the recogniser of both pipelines."""
-    return OnnxRecogniser(dlib_resnet(WEIGHTS, None))
+    return NetworkRecogniser(OnnxNetwork(dlib_resnet(WEIGHTS, None)))
 
 
 @pytest.fixture(scope="module")

@@ -55,5 +55,5 @@ class SampleDelivery:
 def record(outcome: Outcome, key: JobKey = KEY) -> JobRecord:
     """Return the record of a job that ended so."""
     return JobRecord(
-        key, outcome, STORED_AT, embedder="dlib@1", worker="worker-1", photo_id=PHOTO, face_index=0, job_id=JOB_ID
+        key, outcome, STORED_AT, embedder="dlib@2", worker="worker-1", photo_id=PHOTO, face_index=0, job_id=JOB_ID
     )

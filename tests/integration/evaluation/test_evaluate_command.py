@@ -35,7 +35,7 @@ def test_for_machines(folder: Path) -> None:
     done = CliRunner().invoke(APP, [str(folder), "--json"])
     assert done.exit_code == 0
     found = json.loads(done.stdout)
-    assert (found["embedder"], found["faces"], found["people"], found["photographs"]) == ("dlib@1", "central", 4, 6)
+    assert (found["embedder"], found["faces"], found["people"], found["photographs"]) == ("dlib@2", "central", 4, 6)
     assert found["not_acquired"] == {"no_face": 1}
     assert (found["impostor_pairs"], found["genuine_pairs"]) == (3, 3)
     assert set(found["ms"]) == {"decode", "detect", "embed"}
@@ -52,7 +52,39 @@ def test_for_people(folder: Path) -> None:
     assert done.exit_code == 0
     assert "6 of 4 people" in done.stdout
     assert "no_face 1" in done.stdout
-    assert "among 1 enrolled people" in done.stdout
+    assert "among people enrolled with 1 photograph each" in done.stdout
+
+
+def test_a_report_groups_and_a_second_run(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """The page is written, each group has its row, a stranger to the folder is told, and nothing is read twice."""
+    (folder / "groups.csv").write_text("person,group\npresident,office\nsuccessor,office\nzoe,office\n")
+    elsewhere = tmp_path_factory.mktemp("report")
+    command = [str(folder), "--html", str(elsewhere / "report.html"), "--resume", str(elsewhere / "kept"), "--json"]
+    first, second = CliRunner().invoke(APP, command), CliRunner().invoke(APP, command)
+    assert (first.exit_code, second.exit_code) == (0, 0), first.output + second.output
+    assert "people who have no photographs here: zoe" in first.stderr
+    found, again = json.loads(first.stdout), json.loads(second.stdout)
+    assert [(group["group"], group["people"]) for group in found["groups"]["figures"]] == [("office", 2)]
+    assert found["groups"]["people_in_no_group"] == 2
+    assert (found["known"], again["known"], again["photographs_per_second"]) == (0, 6, None)
+    assert again["galleries"] == found["galleries"]
+    assert "office" in (elsewhere / "report.html").read_text(encoding="utf-8")
+
+
+def test_wrong_groups_are_told_before_anything_is_read(folder: Path) -> None:
+    """Exit code 1, with every wrong row."""
+    (folder / "groups.csv").write_text("person,group\npresident\n")
+    done = CliRunner().invoke(APP, [str(folder)])
+    assert done.exit_code == 1
+    assert "row 2: expected a person and a group, found 'president'" in done.stderr
+
+
+def test_readings_are_not_mixed_with_photographs(folder: Path) -> None:
+    """The folder of the photographs is none to keep embeddings in."""
+    folder.chmod(0o700)
+    done = CliRunner().invoke(APP, [str(folder), "--resume", str(folder)])
+    assert done.exit_code == 1
+    assert "name another folder" in done.stderr
 
 
 def test_without_a_threshold(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

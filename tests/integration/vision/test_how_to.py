@@ -28,15 +28,15 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     [(group, offers)] = declared["entry-points"].items()
     lines = [f"[{group}]", *(f"{name} = {target}" for name, target in offers.items())]
     (metadata / "entry_points.txt").write_text("\n".join(lines))
-    (tmp_path / "facematch_mirror.py").write_text(module)
+    (tmp_path / "facematch_closer.py").write_text(module)
     monkeypatch.syspath_prepend(tmp_path)
 
 
 @pytest.mark.usefixtures("installed")
 async def test_the_embedder_of_the_guide_works(photographs: Photographs) -> None:
     """It is listed, loaded, used by the pool, and tells people apart; its id is its own."""
-    assert "dlib-mirrored" in registry.known()
-    pool = ProcessPoolFaceReader("dlib-mirrored", ImageBudget(), 1)
+    assert "dlib-closer" in registry.known()
+    pool = ProcessPoolFaceReader("dlib-closer", ImageBudget(), 1)
     embeddings: list[FaceEmbedding] = []
     try:
         await pool.start()
@@ -47,5 +47,5 @@ async def test_the_embedder_of_the_guide_works(photographs: Photographs) -> None
     finally:
         await pool.close()
     one, other, stranger = embeddings
-    assert one.model == "dlib-mirrored@1"
+    assert one.model == "dlib-closer@1"
     assert one.cosine_distance(other) < 0.07 < one.cosine_distance(stranger)

@@ -13,8 +13,8 @@ from tests.integration.vision.conftest import StartPool
 
 
 def test_ours_are_known() -> None:
-    """Both pipelines of the product, and nobody else's where nothing else is installed."""
-    assert {"dlib", "mediapipe"} <= set(registry.known())
+    """All pipelines of the product, and nobody else's where nothing else is installed."""
+    assert {"custom", "dlib", "mediapipe"} <= set(registry.known())
     assert not any(name.startswith("hostile") for name in registry.known())
 
 
@@ -51,7 +51,9 @@ async def test_an_installed_one_is_used_in_process() -> None:
 @pytest.mark.parametrize("name", ["insightface", "", "DLIB"])
 def test_an_unknown_one_lists_the_known(name: str, reader: type[InProcessFaceReader]) -> None:
     """The message tells what could have been meant."""
-    with pytest.raises(registry.UnknownEmbedderError, match=f"'{name}'; installed are: dlib, hostile, .*mediapipe"):
+    with pytest.raises(
+        registry.UnknownEmbedderError, match=f"'{name}'; installed are: custom, dlib, hostile, .*mediapipe"
+    ):
         reader(name, ImageBudget())
 
 

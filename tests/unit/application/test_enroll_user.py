@@ -16,6 +16,7 @@ from domain.errors import (
     UnreadableImageError,
 )
 from domain.faces import FaceEmbedding, InvalidEmbeddingError, PhotoReading
+from domain.guardrails import FaceQuality
 from tests.fakes.database import InMemoryDatabase
 from tests.fakes.gallery import InMemoryEnrolment
 from tests.fakes.vision import ScriptedFacePipeline, ScriptedFaceReader
@@ -41,7 +42,7 @@ class Scene:
         self.enroll = EnrollUser(
             reader=ScriptedFaceReader(self.pipeline),
             enrolment=InMemoryEnrolment(self.database),
-            minimum_face=MINIMUM_FACE,
+            quality=FaceQuality(MINIMUM_FACE),
         )
 
     @property

@@ -1,17 +1,17 @@
 """The evaluation of an embedder on photographs of known people."""
 
-import asyncio
 import math
-from typing import NoReturn
 
 import attrs
 import pytest
 
 from application.evaluate_photos import EvaluatePhotos
-from application.ports.face_pipeline import Embed
+from application.read_photos import ReadPhotos
 from domain.decision import FixedThreshold
-from domain.errors import EmbedderCrashedError, FacematchError, UnreadableImageError
-from domain.evaluation import Share, Subject
+from domain.errors import EmbedderCrashedError, UnreadableImageError
+from domain.evaluation.groups import Grouping
+from domain.evaluation.shares import Share
+from domain.evaluation.subjects import Subject
 from domain.faces import BoundingBox, DetectedFace, FaceEmbedding, PhotoReading
 from domain.outcomes import Reason
 from tests.fakes.clock import ManualClock
@@ -57,71 +57,107 @@ SCRIPT: dict[bytes, PhotoReading | Exception] = {
 def evaluator(**changes: object) -> EvaluatePhotos:
     """Return an evaluation of the script, with a threshold of about 20 degrees."""
     usual = EvaluatePhotos(
-        reader=ScriptedFaceReader(ScriptedFacePipeline(SCRIPT)),
+        read=ReadPhotos(reader=ScriptedFaceReader(ScriptedFacePipeline(SCRIPT)), clock=ManualClock(), concurrency=2),
         distances=PlainDistances(),
-        clock=ManualClock(),
         threshold=FixedThreshold(1 - math.cos(math.radians(20))),
+        calibration=INFO.calibration,
         target_fpir=1.0,
-        concurrency=2,
     )
     return attrs.evolve(usual, **changes)  # type: ignore[arg-type]  # the caller names what the class has
+
+
+def a_crowd(people: int, photographs: int) -> tuple[dict[str, dict[str, bytes | None]], EvaluatePhotos]:
+    """Return people with so many photographs each, two degrees apart from the next one, and their evaluation."""
+    script: dict[bytes, PhotoReading | Exception] = {}
+    crowd: dict[str, dict[str, bytes | None]] = {}
+    for person in range(people):
+        crowd[f"p{person:03}"] = {str(number): f"{person} {number}".encode() for number in range(photographs)}
+        for number in range(photographs):
+            script[f"{person} {number}".encode()] = showing(2 * person + number / 10)
+    reader = ScriptedFaceReader(ScriptedFacePipeline(script))
+    return crowd, evaluator(read=ReadPhotos(reader=reader, clock=ManualClock(), concurrency=9))
 
 
 async def test_it_counts_what_was_not_acquired() -> None:
     """Each photograph without a usable face, by its reason; a fault of the system is one, too."""
     found = await evaluator()(InMemoryLabelledPhotos(PEOPLE), Subject.CENTRAL)
-    assert (found.embedder, found.people, found.photographs) == (INFO.id, 4, 10)
-    assert found.not_acquired == {
+    acquisition = found.acquisition
+    assert (found.embedder, acquisition.people, acquisition.photographs) == (INFO.id, 4, 10)
+    assert acquisition.not_acquired == {
         Reason.NO_FACE: 1,
         Reason.UNREADABLE_IMAGE: 1,
         Reason.EMBEDDER_CRASHED: 1,
         Reason.IMAGE_NOT_FOUND: 1,
     }
-    assert found.failure_to_acquire == Share(4, 10)
+    assert acquisition.failure_to_acquire == Share(4, 10)
 
 
 async def test_the_central_face_or_exactly_one() -> None:
     """A second face is a bystander, or a reason not to use the photograph."""
     central = await evaluator()(InMemoryLabelledPhotos(PEOPLE), Subject.CENTRAL)
     one = await evaluator()(InMemoryLabelledPhotos(PEOPLE), Subject.ONE)
-    assert Reason.MULTIPLE_FACES not in central.not_acquired
-    assert one.not_acquired[Reason.MULTIPLE_FACES] == 1
+    assert Reason.MULTIPLE_FACES not in central.acquisition.not_acquired
+    assert one.acquisition.not_acquired[Reason.MULTIPLE_FACES] == 1
     assert (central.genuine_pairs, one.genuine_pairs) == (4, 2)
-
-
-async def test_only_what_is_needed_is_embedded() -> None:
-    """Where exactly one face is asked for, no others are embedded."""
-    wishes: list[Embed] = []
-
-    class Listening(ScriptedFaceReader):
-        async def read(self, image: bytes, *, embed: Embed) -> PhotoReading:
-            wishes.append(embed)
-            return await super().read(image, embed=embed)
-
-    for subject in Subject:
-        await evaluator(reader=Listening(ScriptedFacePipeline(SCRIPT)))(InMemoryLabelledPhotos(PEOPLE), subject)
-    assert set(wishes[:9]) == {Embed.ONLY_FACE}
-    assert set(wishes[9:]) == {Embed.ALL}
 
 
 async def test_people_are_searched_for() -> None:
     """Ann is found by both her other photographs, Ben's is too far from his first, Eve is taken for Ben."""
     found = await evaluator()(InMemoryLabelledPhotos(PEOPLE), Subject.CENTRAL)
-    assert found.by_default is not None
-    assert found.by_default.gallery == 2
-    assert found.by_default.false_positive == Share(1, 1)
-    assert found.by_default.false_negative == Share(1, 3)
-    assert found.by_default.misnamed == Share(0, 3)
-    assert found.by_measure is not None
-    assert found.by_measure.threshold == pytest.approx(1 - math.cos(math.radians(5)))
+    [figures] = found.galleries
+    assert found.largest == figures
+    assert (figures.photographs, figures.galleries, figures.rank_one) == (1, 1, Share(3, 3))
+    assert figures.by_default.gallery == 2
+    assert figures.by_default.false_positive == Share(1, 1)
+    assert figures.by_default.false_negative == Share(1, 3)
+    assert figures.by_default.misnamed == Share(0, 3)
+    assert figures.by_measure is not None
+    assert figures.by_measure.threshold == pytest.approx(1 - math.cos(math.radians(5)))
     assert found.impostor_pairs == 3
 
 
 async def test_without_a_threshold_everybody_is_named() -> None:
     """The setting ``none``."""
     found = await evaluator(threshold=FixedThreshold(None))(InMemoryLabelledPhotos(PEOPLE), Subject.CENTRAL)
-    assert found.by_default is not None
-    assert (found.by_default.threshold, found.by_default.false_negative) == (math.inf, Share(0, 3))
+    assert found.largest is not None
+    by_default = found.largest.by_default
+    assert (by_default.threshold, by_default.false_negative) == (math.inf, Share(0, 3))
+
+
+async def test_the_margin_counts_as_in_the_service() -> None:
+    """Eve is 85 degrees from Ann and 5 from Ben: with a margin larger than that tells, nobody is named."""
+    found = await evaluator(margin=1.0)(InMemoryLabelledPhotos(PEOPLE), Subject.CENTRAL)
+    assert found.largest is not None
+    assert found.largest.by_default.false_positive == Share(0, 1)
+    assert found.largest.by_default.false_negative == Share(3, 3)
+
+
+async def test_galleries_of_several_sizes_and_templates() -> None:
+    """Of 41 people every other is a stranger; 21 are enrolled, with one photograph and with three."""
+    crowd, evaluate = a_crowd(41, 4)
+    found = await evaluate(InMemoryLabelledPhotos(crowd), Subject.ONE)
+    shapes = [(one.photographs, one.by_default.gallery, one.galleries) for one in found.galleries]
+    assert shapes == [(1, 21, 1), (3, 21, 1)]
+    assert [one.rank_one for one in found.galleries] == [Share(63, 63), Share(21, 21)]
+    assert found.galleries[0].by_default.false_positive == Share(80, 80)
+
+
+async def test_smaller_galleries_share_nobody_and_count_together() -> None:
+    """Of 50 enrolled people there are two galleries of 20; each searches its own people and all strangers."""
+    crowd, evaluate = a_crowd(50, 2)
+    crowd["stranger"] = {"0": b"0 0"}
+    found = await evaluate(InMemoryLabelledPhotos(crowd), Subject.ONE)
+    twenty, everybody = found.galleries
+    assert (twenty.by_default.gallery, twenty.galleries, everybody.by_default.gallery) == (20, 2, 50)
+    assert (twenty.rank_one, everybody.rank_one) == (Share(40, 40), Share(50, 50))
+    assert (twenty.by_default.false_positive.total, everybody.by_default.false_positive.total) == (2, 1)
+
+
+async def test_with_few_people_several_photographs_say_nothing() -> None:
+    """Templates of three are looked at where twenty people have more than that."""
+    crowd, evaluate = a_crowd(38, 4)
+    found = await evaluate(InMemoryLabelledPhotos(crowd), Subject.ONE)
+    assert {one.photographs for one in found.galleries} == {1}
 
 
 async def test_verification_counts_lost_faces_as_errors() -> None:
@@ -139,42 +175,59 @@ async def test_verification_counts_lost_faces_as_errors() -> None:
     assert with_ivo.verification.accuracy < without.verification.accuracy
 
 
-async def test_progress_is_told() -> None:
-    """Each photograph counts once, whatever became of it, and never more are in hand than allowed."""
-    heard: list[tuple[int, int]] = []
-    hands = [0, 0]
-
-    class Counting(ScriptedFaceReader):
-        async def read(self, image: bytes, *, embed: Embed) -> PhotoReading:
-            hands[0] += 1
-            hands[1] = max(hands)
-            await asyncio.sleep(0)
-            try:
-                return await super().read(image, embed=embed)
-            finally:
-                hands[0] -= 1
-
-    reader = Counting(ScriptedFacePipeline(SCRIPT))
-    await evaluator(reader=reader)(
-        InMemoryLabelledPhotos(PEOPLE), Subject.ONE, lambda done, of: heard.append((done, of))
+async def test_each_group_has_its_own_errors() -> None:
+    """Ben is alone in his, so nobody can be taken for him; who is in none, or unknown, is said."""
+    groups = [("ann", "left"), ("eve", "left"), ("ben", "right"), ("zoe", "right")]
+    found = await evaluator()(InMemoryLabelledPhotos(PEOPLE, groups), Subject.CENTRAL)
+    assert found.grouping == Grouping(
+        {"left": frozenset({"ann", "eve"}), "right": frozenset({"ben"})}, ("zoe",), ("ivo",)
     )
-    assert heard == [(done, 10) for done in range(1, 11)]
-    assert hands == [0, 2]
+    left, right = found.groups
+    assert (left.group, left.people, left.photographs, left.not_acquired) == ("left", 2, 4, Share(0, 4))
+    assert (left.false_positive, left.false_negative) == (Share(1, 1), Share(0, 2))
+    assert (right.group, right.people, right.photographs) == ("right", 1, 2)
+    assert (right.false_positive, right.false_negative) == (Share(0, 0), Share(1, 1))
+    assert (left.distance, left.false_match) == (None, Share(0, 0))
+
+
+async def test_groups_are_compared_at_one_distance() -> None:
+    """That of all people together: of 30, the half that stand close together are confused more often."""
+    crowd, evaluate = a_crowd(30, 2)
+    groups = [(person, "near" if number < 15 else "all over") for number, person in enumerate(crowd)]
+    found = await evaluate(InMemoryLabelledPhotos(crowd, groups), Subject.ONE)
+    everywhere, near = found.groups
+    assert everywhere.distance == near.distance == found.points[0].distance
+    assert (near.false_match.total, near.false_non_match) == (15 * 14 // 2, Share(0, 15))
+    assert near.false_match == everywhere.false_match
+
+
+async def test_without_groups_none_are_reported() -> None:
+    """And it can be told from a collection in which nobody is in any."""
+    found = await evaluator()(InMemoryLabelledPhotos(PEOPLE), Subject.CENTRAL)
+    nobody = await evaluator()(InMemoryLabelledPhotos(PEOPLE, []), Subject.CENTRAL)
+    assert (found.groups, found.grouping) == ((), None)
+    assert nobody.grouping == Grouping({}, (), ("ann", "ben", "eve", "ivo"))
+
+
+async def test_refusing_small_faces_is_weighed() -> None:
+    """Where faces differ in size, but not in score, the one quality is reported and the other is not."""
+    crowd, evaluate = a_crowd(30, 2)
+    script = evaluate.read.reader.pipeline.readings  # type: ignore[attr-defined]  # the scripted reader's
+    for number, (content, reading) in enumerate(list(script.items())):
+        [face] = reading.faces
+        larger = BoundingBox(40 - number / 4, 40 - number / 4, 60, 60)
+        script[content] = attrs.evolve(reading, faces=(attrs.evolve(face, box=larger),))
+    found = await evaluate(InMemoryLabelledPhotos(crowd), Subject.ONE)
+    [curve] = found.discards
+    assert curve.quality == "face size"
+    assert [point.discarded.count for point in curve.points] == [0, 1, 3, 6, 12, 18, 30]
+    assert [point.not_acquired for point in curve.points][-1] == Share(30, 60)
 
 
 async def test_nobody_to_compare_is_no_error() -> None:
     """Of one photograph there is nothing to say but whether it shows a face."""
-    found = await evaluator()(InMemoryLabelledPhotos({"ann": {"1": b"ann 1"}}), Subject.ONE)
-    assert (found.verification, found.points, found.by_default, found.by_measure) == (None, (), None, None)
-    assert found.failure_to_acquire == Share(0, 1)
-
-
-async def test_an_empty_collection_is_said_to_be_one() -> None:
-    """Its own error comes through."""
-
-    class Empty(InMemoryLabelledPhotos):
-        def photos(self) -> NoReturn:
-            raise FacematchError("there are none")
-
-    with pytest.raises(FacematchError, match="there are none"):
-        await evaluator()(Empty({}), Subject.ONE)
+    found = await evaluator()(InMemoryLabelledPhotos({"ann": {"1": b"ann 1"}}, [("ann", "tall")]), Subject.ONE)
+    assert (found.verification, found.points, found.galleries, found.largest) == (None, (), (), None)
+    assert (found.curve, found.histogram, found.discards) == ((), None, ())
+    assert found.acquisition.failure_to_acquire == Share(0, 1)
+    assert found.groups[0].false_negative == Share(0, 0)

@@ -15,6 +15,7 @@ from application.process_delivery import DeliveryPolicy, ProcessDelivery
 from domain.decision import FixedThreshold
 from domain.errors import DatabaseUnavailableError, EmbedderUnavailableError, StorageUnavailableError
 from domain.faces import BoundingBox, DetectedFace, FaceEmbedding, PhotoReading
+from domain.guardrails import FaceQuality
 from domain.images import ImageRef, ImageRefPolicy
 from domain.jobs import JobKey, MatchJob
 from domain.records import JobRecord
@@ -109,7 +110,7 @@ class World:
             reader=self.reader,
             gallery=InMemoryGallery(self.database),
             clock=self.clock,
-            policy=MatchPolicy(ImageRefPolicy.of("images"), FixedThreshold(0.1), MINIMUM_FACE, MAX_BYTES),
+            policy=MatchPolicy(ImageRefPolicy.of("images"), FixedThreshold(0.1), FaceQuality(MINIMUM_FACE), MAX_BYTES),
             worker=WORKER,
         )
         self.deadline_seconds = deadline_seconds

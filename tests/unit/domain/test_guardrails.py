@@ -5,7 +5,7 @@ from uuid import UUID
 import pytest
 
 from domain.faces import BoundingBox, DetectedFace
-from domain.guardrails import check_face_count, check_face_size, check_photo, check_request
+from domain.guardrails import FaceQuality, check_face_count, check_photo, check_quality, check_request
 from domain.jobs import MatchJob
 from domain.outcomes import OutcomeKind, Reason
 from domain.retries import LinearBackoff
@@ -57,7 +57,7 @@ def test_the_number_of_faces(count: int, expected: Reason | None) -> None:
 @pytest.mark.parametrize(("side", "expected"), [(31.9, Reason.FACE_TOO_SMALL), (32.0, None), (400, None)])
 def test_the_size_of_the_face(side: float, expected: Reason | None) -> None:
     """The shorter side decides, and the limit itself passes."""
-    objection = check_face_size(DetectedFace(BoundingBox(0, 0, side, 500), 1.0), minimum=32)
+    objection = check_quality(DetectedFace(BoundingBox(0, 0, side, 500), 1.0), FaceQuality(32))
     assert (objection and objection.reason) == expected
 
 
@@ -76,3 +76,27 @@ def test_each_reason_belongs_to_one_outcome() -> None:
 def test_the_backoff_is_linear() -> None:
     """The n-th wait is n times the base."""
     assert [LinearBackoff(3, 0.5).delay(attempt) for attempt in (1, 2, 3)] == [0.5, 1.0, 1.5]
+
+
+@pytest.mark.parametrize(
+    ("score", "sharpness", "expected"),
+    [
+        (0.49, 99.0, Reason.FACE_UNCERTAIN),
+        (0.5, 9.9, Reason.FACE_BLURRED),
+        (0.5, 10.0, None),
+        (0.5, None, None),
+        (0.4, 1.0, Reason.FACE_UNCERTAIN),
+    ],
+)
+def test_a_face_may_have_to_be_certain_and_sharp(
+    score: float, sharpness: float | None, expected: Reason | None
+) -> None:
+    """What is asked for is enough; a sharpness that nobody has measured is not missed, and the first reason holds."""
+    face = DetectedFace(BoundingBox(0, 0, 90, 90), score, sharpness=sharpness)
+    objection = check_quality(face, FaceQuality(32, 0.5, 10))
+    assert (objection and objection.reason) == expected
+
+
+def test_nothing_is_asked_for_unless_configured() -> None:
+    """A detector's scores may be negative, and a face as blurred as can be."""
+    assert check_quality(DetectedFace(BoundingBox(0, 0, 90, 90), -5.0, sharpness=0.0), FaceQuality(32)) is None

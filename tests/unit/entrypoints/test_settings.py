@@ -4,6 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from adapters.evaluation.calibration_file import write_calibration
+from adapters.vision import registry
+from domain.calibration import MeasuredCalibration, MeasuredCurve
+from domain.decision import Search
+from entrypoints.container import calibration, threshold_policy
 from entrypoints.settings import Settings
 from entrypoints.variables import SettingsError, read, secrets_of, variables, without_password
 
@@ -183,3 +188,47 @@ def test_every_variable_is_declared_once_with_help() -> None:
     declared = variables(Settings)
     assert len({variable.name for variable in declared}) == len(declared)
     assert all(variable.help and variable.name.startswith("FACEMATCH_") for variable in declared)
+
+
+def a_calibration(path: Path, embedder: str = "dlib@2") -> str:
+    """Write a calibration file and return its path as a setting."""
+    curve = MeasuredCurve(1, 200, 19_900, ((1e-3, 0.05), (1e-1, 0.11)))
+    write_calibration(path, MeasuredCalibration(embedder, (curve,)))
+    return str(path)
+
+
+def test_ones_own_calibration_replaces_the_embedders(tmp_path: Path) -> None:
+    """The threshold follows what was measured, and below that the embedder's own distances, lowered."""
+    settings = read(Settings, {"FACEMATCH_MATCH_CALIBRATION": a_calibration(tmp_path / "mine.json")})
+    info = registry.load("dlib").info
+    policy, usual = threshold_policy(settings.vision, info), threshold_policy(read(Settings, {}).vision, info)
+    assert calibration(settings.vision, info).distance_at(1e-3) == 0.05
+    for users in (20, 1_000, 100_000):
+        tightened, ordinary = policy.threshold(Search(users)), usual.threshold(Search(users))
+        assert tightened is not None
+        assert ordinary is not None
+        assert tightened < ordinary
+
+
+def test_a_calibration_of_another_embedder_is_a_wrong_setting(tmp_path: Path) -> None:
+    """Its distances mean nothing to this one; it is told beside everything else that is wrong."""
+    given = {
+        "FACEMATCH_MATCH_CALIBRATION": a_calibration(tmp_path / "mine.json", "other@3"),
+        "FACEMATCH_S3_SECURE": "x",
+    }
+    with pytest.raises(SettingsError) as caught:
+        read(Settings, given)
+    told = {problem.variable: problem.message for problem in caught.value.problems}
+    assert set(told) == {"FACEMATCH_MATCH_CALIBRATION", "FACEMATCH_S3_SECURE"}
+    assert told["FACEMATCH_MATCH_CALIBRATION"].startswith("this file was measured with other@3")
+
+
+@pytest.mark.parametrize(
+    ("content", "told"), [(None, "cannot read this file"), ("{}", "this file is no calibration: required field")]
+)
+def test_a_calibration_that_cannot_be_used_is_a_wrong_setting(tmp_path: Path, content: str | None, told: str) -> None:
+    """Missing, or something else."""
+    if content is not None:
+        (tmp_path / "mine.json").write_text(content)
+    with pytest.raises(SettingsError, match=f"FACEMATCH_MATCH_CALIBRATION: {told}"):
+        read(Settings, {"FACEMATCH_MATCH_CALIBRATION": str(tmp_path / "mine.json")})

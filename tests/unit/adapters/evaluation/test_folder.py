@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from adapters.evaluation.folder import LabelledFolder, NoPhotographsError
+from adapters.evaluation.folder import GroupsError, LabelledFolder, NoPhotographsError
 from application.ports.labelled_photos import LabelledPhoto, LabelledPhotos
 from domain.errors import ImageNotFoundError
 
@@ -48,3 +48,49 @@ def test_a_folder_without_photographs_is_an_error(folder: Path, below: str, word
     """It says what is expected, or what is wrong."""
     with pytest.raises(NoPhotographsError, match=words):
         LabelledFolder(folder / below).photos()
+
+
+def test_without_a_table_nothing_is_said_of_groups(folder: Path) -> None:
+    """Which is not the same as a table without rows."""
+    assert LabelledFolder(folder).memberships() is None
+    (folder / "groups.csv").write_text("person,group\n")
+    assert LabelledFolder(folder).memberships() == []
+
+
+def test_the_table_of_groups(folder: Path) -> None:
+    """As spreadsheets write it: with a byte order mark, quotes, empty rows and spaces around the cells."""
+    (folder / "groups.csv").write_bytes(
+        b'\xef\xbb\xbfperson, group\r\n"ann","tall, dark"\r\n\r\nben , old\r\nben,tall\r\n'
+    )
+    expected = [("ann", "tall, dark"), ("ben", "old"), ("ben", "tall")]
+    assert LabelledFolder(folder).memberships() == expected
+
+
+def test_every_wrong_row_is_told(folder: Path) -> None:
+    """With its number and what it holds; the table is used as a whole or not at all."""
+    (folder / "groups.csv").write_text("name,group\nann,tall\nben\neve,\nivo,tall,old\nann,tall\n")
+    with pytest.raises(GroupsError) as caught:
+        LabelledFolder(folder).memberships()
+    problems = [line.partition("groups.csv: ")[2] for line in str(caught.value).splitlines()]
+    assert problems == [
+        "the first row is not person,group",
+        "row 3: expected a person and a group, found 'ben'",
+        "row 4: expected a person and a group, found 'eve,'",
+        "row 5: expected a person and a group, found 'ivo,tall,old'",
+        "row 6 is the same as row 2",
+    ]
+
+
+@pytest.mark.parametrize("content", [b"person,group\n\xff\xfe,x\n", b'person,group\n"ann"x,tall\n'])
+def test_what_is_no_table_is_said(folder: Path, content: bytes) -> None:
+    """Another encoding, or quotes that do not fit."""
+    (folder / "groups.csv").write_bytes(content)
+    with pytest.raises(GroupsError, match="no table in UTF-8"):
+        LabelledFolder(folder).memberships()
+
+
+def test_an_empty_table_is_told(folder: Path) -> None:
+    """Nobody means an empty file."""
+    (folder / "groups.csv").write_text("")
+    with pytest.raises(GroupsError, match="the first row is not person,group"):
+        LabelledFolder(folder).memberships()

@@ -114,7 +114,7 @@ def observed(logged: Callable[..., Log]) -> Observed:
         subject="jobs",
         durable="workers",
         worker="worker-1",
-        embedder="dlib@1",
+        embedder="dlib@2",
         tracer=provider.get_tracer("test"),
     )
     return Observed(telemetry, exporter, reader, logged(level="debug"))

@@ -77,7 +77,7 @@ def test_a_matched_job_has_one_line(observed: Observed) -> None:
         "job": str(KEY),
         "delivery": 1,
         "worker": "worker-1",
-        "embedder": "dlib@1",
+        "embedder": "dlib@2",
         "photo_id": str(PHOTO),
         "job_id": str(JOB_ID),
         "outcome": "matched",

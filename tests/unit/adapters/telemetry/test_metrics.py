@@ -104,14 +104,14 @@ def test_figures_are_read_when_they_are_asked_for() -> None:
     before = generate_latest(registry).decode()
     assert "facematch_queue_jobs{" not in before
     queue.update(pending=10, ack_pending=2, redelivered=1)
-    gallery["dlib@1"] = 20
+    gallery["dlib@2"] = 20
     text = generate_latest(registry).decode()
     pool = 'db_client_connection_pool_name="facematch"'
     for line in (
         'facematch_queue_jobs{state="pending"} 10.0',
         'facematch_queue_jobs{state="ack_pending"} 2.0',
         'facematch_queue_jobs{state="redelivered"} 1.0',
-        'facematch_gallery_users{embedder="dlib@1"} 20.0',
+        'facematch_gallery_users{embedder="dlib@2"} 20.0',
         "facematch_vision_restarts_total 2.0",
         f'db_client_connection_count{{{pool},db_client_connection_state="used"}} 3.0',
         f'db_client_connection_count{{{pool},db_client_connection_state="idle"}} 1.0',

@@ -26,7 +26,7 @@ STAGES = ("guardrails", "fetch", "vision", "search", "transaction", "publish", "
 FIGURES = WorkerFigures(
     queue=lambda: {"pending": 1, "ack_pending": 1, "redelivered": 1},
     vision_restarts=lambda: 1,
-    gallery=lambda: {"dlib@1": 1},
+    gallery=lambda: {"dlib@2": 1},
     database=lambda: PoolFigures(used=1, idle=1, waiting=0, maximum=2),
 )
 

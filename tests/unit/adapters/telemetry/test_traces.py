@@ -121,7 +121,7 @@ def test_the_process_span_speaks_the_conventions(observed: Observed) -> None:
         "facematch.job_id": str(JOB_ID),
         "facematch.outcome": "skipped",
         "facematch.reason": "no_face",
-        "facematch.embedder": "dlib@1",
+        "facematch.embedder": "dlib@2",
         "facematch.repeated": False,
     }
 

@@ -4,6 +4,8 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 _COUNT_THREADS = "import os, {module}; print(len(os.listdir('/proc/self/task')))"
 
 
@@ -16,7 +18,7 @@ def _threads(module: str, *, reporting_forbidden: str) -> int:
 def test_onnx_runtime_does_not_report_to_its_maker() -> None:
     """Imported by us it has no threads that send reports, even where the environment would let it."""
     silent = _threads("onnxruntime", reporting_forbidden="1")
-    assert _threads("adapters.vision.recognition", reporting_forbidden="0") == silent
+    assert _threads("adapters.vision.onnx_network", reporting_forbidden="0") == silent
 
 
 def test_mediapipe_does_not_report_to_its_maker() -> None:
@@ -27,3 +29,14 @@ def test_mediapipe_does_not_report_to_its_maker() -> None:
     done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True)
 
     assert done.stdout.split() == ["http://127.0.0.1:9", "localhost"]
+
+
+def test_openvino_does_not_report_to_its_maker() -> None:
+    """Its package for statistics is never imported, also where it is installed."""
+    pytest.importorskip("openvino", reason="NOT TESTED: the extra facematch[openvino] is not installed")
+    program = "import sys, adapters.vision.openvino_network; print(*(name for name, m in sys.modules.items() if m))"
+
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+
+    assert "openvino" in done.stdout.split()
+    assert not [name for name in done.stdout.split() if name.startswith("openvino_telemetry")]

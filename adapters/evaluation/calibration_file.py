@@ -1,0 +1,198 @@
+"""The file of a calibration: JSON that names the embedder, what was measured, and the distances.
+
+::
+
+    {
+      "format": "facematch-calibration/1",
+      "embedder": "dlib@2",
+      "curves": [
+        {
+          "photographs": 1,
+          "people": 1637,
+          "comparisons": 1339066,
+          "points": [{"false_match_rate": 1e-05, "distance": 0.0468}, …],
+          "searches": 1637,
+          "cohort": [{"fpir": 0.01, "factor": 0.24}, …]
+        }
+      ]
+    }
+"""
+
+import json
+import math
+from pathlib import Path
+from typing import Final, NoReturn
+
+import attrs
+import cattrs
+from cattrs import transform_error
+
+from adapters.evaluation.whole_file import write_whole
+from domain.calibration import MeasuredCalibration, MeasuredCurve
+from domain.errors import FacematchError
+
+FORMAT: Final = "facematch-calibration/1"
+_FARTHEST: Final = 2.0
+_READABLE: Final = 0o644
+
+
+class CalibrationFileError(FacematchError):
+    """The file is no calibration, or cannot be read or written."""
+
+
+def _is_rate(_point: object, _attribute: object, rate: float) -> None:
+    if not 0 < rate <= 1:
+        raise ValueError("expected a rate above 0, and 1 at most")
+
+
+def _is_positive(_curve: object, _attribute: object, count: int) -> None:
+    if not count:
+        raise ValueError("expected a whole number of 1 or more")
+
+
+@attrs.frozen
+class _Point:
+    false_match_rate: float = attrs.field(validator=_is_rate)
+    distance: float = attrs.field()
+
+    @distance.validator
+    def _is_distance(self, _attribute: object, distance: float) -> None:
+        if not 0 <= distance <= _FARTHEST:
+            raise ValueError("expected a cosine distance from 0 to 2")
+
+
+@attrs.frozen
+class _CohortPoint:
+    fpir: float = attrs.field(validator=_is_rate)
+    factor: float = attrs.field()
+
+    @factor.validator
+    def _is_factor(self, _attribute: object, factor: float) -> None:
+        if not 0 <= factor < math.inf:
+            raise ValueError("expected a factor of 0 or more")
+
+
+@attrs.frozen
+class _Curve:
+    photographs: int = attrs.field(validator=_is_positive)
+    people: int
+    comparisons: int
+    points: list[_Point]
+    searches: int = 0
+    cohort: list[_CohortPoint] = attrs.field(factory=list)
+
+
+def _is_known(_file: object, _attribute: object, name: str) -> None:
+    if name != FORMAT:
+        raise ValueError(f"expected {FORMAT!r}: is it a calibration, and of this version of facematch?")
+
+
+@attrs.frozen
+class _File:
+    format: str = attrs.field(validator=_is_known)
+    embedder: str
+    curves: list[_Curve]
+
+
+def read_calibration(path: Path) -> MeasuredCalibration:
+    """Return what the file holds.
+
+    Raises:
+        CalibrationFileError: it cannot be read or is no calibration; the message says everything that is wrong.
+
+    """
+    try:
+        document = json.loads(path.read_bytes(), parse_constant=_refuse_constant)
+    except OSError as error:
+        raise CalibrationFileError(f"cannot read this file ({error.strerror})") from error
+    except (ValueError, RecursionError) as error:
+        raise CalibrationFileError("this file is no calibration: it is not JSON") from error
+    if not isinstance(document, dict):
+        raise CalibrationFileError("this file is no calibration: it is not a JSON object")
+    try:
+        parsed = _CONVERTER.structure(document, _File)
+    except Exception as error:
+        problems = transform_error(error, format_exception=_problem)
+        raise CalibrationFileError(f"this file is no calibration: {'; '.join(problems)}") from error
+    curves = (
+        MeasuredCurve(
+            curve.photographs,
+            curve.people,
+            curve.comparisons,
+            tuple((point.false_match_rate, point.distance) for point in curve.points),
+            curve.searches,
+            tuple((point.fpir, point.factor) for point in curve.cohort),
+        )
+        for curve in parsed.curves
+    )
+    try:
+        return MeasuredCalibration(parsed.embedder, tuple(curves))
+    except ValueError as error:
+        raise CalibrationFileError(f"this file is no calibration: {error}") from error
+
+
+def write_calibration(path: Path, calibration: MeasuredCalibration) -> None:
+    """Write the file as a whole, in the place of an older one, or not at all.
+
+    Raises:
+        CalibrationFileError: it cannot be written.
+
+    """
+    document = {
+        "format": FORMAT,
+        "embedder": calibration.embedder,
+        "curves": [
+            {
+                "photographs": curve.photographs,
+                "people": curve.people,
+                "comparisons": curve.comparisons,
+                "points": [{"false_match_rate": rate, "distance": distance} for rate, distance in curve.points],
+                "searches": curve.searches,
+                "cohort": [{"fpir": rate, "factor": factor} for rate, factor in curve.cohort],
+            }
+            for curve in calibration.curves
+        ],
+    }
+    try:
+        write_whole(path, json.dumps(document, indent=2) + "\n", mode=_READABLE)
+    except OSError as error:
+        raise CalibrationFileError(f"cannot write {path}: {error.strerror}") from error
+
+
+def _converter() -> cattrs.Converter:
+    converter = cattrs.Converter(detailed_validation=True)
+    converter.register_structure_hook(str, _text)
+    converter.register_structure_hook(int, _count)
+    converter.register_structure_hook(float, _number)
+    return converter
+
+
+def _text(value: object, _: type) -> str:
+    if isinstance(value, str):
+        return value
+    raise ValueError("expected a string")
+
+
+def _count(value: object, _: type) -> int:
+    if type(value) is int and value >= 0:
+        return value
+    raise ValueError("expected a whole number of 0 or more")
+
+
+def _number(value: object, _: type) -> float:
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return float(value)
+    raise ValueError("expected a number")
+
+
+_CONVERTER: Final = _converter()
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _problem(error: BaseException, _type: type | None) -> str:
+    if isinstance(error, KeyError):
+        return "required field missing"
+    return str(error) if isinstance(error, ValueError) else "wrong type"

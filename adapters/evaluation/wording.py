@@ -1,0 +1,26 @@
+"""How figures are written for people."""
+
+from domain.evaluation.shares import Share
+
+
+def percent(share: Share, digits: int = 1) -> str:
+    """Return a share with its 95 % interval, or a dash for a share of nothing."""
+    if share.value is None:
+        return "-"
+    low, high = share.interval
+    return f"{share.value:.{digits}%} [{low * 100:.{digits}f}-{high * 100:.{digits}f}]"
+
+
+def photographs(count: int) -> str:
+    """Return how many photographs somebody is enrolled with."""
+    return "1 photograph" if count == 1 else f"{count} photographs"
+
+
+def plain(share: Share, digits: int = 1) -> str:
+    """Return a share without its interval, or a dash for a share of nothing."""
+    return "-" if share.value is None else f"{share.value:.{digits}%}"
+
+
+def small(share: Share) -> str:
+    """Return a share that may be very small, or a dash for a share of nothing."""
+    return "-" if share.value is None else f"{share.value:.2g}"

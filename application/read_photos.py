@@ -1,0 +1,159 @@
+"""Reading all photographs of a collection of known people, for whoever measures with them."""
+
+import asyncio
+import statistics
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping, Sequence
+
+import attrs
+
+from application.ports.clock import Clock
+from application.ports.face_pipeline import Embed, EmbedderInfo
+from application.ports.face_reader import FaceReader
+from application.ports.known_readings import KnownReadings
+from application.ports.labelled_photos import LabelledPhoto, LabelledPhotos
+from domain.errors import AttemptFailedError, EmbedderUnavailableError, FacematchError, JobRejectedError
+from domain.evaluation.results import Acquisition
+from domain.evaluation.subjects import Subject, subject_of
+from domain.faces import DetectedFace, FaceEmbedding, PhotoReading, StageTiming
+from domain.guardrails import Objection
+from domain.outcomes import Reason
+
+Progress = Callable[[int, int], None]
+"""Hears how many of how many photographs are read."""
+
+
+@attrs.frozen
+class UsableFace:
+    """The face of a photograph's subject."""
+
+    person: str
+    face: DetectedFace
+    embedding: FaceEmbedding
+
+
+@attrs.frozen
+class Seen:
+    """What became of one photograph: its subject's face, or why there is none; ``known`` if it had been read before."""
+
+    photo: LabelledPhoto
+    usable: UsableFace | None
+    reason: Reason | None = None
+    stages: tuple[StageTiming, ...] = ()
+    known: bool = False
+
+
+@attrs.frozen
+class SeenPhotos:
+    """What became of all, in the collection's order, and how long it took."""
+
+    all: tuple[Seen, ...]
+    seconds: float
+
+    @property
+    def people(self) -> Mapping[str, Sequence[Seen]]:
+        """Everything by person."""
+        people: dict[str, list[Seen]] = defaultdict(list)
+        for seen in self.all:
+            people[seen.photo.person].append(seen)
+        return people
+
+    @property
+    def acquired(self) -> Mapping[str, Sequence[UsableFace]]:
+        """The usable faces of everybody with at least one."""
+        people: dict[str, list[UsableFace]] = defaultdict(list)
+        for seen in self.all:
+            if seen.usable:
+                people[seen.photo.person].append(seen.usable)
+        return people
+
+    @property
+    def acquisition(self) -> Acquisition:
+        """What is said of the reading itself."""
+        took: dict[str, list[float]] = defaultdict(list)
+        for stage in (stage for seen in self.all for stage in seen.stages):
+            took[stage.name].append(stage.milliseconds)
+        return Acquisition(
+            people=len(self.people),
+            photographs=len(self.all),
+            known=sum(seen.known for seen in self.all),
+            seconds=self.seconds,
+            milliseconds={name: statistics.fmean(times) for name, times in took.items()},
+            not_acquired=Counter(seen.reason for seen in self.all if seen.reason is not None),
+        )
+
+
+@attrs.frozen(kw_only=True)
+class ReadPhotos:
+    """Reads with one embedder; ``concurrency`` says how many photographs are in hand at once."""
+
+    reader: FaceReader
+    clock: Clock
+    concurrency: int
+
+    @property
+    def info(self) -> EmbedderInfo:
+        """Who makes the embeddings."""
+        return self.reader.info
+
+    async def __call__(
+        self,
+        collection: LabelledPhotos,
+        subject: Subject,
+        known: KnownReadings | None = None,
+        progress: Progress = lambda _done, _of: None,
+    ) -> SeenPhotos:
+        """Return what became of each photograph; what is ``known`` is not read again, what is read gets known.
+
+        A photograph that cannot be read is told by its reason, and tried again the next time.
+
+        Raises:
+            FacematchError: there are no photographs, what is known cannot be looked up or kept, or the embedder cannot
+                be loaded.
+
+        """
+        photos = collection.photos()
+        started = self.clock.monotonic()
+        hands = asyncio.Semaphore(self.concurrency)
+        done = 0
+
+        async def read(photo: LabelledPhoto) -> Seen:
+            nonlocal done
+            async with hands:
+                seen = await self._read(collection, photo, subject, known)
+            done += 1
+            progress(done, len(photos))
+            return seen
+
+        try:
+            async with asyncio.TaskGroup() as group:
+                tasks = [group.create_task(read(photo)) for photo in photos]
+        except ExceptionGroup as failures:
+            raise failures.exceptions[0] from failures
+        return SeenPhotos(tuple(task.result() for task in tasks), self.clock.monotonic() - started)
+
+    async def _read(
+        self, collection: LabelledPhotos, photo: LabelledPhoto, subject: Subject, known: KnownReadings | None
+    ) -> Seen:
+        embed = Embed.ONLY_FACE if subject is Subject.ONE else Embed.ALL
+        try:
+            image = await collection.fetch(photo)
+            before = await known.find(image, embed=embed) if known else None
+            reading = before or await self.reader.read(image, embed=embed)
+        except EmbedderUnavailableError:
+            raise
+        except (JobRejectedError, AttemptFailedError) as error:
+            return Seen(photo, None, error.reason)
+        if known and before is None:
+            await known.keep(image, reading, embed=embed)
+        return _seen(photo, reading, subject, is_known=before is not None)
+
+
+def _seen(photo: LabelledPhoto, reading: PhotoReading, subject: Subject, *, is_known: bool) -> Seen:
+    match subject_of(reading, subject):
+        case Objection(reason=reason):
+            return Seen(photo, None, reason, reading.stages, is_known)
+        case DetectedFace(embedding=FaceEmbedding() as embedding) as face:
+            return Seen(photo, UsableFace(photo.person, face, embedding), None, reading.stages, is_known)
+        case _:
+            raise FacematchError("a face came back without the embedding that was asked for")

@@ -1,0 +1,121 @@
+"""Comparison: two photographs, a distance, and the two errors that any threshold makes of it."""
+
+import bisect
+import math
+from collections.abc import Sequence
+from itertools import pairwise
+
+import attrs
+
+from domain.decision import Calibration
+from domain.evaluation.ranks import LEAST_COUNTED, distance_of, share_within
+from domain.evaluation.shares import Share
+
+RATES = (1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
+"""The false match rates that are looked at."""
+REFERENCE_RATE = 1e-3
+"""The false match rate that groups and qualities are compared at, or the lowest measured one above it."""
+_POINTS_PER_DECADE = 12
+_BINS = 60
+
+
+@attrs.frozen
+class Genuine:
+    """Two photographs of one person that were compared."""
+
+    person: str
+    distance: float
+
+
+@attrs.frozen
+class OperatingPoint:
+    """A false match rate: the distance that has it here, and what share of a person's own pairs lies beyond.
+
+    ``calibrated`` is the distance that the service's calibration has for the rate, and ``false_match`` the share
+    of impostors who really lie at or below it here.
+    """
+
+    rate: float
+    distance: float
+    false_non_match: Share
+    calibrated: float
+    false_match: Share
+
+
+def operating_points(
+    impostors: Sequence[float], genuine: Sequence[Genuine], calibration: Calibration
+) -> tuple[OperatingPoint, ...]:
+    """Return a point for each rate that there are enough impostors for.
+
+    ``impostors`` are the distances of different people, ascending.
+    """
+    points = []
+    for rate in RATES:
+        distance, calibrated = distance_of(impostors, rate, LEAST_COUNTED), calibration.distance_at(rate)
+        if distance is None:
+            continue
+        below = Share(bisect.bisect_right(impostors, calibrated), len(impostors))
+        points.append(OperatingPoint(rate, distance, missed(genuine, distance), calibrated, below))
+    return tuple(points)
+
+
+def missed(genuine: Sequence[Genuine], distance: float) -> Share:
+    """Return what share of the pairs of one person lies beyond a distance (FNMR)."""
+    return Share.by_person((pair.person, pair.distance > distance) for pair in genuine)
+
+
+def reference_point(points: Sequence[OperatingPoint]) -> OperatingPoint | None:
+    """Return the point that groups and qualities are compared at; None where no rate was measured."""
+    return min((point for point in points if point.rate >= REFERENCE_RATE), key=lambda point: point.rate, default=None)
+
+
+@attrs.frozen
+class CurvePoint:
+    """Both errors at one distance; a curve of them is drawn as DET or ROC."""
+
+    distance: float
+    false_match: float
+    false_non_match: float
+
+
+def error_curve(impostors: Sequence[float], genuine: Sequence[Genuine]) -> tuple[CurvePoint, ...]:
+    """Return the errors from the lowest false match rate that was measured up to 1, equally spaced by its logarithm.
+
+    ``impostors`` ascend. Nothing where there is nothing to compare.
+    """
+    if len(impostors) < LEAST_COUNTED or not genuine:
+        return ()
+    own = sorted(pair.distance for pair in genuine)
+    decades = math.log10(len(impostors) / LEAST_COUNTED)
+    steps = max(1, math.ceil(decades * _POINTS_PER_DECADE))
+    rates = [10 ** (-decades * (1 - step / steps)) for step in range(steps + 1)]
+    distances = sorted({distance for rate in rates if (distance := distance_of(impostors, rate)) is not None})
+    return tuple(
+        CurvePoint(distance, share_within(impostors, distance), 1 - share_within(own, distance))
+        for distance in distances
+    )
+
+
+@attrs.frozen
+class Histogram:
+    """How the distances are spread: the edges of the bins, and which share of each kind lies in each bin."""
+
+    edges: tuple[float, ...]
+    genuine: tuple[float, ...]
+    impostor: tuple[float, ...]
+
+
+def histogram(impostors: Sequence[float], genuine: Sequence[Genuine]) -> Histogram | None:
+    """Return the spread of both kinds over the same bins; None where one of them is missing."""
+    if not impostors or not genuine:
+        return None
+    own = sorted(pair.distance for pair in genuine)
+    top = max(own[-1], impostors[-1])
+    edges = tuple(top * number / _BINS for number in range(_BINS + 1))
+    return Histogram(edges, _shares(own, edges), _shares(impostors, edges))
+
+
+def _shares(ascending: Sequence[float], edges: Sequence[float]) -> tuple[float, ...]:
+    """Return which share lies above each edge and not above the next; what lies below the first is in the first."""
+    within = [0.0, *(share_within(ascending, edge) for edge in edges[1:-1]), 1.0]
+    return tuple(high - low for low, high in pairwise(within))

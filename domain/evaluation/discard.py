@@ -1,0 +1,72 @@
+"""Error versus discard: what it gains to refuse photographs whose face is poor, and what it costs."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
+
+import attrs
+
+from domain.evaluation.comparison import Genuine, missed
+from domain.evaluation.shares import Share
+from domain.faces import DetectedFace
+
+QUALITIES: Final[Mapping[str, Callable[[DetectedFace], float | None]]] = {
+    "face size": lambda face: face.box.shorter_side,
+    "detector score": lambda face: face.score,
+    "sharpness": lambda face: face.sharpness,
+}
+"""What a face's quality is measured by, larger is better; None where nobody measured it."""
+_DISCARDED = (0.0, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5)
+
+
+@attrs.frozen
+class GradedPair:
+    """Two photographs of one person, and the lower of their two grades."""
+
+    genuine: Genuine
+    grade: float
+
+
+@attrs.frozen
+class DiscardPoint:
+    """What is left when every photograph of a grade below ``minimum`` is refused.
+
+    ``not_acquired`` counts the refused photographs and those without a usable face; ``false_non_match`` are the pairs
+    of one person that lie beyond one and the same distance, whatever is refused.
+    """
+
+    minimum: float
+    discarded: Share
+    not_acquired: Share
+    false_non_match: Share
+
+
+@attrs.frozen
+class DiscardCurve:
+    """The points of one quality, by what is refused, ascending."""
+
+    quality: str
+    points: tuple[DiscardPoint, ...]
+
+
+def discard_points(
+    grades: Sequence[float], pairs: Sequence[GradedPair], *, photographs: int, distance: float
+) -> tuple[DiscardPoint, ...]:
+    """Return the points for some shares of photographs that are refused.
+
+    ``grades`` are those of all photographs with a usable face, which are some of ``photographs``. No points where all
+    grades are the same: there is nothing to choose by.
+    """
+    ascending = sorted(grades)
+    minimums = sorted({ascending[int(share * len(ascending))] for share in _DISCARDED}) if ascending else []
+    points = []
+    for minimum in minimums:
+        discarded = sum(grade < minimum for grade in grades)
+        points.append(
+            DiscardPoint(
+                minimum,
+                Share(discarded, len(grades)),
+                Share(photographs - len(grades) + discarded, photographs),
+                missed([pair.genuine for pair in pairs if pair.grade >= minimum], distance),
+            )
+        )
+    return tuple(points) if len(points) > 1 else ()

@@ -1,0 +1,139 @@
+"""Identification: one photograph is searched for among everybody enrolled, and may show a stranger."""
+
+import math
+import statistics
+from collections.abc import Mapping, Sequence
+from typing import Self, TypeVar
+
+import attrs
+
+from domain.decision import Accepted, Unknown
+from domain.evaluation.ranks import distance_of
+from domain.evaluation.shares import Share
+
+GALLERY_SIZES = (20, 100, 300, 1_000, 3_000, 10_000, 30_000, 100_000)
+"""The sizes that are looked at, beside that of everybody who can be enrolled."""
+TEMPLATES = (1, 3)
+"""Of how many photographs templates are made."""
+LEAST_PEOPLE = 20
+"""With several photographs people are only enrolled where there are so many of them."""
+_APART = 1.25
+"""The size of everybody is this many times the next smaller one that is looked at, at least."""
+_MOST_GALLERIES = 25
+_T = TypeVar("_T")
+
+
+@attrs.frozen
+class Roles:
+    """Who plays what part in a search: names who are enrolled, and names who are strangers."""
+
+    enrolled: tuple[str, ...]
+    strangers: tuple[str, ...]
+
+
+def roles(people: Mapping[str, Sequence[object]], photographs: int = 1) -> Roles:
+    """Return the parts by the number of usable photographs.
+
+    Whoever has one only is a stranger; whoever has more than ``photographs`` is enrolled with the first of them, and
+    the others are searched for. Where nobody has just one, every other person is a stranger.
+    """
+    several = [name for name, own in people.items() if len(own) > 1]
+    single = [name for name, own in people.items() if len(own) == 1]
+    candidates, strangers = (several, single) if single else (several[::2], several[1::2])
+    return Roles(tuple(name for name in candidates if len(people[name]) > photographs), tuple(strangers))
+
+
+def gallery_sizes(people: int) -> tuple[int, ...]:
+    """Return the sizes of galleries that so many people are enough for, ascending; the last is that of all."""
+    return (*(size for size in GALLERY_SIZES if size * _APART <= people), people) if people else ()
+
+
+def galleries(people: Sequence[_T], size: int) -> tuple[tuple[_T, ...], ...]:
+    """Return galleries of that size that share nobody: always the same ones, each from all over the sequence."""
+    count = min(len(people) // size, _MOST_GALLERIES)
+    return tuple(tuple(people[place::count][:size]) for place in range(count))
+
+
+@attrs.frozen
+class Searched:
+    """What became of one photograph that was searched for.
+
+    ``right`` says whether the nearest of the enrolled is the person, None when that is a stranger; ``distance`` is
+    that to the nearest, ``limit`` the threshold that the service had for this search (infinite without one), and
+    ``named`` whether it named the nearest.
+    """
+
+    person: str
+    right: bool | None
+    distance: float
+    limit: float
+    named: bool
+
+    @classmethod
+    def judged(cls, person: str, decision: Accepted | Unknown, *, right: bool | None) -> Self:
+        """Return what the service's decision makes of the search."""
+        seen = decision.comparison
+        limit = math.inf if seen.threshold is None else seen.threshold
+        return cls(person, right, seen.distance, limit, isinstance(decision, Accepted))
+
+
+@attrs.frozen
+class Identification:
+    """What searches among so many come to: strangers named, people missed, people taken for others.
+
+    ``threshold`` is the median, where each search has its own.
+    """
+
+    gallery: int
+    threshold: float
+    false_positive: Share
+    false_negative: Share
+    misnamed: Share
+
+
+@attrs.frozen
+class GalleryFigures:
+    """What searches come to in galleries of one size, whose people are enrolled with so many photographs each.
+
+    ``galleries`` says how many such galleries were searched; ``rank_one`` is the share of people who are the nearest,
+    however far; ``by_default`` is what the service makes of them, and ``by_measure`` what the largest distance does
+    that keeps its target here, where there are strangers enough to tell.
+    """
+
+    photographs: int
+    galleries: int
+    rank_one: Share
+    by_default: Identification
+    by_measure: Identification | None
+
+
+def by_service(searches: Sequence[Searched], gallery: int) -> Identification:
+    """Count what became of the searches, of which there is one at least."""
+    threshold = statistics.median(search.limit for search in searches)
+    return _identification(gallery, threshold, [(search, search.named) for search in searches])
+
+
+def by_distance(searches: Sequence[Searched], gallery: int, threshold: float) -> Identification:
+    """Count what would become of the searches if whoever is at or below one distance were named."""
+    return _identification(gallery, threshold, [(search, search.distance <= threshold) for search in searches])
+
+
+def _identification(gallery: int, threshold: float, judged: Sequence[tuple[Searched, bool]]) -> Identification:
+    people = [(search, named) for search, named in judged if search.right is not None]
+    return Identification(
+        gallery,
+        threshold,
+        Share.by_person((search.person, named) for search, named in judged if search.right is None),
+        Share.by_person((search.person, not (search.right and named)) for search, named in people),
+        Share.by_person((search.person, not search.right and named) for search, named in people),
+    )
+
+
+def rank_one(searches: Sequence[Searched]) -> Share:
+    """Count the people who are the nearest to their own photographs."""
+    return Share.by_person((search.person, search.right) for search in searches if search.right is not None)
+
+
+def strictest_distance(searches: Sequence[Searched], rate: float) -> float | None:
+    """Return the largest distance that names at most this share of the strangers; None where there are too few."""
+    return distance_of(sorted(search.distance for search in searches if search.right is None), rate)

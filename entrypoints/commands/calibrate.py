@@ -1,0 +1,103 @@
+"""``calibrate``: measure the distances between one's own people, for the worker to take its threshold from."""
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+
+from adapters.evaluation.calibration_file import write_calibration
+from application.calibrate_embedder import CalibratedEmbedder
+from domain.calibration import MeasuredCalibration, largest_gallery
+from domain.evaluation.subjects import Subject
+from entrypoints.console import ExitCode, err, explained, fail, load_settings, out
+from entrypoints.evaluation.document import acquisition_document
+from entrypoints.evaluation.options import FacesOption, FolderArgument, ResumeOption
+from entrypoints.evaluation.reading import measured
+from entrypoints.evaluation.tables import acquisition_summary
+from entrypoints.resources import build
+
+
+def calibrate(
+    folder: FolderArgument,
+    output: Annotated[
+        Path, typer.Option(help="The file to write; an older one is replaced.", metavar="FILE", show_default=False)
+    ],
+    faces: FacesOption = Subject.CENTRAL,
+    resume: ResumeOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Measure how far apart different people are, and write the file for FACEMATCH_MATCH_CALIBRATION. Needs no server.
+
+    Every sub-folder must be another person: somebody who is there twice makes the threshold much too tight. The file
+    holds distances and counts, and nothing of anybody's face.
+    """
+    settings = load_settings()
+    if not output.parent.is_dir():
+        fail(f"there is no folder {output.parent} to write {output.name} to", ExitCode.USAGE)
+    with explained():
+        container = build(settings)
+        found = asyncio.run(measured(container, container.calibrate_embedder(), folder, faces, resume))
+        write_calibration(output, found.calibration)
+    fpir = settings.vision.target_fpir
+    users = largest_gallery(found.calibration.lowest_rate, fpir)
+    if as_json:
+        out.print_json(json.dumps(_document(found, output, fpir, users)))
+    else:
+        out.print(acquisition_summary(found.calibration.embedder, found.acquisition))
+        out.print(_table(found.calibration))
+        out.print("Nearest to each other (is it one person, under two names?):")
+        for pair in found.look_alikes:
+            out.print(f"  {pair.distance:.4f}  {pair.one}, {pair.other}", markup=False)
+        out.print(f"Written to {output}; to use it: FACEMATCH_MATCH_CALIBRATION={output.resolve()}", markup=False)
+    err.print(
+        f"These people say how to keep a target of {fpir:.2%} among up to {users:,} users. Among more, the threshold "
+        "follows the embedder's own distances; to know better, calibrate on more people.",
+        markup=False,
+    )
+
+
+def _document(found: CalibratedEmbedder, output: Path, fpir: float, users: int) -> dict[str, Any]:
+    return {
+        "embedder": found.calibration.embedder,
+        "file": str(output),
+        **acquisition_document(found.acquisition),
+        "curves": [
+            {
+                "photographs": curve.photographs,
+                "people": curve.people,
+                "comparisons": curve.comparisons,
+                "points": [{"fmr": rate, "distance": distance} for rate, distance in curve.points],
+                "searches": curve.searches,
+                "cohort": [{"fpir": rate, "factor": factor} for rate, factor in curve.cohort],
+            }
+            for curve in found.calibration.curves
+        ],
+        "look_alikes": [
+            {"one": pair.one, "other": pair.other, "distance": pair.distance} for pair in found.look_alikes
+        ],
+        "target_fpir": fpir,
+        "largest_gallery": users,
+    }
+
+
+def _table(calibration: MeasuredCalibration) -> Table:
+    table = Table(
+        title="Distances at or below which that share of different people lies (FMR),\n"
+        "where people are enrolled with so many photographs each.",
+        title_justify="left",
+        box=SIMPLE_HEAD,
+        padding=(0, 1),
+    )
+    table.add_column("FMR", justify="right")
+    for curve in calibration.curves:
+        table.add_column(f"{curve.photographs}", justify="right")
+    table.add_row("people", *(f"{curve.people:,}" for curve in calibration.curves))
+    table.add_row("comparisons", *(f"{curve.comparisons:,}" for curve in calibration.curves), end_section=True)
+    found = [dict(curve.points) for curve in calibration.curves]
+    for rate in sorted({rate for points in found for rate in points}, reverse=True):
+        table.add_row(f"{rate:.2g}", *(f"{points[rate]:.4f}" if rate in points else "" for points in found))
+    return table

@@ -1,0 +1,50 @@
+"""Running what reads a folder of photographs: the vision processes, the progress, and what was read before."""
+
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+from adapters.evaluation.folder import LabelledFolder
+from adapters.evaluation.kept_readings import FolderOfReadings, KeptReadingsError
+from application.ports.known_readings import KnownReadings
+from application.ports.labelled_photos import LabelledPhotos
+from application.read_photos import Progress
+from domain.evaluation.subjects import Subject
+from entrypoints.container import Container
+from entrypoints.evaluation.progress import watched
+
+Found_co = TypeVar("Found_co", covariant=True)
+Found = TypeVar("Found")
+
+
+class Measures(Protocol[Found_co]):
+    """A use case that measures on photographs of known people."""
+
+    async def __call__(
+        self, collection: LabelledPhotos, subject: Subject, known: KnownReadings | None, progress: Progress
+    ) -> Found_co:
+        """Return what was found."""
+
+
+async def measured(
+    container: Container, measure: Measures[Found], folder: Path, subject: Subject, resume: Path | None
+) -> Found:
+    """Return what the use case finds in the folder; readings are kept in ``resume``, and taken from there.
+
+    Raises:
+        FacematchError: the folder holds no photographs, or the embedder or the folder of readings cannot be used.
+
+    """
+    known = None if resume is None else _kept(resume, folder, container.embedder())
+    pool = container.face_reader()
+    with watched() as progress:
+        await pool.start()
+        try:
+            return await measure(LabelledFolder(folder), subject, known, progress)
+        finally:
+            await pool.close()
+
+
+def _kept(resume: Path, folder: Path, embedder: str) -> FolderOfReadings:
+    if resume.resolve() == folder.resolve():
+        raise KeptReadingsError(f"{resume} holds the photographs: name another folder for what is read from them")
+    return FolderOfReadings(resume, embedder)

@@ -1,0 +1,143 @@
+"""An evaluation on a terminal."""
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from adapters.evaluation.wording import percent, photographs, plain, small
+from domain.evaluation.comparison import OperatingPoint
+from domain.evaluation.discard import DiscardCurve
+from domain.evaluation.groups import GroupFigures
+from domain.evaluation.identification import GalleryFigures
+from domain.evaluation.results import Acquisition, Evaluation
+
+
+def print_evaluation(evaluation: Evaluation, console: Console) -> None:
+    """Print a summary, and a table for each kind of error."""
+    summary = acquisition_summary(evaluation.embedder, evaluation.acquisition)
+    if verification := evaluation.verification:
+        summary.add_row(
+            "verification",
+            f"{verification.accuracy:.2%} ± {verification.deviation:.2%} of {verification.pairs:,} pairs right, "
+            f"at a distance of {verification.threshold:.4f}",
+        )
+    tables = [
+        summary,
+        _points_table(evaluation) if evaluation.points else None,
+        *(_galleries_table(evaluation, number) for number in sorted({f.photographs for f in evaluation.galleries})),
+        *(_discard_table(curve) for curve in evaluation.discards),
+        _groups_table(evaluation) if evaluation.groups else None,
+    ]
+    for table in tables:
+        if table is not None:
+            console.print(table)
+
+
+def acquisition_summary(embedder: str, acquisition: Acquisition) -> Table:
+    """Return a grid of what became of the photographs, to which more can be added."""
+    stages = ", ".join(f"{stage} {mean:.1f} ms" for stage, mean in acquisition.milliseconds.items())
+    lost = ", ".join(f"{reason} {count:,}" for reason, count in sorted(acquisition.not_acquired.items()))
+    summary = Table.grid(padding=(0, 2))
+    summary.add_row("embedder", embedder)
+    known = f", {acquisition.known:,} of them read before" if acquisition.known else ""
+    summary.add_row("photographs", f"{acquisition.photographs:,} of {acquisition.people:,} people{known}")
+    if acquisition.per_second:
+        summary.add_row("speed", f"{acquisition.per_second:.1f} photographs a second ({stages})")
+    summary.add_row("failure to acquire", percent(acquisition.failure_to_acquire, 2) + (f": {lost}" if lost else ""))
+    return summary
+
+
+def _points_table(evaluation: Evaluation) -> Table:
+    pairs = f"{evaluation.impostor_pairs:,} pairs of two people, {evaluation.genuine_pairs:,} of one"
+    table = _table(
+        f"Two photographs compared ({pairs}).\n"
+        "FMR: two people taken for one. FNMR: one person taken for two. In brackets: 95 %.",
+        ["FMR", "distance", "FNMR", "calibrated", "FMR there"],
+    )
+    for point in evaluation.points:
+        table.add_row(*_point(point))
+    return table
+
+
+def _point(point: OperatingPoint) -> list[str]:
+    return [
+        f"{point.rate:g}",
+        f"{point.distance:.4f}",
+        percent(point.false_non_match),
+        f"{point.calibrated:.4f}",
+        small(point.false_match),
+    ]
+
+
+def _galleries_table(evaluation: Evaluation, number: int) -> Table:
+    table = _table(
+        f"One photograph searched for among people enrolled with {photographs(number)} each, as the service judges.\n"
+        f"FPIR: strangers named, target {evaluation.target_fpir:.2%}. FNIR: enrolled people not named, or misnamed.\n"
+        "Threshold: the median. At best: FNIR with the largest distance that keeps the target here.",
+        ["enrolled", "threshold", "FPIR", "FNIR", "misnamed", "at best"],
+    )
+    for figures in evaluation.galleries:
+        if figures.photographs == number:
+            table.add_row(*_gallery(figures))
+    return table
+
+
+def _gallery(figures: GalleryFigures) -> list[str]:
+    by_default, by_measure = figures.by_default, figures.by_measure
+    return [
+        f"{by_default.gallery:,}",
+        f"{by_default.threshold:.4f}",
+        percent(by_default.false_positive),
+        percent(by_default.false_negative),
+        plain(by_default.misnamed),
+        plain(by_measure.false_negative) if by_measure else "-",
+    ]
+
+
+def _discard_table(curve: DiscardCurve) -> Table:
+    table = _table(
+        f"Photographs refused by {curve.quality}: FNMR of those left, at one distance. FTA counts the refused.",
+        [f"least {curve.quality}", "refused", "FNMR", "FTA"],
+    )
+    for point in curve.points:
+        table.add_row(
+            f"{point.minimum:.4g}",
+            plain(point.discarded),
+            percent(point.false_non_match),
+            plain(point.not_acquired),
+        )
+    return table
+
+
+def _groups_table(evaluation: Evaluation) -> Table:
+    distance = evaluation.groups[0].distance
+    at = "" if distance is None else f" FMR (within the group) and FNMR at a distance of {distance:.4f}."
+    table = _table(
+        f"Groups.{at}\nFPIR and FNIR: the group's strangers and users in the search among all.",
+        ["group", "people", "FTA", "FMR", "FNMR", "FPIR", "FNIR"],
+    )
+    for figures in evaluation.groups:
+        table.add_row(*_group(figures))
+    if (grouping := evaluation.grouping) and grouping.ungrouped:
+        table.caption = f"{len(grouping.ungrouped):,} people are in no group."
+    return table
+
+
+def _group(figures: GroupFigures) -> list[str]:
+    return [
+        escape(figures.group),
+        f"{figures.people:,}",
+        plain(figures.not_acquired),
+        plain(figures.false_match, 2),
+        percent(figures.false_non_match),
+        plain(figures.false_positive),
+        percent(figures.false_negative),
+    ]
+
+
+def _table(title: str, headings: list[str]) -> Table:
+    table = Table(title=title, title_justify="left", caption_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for heading in headings:
+        table.add_column(heading, justify="right", no_wrap=True)
+    return table

@@ -1,0 +1,62 @@
+"""The command ``calibrate``, with a pipeline that is there at once and the real pool."""
+
+import json
+from pathlib import Path
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from adapters.evaluation.calibration_file import read_calibration
+from entrypoints.commands.calibrate import calibrate
+from infra.photographs import Photographs
+
+APP = typer.Typer()
+APP.command()(calibrate)
+
+
+@pytest.fixture
+def folder(tmp_path: Path, photographs: Photographs) -> Path:
+    """Return a folder of twenty people, of whom the first five are real and the others the same once more."""
+    names = ["obama", "biden", "astronaut", "obama2", "obama3"]
+    for number in range(20):
+        source = photographs.path(names[number % len(names)])
+        (tmp_path / "people" / f"{number:02}").mkdir(parents=True)
+        (tmp_path / "people" / f"{number:02}" / source.name).write_bytes(source.read_bytes())
+    return tmp_path / "people"
+
+
+def test_a_file_for_the_worker(folder: Path, tmp_path: Path) -> None:
+    """It names the embedder and what it rests on; who is there twice is told, and how far the people reach."""
+    output = tmp_path / "calibration.json"
+    resume = ["--resume", str(tmp_path / "kept")]
+    done = CliRunner().invoke(APP, [str(folder), "--output", str(output), *resume, "--json"])
+    assert done.exit_code == 0, done.output
+    found = json.loads(done.stdout)
+    [curve] = read_calibration(output).curves
+    assert (found["embedder"], found["people"]) == (read_calibration(output).embedder, 20)
+    assert (curve.photographs, curve.people, curve.comparisons) == (1, 20, 190)
+    assert found["look_alikes"][0]["distance"] == pytest.approx(0, abs=1e-6)
+    assert "among up to 0 users" in done.stderr
+    again = CliRunner().invoke(APP, [str(folder), "--output", str(output), *resume])
+    assert again.exit_code == 0, again.output
+    assert "20 of them read before" in again.stdout
+    assert f"FACEMATCH_MATCH_CALIBRATION={output}" in again.stdout
+
+
+def test_too_few_people_leave_no_file(folder: Path, tmp_path: Path) -> None:
+    """Exit code 1, and it is said how many it takes."""
+    for number in range(10):
+        [photograph] = (folder / f"{number:02}").iterdir()
+        photograph.unlink()
+    done = CliRunner().invoke(APP, [str(folder), "--output", str(tmp_path / "calibration.json")])
+    assert done.exit_code == 1
+    assert "10 people have a photograph with a usable face; to calibrate takes 20" in done.stderr
+    assert not (tmp_path / "calibration.json").exists()
+
+
+def test_a_place_that_is_not_there_is_told_before_anything_is_read(folder: Path, tmp_path: Path) -> None:
+    """Exit code 2: hours of reading would be in vain."""
+    done = CliRunner().invoke(APP, [str(folder), "--output", str(tmp_path / "gone" / "calibration.json")])
+    assert done.exit_code == 2
+    assert "there is no folder" in done.stderr

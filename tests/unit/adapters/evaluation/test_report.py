@@ -1,0 +1,201 @@
+"""The report: one page that needs nothing else, and says what was counted."""
+
+import base64
+import math
+import re
+from datetime import UTC, datetime
+from html.parser import HTMLParser
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import attrs
+import pytest
+
+from adapters.evaluation.report.file import ReportError, write_report
+from adapters.evaluation.report.page import render
+from domain.evaluation.comparison import CurvePoint, Histogram, OperatingPoint
+from domain.evaluation.discard import DiscardCurve, DiscardPoint
+from domain.evaluation.groups import GroupFigures, Grouping
+from domain.evaluation.identification import GalleryFigures, Identification
+from domain.evaluation.results import Acquisition, Evaluation
+from domain.evaluation.shares import Share
+from domain.evaluation.subjects import Subject
+from domain.evaluation.verification import Verification
+from domain.outcomes import Reason
+
+MADE = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+NOTHING = Share(0, 0)
+_VOID = {"meta", "img", "line"}
+
+
+def gallery(photographs: int, people: int, threshold: float = 0.05) -> GalleryFigures:
+    """Return figures of a gallery."""
+    found = Identification(people, threshold, Share(3, 400), Share(37, 100), Share(1, 100))
+    return GalleryFigures(photographs, 2, Share(98, 100), found, found if people > 20 else None)
+
+
+BARE = Evaluation(
+    embedder="mine@1",
+    subject=Subject.CENTRAL,
+    target_fpir=0.01,
+    acquisition=Acquisition(people=1, photographs=1, known=0, seconds=0.0, milliseconds={}, not_acquired={}),
+    verification=None,
+    impostor_pairs=0,
+    genuine_pairs=0,
+    points=(),
+    curve=(),
+    histogram=None,
+    galleries=(),
+    discards=(),
+    groups=(),
+    grouping=None,
+)
+FULL = attrs.evolve(
+    BARE,
+    acquisition=Acquisition(
+        people=1_639,
+        photographs=3_585,
+        known=0,
+        seconds=100.0,
+        milliseconds={"decode": 1.0, "detect": 20.0},
+        not_acquired={Reason.NO_FACE: 17},
+    ),
+    verification=Verification(6_000, 0.983, 0.004, 0.09),
+    impostor_pairs=1_000_000,
+    genuine_pairs=3_000,
+    points=(OperatingPoint(0.001, 0.0747, Share(61, 1_000), 0.07, Share(900, 1_000_000)),),
+    curve=(CurvePoint(0.05, 1e-5, 0.4), CurvePoint(0.09, 1e-2, 0.01), CurvePoint(0.4, 1.0, 0.0)),
+    histogram=Histogram((0.0, 0.1, 0.2), (0.9, 0.1), (0.2, 0.8)),
+    galleries=(gallery(1, 20), gallery(1, 833), gallery(3, 20, math.inf)),
+    discards=(
+        DiscardCurve(
+            "face size",
+            (
+                DiscardPoint(60.0, Share(0, 100), Share(1, 101), Share(6, 100)),
+                DiscardPoint(90.0, Share(20, 100), Share(21, 101), Share(3, 80)),
+            ),
+        ),
+    ),
+    groups=(
+        GroupFigures(
+            group="<b>tall</b> & $dark$ 高",
+            people=20,
+            photographs=40,
+            not_acquired=Share(1, 40),
+            distance=0.0747,
+            false_match=Share(2, 190),
+            false_non_match=Share(1, 20),
+            false_positive=NOTHING,
+            false_negative=Share(3, 20),
+        ),
+    ),
+    grouping=Grouping({}, ("<i>zoe</i>",), ("ann", "ben")),
+)
+
+
+class _Balance(HTMLParser):
+    """Notices elements that are not closed, or closed in another order."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.pictures: list[str] = []
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        """Remember what is open."""
+        if tag == "img":
+            given = dict(attributes)
+            assert given["alt"]
+            self.pictures.append(given["src"] or "")
+        if tag not in _VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        """It is closed already."""
+        self.handle_starttag(tag, attributes)
+
+    def handle_endtag(self, tag: str) -> None:
+        """Close the latest."""
+        assert self.open.pop() == tag
+
+
+def parsed(page: str) -> _Balance:
+    """Return the page as a browser sees it."""
+    seen = _Balance()
+    seen.feed(page)
+    seen.close()
+    assert seen.open == []
+    return seen
+
+
+def test_it_needs_nothing_else() -> None:
+    """No script, no link, nothing to fetch: every picture is in the page, as SVG that can be drawn."""
+    page = render(FULL, made=MADE, version="1.2.3")
+    pictures = parsed(page).pictures
+    assert len(pictures) == 4
+    for picture in pictures:
+        head, _, data = picture.partition(",")
+        assert head == "data:image/svg+xml;base64"
+        drawing = ET.fromstring(base64.b64decode(data))  # noqa: S314 - drawn by ourselves
+        assert drawing.tag == "{http://www.w3.org/2000/svg}svg"
+    assert not re.search(r"<(script|link|iframe|object)|\bsrc=\"(?!data:)|\bhref=|url\(|@import", page)
+
+
+def test_it_says_what_was_counted() -> None:
+    """The first figures, the tables and how to read them."""
+    page = render(FULL, made=MADE, version="1.2.3")
+    for told in (
+        "How well mine@1 tells these people apart",
+        "3,585 photographs of 1,639 people",
+        "facematch 1.2.3, 2026-01-02 03:04 UTC",
+        "98.30%",
+        "among 833 enrolled people",
+        "the target is 1.00%",
+        "Everybody enrolled with 1 photograph<",
+        "Everybody enrolled with 3 photographs<",
+        "20 x 2",
+        "0.0747",
+        "no_face",
+        "36 / s",
+        "Refused by face size",
+        "2 people are in no group",
+    ):
+        assert told in page, told
+
+
+def test_names_cannot_become_markup() -> None:
+    """Groups and people are called whatever their owner likes."""
+    page = render(FULL, made=MADE, version="1.2.3")
+    assert "&lt;b&gt;tall&lt;/b&gt; &amp; $dark$ 高" in page
+    assert "&lt;i&gt;zoe&lt;/i&gt;" in page
+    assert "<b>tall" not in page
+    assert "<i>zoe" not in page
+
+
+def test_with_hardly_anything_counted_it_is_still_a_page() -> None:
+    """One photograph of one person."""
+    page = render(BARE, made=MADE, version="1.2.3")
+    assert parsed(page).pictures == []
+    assert "every photograph could be used" in page
+    assert "Searching among" not in page
+
+
+def test_the_same_figures_give_the_same_page() -> None:
+    """Two reports can be compared."""
+    assert render(FULL, made=MADE, version="1") == render(FULL, made=MADE, version="1")
+
+
+def test_too_many_strangers_named_is_marked() -> None:
+    """Where even the interval lies above the target, and not where it may be chance."""
+    worse = attrs.evolve(FULL.galleries[1].by_default, false_positive=Share(40, 400))
+    bad = attrs.evolve(FULL, galleries=(attrs.evolve(FULL.galleries[1], by_default=worse),))
+    assert 'class="card bad"' in render(bad, made=MADE, version="1")
+    assert 'class="card bad"' not in render(FULL, made=MADE, version="1")
+
+
+def test_a_place_that_cannot_be_written_to_is_said(tmp_path: Path) -> None:
+    """With its name; a good place gets the page."""
+    write_report(tmp_path / "report.html", BARE, made=MADE, version="1")
+    assert (tmp_path / "report.html").read_text().startswith("<!doctype html>")
+    with pytest.raises(ReportError, match=r"cannot write .*gone"):
+        write_report(tmp_path / "gone" / "report.html", BARE, made=MADE, version="1")

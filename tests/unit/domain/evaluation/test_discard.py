@@ -1,0 +1,39 @@
+"""Error versus discard."""
+
+from domain.evaluation.comparison import Genuine
+from domain.evaluation.discard import QUALITIES, DiscardPoint, GradedPair, discard_points
+from domain.evaluation.shares import Share
+from domain.faces import BoundingBox, DetectedFace
+
+
+def pair(distance: float, grade: float) -> GradedPair:
+    """Return two photographs of Ann."""
+    return GradedPair(Genuine("ann", distance), grade)
+
+
+def test_refusing_the_poorest() -> None:
+    """The pairs that are left are judged at one distance, and whoever is refused is not acquired."""
+    points = discard_points(
+        range(10), [pair(0.4, 0), pair(0.4, 1), pair(0.1, 5), pair(0.1, 9)], photographs=12, distance=0.2
+    )
+    assert points[0] == DiscardPoint(0, Share(0, 10), Share(2, 12), Share(2, 4))
+    assert points[1] == DiscardPoint(1, Share(1, 10), Share(3, 12), Share(1, 3))
+    assert points[2] == DiscardPoint(2, Share(2, 10), Share(4, 12), Share(0, 2))
+    assert points[-1] == DiscardPoint(5, Share(5, 10), Share(7, 12), Share(0, 2))
+
+
+def test_equal_grades_are_refused_together() -> None:
+    """A minimum cannot tell them apart; where all are equal there is nothing to choose by."""
+    assert [point.discarded for point in discard_points([1, 1, 2, 2], [], photographs=4, distance=0.1)] == [
+        Share(0, 4),
+        Share(2, 4),
+    ]
+    assert discard_points([1] * 9, [], photographs=9, distance=0.1) == ()
+    assert discard_points([], [], photographs=9, distance=0.1) == ()
+
+
+def test_the_qualities_of_a_face() -> None:
+    """Its size in pixels, what the detector thinks of it, and its sharpness, where somebody looked."""
+    face = DetectedFace(BoundingBox(0, 0, 30, 40), 0.8)
+    expected = {"face size": 30, "detector score": 0.8, "sharpness": None}
+    assert {name: grade(face) for name, grade in QUALITIES.items()} == expected

@@ -1,0 +1,122 @@
+"""What becomes of searches among many."""
+
+import math
+from itertools import chain
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from domain.decision import Accepted, Comparison, Unknown
+from domain.evaluation.identification import (
+    Identification,
+    Roles,
+    Searched,
+    by_distance,
+    by_service,
+    galleries,
+    gallery_sizes,
+    rank_one,
+    roles,
+    strictest_distance,
+)
+from domain.evaluation.shares import Share
+
+
+def searched(distance: float, right: bool | None, limit: float = 0.1) -> Searched:  # noqa: FBT001 - reads as a table
+    """Return a search that a service with this limit judged."""
+    return Searched("somebody", right, distance, limit, distance <= limit)
+
+
+SEARCHES = [
+    searched(0.01, None),
+    searched(0.2, None),
+    searched(0.1, None),
+    searched(0.05, True),
+    searched(0.3, True),
+    searched(0.04, False),
+    searched(0.5, False),
+]
+
+
+@pytest.mark.parametrize(
+    ("people", "photographs", "expected"),
+    [
+        ({"ann": "ab", "ben": "c", "eve": "de"}, 1, Roles(("ann", "eve"), ("ben",))),
+        ({"ann": "ab", "ben": "cd", "eve": "de"}, 1, Roles(("ann", "eve"), ("ben",))),
+        ({"ann": "a", "ben": "b"}, 1, Roles((), ("ann", "ben"))),
+        ({}, 1, Roles((), ())),
+        ({"ann": "abcd", "ben": "cde", "eve": "d"}, 3, Roles(("ann",), ("eve",))),
+        ({"ann": "abcd", "ben": "cdef", "eve": "de"}, 3, Roles(("ann",), ("ben",))),
+    ],
+)
+def test_who_plays_which_part(people: dict[str, str], photographs: int, expected: Roles) -> None:
+    """Strangers have one photograph, the enrolled more than their template takes; else every other is a stranger."""
+    assert roles(people, photographs) == expected
+
+
+@pytest.mark.parametrize(
+    ("people", "expected"),
+    [(0, ()), (1, (1,)), (24, (24,)), (25, (20, 25)), (299, (20, 100, 299)), (833, (20, 100, 300, 833))],
+)
+def test_the_sizes_of_galleries(people: int, expected: tuple[int, ...]) -> None:
+    """Round ones up to that of everybody, which none is nearly as large as."""
+    assert gallery_sizes(people) == expected
+
+
+@given(st.integers(1, 300), st.data())
+def test_galleries_share_nobody(people: int, data: st.DataObject) -> None:
+    """Each has the size that is asked for, nobody is in two, and they are the same each time."""
+    size = data.draw(st.integers(1, people))
+    found = galleries(range(people), size)
+    members = list(chain.from_iterable(found))
+    assert {len(gallery) for gallery in found} == {size}
+    assert len(members) == len(set(members))
+    assert found == galleries(range(people), size)
+    assert len(found) == min(25, people // size)
+
+
+@pytest.mark.parametrize(
+    ("decision", "named", "limit"),
+    [
+        (Accepted(UUID(int=0), Comparison(0.1, 0.2, 9)), True, 0.2),
+        (Accepted(UUID(int=0), Comparison(0.1, None, 9)), True, math.inf),
+        (Unknown(Comparison(0.1, 0.05, 9)), False, 0.05),
+        (Unknown(Comparison(0.1, 0.2, 9), ambiguous=True), False, 0.2),
+    ],
+)
+def test_the_service_decides(decision: Accepted | Unknown, named: bool, limit: float) -> None:  # noqa: FBT001 - a table
+    """What it would do is what counts, margin included."""
+    assert Searched.judged("ann", decision, right=True) == Searched("ann", True, 0.1, limit, named)
+
+
+def test_what_becomes_of_searches() -> None:
+    """Strangers within the threshold are named; of the enrolled, only the right one within it is not missed."""
+    expected = Identification(9, 0.1, Share(2, 3), Share(3, 4), Share(1, 4))
+    assert by_distance(SEARCHES, 9, 0.1) == by_service(SEARCHES, 9) == expected
+    assert by_distance(SEARCHES, 9, math.inf).false_positive == Share(3, 3)
+    assert rank_one(SEARCHES) == Share(2, 4)
+
+
+def test_each_search_has_its_own_threshold() -> None:
+    """The service's word counts, and the median is shown."""
+    found = by_service([searched(0.1, None, 0.09), searched(0.1, True, 0.11), searched(0.1, True, 0.12)], 5)
+    assert found == Identification(5, 0.11, Share(0, 1), Share(0, 2), Share(0, 2))
+
+
+@pytest.mark.parametrize(("rate", "expected"), [(0.009, None), (0.01, 0.01), (0.029, 0.02), (1.0, 1.0)])
+def test_the_threshold_that_keeps_a_share_of_strangers(rate: float, expected: float | None) -> None:
+    """The largest distance that names no more than that share; none where one stranger would be too many."""
+    searches = [searched(number / 100, None) for number in range(1, 101)] + [searched(0.001, True)]
+    threshold = strictest_distance(searches, rate)
+    assert threshold == expected
+    if threshold is not None:
+        named = by_distance(searches, 1, threshold).false_positive.value
+        assert named is not None
+        assert named <= rate
+
+
+def test_strangers_at_one_distance_are_named_all_or_none() -> None:
+    """A threshold at their distance would name more than the share."""
+    assert strictest_distance([searched(0.1, None)] * 100 + [searched(0.05, None)], 0.5) == 0.05

@@ -1,0 +1,32 @@
+"""Progress where nobody watches."""
+
+from entrypoints.evaluation.progress import ProgressLines
+
+
+def lines_of(seconds: list[float], of: int) -> list[str]:
+    """Return what is written when each photograph is read at the next of these times."""
+    written: list[str] = []
+    times = iter([0.0, *seconds])
+    lines = ProgressLines(written.append, lambda: next(times))
+    for done, _ in enumerate(seconds, start=1):
+        lines(done, of)
+    return written
+
+
+def test_a_line_now_and_then() -> None:
+    """At most every 15 seconds, with how long it will take at this pace."""
+    assert lines_of([5.0 * turn for turn in range(1, 8)], 1_000) == [
+        "3 of 1,000 photographs are read, about 1 h 23 min left",
+        "6 of 1,000 photographs are read, about 1 h 22 min left",
+    ]
+
+
+def test_a_quick_job_writes_nothing() -> None:
+    """Nobody wants a line of what is over already."""
+    assert lines_of([0.1, 0.2, 0.3], 3) == []
+
+
+def test_times_are_told_as_people_tell_them() -> None:
+    """In seconds, minutes or hours, as it takes."""
+    assert lines_of([20.0], 3)[0].endswith("about 40 s left")
+    assert lines_of([20.0], 5)[0].endswith("about 1 min 20 s left")

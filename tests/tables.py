@@ -139,7 +139,8 @@ class PostgresTables:
 
     def clear(self) -> None:
         """Empty every table, the service's own too."""
-        self.run("TRUNCATE {photos}, {users}, {photo_faces}, {face_matches}, facematch.outcomes, facematch.attempts, facematch.templates")
+        own = "facematch.outcomes, facematch.attempts, facematch.templates"
+        self.run(f"TRUNCATE {{photos}}, {{users}}, {{photo_faces}}, {{face_matches}}, {own}")
 
     def run(self, query: str, *parameters: object) -> list[tuple[Any, ...]]:
         """Run one statement, with the tables' names and the vector type in braces, and return its rows."""

@@ -43,11 +43,15 @@ class Confirmed:
 
 @attrs.frozen
 class OneOrTheOther:
-    """Asks a second detector where the first finds nothing; their scores are not comparable."""
+    """Asks a second detector where the first finds nothing.
+
+    Their scores are not comparable, so a face that only the second one finds has the score 0.
+    """
 
     first: Detector
     second: Detector
 
     def find(self, picture: Image.Image, *, every: bool) -> Sequence[Found]:
         """Return the faces, the most certain first."""
-        return self.first.find(picture, every=every) or self.second.find(picture, every=every)
+        faces = self.first.find(picture, every=every)
+        return faces or [attrs.evolve(face, score=0.0) for face in self.second.find(picture, every=every)]

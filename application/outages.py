@@ -59,6 +59,8 @@ class Outages:
         if dependency is None:
             return None
         if failure.for_everyone:
+            if self._stopping.is_set():
+                raise StoppingError
             self._begin(dependency, str(failure), self._growing_pause(dependency.name))
         if dependency.name in self._down:
             return dependency.name

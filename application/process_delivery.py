@@ -93,9 +93,12 @@ class ProcessDelivery:
                     return None
                 return await self.match.give_up(delivery.key, request, failure.reason, str(failure), trace)
             except DatabaseUnavailableError as unrecorded:
-                if await self.outages.outage_behind(unrecorded) is None:
+                down = await self.outages.outage_behind(unrecorded)
+                if down is None:
                     await self._retry(delivery, request, unrecorded, trace)
                     return None
+                trace.held(down, str(unrecorded))
+                await self.outages.recovery(down)
 
     async def _count(self, delivery: Delivery) -> int:
         """Return how often the job was delivered, but for the deliveries that stopping workers gave back."""
@@ -170,9 +173,13 @@ class ProcessDelivery:
     async def _release(self, delivery: Delivery, request: MatchJob | MalformedJob, trace: JobTrace) -> None:
         """Give the job back; noted first, because whoever gets it next may want to count."""
         trace.released()
-        with contextlib.suppress(TimeoutError):
+        try:
             async with asyncio.timeout(_NOTING_SECONDS):
                 await self._note(delivery, request, None, _GIVEN_BACK)
+        except TimeoutError:
+            pass
+        except Exception as error:  # noqa: BLE001 - whatever it is, the job must be given back
+            trace.unexpected(error)
         await self._give_back(delivery, after_seconds=0)
 
     @staticmethod

@@ -12,8 +12,11 @@ SMALLEST_CALIBRATED_GALLERY = 20
 """A gallery of fewer users is judged as if it had this many: it is about to grow, and few comparisons tell little."""
 SMALLEST_GALLERY_WITH_COHORT = 100
 """Among fewer users, the size of the gallery tells more than the cohort does: fewer of the enrolled are missed."""
+LARGEST_GALLERY_WITH_COHORT = 1_200
+"""Nobody has measured larger ones: there both rules hold, and the stricter one counts."""
 COHORT_SIZE = 3
 COHORT_EXPONENT = 0.6
+_LOWEST_RATE = 1e-15
 NEEDED_CANDIDATES = 1 + COHORT_SIZE
 """So many of the nearest users a decision wants to see."""
 
@@ -42,7 +45,8 @@ Curves = tuple[tuple[int, Curve], ...]
 def _ascends(curve: Curve) -> bool:
     rates = [rate for rate, _ in curve]
     values = [value for _, value in curve]
-    return bool(curve) and rates == sorted(set(rates)) and values == sorted(values) and rates[0] > 0
+    ascending = bool(curve) and rates == sorted(set(rates)) and values == sorted(values)
+    return ascending and rates[0] >= _LOWEST_RATE and all(map(math.isfinite, (*rates, *values)))
 
 
 @attrs.frozen
@@ -80,8 +84,9 @@ class Calibration:
         return _strictest(self._distances, false_match_rate, photographs)
 
     def cohort_factor_at(self, fpir: float, photographs: int | None = 1) -> float | None:
-        """Return the factor that keeps this share of strangers; None where it was not measured."""
-        return _strictest(self.cohort, fpir, photographs) if self.cohort else None
+        """Return the factor that keeps this share of strangers; None where so small a share was not measured."""
+        measured = bool(self.cohort) and all(curve[0][0] <= fpir for _, curve in self.cohort)
+        return _strictest(self.cohort, fpir, photographs) if measured else None
 
 
 def _strictest(curves: Curves, rate: float, photographs: int | None) -> float:
@@ -143,11 +148,11 @@ class TargetFpir:
 
     *By the cohort*, where there are users enough and the calibration knows how: a stranger lies about as near to the
     second, third and fourth nearest user as to the nearest, whereas a user's own template is nearer by far. So the
-    threshold is a factor times the mean distance m of those three: factor * m^0.6. With this exponent the
-    factor that keeps an FPIR is the same from 20 to 1,200 users, and with three users of a cohort fewest of the
-    enrolled are missed; both were found on the half of Labeled Faces in the Wild that the calibrations are from. It is
-    score normalisation by a cohort, known from speaker verification (Auckenthaler et al. 2000, T-norm), with ratios in
-    place of differences.
+    threshold is a factor times the mean distance m of those three: factor * m^0.6. With this exponent the factor that
+    keeps an FPIR is the same from 20 to 1,200 users (beyond, the first rule holds as well), and with three users of a
+    cohort fewest of the enrolled are missed; both were found on the half of Labeled Faces in the Wild that the
+    calibrations are from. It is score normalisation by a cohort, known from speaker verification (Auckenthaler et al.
+    2000, T-norm), with ratios in place of differences.
     """
 
     fpir: float
@@ -160,7 +165,8 @@ class TargetFpir:
         if factor is None or len(cohort) < COHORT_SIZE or search.gallery_size < SMALLEST_GALLERY_WITH_COHORT:
             return self._by_size(search.gallery_size, search.photographs)
         mean = max(0.0, sum(cohort) / COHORT_SIZE)
-        loosest = self._by_size(SMALLEST_CALIBRATED_GALLERY, search.photographs)
+        known = search.gallery_size <= LARGEST_GALLERY_WITH_COHORT
+        loosest = self._by_size(SMALLEST_CALIBRATED_GALLERY if known else search.gallery_size, search.photographs)
         return min(factor * math.pow(mean, COHORT_EXPONENT), loosest)
 
     def _by_size(self, gallery_size: int, photographs: int | None) -> float:
@@ -226,7 +232,7 @@ def decide(
         gallery_size=size,
         runner_up_distance=others[0].distance if others else None,
     )
-    if comparison.threshold is not None and nearest.distance > comparison.threshold:
+    if comparison.threshold is not None and not nearest.distance <= comparison.threshold:
         return Unknown(comparison)
     if others and others[0].distance - nearest.distance < margin:
         return Unknown(comparison, ambiguous=True)

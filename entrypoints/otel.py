@@ -5,15 +5,16 @@ it differs, by the SDK for Python: its exporters' timeouts are in seconds.
 """
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from urllib.parse import urlsplit
 
 from entrypoints import parsing as p
-from entrypoints.variables import Problem, Variable
+from entrypoints.variables import Problem, Variable, without_password
 
 _OTLP = "OTEL_EXPORTER_OTLP"
 _SIGNALS = ("", "_TRACES", "_METRICS")
 _DAY_MILLISECONDS = 86_400_000
-_MOST_SPANS = 1_000_000
+_SPANS = p.integer(1, 1_000_000)
 _BATCH = ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "512")
 _QUEUE = ("OTEL_BSP_MAX_QUEUE_SIZE", "2048")
 """Names and the SDK's defaults."""
@@ -24,7 +25,7 @@ def _endpoint(value: str) -> str:
         p.address(value)
         return value
     parts = urlsplit(value)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.port == 0:
         raise ValueError("expected http://host:port or https://host:port")
     return value
 
@@ -54,8 +55,8 @@ _ONCE = {
     "OTEL_TRACES_SAMPLER_ARG": p.number(0, 1),
     "OTEL_BSP_SCHEDULE_DELAY": p.integer(1, _DAY_MILLISECONDS),
     "OTEL_BSP_EXPORT_TIMEOUT": p.integer(1, _DAY_MILLISECONDS),
-    _QUEUE[0]: p.integer(1, _MOST_SPANS),
-    _BATCH[0]: p.integer(1, _MOST_SPANS),
+    _QUEUE[0]: _SPANS,
+    _BATCH[0]: _SPANS,
     "OTEL_METRIC_EXPORT_INTERVAL": p.number(1, _DAY_MILLISECONDS),
     "OTEL_METRIC_EXPORT_TIMEOUT": p.number(1, _DAY_MILLISECONDS),
 }
@@ -94,10 +95,11 @@ def _contradictions(environ: Mapping[str, str]) -> Iterator[Problem]:
             yield Problem(by, compression, "gRPC knows none and gzip only")
         endpoint, by = _in_force(environ, signal, "ENDPOINT")
         if protocol == "http/protobuf" and endpoint and "://" not in endpoint:
-            yield Problem(by, endpoint, "HTTP wants http://host:port or https://host:port")
+            yield Problem(by, without_password(endpoint), "HTTP wants http://host:port or https://host:port")
     batch, queue = (environ.get(name, "").strip() or default for name, default in (_BATCH, _QUEUE))
-    if batch.isdigit() and queue.isdigit() and int(batch) > int(queue):
-        yield Problem(_BATCH[0], batch, f"is more than {_QUEUE[0]}, {queue}")
+    with suppress(ValueError):
+        if _SPANS(batch) > _SPANS(queue):
+            yield Problem(_BATCH[0], batch, f"is more than {_QUEUE[0]}, {queue}")
 
 
 def _in_force(environ: Mapping[str, str], signal: str, name: str) -> tuple[str, str]:

@@ -13,6 +13,7 @@ from domain.calibration import MeasuredCalibration
 _TRUE = {"true", "1", "yes", "on"}
 _FALSE = {"false", "0", "no", "off"}
 _MAX_PORT = 65535
+_MOST_DIGITS = 20
 _NO_ESCAPE = re.compile("%(?![0-9A-Fa-f]{2})")
 
 
@@ -32,7 +33,8 @@ def integer(minimum: int, maximum: int) -> Callable[[str], int]:
     """Return a parser of whole numbers in a range, both ends included."""
 
     def parse(value: str) -> int:
-        if value.isascii() and value.lstrip("-").isdigit() and minimum <= int(value) <= maximum:
+        digits = value.isascii() and value.lstrip("-").isdigit() and len(value) <= _MOST_DIGITS
+        if digits and minimum <= int(value) <= maximum:
             return int(value)
         raise ValueError(f"expected a whole number from {minimum} to {maximum}")
 

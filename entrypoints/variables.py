@@ -169,12 +169,14 @@ def _text(declared: Variable, environ: Mapping[str, str]) -> str:
 
 
 def without_password(text: str) -> str:
-    """Return a URL with its user's password masked; anything else as it is."""
+    """Return a URL with its user's password masked; anything else as it is, but for what stands before an @."""
     try:
         parts = urlsplit(text)
         secret = parts.password or (parts.username if parts.scheme == "nats" else None)
     except ValueError:
         return MASK if "@" in text else text
+    if not parts.netloc and "@" in text:
+        return f"{MASK}@{text.rpartition('@')[2]}"
     if not secret:
         return text
     user = parts.username if parts.password else MASK

@@ -20,8 +20,8 @@ _PASSING = (
     psycopg.errors.UndefinedTable,
 )
 
-_EXHAUSTED = {"53", "58"}
-"""Classes of SQLSTATE: insufficient resources (no room on the disk, no memory), and errors of the system below."""
+_EXHAUSTED = "53"
+"""The class of SQLSTATE for insufficient resources: no room on the disk, no memory, too many connections."""
 
 
 def first_line(error: BaseException) -> str:
@@ -35,7 +35,7 @@ def translated(what: str) -> Iterator[None]:
     try:
         yield
     except _PASSING as error:
-        exhausted = (error.sqlstate or "")[:2] in _EXHAUSTED
+        exhausted = (error.sqlstate or "").startswith(_EXHAUSTED)
         kind = DatabaseExhaustedError if exhausted else DatabaseUnavailableError
         raise kind(f"database, {what}: {first_line(error)}") from error
     except TimeoutError as error:

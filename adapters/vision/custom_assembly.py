@@ -11,6 +11,7 @@ from adapters.vision.assembly import AlignedFacePipeline, dlib_aligner
 from adapters.vision.described_values import DetectorKind
 from adapters.vision.description import Description, DetectorSection, InputSection, Parts
 from adapters.vision.detection import Detector
+from adapters.vision.external_data import refers_elsewhere
 from adapters.vision.landmarks import EYES_NOSE_MOUTH
 from adapters.vision.model_file import OPENVINO, ModelFile, ModelFileError
 from adapters.vision.networks import Network
@@ -65,6 +66,9 @@ def _network(place: str, file: ModelFile | None, problems: list[str]) -> Network
     try:
         contents = file.read()
         if file.path.suffix != OPENVINO:
+            if refers_elsewhere(contents[0]):
+                problems.append(f"{place}.file: keeps weights in other files, which its checksum does not cover")
+                return None
             return OnnxNetwork(*contents)
         from adapters.vision.openvino_network import OpenVinoNetwork  # noqa: PLC0415 - an optional dependency
 

@@ -109,6 +109,8 @@ def read(path: Path) -> Parts:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         return Parts((f"cannot be read ({error.strerror})",))
+    except RecursionError:
+        return Parts(("is nested too deeply",))
     except ValueError as error:
         return Parts((f"is not TOML in UTF-8: {error}",))
     problems: list[str] = []

@@ -48,11 +48,13 @@ class HogDetector:
 
     def find(self, picture: Image.Image, *, every: bool) -> Sequence[Found]:
         """Return the faces, the most certain first."""
-        faces, largest = self._look(picture, self._FIRST)
-        certain = sum(face.score >= CERTAIN for face in faces)
-        if every or (certain < _SEVERAL and largest < self._CERTAIN_SIDE):
+        first, largest = self._look(picture, self._FIRST)
+        faces = [face for face in first if face.score >= CERTAIN]
+        if every or (len(faces) < _SEVERAL and largest < self._CERTAIN_SIDE):
             closer, _ = self._look(picture, self._SECOND)
             faces += [face for face in closer if not any(face.is_same_as(other) for other in faces)]
+        doubtful = [face for face in first if face.score < CERTAIN]
+        faces += [face for face in doubtful if not any(face.is_same_as(other) for other in faces)]
         return sorted(faces, key=lambda face: -face.score)
 
     def _look(self, picture: Image.Image, look: _Look) -> tuple[list[Found], float]:

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import dlib
 import numpy as np
+import onnx
 import pytest
+from onnx import external_data_helper
 from PIL import Image
 
 from adapters.vision import registry
@@ -215,6 +217,25 @@ def test_a_model_that_is_no_recogniser_is_told(
     document["model"]["sha256"] = sha256(tiny_model(tmp_path, outputs=outputs, factor=factor))
     [told] = refusal(document, configure)
     assert told.startswith(words)
+
+
+def test_weights_in_another_file_are_refused(
+    configure: Configure, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They would come from wherever the worker was started, with no checksum."""
+    document = tiny_document(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    model = onnx.load(tiny_model(tmp_path))
+    [weights] = model.graph.initializer
+    weights.raw_data = np.ones(1, np.float32).tobytes()
+    weights.ClearField("float_data")
+    external_data_helper.set_external_data(weights, location="weights.bin")
+    path = tmp_path / "tiny.onnx"
+    onnx.save(model, path)
+    document["model"]["sha256"] = sha256(path)
+    assert (tmp_path / "weights.bin").exists()
+    [told] = refusal(document, configure)
+    assert told.startswith("model.file: keeps weights in other files, which its checksum does not cover")
 
 
 @pytest.mark.parametrize("place", ["model", "detector"])

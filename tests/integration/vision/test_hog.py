@@ -4,7 +4,9 @@ from typing import Any
 
 from PIL import Image
 
-from adapters.vision.hog import HogDetector
+from adapters.vision.alignment import FivePointAligner
+from adapters.vision.hog import HogDetector, doubting_hog
+from adapters.vision.weights import FIVE_POINTS, dlib_weights
 from tests.pictures import opened
 
 _WIDTH, _HEIGHT = 1280, 900
@@ -31,6 +33,15 @@ def test_every_face_is_found_where_every_one_is_wanted(photographs: Any) -> None
     faces = detector.find(picture, every=True)
     assert len(faces) == 3
     assert min(face.side for face in faces) < 90
+
+
+def test_a_doubt_hides_no_second_face(photographs: Any) -> None:
+    """A face that the first look is not sure of and the second is counts, although the first is sure of another."""
+    landmarks = FivePointAligner(dlib_weights(FIVE_POINTS))
+    for sizes in ((800, 600), (600, 800), (700, 560), (760, 640), (640, 520)):
+        picture = _people(photographs, *sizes)
+        sure = HogDetector().find(picture, every=False)
+        assert len(doubting_hog(landmarks).find(picture, every=False)) == len(sure) == 2
 
 
 def test_a_closer_look_changes_nothing_about_the_faces_known_before(photographs: Any) -> None:

@@ -105,6 +105,13 @@ async def test_what_says_itself_that_everybody_meets_it_needs_no_probe(scene: Sc
     assert scene.outages.down == {}
 
 
+async def test_a_worker_that_stops_does_not_count_what_everybody_meets(scene: Scene) -> None:
+    """The probe would say that the database is up."""
+    await scene.outages.stop()
+    with pytest.raises(StoppingError):
+        await scene.outages.outage_behind(DatabaseExhaustedError("no space left on device"))
+
+
 async def test_a_dependency_that_answers_is_not_blamed(scene: Scene) -> None:
     """One lost connection is one job's trouble where the probe finds the database up."""
     assert await scene.outages.outage_behind(DATABASE) is None

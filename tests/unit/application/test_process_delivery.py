@@ -8,7 +8,12 @@ import pytest
 
 from application.ports.face_pipeline import Embed
 from application.ports.ledger import Attempt
-from domain.errors import EmbedderCrashedError, EmbedderUnavailableError, StorageUnavailableError
+from domain.errors import (
+    DatabaseExhaustedError,
+    EmbedderCrashedError,
+    EmbedderUnavailableError,
+    StorageUnavailableError,
+)
 from domain.faces import PhotoReading
 from domain.jobs import MalformedJob, MatchJob
 from domain.outcomes import OutcomeKind, Reason
@@ -350,6 +355,30 @@ class TestOutages:
         await running
         assert (len(world.records), delivery.job.deliveries, world.database.attempts) == (1, number, {})
 
+    async def test_a_database_that_cannot_write_is_waited_for_on_the_last_delivery_too(self, world: World) -> None:
+        """The job that has failed is not tried again and again while its end cannot be recorded."""
+
+        class Full(InMemoryLedger):
+            full = True
+
+            async def conclude(self, record: JobRecord) -> JobRecord:
+                if self.full:
+                    raise DatabaseExhaustedError("no space left on device")
+                return await super().conclude(record)
+
+        crash_vision(world)
+        ledger = Full(world.database)
+        world.ledger, world.match = ledger, attrs.evolve(world.match, ledger=ledger)
+        delivery = await nth_delivery(world, DELIVERIES)
+        running = asyncio.create_task(world.process(delivery))
+        await world.clock.advance(60)
+        assert not running.done()
+        assert len(world.photos.fetched) <= 10
+        ledger.full = False
+        await world.clock.advance(60)
+        await running
+        assert (len(world.records), len(world.dead_letters.letters)) == (1, 1)
+
     async def test_a_held_job_is_matched_in_place(self, world: World) -> None:
         """After an outage of the object store the same delivery matches and is acknowledged."""
         world.photos.available = False
@@ -527,6 +556,23 @@ class TestStopping:
             delivery = await world.redelivery(after_seconds=delivery.retries[0])
         assert (tries, len(world.dead_letters.letters)) == ((DELIVERIES, 1) if crashing else (1, 0))
         assert not reader.opened.is_set()
+
+    async def test_a_defect_in_the_ledger_does_not_keep_a_job(self, world: World) -> None:
+        """A return that cannot be noted is made all the same, and what was wrong is reported."""
+        error = RuntimeError("a constraint that nobody knows")
+
+        class Broken(InMemoryLedger):
+            async def note_attempt(self, attempt: Attempt) -> None:  # noqa: ARG002 - the port's signature
+                raise error
+
+        world.block_vision()
+        world.ledger = Broken(world.database)
+        delivery = await world.delivery()
+        running = asyncio.create_task(world.process(delivery))
+        await settle()
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        assert (delivery.retries, world.trace.errors) == ([0], [error])
 
     async def test_a_database_that_freezes_does_not_keep_a_job(self, world: World) -> None:
         """A return that cannot be noted in time is made all the same."""

@@ -1,5 +1,6 @@
 """The open-set decision."""
 
+import math
 from uuid import UUID
 
 import pytest
@@ -7,11 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.decision import (
+    LARGEST_GALLERY_WITH_COHORT,
     SMALLEST_CALIBRATED_GALLERY,
     SMALLEST_GALLERY_WITH_COHORT,
     Accepted,
     Calibration,
     Candidate,
+    Curve,
     Curves,
     FixedThreshold,
     NobodyEnrolled,
@@ -131,7 +134,7 @@ MANY = SMALLEST_GALLERY_WITH_COHORT
 def test_in_a_large_gallery_the_threshold_follows_the_cohort(photographs: int | None, factor: float) -> None:
     """It is the factor times the mean distance of the next three to the power of 0.6, however many users there are."""
     policy = TargetFpir(0.01, COHORT)
-    for size in (MANY, 1000 * MANY):
+    for size in (MANY, LARGEST_GALLERY_WITH_COHORT):
         search = Search(size, photographs, (0.04, 0.05, 0.06))
         assert policy.threshold(search) == pytest.approx(factor * 0.05**0.6)
 
@@ -189,3 +192,30 @@ def test_the_margin_does_not_matter_beyond_the_threshold() -> None:
     decision = decide([Candidate(ANN, 0.4), Candidate(BEN, 0.4)], FixedThreshold(0.3), 9, margin=0.1)
     assert isinstance(decision, Unknown)
     assert (decision.ambiguous, "threshold" in decision.detail) == (False, True)
+
+
+@pytest.mark.parametrize("size", [LARGEST_GALLERY_WITH_COHORT + 1, 10**6])
+def test_in_galleries_that_nobody_has_measured_the_stricter_rule_counts(size: int) -> None:
+    """However far away the cohort is, the threshold is no looser than by the size alone."""
+    by_size = TargetFpir(0.01, CALIBRATION).threshold(Search(size))
+    assert TargetFpir(0.01, COHORT).threshold(Search(size, 1, (0.5, 0.5, 0.5))) == by_size
+    assert TargetFpir(0.01, COHORT).threshold(Search(size, 1, (0.001, 0.001, 0.001))) < by_size
+
+
+def test_a_share_smaller_than_was_measured_is_left_to_the_size() -> None:
+    """The factor of a larger share would name more strangers than are wanted."""
+    search = Search(MANY, 1, (0.05, 0.05, 0.05))
+    assert COHORT.cohort_factor_at(0.0009) is None
+    assert TargetFpir(0.0009, COHORT).threshold(search) == TargetFpir(0.0009, CALIBRATION).threshold(search)
+
+
+@pytest.mark.parametrize("points", [((0.01, math.nan),), ((0.01, math.inf),), ((1e-320, 0.1),), ((math.nan, 0.1),)])
+def test_a_calibration_of_no_numbers_is_refused(points: Curve) -> None:
+    """What cannot be compared would let everybody pass."""
+    with pytest.raises(ValueError, match="ascend"):
+        Calibration(points)
+
+
+def test_a_threshold_that_is_no_number_accepts_nobody() -> None:
+    """Whatever it comes from."""
+    assert isinstance(decide([Candidate(ANN, 0.1)], FixedThreshold(math.nan), 1), Unknown)

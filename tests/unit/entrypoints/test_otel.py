@@ -57,6 +57,26 @@ def test_values_that_do_not_go_together_are_told(given: dict[str, str], expected
     assert [problem.variable for problem in otel.problems(given)] == expected
 
 
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({"OTEL_BSP_MAX_QUEUE_SIZE": "²"}, ["OTEL_BSP_MAX_QUEUE_SIZE"]),
+        ({"OTEL_BSP_MAX_QUEUE_SIZE": "9" * 5000}, ["OTEL_BSP_MAX_QUEUE_SIZE"]),
+        ({f"{OTLP}_ENDPOINT": "http://collector:99999"}, [f"{OTLP}_ENDPOINT"]),
+        ({f"{OTLP}_ENDPOINT": "http://[collector"}, [f"{OTLP}_ENDPOINT"]),
+    ],
+)
+def test_odd_values_are_told_like_any_other(given: dict[str, str], expected: list[str]) -> None:
+    """Numbers that are none, or endless, and addresses that cannot be."""
+    assert [problem.variable for problem in otel.problems(given)] == expected
+
+
+def test_credentials_in_an_address_are_not_shown() -> None:
+    """Also where a scheme is missing, which is what is wrong."""
+    given = {f"{OTLP}_ENDPOINT": "bob:canary@collector:4318", f"{OTLP}_PROTOCOL": "http/protobuf"}
+    assert "canary" not in str(list(otel.problems(given)))
+
+
 def test_what_the_standard_allows_is_no_problem() -> None:
     """Nothing is wrong with usual values, nor with none."""
     good = {

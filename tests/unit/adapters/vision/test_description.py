@@ -188,3 +188,10 @@ def test_what_is_no_toml_is_told(content: bytes, words: str, tmp_path: Path) -> 
 def test_a_missing_description_is_told(tmp_path: Path) -> None:
     """It is no crash."""
     assert read(tmp_path / "none.toml").problems == ("cannot be read (No such file or directory)",)
+
+
+def test_a_description_that_is_nested_without_end_is_told(tmp_path: Path) -> None:
+    """It is no description, and no stack trace."""
+    path = tmp_path / "deep.toml"
+    path.write_text(f"id = {'[' * 20_000}{']' * 20_000}")
+    assert read(path).problems == ("is nested too deeply",)

@@ -53,11 +53,11 @@ def calibrate(
         for pair in found.look_alikes:
             out.print(f"  {pair.distance:.4f}  {pair.one}, {pair.other}", markup=False)
         out.print(f"Written to {output}; to use it: FACEMATCH_MATCH_CALIBRATION={output.resolve()}", markup=False)
-    err.print(
-        f"These people say how to keep a target of {fpir:.2%} among up to {users:,} users. Among more, the threshold "
-        "follows the embedder's own distances; to know better, calibrate on more people.",
-        markup=False,
-    )
+    if users:
+        said = f"These people say how to keep a target of {fpir:.2%} among up to {users:,} users. Among more,"
+    else:
+        said = f"These people are too few to say how to keep a target of {fpir:.2%}. So"
+    err.print(f"{said} the threshold follows the embedder's own distances; to know better, calibrate on more people.", markup=False)
 
 
 def _document(found: CalibratedEmbedder, output: Path, fpir: float, users: int) -> dict[str, Any]:

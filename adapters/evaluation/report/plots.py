@@ -86,12 +86,17 @@ def error_trade_off(curve: Sequence[CurvePoint], points: Sequence[OperatingPoint
                 beside = {"xytext": (5, 3), "textcoords": "offset points", "fontsize": 8}
                 det.annotate(f"{point.distance:.3f}", (point.rate, missed), **beside)
         for axes in (det, roc):
-            axes.set_xscale("log")
             axes.set_xlabel("FMR: different people taken for one")
-            axes.xaxis.set_major_formatter(FuncFormatter(_rate))
-        det.set_yscale("log")
+            if axes is roc or missing:
+                axes.set_xscale("log")
+                axes.xaxis.set_major_formatter(FuncFormatter(_rate))
         det.set(title="Detection error trade-off (DET)", ylabel="FNMR: one person taken for two")
-        _percent_axis(det)
+        if missing:
+            det.set_yscale("log")
+            _percent_axis(det)
+        else:
+            det.text(0.5, 0.5, "nobody was missed", transform=det.transAxes, ha="center", va="center")
+            det.set(xticks=[], yticks=[])
         roc.set(title="Receiver operating characteristic (ROC)", ylabel="1 - FNMR: one person recognised")
         roc.yaxis.set_major_formatter(PercentFormatter(1))
         return drawing.svg()

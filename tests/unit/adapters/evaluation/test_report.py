@@ -199,3 +199,10 @@ def test_a_place_that_cannot_be_written_to_is_said(tmp_path: Path) -> None:
     assert (tmp_path / "report.html").read_text().startswith("<!doctype html>")
     with pytest.raises(ReportError, match=r"cannot write .*gone"):
         write_report(tmp_path / "gone" / "report.html", BARE, made=MADE, version="1")
+
+
+@pytest.mark.parametrize("points", [(), (OperatingPoint(0.1, 0.2, Share(0, 9), 0.2, Share(1, 10)),)])
+def test_where_nobody_was_missed_the_page_says_so(points: tuple[OperatingPoint, ...]) -> None:
+    """Few people are often told apart without an error: zero has no place on a logarithmic axis."""
+    curve = (CurvePoint(0.1, 0.1, 0.0), CurvePoint(0.2, 0.2, 0.0))
+    assert "<html" in render(attrs.evolve(BARE, curve=curve, points=points), made=MADE, version="1")

@@ -57,7 +57,8 @@ def calibrate(
         said = f"These people say how to keep a target of {fpir:.2%} among up to {users:,} users. Among more,"
     else:
         said = f"These people are too few to say how to keep a target of {fpir:.2%}. So"
-    err.print(f"{said} the threshold follows the embedder's own distances; to know better, calibrate on more people.", markup=False)
+    how = "the threshold follows the embedder's own distances; to know better, calibrate on more people."
+    err.print(f"{said} {how}", markup=False)
 
 
 def _document(found: CalibratedEmbedder, output: Path, fpir: float, users: int) -> dict[str, Any]:

@@ -1,13 +1,13 @@
 """A dependency that is away for everyone: jobs wait in hand, nothing is dead-lettered, work goes on by itself."""
 
 import asyncio
-import json
 from typing import Any
+from uuid import UUID
 
 import pytest
 
 from infra.local_stack.stack import LocalStack
-from tests.e2e.world import WorkerProcess, World, eventually
+from tests.e2e.world import World, eventually
 
 _PATIENCE = {
     "FACEMATCH_NATS_MAX_DELIVER": "2",
@@ -22,32 +22,40 @@ def _server(stack: LocalStack, name: str) -> Any:
     return {"object store": stack.s3, "database": stack.postgres, "message broker": stack.nats}[name]
 
 
+def _patient(world: World, photographs: Any, count: int) -> list[UUID]:
+    """Let jobs have few deliveries, and return photos of a cup of coffee."""
+    world.environment |= _PATIENCE
+    world.cli("provision")
+    world.put("coffee.png", photographs.path("coffee").read_bytes())
+    return [world.add_photo() for _ in range(count)]
+
+
+async def _publish(world: World, photos: list[UUID]) -> None:
+    for photo in photos:
+        await world.publish({"photo_id": str(photo), "image_ref": "coffee.png"})
+
+
+async def _end_without_a_face(world: World, photos: list[UUID]) -> None:
+    for photo in photos:
+        [event] = await world.outcome_of(photo)
+        assert event["reason"] == "no_face"
+    await world.settled()
+
+
 @pytest.mark.parametrize("name", ["object store", "database"])
 async def test_an_outage_costs_no_job(fragile: tuple[World, LocalStack], photographs: Any, name: str) -> None:
     """While it lasts ``/readyz`` names the dependency; afterwards every job ends as if nothing had been."""
     world, stack = fragile
-    world.environment |= _PATIENCE
-    world.cli("provision")
-    world.put("coffee.png", photographs.path("coffee").read_bytes())
-    photos = [world.add_photo() for _ in range(8)]
+    photos = _patient(world, photographs, 8)
     with world.worker() as worker:
         _server(stack, name).kill()
-        for photo in photos:
-            await world.publish({"photo_id": str(photo), "image_ref": "coffee.png"})
-
-        async def reasons() -> dict[str, str]:
-            answer: dict[str, str] = json.loads(worker.get("/readyz")[1])["reasons"]
-            return answer
-
-        await eventually(reasons, lambda found: name in found, f"/readyz to name the {name}")
+        await _publish(world, photos)
+        await eventually(worker.not_ready, lambda found: name in found, f"/readyz to name the {name}")
         await asyncio.sleep(_LONGER_THAN_ALL_DELIVERIES)
         assert worker.get("/livez")[0] == 200
         assert await world.stored("PHOTO_FACES_DEAD") == []
         _server(stack, name).start()
-        for photo in photos:
-            [event] = await world.outcome_of(photo)
-            assert event["reason"] == "no_face"
-        await world.settled()
+        await _end_without_a_face(world, photos)
         assert worker.get("/readyz")[0] == 200
         actions = [line["action"] for line in worker.lines() if line.get("action", "").startswith("dependency")]
     assert actions == ["dependency_down", "dependency_up"]
@@ -57,30 +65,20 @@ async def test_an_outage_costs_no_job(fragile: tuple[World, LocalStack], photogr
 async def test_restarts_during_an_outage_cost_no_job(fragile: tuple[World, LocalStack], photographs: Any) -> None:
     """However often workers are stopped meanwhile, each job has all its deliveries left when it is over."""
     world, stack = fragile
-    world.environment |= _PATIENCE
-    world.cli("provision")
-    world.put("coffee.png", photographs.path("coffee").read_bytes())
-    photos = [world.add_photo() for _ in range(4)]
+    photos = _patient(world, photographs, 4)
     stack.s3.kill()
-    for photo in photos:
-        await world.publish({"photo_id": str(photo), "image_ref": "coffee.png"})
+    await _publish(world, photos)
     for number in range(4):
         with world.worker() as worker:
-
-            async def held(worker: WorkerProcess = worker) -> dict[str, str]:
-                answer: dict[str, str] = json.loads(worker.get("/readyz")[1])["reasons"]
-                return answer
-
-            await eventually(held, lambda found: "object store" in found, "/readyz to name the object store")
+            await eventually(
+                worker.not_ready, lambda found: "object store" in found, "/readyz to name the object store"
+            )
             assert worker.stop() == 0
             released = [line["delivery"] for line in worker.lines() if line.get("action") == "released"]
         assert released == [number + 1] * len(photos)
     stack.s3.start()
     with world.worker():
-        for photo in photos:
-            [event] = await world.outcome_of(photo)
-            assert event["reason"] == "no_face"
-        await world.settled()
+        await _end_without_a_face(world, photos)
     assert await world.stored("PHOTO_FACES_DEAD") == []
 
 
@@ -94,49 +92,30 @@ CREATE TRIGGER disk_full BEFORE INSERT ON facematch.attempts FOR EACH ROW EXECUT
 
 async def test_a_full_database_costs_no_job(world: World, photographs: Any) -> None:
     """Where everything can be read and nothing written, jobs are held, too, although every probe succeeds."""
-    world.environment |= _PATIENCE
-    world.cli("provision")
-    world.put("coffee.png", photographs.path("coffee").read_bytes())
-    photos = [world.add_photo() for _ in range(8)]
+    photos = _patient(world, photographs, 8)
     world.sql(_DISK_FULL)
     with world.worker() as worker:
-        for photo in photos:
-            await world.publish({"photo_id": str(photo), "image_ref": "coffee.png"})
+        await _publish(world, photos)
         await asyncio.sleep(_LONGER_THAN_ALL_DELIVERIES)
-        assert json.loads(worker.get("/readyz")[1])["reasons"].keys() == {"database"}
+        assert (await worker.not_ready()).keys() == {"database"}
         world.sql("DROP FUNCTION disk_full CASCADE")
-        for photo in photos:
-            [event] = await world.outcome_of(photo)
-            assert event["reason"] == "no_face"
-        await world.settled()
+        await _end_without_a_face(world, photos)
     assert await world.stored("PHOTO_FACES_DEAD") == []
 
 
 async def test_a_missing_stream_of_events_costs_no_job(fragile: tuple[World, LocalStack], photographs: Any) -> None:
     """Without it no job can be settled: that is an outage, told once, and over when the stream is back."""
     world, _ = fragile
-    world.environment |= _PATIENCE
-    world.cli("provision")
-    world.put("coffee.png", photographs.path("coffee").read_bytes())
-    photos = [world.add_photo() for _ in range(8)]
+    photos = _patient(world, photographs, 8)
     with world.worker() as worker:
         await world.js.delete_stream("PHOTO_FACES_RESULTS")
-        for photo in photos:
-            await world.publish({"photo_id": str(photo), "image_ref": "coffee.png"})
-
-        async def reasons() -> dict[str, str]:
-            answer: dict[str, str] = json.loads(worker.get("/readyz")[1])["reasons"]
-            return answer
-
-        await eventually(reasons, lambda found: "message broker" in found, "/readyz to name the broker")
+        await _publish(world, photos)
+        await eventually(worker.not_ready, lambda found: "message broker" in found, "/readyz to name the broker")
         await asyncio.sleep(_LONGER_THAN_ALL_DELIVERIES)
-        assert "message broker" in await reasons()
+        assert "message broker" in await worker.not_ready()
         world.cli("provision")
-        for photo in photos:
-            [event] = await world.outcome_of(photo)
-            assert event["reason"] == "no_face"
-        await world.settled()
-        await eventually(reasons, lambda found: not found, "/readyz to say yes")
+        await _end_without_a_face(world, photos)
+        await eventually(worker.not_ready, lambda found: not found, "/readyz to say yes")
         actions = [line["action"] for line in worker.lines() if line.get("action", "").startswith("dependency")]
     assert actions == ["dependency_down", "dependency_up"]
     assert await world.stored("PHOTO_FACES_DEAD") == []

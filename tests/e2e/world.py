@@ -63,6 +63,11 @@ class WorkerProcess:
         except OSError as error:
             return 0, str(error)
 
+    async def not_ready(self) -> dict[str, str]:
+        """Return what ``/readyz`` says keeps the worker from working, by dependency."""
+        reasons: dict[str, str] = json.loads(self.get("/readyz")[1])["reasons"]
+        return reasons
+
     def wait_ready(self) -> None:
         """Return when the worker takes jobs; fail with its log when it does not."""
         deadline = time.monotonic() + PATIENCE_SECONDS

@@ -31,7 +31,7 @@ demo: setup ## Run the main job on real servers and real photographs
 	@$(BIN)/facematch demo
 
 test: lint ## Run every check and every test
-	@$(BIN)/pytest
+	@$(BIN)/pytest -n 3 --dist worksteal
 
 lint: setup ## Run every static check
 	$(BIN)/ruff check .

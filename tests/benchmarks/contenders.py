@@ -18,13 +18,19 @@ from adapters.vision import registry
 from adapters.vision.weights import dlib_weights
 from application.ports.face_pipeline import Embed, ImageBudget
 
+REFERENCE = "face_recognition's steps"
+STAGES = ("decode", "detect", "embed")
 Stages = dict[str, float]
 """Milliseconds by stage."""
 Contender = Callable[[bytes], Stages]
 
 
-def pipeline(name: str) -> Contender:
-    """Return a pipeline of the product, loaded."""
+def load(name: str) -> Contender:
+    """Return the contender of that name, loaded: a pipeline of the product, or the alternative."""
+    return _reference() if name == REFERENCE else _pipeline(name)
+
+
+def _pipeline(name: str) -> Contender:
     loaded = registry.load(name)(ImageBudget())
 
     def read(content: bytes) -> Stages:
@@ -33,8 +39,7 @@ def pipeline(name: str) -> Contender:
     return read
 
 
-def reference() -> Contender:
-    """Return the steps of the alternative, with its models loaded."""
+def _reference() -> Contender:
     detector = dlib.get_frontal_face_detector()
     landmarks = dlib.shape_predictor(str(dlib_weights("shape_predictor_5_face_landmarks.dat")))
     network = dlib.face_recognition_model_v1(str(dlib_weights("dlib_face_recognition_resnet_model_v1.dat")))
@@ -48,7 +53,8 @@ def reference() -> Contender:
         for box in boxes:
             np.array(network.compute_face_descriptor(pixels, landmarks(pixels, box), 1))
         times.append(time.perf_counter())
-        decode, detect, embed = (1000 * (end - start) for start, end in itertools.pairwise(times))
-        return {"decode": decode, "detect": detect, "embed": embed}
+        return {
+            stage: 1000 * (end - start) for stage, (start, end) in zip(STAGES, itertools.pairwise(times), strict=True)
+        }
 
     return read

@@ -13,26 +13,28 @@ _PORTRAITS = ("obama", "obama2", "biden", "astronaut")
 
 @attrs.frozen
 class Sample:
-    """One photograph as a baseline JPEG."""
+    """One photograph as a JPEG; ``kind`` is ``baseline`` or ``progressive``."""
 
     name: str
+    kind: str
     megapixels: float
     content: bytes = attrs.field(repr=False)
 
 
 def samples() -> list[Sample]:
-    """Return every portrait at every size."""
+    """Return every portrait at every size, and at the largest size as a progressive JPEG, too."""
     photographs = Photographs.fetched()
+    wanted = [("baseline", megapixels) for megapixels in _MEGAPIXELS] + [("progressive", max(_MEGAPIXELS))]
     return [
-        Sample(name, megapixels, _jpeg(Image.open(photographs.path(name)).convert("RGB"), megapixels))
-        for megapixels in _MEGAPIXELS
+        Sample(name, kind, megapixels, _jpeg(Image.open(photographs.path(name)).convert("RGB"), kind, megapixels))
+        for kind, megapixels in wanted
         for name in _PORTRAITS
     ]
 
 
-def _jpeg(picture: Image.Image, megapixels: float) -> bytes:
+def _jpeg(picture: Image.Image, kind: str, megapixels: float) -> bytes:
     factor = (megapixels * 1e6 / (picture.width * picture.height)) ** 0.5
     size = (round(picture.width * factor), round(picture.height * factor))
     stream = BytesIO()
-    picture.resize(size, Image.Resampling.LANCZOS).save(stream, "JPEG", quality=90)
+    picture.resize(size, Image.Resampling.LANCZOS).save(stream, "JPEG", quality=90, progressive=kind == "progressive")
     return stream.getvalue()

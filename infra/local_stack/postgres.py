@@ -53,6 +53,11 @@ class PostgresServer:
             connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
         return self.url(name)
 
+    @property
+    def pid(self) -> int | None:
+        """Its process id while it runs."""
+        return self._process.pid
+
     def start(self) -> None:
         """Make the cluster once, start it, and return once it computes with vectors."""
         if not (self._data / "PG_VERSION").exists():

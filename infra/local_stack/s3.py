@@ -41,6 +41,11 @@ class S3Server:
             http_client=pool,
         )
 
+    @property
+    def pid(self) -> int | None:
+        """Its process id while it runs."""
+        return self._process.pid
+
     def start(self) -> None:
         """Format the folder once, start, and return once an object can be stored."""
         self._folder.mkdir(parents=True, exist_ok=True)

@@ -1,26 +1,27 @@
-"""``make bench``: how fast and how frugally photographs are read, side by side with the alternative, as ratios."""
+"""``make bench``: what the product costs, side by side with the alternatives in one run, as ratios.
 
-import asyncio
+``python -m tests.benchmarks vision`` measures one part only.
+"""
+
 import json
 import os
 import platform
+import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-import attrs
 import matplotlib as mpl
 from rich.console import Console
 
-from tests.benchmarks import memory, pool, speed
-from tests.benchmarks.contenders import REFERENCE
-from tests.benchmarks.photographs import samples
+from tests.benchmarks import overhead, vision
 
 mpl.use("Agg")
 
 _OUTPUT = Path("bench-output")
-_PIPELINES = ("dlib", "mediapipe")
-_USUAL_MEGAPIXELS = 3.0
+_PARTS: dict[str, Callable[[Console, Path], dict[str, Any]]] = {"vision": vision.run, "overhead": overhead.run}
 
 
 def machine() -> dict[str, str | int]:
@@ -38,27 +39,17 @@ def machine() -> dict[str, str | int]:
 
 
 def main() -> None:
-    """Measure, print, and write figures and plot."""
+    """Measure the parts that were asked for, all by default; print, and write figures and plots."""
     console = Console()
-    photographs = samples()
-    contenders = (*_PIPELINES, REFERENCE)
-    speeds = speed.measure(contenders, photographs)
-    speed.report(speeds, console)
-    peaks = memory.measure(contenders, photographs)
-    memory.report(peaks, console)
-    usual = [sample for sample in photographs if (sample.kind, sample.megapixels) == ("baseline", _USUAL_MEGAPIXELS)]
-    throughputs = asyncio.run(pool.measure(_PIPELINES, usual))
-    pool.report(throughputs, console)
+    names = sys.argv[1:] or list(_PARTS)
+    if unknown := set(names) - set(_PARTS):
+        sys.exit(f"there is no part {', '.join(sorted(unknown))}; there are {', '.join(_PARTS)}")
     _OUTPUT.mkdir(exist_ok=True)
-    speed.plot(speeds, _OUTPUT / "vision.png")
-    document = {
-        "machine": machine(),
-        "speed": speeds.document(),
-        "memory_bytes": [attrs.asdict(peak) for peak in peaks],
-        "pool": [attrs.asdict(throughput) | {"gain": throughput.gain} for throughput in throughputs],
-    }
-    (_OUTPUT / "vision.json").write_text(json.dumps(document, indent=1), encoding="utf-8")
-    console.print(f"Written: {_OUTPUT / 'vision.json'}, {_OUTPUT / 'vision.png'}")
+    for name in names:
+        document = {"machine": machine()} | _PARTS[name](console, _OUTPUT)
+        path = _OUTPUT / f"{name}.json"
+        path.write_text(json.dumps(document, indent=1), encoding="utf-8")
+        console.print(f"Written: {path}")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,105 @@
+"""What the service itself costs: jobs a second with vision taken out, against a plain loop on the same servers."""
+
+import asyncio
+import os
+import statistics
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import attrs
+from PIL import Image
+from rich.console import Console
+from rich.progress import track
+
+from infra.local_stack.stack import LocalStack
+from tests.benchmarks import bare_loop
+from tests.benchmarks.site import Site, Template, cpu_seconds
+from tests.benchmarks.stored_embedding.stored_embedding import MODEL, vector
+
+_USERS = 1_000
+_JOBS = 1_500
+_ROUNDS = 3
+_CONCURRENCY = 6
+_PLUGIN = str(Path(__file__).parent / "stored_embedding")
+
+
+@attrs.frozen
+class Overhead:
+    """Medians of rounds that took turns: jobs a second, and milliseconds of CPU a job."""
+
+    service_per_second: float
+    bare_per_second: float
+    service_cpu_ms: float
+    bare_cpu_ms: float
+    servers_cpu_ms: float
+
+    @property
+    def share(self) -> float:
+        """How much of the bare loop's throughput the service has."""
+        return self.service_per_second / self.bare_per_second
+
+
+def run(console: Console, _folder: Path) -> dict[str, Any]:
+    """Measure, print, and return the figures."""
+    found = measure()
+    report(found, console)
+    return attrs.asdict(found) | {"share": found.share}
+
+
+def measure() -> Overhead:
+    """Measure both in turns, each round on empty tables."""
+    rounds = []
+    with LocalStack() as stack:
+        site = Site(stack)
+        site.enrol([Template(MODEL, vector(seed)) for seed in range(1, _USERS + 1)])
+        keys = [site.put("photo.jpg", _photograph())]
+        for _ in track(range(_ROUNDS), "overhead", console=Console(stderr=True)):
+            service = _service(site, keys)
+            bare = asyncio.run(_bare(site, keys))
+            rounds.append((*service, *bare))
+    service_rate, service_cpu, servers_cpu, bare_rate, bare_cpu = map(statistics.median, zip(*rounds, strict=True))
+    return Overhead(service_rate, bare_rate, 1000 * service_cpu, 1000 * bare_cpu, 1000 * servers_cpu)
+
+
+def report(found: Overhead, console: Console) -> None:
+    """Print the share, and where the CPU went."""
+    console.print(
+        f"without vision: {found.service_per_second:.0f} jobs/s, {found.share:.0%} of the bare loop's "
+        f"{found.bare_per_second:.0f}; CPU per job: worker {found.service_cpu_ms:.1f} ms, servers "
+        f"{found.servers_cpu_ms:.1f} ms, bare loop {found.bare_cpu_ms:.1f} ms"
+    )
+
+
+def _service(site: Site, keys: list[str]) -> tuple[float, float, float]:
+    """Return jobs a second, and the CPU seconds per job of the worker's main process and of the servers."""
+    asyncio.run(site.forget())
+    photos = site.add_photos(_JOBS)
+    variables = {
+        "PYTHONPATH": _PLUGIN,
+        "FACEMATCH_EMBEDDER": "stored",
+        "FACEMATCH_WORKER_CONCURRENCY": str(_CONCURRENCY),
+        "FACEMATCH_MATCH_MAX_DISTANCE": "none",
+        "FACEMATCH_LOG_FORMAT": "json",
+    }
+    with site.worker(**variables) as worker:
+        before = cpu_seconds(worker.pid, with_children=False), site.servers_cpu()
+        asyncio.run(site.publish(photos, keys))
+        asyncio.run(site.wait_for_outcomes(_JOBS))
+        after = cpu_seconds(worker.pid, with_children=False), site.servers_cpu()
+    jobs, rate = site.rates()
+    own, servers = (late - early for late, early in zip(after, before, strict=True))
+    return rate, own / jobs, servers / jobs
+
+
+async def _bare(site: Site, keys: list[str]) -> tuple[float, float]:
+    await site.forget()
+    await site.publish(site.add_photos(_JOBS), keys)
+    return await bare_loop.run(site.stack.nats.url, site.database_url, site.s3, concurrency=_CONCURRENCY, jobs=_JOBS)
+
+
+def _photograph() -> bytes:
+    """Return a JPEG of about 200 kB of noise: nobody looks at it."""
+    stream = BytesIO()
+    Image.frombytes("RGB", (300, 300), os.urandom(270_000)).save(stream, "JPEG", quality=95)
+    return stream.getvalue()

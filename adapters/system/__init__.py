@@ -1,1 +1,1 @@
-"""The machine itself: its clock."""
+"""The machine itself: its clock and its memory."""

@@ -3,12 +3,14 @@
 Started as ``python -m adapters.vision.child SETTINGS`` with one end of a socket as its standard input.
 """
 
+import contextlib
 import ctypes
 import os
 import resource
 import signal
 import socket
 import sys
+from pathlib import Path
 from typing import BinaryIO, Final, cast
 
 from adapters.vision import wire
@@ -18,6 +20,9 @@ from domain.errors import EmbedderUnavailableError, FacematchError
 from domain.faces import PhotoReading
 
 _PR_SET_PDEATHSIG: Final = 1
+_MORE_EXPENDABLE: Final = 500
+"""By how much the kernel, out of memory, shall rather kill this process than the one that started it."""
+_MOST_EXPENDABLE: Final = 1000
 
 
 def main() -> None:
@@ -27,13 +32,14 @@ def main() -> None:
     _confine(settings.memory_limit)
     with socket.socket(fileno=os.dup(0)) as channel, channel.makefile("rwb") as both:
         stream = cast("BinaryIO", both)
-        _forget_standard_input()
+        _point_at_nothing(sys.stdin.fileno())
         try:
             pipeline = load(settings.embedder, settings.budget, settings.model)
         except EmbedderUnavailableError as error:
             _send(stream, wire.answer(error))
             return
         _send(stream, wire.answer(None))
+        _point_at_nothing(sys.stderr.fileno())  # what native decoders say there may quote the image
         while content := _receive(stream):
             _send(stream, wire.answer(_result(pipeline, content)))
 
@@ -70,11 +76,14 @@ def _confine(memory_limit: int) -> None:
         signal.signal(number, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_DATA, (memory_limit, memory_limit))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core dump would hold photographs
+    with contextlib.suppress(OSError):  # where the system's processes are hidden from it, it is as expendable as others
+        score = Path("/proc/self/oom_score_adj")
+        score.write_text(str(min(int(score.read_text()) + _MORE_EXPENDABLE, _MOST_EXPENDABLE)))
 
 
-def _forget_standard_input() -> None:
-    nothing = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(nothing, 0)
+def _point_at_nothing(descriptor: int) -> None:
+    nothing = os.open(os.devnull, os.O_RDWR)
+    os.dup2(nothing, descriptor)
     os.close(nothing)
 
 

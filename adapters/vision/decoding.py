@@ -1,12 +1,11 @@
 """From an image's bytes to an upright picture, within a budget that is checked before any pixel is decoded.
 
 Photographs come from strangers, so this module trusts nothing: only the listed formats are tried, the header's
-size is judged before the pixels are touched, only the first frame of a file is ever looked at, and whatever the
-decoders raise becomes one of two errors. A file whose EXIF block is damaged but whose pixels are whole is read as
-if it had no EXIF.
+size is judged before the pixels are touched, and the file's structure before any decoder sees it; only the first
+frame of a file is ever looked at, and whatever the decoders raise becomes one of two errors. A file whose EXIF block
+is damaged but whose pixels are whole is read as if it had no EXIF.
 """
 
-import io
 import math
 import struct
 import warnings
@@ -18,10 +17,11 @@ from typing import Final
 import attrs
 import numpy as np
 import pillow_heif
-from PIL import AvifImagePlugin, ExifTags, Image, UnidentifiedImageError
+from PIL import AvifImagePlugin, ExifTags, Image, PngImagePlugin, UnidentifiedImageError
 
+from adapters.vision.screening import FrugalBytes, announced_pixels, screen
 from application.ports.face_pipeline import ImageBudget
-from domain.errors import ImageTooLargeError, UnreadableImageError
+from domain.errors import ImageTooLargeError, JobRejectedError, UnreadableImageError
 
 FORMATS: Final = ("JPEG", "PNG", "WEBP", "HEIF", "AVIF", "TIFF", "BMP", "GIF")
 DETAIL_SIDE: Final = 1280
@@ -60,6 +60,9 @@ _DECODER_ERRORS = (
 pillow_heif.register_heif_opener()
 pillow_heif.options.DECODE_THREADS = 1
 AvifImagePlugin.DEFAULT_MAX_THREADS = 1
+PngImagePlugin.MAX_TEXT_CHUNK = (
+    16 * 1024**2
+)  # printers' profiles, and the history of an edited picture, exceed the usual
 
 
 @attrs.frozen
@@ -90,15 +93,20 @@ def decode(content: bytes, budget: ImageBudget) -> Picture:
     """
     if len(content) > budget.max_bytes:
         raise ImageTooLargeError(f"the image has {len(content)} bytes, more than the allowed {budget.max_bytes}")
+    screen(content)
     try:
-        with _pillow_limited_to(budget.max_pixels), Image.open(io.BytesIO(content), formats=FORMATS) as image:
+        with _pillow_limited_to(budget.max_pixels), Image.open(FrugalBytes(content), formats=FORMATS) as image:
             return _read(image, budget)
-    except UnidentifiedImageError as error:
-        raise UnreadableImageError(f"not an image of an allowed format ({', '.join(FORMATS)})") from error
-    except Image.DecompressionBombError as error:
-        raise ImageTooLargeError(f"the image has more than the allowed {budget.max_pixels} pixels") from error
-    except _DECODER_ERRORS as error:
-        raise UnreadableImageError(f"the image is truncated or corrupt ({type(error).__name__})") from error
+    except (Image.DecompressionBombError, *_DECODER_ERRORS) as error:
+        raise _verdict(error, content, budget) from error
+
+
+def _verdict(error: Exception, content: bytes, budget: ImageBudget) -> JobRejectedError:
+    if isinstance(error, Image.DecompressionBombError) or announced_pixels(content) > budget.max_pixels:
+        return ImageTooLargeError(f"the image has more than the allowed {budget.max_pixels} pixels")
+    if isinstance(error, UnidentifiedImageError):
+        return UnreadableImageError(f"not an image of an allowed format ({', '.join(FORMATS)})")
+    return UnreadableImageError(f"the image is truncated or corrupt ({type(error).__name__})")
 
 
 @contextmanager

@@ -10,24 +10,48 @@ import attrs
 from adapters.vision import registry, wire
 from adapters.vision.process import VisionProcess
 from application.ports.face_pipeline import Embed, EmbedderInfo, ImageBudget
-from domain.errors import AttemptFailedError, EmbedderTimeoutError, EmbedderUnavailableError
+from domain.errors import AttemptFailedError, EmbedderCrashedError, EmbedderTimeoutError, EmbedderUnavailableError
 from domain.faces import PhotoReading
 
 PAUSE_SECONDS: Final = 1.0
 """The pause before a start that follows a vain one; it grows by as much with each, up to the longest."""
 LONGEST_PAUSE_SECONDS: Final = 5.0
+_FIRST_STARTS: Final = 5
+"""How many processes may die in one place before the pool is started: one by one they are killed by chance."""
 CHECK_SECONDS: Final = 12.0
 """How long a check may take: the longest pause and an ordinary start."""
 _T = TypeVar("_T")
 
 
+_ENOUGH_MEMORY: Final = 2 * 1024**3
+_MEMORY_OF_PIPELINE: Final = 512 * 1024**2
+_MEMORY_PER_PIXEL: Final = 24
+"""Bytes that the neediest decoders take for each pixel, and some more: WebP takes 19."""
+
+
 @attrs.frozen
 class PoolLimits:
-    """What a process may use: seconds per photograph, bytes of private memory, photographs until it is replaced."""
+    """What a process may use.
+
+    ``seconds`` for a photograph, and ``memory``: bytes that belong to no file, by default enough for the largest
+    photograph that the budget allows, since decoders without memory take a photograph for a broken one. It is replaced,
+    and no job hears of it, after so many ``photographs``, and when it has grown by so many bytes, ``growth``.
+    """
 
     seconds: float = 30.0
-    memory: int = 2 * 1024**3
+    memory: int | None = None
     photographs: int = 5_000
+    growth: int = 512 * 1024**2
+
+    def memory_for(self, budget: ImageBudget) -> int:
+        """Return how many bytes of memory a process may have."""
+        if self.memory is not None:
+            return self.memory
+        return max(_ENOUGH_MEMORY, _MEMORY_OF_PIPELINE + _MEMORY_PER_PIXEL * budget.max_pixels)
+
+
+class _LostAtStartError(EmbedderUnavailableError):
+    """A process died while it was being started: of the pipeline, or because somebody killed it."""
 
 
 class _Place:
@@ -94,7 +118,9 @@ class _Place:
             await process.ready()
         except EmbedderUnavailableError:
             raise
-        except (AttemptFailedError, OSError) as error:
+        except (EmbedderCrashedError, OSError) as error:
+            raise _LostAtStartError(f"no vision process can be started: {error}") from error
+        except AttemptFailedError as error:
             raise EmbedderUnavailableError(f"no vision process can be started: {error}") from error
         process.on_end(self._ended)
         return process
@@ -113,9 +139,11 @@ class ProcessPoolFaceReader:
     """Reads photographs in a pool of processes, each with a pipeline of its own.
 
     A process that dies, at work or idle, is replaced at once; so is one that takes too long for a photograph, which
-    is killed. Where no process can be started the pool is a dependency that is down; each start that was in vain makes
-    the pause before the next one longer, and nothing is tried that nobody asks for. A reader whose caller is cancelled
-    finishes the photograph, within its time limit, before its process is given another one.
+    is killed. A photograph whose process dies is read once more by a new one, unless the process had looked at no
+    other: what died of an earlier photograph, or was killed from outside, says nothing about this one. Where no process
+    can be started the pool is a dependency that is down; each start that was in vain makes the pause before the next
+    one longer, and nothing is tried that nobody asks for. A reader whose caller is cancelled finishes the photograph,
+    within its time limit, before its process is given another one.
 
     Args:
         embedder: name under which the pipeline is registered.
@@ -128,7 +156,8 @@ class ProcessPoolFaceReader:
     def __init__(self, embedder: str, budget: ImageBudget, processes: int, limits: PoolLimits | None = None) -> None:
         self._limits = limits or PoolLimits()
         self._info = registry.load(embedder).info
-        self._settings = wire.ChildSettings(os.getpid(), embedder, self._info.id, budget, self._limits.memory)
+        memory = self._limits.memory_for(budget)
+        self._settings = wire.ChildSettings(os.getpid(), embedder, self._info.id, budget, memory)
         self._size = processes
         self._places: list[_Place] = []
         self._free: asyncio.Queue[_Place] = asyncio.Queue()
@@ -152,15 +181,15 @@ class ProcessPoolFaceReader:
         return self._restarts
 
     async def start(self) -> None:
-        """Start all processes and return when each has loaded its pipeline.
+        """Start all processes and return when each has loaded its pipeline; those that die meanwhile are replaced.
 
         Raises:
-            EmbedderUnavailableError: a pipeline cannot be loaded; the message says why.
+            EmbedderUnavailableError: a pipeline cannot be loaded, or its processes keep dying; the message says why.
 
         """
         self._places = [_Place(self._settings, self._count_restart) for _ in range(self._size)]
         try:
-            await asyncio.gather(*(place.process() for place in self._places))
+            await asyncio.gather(*map(self._first_process, self._places))
         except BaseException:
             await self.close()
             raise
@@ -222,6 +251,17 @@ class ProcessPoolFaceReader:
             return place
 
     @staticmethod
+    async def _first_process(place: _Place) -> None:
+        for start in range(1, _FIRST_STARTS + 1):
+            try:
+                await place.process()
+            except _LostAtStartError:
+                if start == _FIRST_STARTS:
+                    raise
+            else:
+                return
+
+    @staticmethod
     async def _first_ready(places: list[_Place]) -> None:
         """Return when one of them has a process; raise the last one's error when none has."""
         asked = [_task(place.process()) for place in places]
@@ -243,18 +283,27 @@ class ProcessPoolFaceReader:
         try:
             process = await place.process()
             try:
-                async with asyncio.timeout(self._limits.seconds):
-                    return await process.read(image, embed)
-            except TimeoutError as error:
+                return await self._read_by(process, place, image, embed)
+            except EmbedderCrashedError:
+                if process.readings == 1:
+                    raise
                 await process.stop()
-                raise EmbedderTimeoutError(f"the photograph was not read within {self._limits.seconds:g} s") from error
-            finally:
-                if process.readings >= self._limits.photographs:
-                    await place.renew(process)
+            return await self._read_by(await place.process(), place, image, embed)
         except asyncio.CancelledError:
             raise AttemptFailedError("the pool of vision processes was closed") from None
         finally:
             self._free.put_nowait(place)
+
+    async def _read_by(self, process: VisionProcess, place: _Place, image: bytes, embed: Embed) -> PhotoReading:
+        try:
+            async with asyncio.timeout(self._limits.seconds):
+                return await process.read(image, embed)
+        except TimeoutError as error:
+            await process.stop()
+            raise EmbedderTimeoutError(f"the photograph was not read within {self._limits.seconds:g} s") from error
+        finally:
+            if process.readings >= self._limits.photographs or process.growth > self._limits.growth:
+                await place.renew(process)
 
     def _count_restart(self) -> None:
         self._restarts += 1

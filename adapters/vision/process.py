@@ -3,12 +3,14 @@
 import asyncio
 import contextlib
 import os
+import re
 import signal
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Final
 
 from adapters.vision import wire
@@ -21,8 +23,15 @@ START_SECONDS: Final = 120.0
 _LAST_WORDS_SECONDS: Final = 1.0
 """How long a process that has hung up may take to end with an exit code of its own."""
 _REAP_SECONDS: Final = 5.0
+_WATCH_SECONDS: Final = 0.5
+"""How often a process is asked what memory it holds."""
+_HELD: Final = re.compile(r"^Rss(?:Anon|Shmem):\s+(\d+) kB$", re.MULTILINE)
+"""Memory that belongs to no file, private and shared, in ``/proc/PID/status``."""
 _ONE_THREAD: Final = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 """The pool is as wide as the machine: threads of a single process would only be in the way of the others."""
+_KEPT_FROM_IT: Final = ("FACEMATCH_", "OTEL_", "PG", "AWS_", "MINIO_")
+_MEANT_FOR_IT: Final = frozenset({"FACEMATCH_EMBEDDER_FILE", "FACEMATCH_CACHE"})
+"""Secrets of the service are among its variables; native code that reads strangers' images gets none of them."""
 
 
 class VisionProcess:
@@ -37,6 +46,7 @@ class VisionProcess:
 
     def __init__(self, settings: wire.ChildSettings) -> None:
         self._embedder = settings.embedder
+        self._memory_limit = settings.memory_limit
         ours, theirs = socket.socketpair()
         with theirs:
             try:
@@ -48,7 +58,11 @@ class VisionProcess:
         self._writer: asyncio.StreamWriter | None = None
         self._life = asyncio.create_task(self._live(ours))
         self._stopped = False
+        self._outgrown = False
+        self._at_first = 0
         self.readings = 0
+        self.growth = 0
+        """By how many bytes of memory it has grown since it had read its first photograph."""
 
     async def ready(self) -> None:
         """Return when it has loaded its pipeline; it is stopped where it has not.
@@ -93,7 +107,12 @@ class VisionProcess:
                 self._writer.write(part)
             with contextlib.suppress(ConnectionError):  # then it died, and the missing answer says so
                 await self._writer.drain()
-        reading = await self._answer()
+        try:
+            reading = await self._answer()
+        finally:
+            held = self._held()
+            self._at_first = self._at_first or held
+            self.growth = held - self._at_first
         if reading is None:
             await self.stop()
             raise EmbedderCrashedError("the vision process answered what was not asked, and was killed")
@@ -119,6 +138,7 @@ class VisionProcess:
 
     async def _live(self, channel: socket.socket) -> None:
         """Pass on what the process says until it has ended, or until this task is cancelled, which ends it."""
+        watch = asyncio.create_task(self._watch())
         try:
             reader, self._writer = await asyncio.open_connection(sock=channel)
             with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
@@ -126,6 +146,7 @@ class VisionProcess:
                     self._answers.put_nowait(await reader.readexactly(size))
             await self._wait(_LAST_WORDS_SECONDS)
         finally:
+            watch.cancel()
             if self._writer is not None:
                 self._writer.transport.abort()
             channel.close()
@@ -141,9 +162,24 @@ class VisionProcess:
         while self._popen.poll() is None and time.monotonic() < deadline:  # noqa: ASYNC110 - nobody would set an event
             await asyncio.sleep(0.001)
 
+    async def _watch(self) -> None:
+        """Kill it when it holds more memory than it may: the limit that the kernel keeps is on private memory alone."""
+        while self._held() <= self._memory_limit:  # noqa: ASYNC110 - nobody would set an event
+            await asyncio.sleep(_WATCH_SECONDS)
+        self._outgrown = True
+        self._popen.kill()
+
+    def _held(self) -> int:
+        """Return how many bytes of memory it holds; 0 when it has ended, or where the system does not tell."""
+        try:
+            status = Path(f"/proc/{self.pid}/status").read_text()
+        except OSError:
+            return 0
+        return sum(map(int, _HELD.findall(status))) * 1024
+
     def _ending(self) -> str:
         code = self._popen.returncode
-        if code == wire.OUT_OF_MEMORY:
+        if code == wire.OUT_OF_MEMORY or self._outgrown:
             return "reached its memory limit"
         if code is not None and code < 0:
             return f"was killed by {signal.Signals(-code).name}"
@@ -156,6 +192,13 @@ def _spawn(settings: wire.ChildSettings, channel: socket.socket) -> subprocess.P
         [sys.executable, "-P", "-m", "adapters.vision.child", settings.to_text()],
         stdin=channel.fileno(),
         stdout=subprocess.DEVNULL,
-        env={**_ONE_THREAD, **os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        env={**_ONE_THREAD, **_environment(), "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
         start_new_session=True,
     )
+
+
+def _environment() -> dict[str, str]:
+    """Return this process's variables without those that say where the service's servers are, and as whom."""
+    return {
+        name: value for name, value in os.environ.items() if name in _MEANT_FOR_IT or not name.startswith(_KEPT_FROM_IT)
+    }

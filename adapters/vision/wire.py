@@ -47,7 +47,7 @@ class NonsenseError(Exception):
 
 @attrs.frozen
 class ChildSettings:
-    """What a process needs to know: whom it works for, what it loads, and its limit on private memory in bytes.
+    """What a process needs to know: whom it works for, what it loads, and its limit on memory in bytes.
 
     ``model`` is the embedder's id as the pool knows it.
     """

@@ -93,7 +93,7 @@ async def test_a_model_that_cannot_be_loaded_is_an_error_of_ours(
 ) -> None:
     """In process as in the pool; once it can be loaded, the same reader works."""
     order = tmp_path_factory.mktemp("start") / "order"
-    monkeypatch.setenv("FACEMATCH_TEST_START", str(order))
+    monkeypatch.setenv("HOSTILE_START", str(order))
     reader = InProcessFaceReader("hostile-start", ImageBudget())
     order.write_text("raise")
     with pytest.raises(EmbedderUnavailableError, match="no model here"):

@@ -1,7 +1,9 @@
 """A third party's embedders, installed beside the product, that do what the image, or a file, tells them."""
 
 import ctypes
+import mmap
 import os
+import re
 import signal
 import time
 from pathlib import Path
@@ -21,7 +23,7 @@ INFO = EmbedderInfo(
     description="obeys the image",
     calibration=Calibration(((0.01, 0.1),)),
 )
-START_FILE = "FACEMATCH_TEST_START"
+START_FILE = "HOSTILE_START"
 """Environment variable: the file that tells the embedder ``hostile-start`` what to do when it is loaded."""
 
 
@@ -32,6 +34,7 @@ class Hostile:
 
     def __init__(self) -> None:
         self._kept: list[bytes] = []
+        self._undermined = False
 
     def read(self, image: bytes, *, embed: Embed) -> PhotoReading:
         """Obey."""
@@ -41,6 +44,12 @@ class Hostile:
             self.wait_for(Path(image.split(b" ", 1)[1].decode()))
         if word == "grow":
             self.grow(Path(image.split(b" ", 1)[1].decode()))
+        if word in {"leak", "need"}:
+            taken = b"x" * int(image.split(b" ", 1)[1]) * 1024**2
+            self._kept += [taken] if word == "leak" else []
+        if self._undermined:
+            self.do_segfault()
+        self._undermined = word == "undermine"
         model = "other@1" if word == "other-model" else INFO.id
         vector = (1.0,) * 4 if word == "other-dimension" else (1.0, float(len(image)), 0.5)
         embedding = FaceEmbedding(model, vector) if embed is not Embed.NONE else None
@@ -60,6 +69,18 @@ class Hostile:
         while True:
             self._kept.append(b"x" * 32 * 1024**2)
             file.write_text(str(32 * len(self._kept)))
+
+    def do_share(self) -> None:
+        """Take memory that could be shared with others, which no limit of the kernel's is on, and do not return."""
+        shared = mmap.mmap(-1, 4 * 1024**3)
+        for start in range(0, len(shared), 1024**2):
+            shared[start : start + 1024**2] = b"x" * 1024**2
+            time.sleep(0.002)
+        time.sleep(600)
+
+    def do_backtrack(self) -> None:
+        """Never return from native code, which holds the interpreter's lock and hears no signal."""
+        re.match(r"(a|aa)+$", "a" * 200 + "b")
 
     def do_segfault(self) -> None:
         """Read where nothing is."""
@@ -111,6 +132,7 @@ class Hostile:
         """Say something where others may listen."""
         print("standard output is mine")  # noqa: T201 - that is what it is for
         os.write(1, b"and here, too\n")
+        os.write(2, b"words of a decoder about the image\n")
 
     def do_babble(self) -> None:
         """Write nonsense into every socket there is."""

@@ -151,6 +151,26 @@ def test_the_picture_is_upright(form: str, orientation: int) -> None:
     assert np.array_equal(np.asarray(picture.detail), np.asarray(gradient()))
 
 
+@pytest.mark.parametrize("form", ["JPEG", "MPO", "WEBP", "HEIF", "AVIF"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_the_picture_is_upright_however_the_format_says_it(form: str, orientation: int) -> None:
+    """In EXIF, or as the rotation and the mirror of HEIF and AVIF: the picture is turned, and turned once."""
+    picture = decode(turned(gradient(), orientation, form, quality=90), BUDGET)
+    assert (picture.width, picture.height) == (64, 48)
+    difference = np.asarray(picture.detail).astype(int) - np.asarray(gradient()).astype(int)
+    assert np.abs(difference).mean() < 8
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_orientation_is_read_in_either_byte_order(order: str) -> None:
+    """Cameras write EXIF in their processor's."""
+    header = {"<": b"II*\x00", ">": b"MM\x00*"}[order]
+    block = header + struct.pack(f"{order}IHHHIHHI", 8, 1, ExifTags.Base.Orientation, 3, 1, 6, 0, 0)
+    stored = gradient().transpose(Image.Transpose.ROTATE_90)
+    picture = decode(encoded(stored, "PNG", exif=b"Exif\x00\x00" + block), BUDGET)
+    assert np.array_equal(np.asarray(picture.detail), np.asarray(gradient()))
+
+
 @pytest.mark.parametrize("orientation", [0, 9, 65_535])
 def test_an_orientation_that_does_not_exist_is_none(orientation: int) -> None:
     """Nonsense in the metadata does not turn the picture, nor make it unreadable."""

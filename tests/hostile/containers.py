@@ -1,0 +1,76 @@
+"""PNG, GIF, BMP, WebP, HEIF and AVIF files, chunk by chunk and box by box."""
+
+import struct
+import zlib
+from functools import cache
+
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_HEADER_END = len(PNG_SIGNATURE) + 25
+
+
+def png_chunk(kind: bytes, content: bytes) -> bytes:
+    """Return one chunk with its length and checksum."""
+    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+
+def png(width: int, height: int, depth: int, colour: int, data: bytes, *, interlaced: bool = False) -> bytes:
+    """Return a picture with compressed data as given."""
+    header = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, interlaced)
+    return PNG_SIGNATURE + png_chunk(b"IHDR", header) + png_chunk(b"IDAT", data) + png_chunk(b"IEND", b"")
+
+
+def with_png_chunks(image: bytes, *chunks: bytes) -> bytes:
+    """Return the file with chunks after its header."""
+    return image[:_HEADER_END] + b"".join(chunks) + image[_HEADER_END:]
+
+
+@cache
+def zeros(size: int) -> bytes:
+    """Return that many zero bytes, compressed, without ever holding them."""
+    packer = zlib.compressobj(9)
+    million = bytes(1_000_000)
+    pieces = [packer.compress(million) for _ in range(size // len(million))]
+    return b"".join([*pieces, packer.compress(bytes(size % len(million))), packer.flush()])
+
+
+def gif(screen: tuple[int, int], frame: tuple[int, int], data: bytes, before: bytes = b"") -> bytes:
+    """Return a picture of two colours; ``before`` comes before its only frame."""
+    header = b"GIF89a" + struct.pack("<HHBBB", *screen, 0x80, 0, 0) + b"\x00\x00\x00\xff\xff\xff"
+    image = b"," + struct.pack("<HHHHB", 0, 0, *frame, 0) + b"\x02"
+    blocks = b"".join(bytes((len(data[i : i + 255]),)) + data[i : i + 255] for i in range(0, len(data), 255))
+    return header + before + image + blocks + b"\x00;"
+
+
+def bmp_with_size(image: bytes, width: int, height: int) -> bytes:
+    """Return the file with a header that announces that size."""
+    return image[:18] + struct.pack("<ii", width, height) + image[26:]
+
+
+def riff(*chunks: tuple[bytes, bytes]) -> bytes:
+    """Return a WebP file of these chunks."""
+    body = b"".join(
+        kind + struct.pack("<I", len(content)) + content + b"\x00" * (len(content) % 2) for kind, content in chunks
+    )
+    return b"RIFF" + struct.pack("<I", len(body) + 4) + b"WEBP" + body
+
+
+def webp_canvas(width: int, height: int, flags: int = 0) -> tuple[bytes, bytes]:
+    """Return the chunk that announces a canvas."""
+    sizes = struct.pack("<I", width - 1)[:3] + struct.pack("<I", height - 1)[:3]
+    return b"VP8X", bytes((flags, 0, 0, 0)) + sizes
+
+
+def webp_frame(image: bytes) -> tuple[bytes, bytes]:
+    """Return the first chunk of a simple WebP file."""
+    size = struct.unpack_from("<I", image, 16)[0]
+    return image[12:16], image[20 : 20 + size]
+
+
+def with_announced_size(image: bytes, width: int, height: int) -> bytes:
+    """Return the HEIF or AVIF file with another size in every box that announces one."""
+    changed = bytearray(image)
+    place = changed.find(b"ispe")
+    while place >= 0:
+        changed[place + 8 : place + 16] = struct.pack(">II", width, height)
+        place = changed.find(b"ispe", place + 1)
+    return bytes(changed)

@@ -1,5 +1,6 @@
 """Where a photograph lies: the parsed ``image_ref`` and the policy of what may be fetched."""
 
+import re
 import unicodedata
 from collections.abc import Collection
 
@@ -10,6 +11,7 @@ from domain.errors import FacematchError
 _SCHEME = "minio://"
 _MAX_KEY_BYTES = 1024  # the S3 API's limit on a key's UTF-8 form
 _NEVER = {"Cc", "Cs"}  # control characters and lone surrogates
+_SEPARATOR = re.compile(r"[/\\]")  # a store on a file system may take either for one, and trim what is between
 
 
 class InvalidImageRefError(FacematchError):
@@ -61,5 +63,6 @@ class ImageRefPolicy:
             raise InvalidImageRefError("image_ref has no key")
         if len(key.encode()) > _MAX_KEY_BYTES:
             raise InvalidImageRefError(f"image_ref has a key of more than {_MAX_KEY_BYTES} bytes")
-        if key.startswith("/") or any(part in {".", ".."} for part in key.split("/")):
+        parts = _SEPARATOR.split(key)
+        if not parts[0] or any(part.strip() in {".", ".."} for part in parts):
             raise InvalidImageRefError("image_ref has a key with an absolute or relative path")

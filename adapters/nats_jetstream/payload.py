@@ -70,7 +70,7 @@ class JsonJobParser:
         if len(body) > MAX_BODY_BYTES:
             return MalformedJob((f"the body has {len(body)} bytes, more than {MAX_BODY_BYTES}",))
         try:
-            document = json.loads(body.decode("utf-8"), parse_constant=_refuse_constant, parse_int=_parse_int)
+            document = _document(body)
         except (ValueError, RecursionError) as error:
             return MalformedJob((f"the body is not JSON in UTF-8 ({_brief(error)})",))
         if not isinstance(document, dict):
@@ -80,6 +80,18 @@ class JsonJobParser:
         except Exception as error:  # noqa: BLE001 - cattrs raises groups of whatever its hooks raise
             return MalformedJob(tuple(transform_error(error, format_exception=_problem)), **_readable(document))
         return MatchJob(**attrs.asdict(parsed, recurse=False))
+
+
+def photo_of(body: bytes) -> bytes | None:
+    """Return the sixteen bytes of the photo that a body names, whatever else it says; None where it names none."""
+    if len(body) > MAX_BODY_BYTES:
+        return None
+    try:
+        document = _document(body)
+    except (ValueError, RecursionError):
+        return None
+    photo = document.get("photo_id") if isinstance(document, dict) else None
+    return bytes.fromhex(photo.replace("-", "")) if isinstance(photo, str) and _UUID.fullmatch(photo) else None
 
 
 def encode_job(job: MatchJob) -> bytes:
@@ -92,6 +104,17 @@ def encode_job(job: MatchJob) -> bytes:
         "job_id": str(job.job_id) if job.job_id else None,
     }
     return json.dumps({key: value for key, value in document.items() if value is not None}).encode()
+
+
+def _document(body: bytes) -> object:
+    """Return what the JSON says.
+
+    Raises:
+        ValueError, RecursionError: it is none.
+
+    """
+    document: object = json.loads(body.decode("utf-8"), parse_constant=_refuse_constant, parse_int=_parse_int)
+    return document
 
 
 def _refuse_constant(name: str) -> NoReturn:

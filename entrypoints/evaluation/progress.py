@@ -5,10 +5,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import attrs
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from application.read_photos import Progress as Hears
 from entrypoints.console import err, is_interactive
+from entrypoints.progress import progress_bar
 
 _SECONDS_BETWEEN_LINES = 15.0
 
@@ -19,15 +19,7 @@ def watched() -> Iterator[Hears]:
     if not is_interactive():
         yield ProgressLines(lambda line: err.print(line, markup=False))
         return
-    bar = Progress(
-        TextColumn("reading photographs"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("left:"),
-        TimeRemainingColumn(),
-        console=err,
-    )
+    bar = progress_bar("reading photographs")
     with bar:
         task = bar.add_task("", total=None)
         yield lambda done, of: bar.update(task, completed=done, total=of)

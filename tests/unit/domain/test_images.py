@@ -15,6 +15,7 @@ POLICY = ImageRefPolicy.of("images", ["images", "archive"])
         ("a/b.jpg", ImageRef("images", "a/b.jpg")),
         ("minio://archive/2024/é ü.jpg", ImageRef("archive", "2024/é ü.jpg")),
         ("weird key?x=1#y&%41..jpg", ImageRef("images", "weird key?x=1#y&%41..jpg")),
+        ("a\\b//c.jpg", ImageRef("images", "a\\b//c.jpg")),
     ],
 )
 def test_accepted(text: str, expected: ImageRef) -> None:
@@ -39,6 +40,11 @@ def test_accepted(text: str, expected: ImageRef) -> None:
         "a/../../b",
         "..",
         "minio://images/../other/key",
+        "a\\..\\b",
+        "a/..\\b",
+        "a/ ../b",
+        "a/.\u00a0",
+        "\\a",
         "a\nb",
         "a\x00b",
         "a\x7fb",

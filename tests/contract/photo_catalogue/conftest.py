@@ -1,0 +1,69 @@
+"""Every catalogue of photos that there is, each with the application's tables around it."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from uuid import UUID
+
+import attrs
+import pytest_asyncio
+
+from adapters.postgres.database import Database
+from adapters.postgres.ledger import PostgresLedger
+from adapters.postgres.photos import ImageRefTemplate, PostgresPhotoCatalogue
+from application.ports.photo_catalogue import PhotoCatalogue
+from tests.databases import PreparedDatabase
+from tests.fakes.database import InMemoryDatabase
+from tests.fakes.ledger import InMemoryLedger
+from tests.fakes.reconciling import InMemoryPhotoCatalogue
+from tests.tables import PostgresTables, Tables
+
+
+@attrs.frozen
+class Subject:
+    """A catalogue under test, empty; ways to fill it, and to make its database go away."""
+
+    catalogue: PhotoCatalogue
+    tables: Tables
+    ledger: PostgresLedger | InMemoryLedger
+    say_where: Callable[[UUID, str | None], None]
+    stop: Callable[[], Awaitable[None]]
+
+    def add_photo(self, photo_id: UUID, image_ref: str | None = None) -> UUID:
+        """Insert a photo and say where its image is."""
+        self.tables.add_photo(photo_id)
+        self.say_where(photo_id, image_ref)
+        return photo_id
+
+
+def _in_memory() -> Subject:
+    database, image_refs = InMemoryDatabase(), dict[UUID, str | None]()
+
+    async def stop() -> None:
+        database.available = False
+
+    catalogue = InMemoryPhotoCatalogue(database, image_refs)
+    return Subject(catalogue, database, InMemoryLedger(database), image_refs.__setitem__, stop)
+
+
+def _postgres(database: Database, tables: PostgresTables) -> Subject:
+    def say_where(photo_id: UUID, image_ref: str | None) -> None:
+        tables.run("UPDATE {photos} SET image_ref = %s WHERE id = %s", image_ref, photo_id)
+
+    catalogue = PostgresPhotoCatalogue(database, ImageRefTemplate.of("{image_ref}"))
+    return Subject(catalogue, tables, PostgresLedger(database), say_where, database.close)
+
+
+@pytest_asyncio.fixture
+async def subject(prepared_database: PreparedDatabase | None) -> AsyncIterator[Subject]:
+    """Return each catalogue in turn."""
+    if prepared_database is None:
+        yield _in_memory()
+        return
+    with prepared_database.tables() as tables:
+        tables.run("ALTER TABLE {photos} ADD COLUMN IF NOT EXISTS image_ref text")
+        tables.run("GRANT SELECT (image_ref) ON {photos} TO PUBLIC")
+        database = Database(prepared_database.url)
+        await database.open()
+        try:
+            yield _postgres(database, tables)
+        finally:
+            await database.close()

@@ -16,6 +16,7 @@ from domain.errors import FacematchError
 from entrypoints import otel
 from entrypoints.settings import Settings
 from entrypoints.variables import Problem, SettingsError, read
+from entrypoints.variables import secrets_of as secrets_in
 
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -40,6 +41,11 @@ def load_settings() -> Settings:
     except SettingsError as error:
         print_problems(error.problems)
         raise typer.Exit(ExitCode.USAGE) from error
+
+
+def secrets_of(settings: Settings) -> list[str]:
+    """Return every text in the settings, and in OpenTelemetry's variables, that must never be shown."""
+    return [*secrets_in(settings), *otel.secrets_of(os.environ)]
 
 
 def print_problems(problems: list[Problem]) -> None:

@@ -4,9 +4,10 @@ What they may be is said by https://opentelemetry.io/docs/specs/otel/configurati
 it differs, by the SDK for Python: its exporters' timeouts are in seconds.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from entrypoints import parsing as p
 from entrypoints.variables import Problem, Variable, without_password
@@ -18,6 +19,9 @@ _SPANS = p.integer(1, 1_000_000)
 _BATCH = ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "512")
 _QUEUE = ("OTEL_BSP_MAX_QUEUE_SIZE", "2048")
 """Names and the SDK's defaults."""
+_HEADER_NAME = re.compile(r"[A-Za-z0-9_.-]+")
+_SHORTEST_SECRET = 8
+"""Headers also hold words, such as a tenant's name, that must not be masked wherever they stand."""
 
 
 def _endpoint(value: str) -> str:
@@ -30,10 +34,19 @@ def _endpoint(value: str) -> str:
     return value
 
 
+def _headers(value: str) -> str:
+    for pair in filter(None, map(str.strip, value.split(","))):
+        name, equals, content = pair.partition("=")
+        if not equals or not _HEADER_NAME.fullmatch(name.strip()) or not unquote(content).isprintable():
+            raise ValueError("expected name=value, several separated by commas, in ASCII, the values percent-encoded")
+    return value
+
+
 _PER_SIGNAL = {
     "ENDPOINT": _endpoint,
     "PROTOCOL": p.choice("grpc", "http/protobuf"),
     "COMPRESSION": p.choice("none", "gzip", "deflate"),
+    "HEADERS": _headers,
     "TIMEOUT": p.number(0.001, 3600),
     "INSECURE": p.choice("true", "false"),
     "CERTIFICATE": p.file,
@@ -61,7 +74,7 @@ _ONCE = {
     "OTEL_METRIC_EXPORT_TIMEOUT": p.number(1, _DAY_MILLISECONDS),
 }
 VARIABLES = tuple(
-    Variable(name, parse, "", "-")
+    Variable(name, parse, "", "-", secret=name.endswith("_HEADERS"))
     for name, parse in {
         **{f"{_OTLP}{signal}_{name}": parse for name, parse in _PER_SIGNAL.items() for signal in _SIGNALS},
         **_ONCE,
@@ -75,6 +88,17 @@ def problems(environ: Mapping[str, str]) -> Iterator[Problem]:
     yield from wrong
     told = {problem.variable for problem in wrong}
     yield from (problem for problem in dict.fromkeys(_contradictions(environ)) if problem.variable not in told)
+
+
+def secrets_of(environ: Mapping[str, str]) -> list[str]:
+    """Return the texts in these variables that must never be shown: what is sent as headers, and words of it."""
+    values = [
+        pair.partition("=")[2].strip()
+        for signal in _SIGNALS
+        for pair in environ.get(f"{_OTLP}{signal}_HEADERS", "").split(",")
+    ]
+    words = [word for value in values for form in (value, unquote(value)) for word in (form, *form.split())]
+    return [word for word in words if len(word) >= _SHORTEST_SECRET]
 
 
 def _wrong_values(environ: Mapping[str, str]) -> Iterator[Problem]:

@@ -15,6 +15,8 @@ _FALSE = {"false", "0", "no", "off"}
 _MAX_PORT = 65535
 _MOST_DIGITS = 20
 _NO_ESCAPE = re.compile("%(?![0-9A-Fa-f]{2})")
+_POSTGRES_HOST = r"(?:\[[^\]/?@]*\]|[^:/?,@\[]*)(?::[0-9]*)?"
+_POSTGRES_URL = re.compile(rf"[a-z]+://(?:[^@/?]*@)?{_POSTGRES_HOST}(?:,{_POSTGRES_HOST})*(?:/[^?@]*)?(?:\?.*)?$")
 
 
 def text(value: str) -> str:
@@ -109,8 +111,8 @@ def postgres_url(value: str) -> str:
     """Return a PostgreSQL URL after a look at its scheme and its escapes."""
     if not value.startswith(("postgresql://", "postgres://")):
         raise ValueError("expected postgresql://user@host:port/database")
-    if _NO_ESCAPE.search(value):
-        raise ValueError("a % in the password is written %25, an @ %40 and a / %2F")
+    if _NO_ESCAPE.search(value) or not _POSTGRES_URL.match(value):  # else a part of the password is taken for a host
+        raise ValueError("a % in the password is written %25, an @ %40, a / %2F and a ? %3F")
     return value
 
 

@@ -95,7 +95,7 @@ def migrated(server: PostgresServer) -> PreparedDatabase:
 
 
 def of_an_application(server: PostgresServer) -> PreparedDatabase:
-    """Make the application's own tables, migrated by their owner, for a worker of the least rights.
+    """Make the application's own tables, migrated by their owner, for a worker of the least rights that enrols, too.
 
     They are in a schema that is on nobody's search path, as pgvector is; columns are typed, boxes are text, the
     model columns come from `migrate`; and the database has settings that change how values are written and seen.
@@ -119,7 +119,7 @@ def of_an_application(server: PostgresServer) -> PreparedDatabase:
     owner_url = url_of(server, name, owner)
     with psycopg.connect(owner_url, autocommit=True) as connection:
         connection.execute(_BY_THE_OWNER.encode())
-    asyncio.run(migrate(owner_url, grant_to=worker))
+    asyncio.run(migrate(owner_url, grant_to=worker, grant_enrolment_to=worker))
     return PreparedDatabase(
         url=url_of(server, name, worker),
         owner_url=owner_url,

@@ -9,7 +9,7 @@ from psycopg.rows import TupleRow
 from adapters.postgres.catalogue import TABLES, Column, SchemaError, Table, find_tables, find_vector_schema
 from adapters.postgres.conninfo import connection_string
 from adapters.postgres.errors import first_line, translated
-from adapters.postgres.rights import grants
+from adapters.postgres.rights import enrolment_grants, worker_grants
 from adapters.postgres.versions import pending, shipped
 from domain.errors import FacematchError
 
@@ -79,12 +79,14 @@ class MigrationRefusedError(FacematchError):
         self.statements = statements
 
 
-async def migrate(url: str, *, lock_timeout_seconds: float = 5.0, grant_to: str | None = None) -> list[str]:
+async def migrate(
+    url: str, *, lock_timeout_seconds: float = 5.0, grant_to: str | None = None, grant_enrolment_to: str | None = None
+) -> list[str]:
     """Bring the database up to date in one transaction; return the statements that were needed.
 
     Safe to run again and by several at once. Never alters a column that exists. While it waits for a lock, so do
     the application's queries on that table: it gives up after ``lock_timeout_seconds``. ``grant_to`` names another
-    role that is to be worker and to enrol.
+    role that is to be worker, ``grant_enrolment_to`` one that is to enrol users; each gets what it needs and no more.
 
     Raises:
         MigrationRefusedError: the role may not, the server cannot, or a lock was not to be had in time.
@@ -96,7 +98,7 @@ async def migrate(url: str, *, lock_timeout_seconds: float = 5.0, grant_to: str 
         async with await AsyncConnection.connect(connection_string(url)) as connection:
             await connection.set_isolation_level(IsolationLevel.READ_COMMITTED)
             await connection.execute("SELECT set_config('lock_timeout', %s, true)", [f"{lock_timeout_seconds:g}s"])
-            migration = _Migration(connection, grant_to)
+            migration = _Migration(connection, grant_to, grant_enrolment_to)
             try:
                 await migration.run()
             except psycopg.errors.LockNotAvailable as error:
@@ -116,9 +118,12 @@ async def migrate(url: str, *, lock_timeout_seconds: float = 5.0, grant_to: str 
 class _Migration:
     """One run: first a plan, as SQL that a person could run as well, then its execution."""
 
-    def __init__(self, connection: AsyncConnection[TupleRow], grant_to: str | None) -> None:
+    def __init__(
+        self, connection: AsyncConnection[TupleRow], grant_to: str | None, grant_enrolment_to: str | None
+    ) -> None:
         self._connection = connection
         self._grant_to = grant_to
+        self._grant_enrolment_to = grant_enrolment_to
         self._grants_to_me: list[str] = []
         self.statements: list[str] = []
 
@@ -155,7 +160,7 @@ class _Migration:
         _refuse_what_cannot_be_added_to(tables)
         complete = {name: tables.get(name) or Table(_HOME, name, {"id": Column("uuid")}) for name in TABLES}
         me = await (await self._connection.execute("SELECT current_user")).fetchone()
-        self._grants_to_me = grants(complete, me[0] if me is not None else "", home)
+        self._grants_to_me = worker_grants(complete, me[0] if me is not None else "", home)
         if vector_schema is None:
             self.statements.append(_INSTALL_PGVECTOR)
         names = {name: table.identifier.as_string() for name, table in complete.items()}
@@ -167,7 +172,9 @@ class _Migration:
         self.statements += [statement.format(vector=vector, **names) for statement in wanted]
         await self._plan_own_schema()
         if self._grant_to is not None:
-            self.statements += grants(complete, self._grant_to, home)
+            self.statements += worker_grants(complete, self._grant_to, home)
+        if self._grant_enrolment_to is not None:
+            self.statements += enrolment_grants(complete, self._grant_enrolment_to, home)
 
     async def _plan_own_schema(self) -> None:
         schema, table = await (await self._connection.execute(_OWN)).fetchone() or (None, None)

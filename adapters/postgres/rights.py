@@ -1,7 +1,7 @@
-"""What the service's role must be allowed to do: the least, column by column."""
+"""What the service's roles must be allowed to do: the least, column by column."""
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Literal
+from typing import Final, Literal
 
 import attrs
 from psycopg import AsyncConnection, sql
@@ -21,6 +21,7 @@ SELECT n.nspname FROM pg_catalog.pg_namespace n
  WHERE n.nspname = ANY (%s) AND NOT pg_catalog.has_schema_privilege(n.oid, 'USAGE') ORDER BY 1
 """
 Privilege = Literal["SELECT", "INSERT", "UPDATE"]
+_WRITING: Final[tuple[Privilege, ...]] = ("SELECT", "INSERT", "UPDATE")
 _OUTCOME_COLUMNS = ("stream_seq", "published_at")
 _ATTEMPT_COLUMNS = ("stream_seq",)
 
@@ -78,25 +79,23 @@ def worker_rights(tables: Mapping[str, Table]) -> list[Right]:
 
 
 def enrolment_rights(tables: Mapping[str, Table]) -> list[Right]:
-    """Return what `facematch enroll` needs beyond the worker's rights."""
+    """Return what `facematch enroll` needs: it alone changes templates, so that a worker cannot."""
+    users = tables["users"].schema
     return [
-        Right("UPDATE", tables["users"].schema, "users", ("face_embedding", "face_embedding_model")),
-        Right("INSERT", OWN_SCHEMA, "templates", ("user_id",), whole=True),
-        Right("UPDATE", OWN_SCHEMA, "templates", ("user_id",), whole=True),
+        Right("SELECT", users, "users", ("id", "face_embedding", "face_embedding_model")),
+        Right("UPDATE", users, "users", ("face_embedding", "face_embedding_model")),
+        *(Right(privilege, OWN_SCHEMA, "templates", ("user_id",), whole=True) for privilege in _WRITING),
     ]
 
 
-def grants(tables: Mapping[str, Table], role: str, vector_schema: str) -> list[str]:
-    """Return the statements that let a role be worker and enrol; the last ones are for enrolment alone."""
-    schemas = {table.schema for table in tables.values()} | {OWN_SCHEMA, vector_schema}
-    return [
-        *(_open_schema(schema, role) for schema in sorted(schemas)),
-        *(right.grant(role) for right in worker_rights(tables)),
-        *(
-            f"-- for `facematch enroll`; a worker does not need it\n{right.grant(role)}"
-            for right in enrolment_rights(tables)
-        ),
-    ]
+def worker_grants(tables: Mapping[str, Table], role: str, vector_schema: str) -> list[str]:
+    """Return the statements that let a role be worker, and no more."""
+    return _grants(worker_rights(tables), role, {*(table.schema for table in tables.values()), vector_schema})
+
+
+def enrolment_grants(tables: Mapping[str, Table], role: str, vector_schema: str) -> list[str]:
+    """Return the statements that let a role enrol users, and no more."""
+    return _grants(enrolment_rights(tables), role, {tables["users"].schema, vector_schema})
 
 
 async def missing_grants(
@@ -119,6 +118,11 @@ async def missing_grants(
         *(_open_schema(row[0], role) for row in closed),
         *(right.grant(role) for number, right in enumerate(rights) if number in lacking),
     ]
+
+
+def _grants(rights: Sequence[Right], role: str, schemas: set[str]) -> list[str]:
+    opened = [_open_schema(schema, role) for schema in sorted(schemas | {OWN_SCHEMA})]
+    return [*opened, *(right.grant(role) for right in rights)]
 
 
 def _open_schema(schema: str, role: str) -> str:

@@ -1,9 +1,11 @@
 """What must never leave the process in a log line or a span: secrets, embeddings, image bytes."""
 
+import json
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
+from urllib.parse import quote, quote_plus
 
 from domain.disclosure import MASK, disclosable
 
@@ -23,11 +25,12 @@ _RULES = (
 class Redactor:
     """Masks these secrets wherever they stand, and what looks like a secret or an embedding.
 
-    A secret of fewer than four characters is not looked for: it would be found everywhere.
+    They are known in the forms that URLs, JSON and Python give them. A secret of fewer than four characters is not
+    looked for: it would be found everywhere.
     """
 
     def __init__(self, secrets: Sequence[str] = ()) -> None:
-        known = {secret for secret in secrets if len(secret) >= _SHORTEST_SECRET}
+        known = {form for secret in secrets if len(secret) >= _SHORTEST_SECRET for form in _forms(secret)}
         self._secrets = sorted(known, key=len, reverse=True)  # one may be a part of another
 
     def text(self, text: str) -> str:
@@ -56,3 +59,14 @@ class Redactor:
             case float() if math.isfinite(value):
                 return value
         return self.text(str(value))
+
+
+def _forms(secret: str) -> Iterator[str]:
+    """Yield the secret as it is, and as others write it."""
+    yield secret
+    yield quote(secret)
+    yield quote(secret, safe="")
+    yield quote_plus(secret)
+    yield json.dumps(secret)[1:-1]
+    yield json.dumps(secret, ensure_ascii=False)[1:-1]
+    yield repr(secret)[1:-1]

@@ -15,7 +15,10 @@ from entrypoints.settings import Settings
 
 def migrate(
     grant_to: Annotated[
-        str | None, typer.Option(help="Another role that is to be worker and to enrol.", metavar="ROLE")
+        str | None, typer.Option(help="Another role that is to be worker, with these rights only.", metavar="ROLE")
+    ] = None,
+    grant_enrolment_to: Annotated[
+        str | None, typer.Option(help="Another role that is to enrol users, with these rights only.", metavar="ROLE")
     ] = None,
 ) -> None:
     """Bring the database up to date: create what is missing, alter nothing that exists. Safe to run again.
@@ -25,7 +28,9 @@ def migrate(
     settings = load_settings()
     with explained():
         try:
-            statements = asyncio.run(bring_up_to_date(settings.database_url, grant_to=grant_to))
+            statements = asyncio.run(
+                bring_up_to_date(settings.database_url, grant_to=grant_to, grant_enrolment_to=grant_enrolment_to)
+            )
         except MigrationRefusedError as refused:
             if refused.statements:
                 out.print(";\n\n".join(s.strip().removesuffix(";") for s in refused.statements) + ";", markup=False)

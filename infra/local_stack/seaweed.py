@@ -19,13 +19,14 @@ _MORE_PORT_FLAGS = ("admin.port", "admin.port.grpc", "s3.port.grpc")
 
 
 class SeaweedServer:
-    """One server on a fixed loopback port, with an identity that may read only."""
+    """One server on a fixed loopback port, with identities that may read only: everything, or one bucket."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._port = free_port()
         self.access_key, self.secret_key = "facematch", secrets.token_hex(12)
         self.reader_access_key, self.reader_secret_key = "reader", secrets.token_hex(12)
+        self.worker_access_key, self.worker_secret_key = "worker", secrets.token_hex(12)
         self._process = ServerProcess("weed mini", folder / "weed.log")
 
     @property
@@ -75,6 +76,7 @@ class SeaweedServer:
         return [
             identity("admin", self.access_key, self.secret_key, everything),
             identity("reader", self.reader_access_key, self.reader_secret_key, ["Read", "List"]),
+            identity("worker", self.worker_access_key, self.worker_secret_key, ["Read:images", "List:images"]),
         ]
 
     def _ready(self) -> bool:

@@ -1,12 +1,11 @@
 """The rights that ``infra/nats/permissions.conf`` gives are enough for everybody's work, and no more."""
 
 import json
-import shutil
 import subprocess
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 from uuid import uuid4
 
 import nats
@@ -15,36 +14,18 @@ from nats.aio.client import Client
 
 from infra.local_stack.nats import NatsServer
 from infra.local_stack.process import program
+from tests.e2e.in_process import facematch
 from tests.e2e.world import World, eventually, make_world
-
-SHIPPED: Final = Path("infra/nats")
-PASSWORDS: Final = {"worker": "secret-of-the-worker", "application": "1-more-secret", "operator": "another"}
-
-
-def lay_out(folder: Path) -> None:
-    """Put what is shipped into the server's folder, and passwords beside it."""
-    folder.mkdir()
-    for file in ("nats.conf", "permissions.conf"):
-        shutil.copy(SHIPPED / file, folder / file)
-    lines = [f"{user.upper()}_PASSWORD: {json.dumps(password)}\n" for user, password in PASSWORDS.items()]
-    (folder / "passwords.conf").write_text("".join(lines))
+from tests.guarded_nats import SHIPPED, guarded_server, lay_out, url
 
 
 @pytest.fixture(scope="module")
 def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NatsServer]:
     """Return a server that knows who may do what."""
-    folder = tmp_path_factory.mktemp("guarded") / "nats"
-    lay_out(folder)
-    (folder / "nats.conf").unlink()
-    server = NatsServer(folder, sync_always=True, extra='include "permissions.conf"')
+    server = guarded_server(tmp_path_factory.mktemp("guarded") / "nats")
     server.start()
     yield server
     server.stop()
-
-
-def url(server: NatsServer, user: str) -> str:
-    """Return where to connect, and as whom."""
-    return server.url.replace("://", f"://{user}:{PASSWORDS[user]}@")
 
 
 @asynccontextmanager
@@ -83,7 +64,7 @@ async def world(guarded: NatsServer, tmp_path: Path, s3_server: Any, database_ur
 
 
 async def test_everybody_can_do_their_work(world: World, guarded: NatsServer, photographs: Any) -> None:
-    """The operator provisions, submits and is told what is there, a worker does whole jobs, the application listens."""
+    """The operator provisions, submits, repairs and is told what is there; worker and application do their work."""
     user, photo = world.add_user(), world.add_photo()
     world.cli("enroll", str(user), str(photographs.path("obama")))
     key = world.put(f"{uuid4()}.jpg", photographs.path("obama2").read_bytes())
@@ -104,6 +85,13 @@ async def test_everybody_can_do_their_work(world: World, guarded: NatsServer, ph
         assert [letter.data for letter in await world.stored("PHOTO_FACES_DEAD")] == [b"no job"]
         assert complaints == []
     world.cli("doctor")
+    world.add_photo()
+    done = world.cli("reconcile", "--image-ref", "{id}", "--grace", "0", "--json")
+    assert (json.loads(done.stdout)["published"], done.stderr) == (1, "")
+    status = await facematch(world.environment, "status", "--json")
+    assert json.loads(status.stdout)["dead_letters"]["by_reason"] == {"malformed_payload": 1}
+    replayed = await facematch(world.environment, "dead", "replay", "--include-malformed")
+    assert ("1 replayed" in replayed.stdout, await world.stored("PHOTO_FACES_DEAD")) == (True, [])
 
 
 @pytest.mark.parametrize(
@@ -126,9 +114,13 @@ async def test_everybody_can_do_their_work(world: World, guarded: NatsServer, ph
         ("operator", "photo_faces.single.matched"),
         ("operator", "$JS.API.STREAM.DELETE.PHOTO_FACES"),
         ("operator", "$JS.API.STREAM.PURGE.PHOTO_FACES"),
+        ("operator", "$JS.API.STREAM.PURGE.PHOTO_FACES_DEAD"),
+        ("operator", "$JS.API.STREAM.MSG.DELETE.PHOTO_FACES"),
         ("operator", "$JS.API.STREAM.CREATE.ANOTHER"),
         ("operator", "$JS.API.CONSUMER.DELETE.PHOTO_FACES.single-face-match"),
         ("operator", "$JS.API.CONSUMER.MSG.NEXT.PHOTO_FACES.single-face-match"),
+        ("operator", "$JS.API.CONSUMER.CREATE.PHOTO_FACES.another.photo_faces.single.matched"),
+        ("operator", "$JS.API.CONSUMER.DURABLE.CREATE.PHOTO_FACES.another"),
     ],
 )
 async def test_nobody_may_do_more(guarded: NatsServer, user: str, subject: str) -> None:

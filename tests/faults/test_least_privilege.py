@@ -1,0 +1,264 @@
+"""A worker with the least rights everywhere at once does all of its work, and its rights are good for nothing else."""
+
+import random
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from io import BytesIO
+from pathlib import Path
+from typing import Final
+from uuid import uuid4
+
+import psycopg
+import pytest
+from minio import Minio
+from minio.commonconfig import CopySource, Tags
+from minio.error import S3Error
+
+from adapters.postgres.catalogue import Column, Table
+from adapters.postgres.rights import worker_rights
+from domain.outcomes import Reason
+from infra.local_stack.postgres import PostgresServer
+from infra.local_stack.s3 import S3Server
+from infra.local_stack.seaweed import SeaweedServer
+from infra.photographs import Photographs
+from tests.e2e.world import World, make_world, run_cli
+from tests.faults.album import KINDS, SEVERAL, Job, Kind, add_photos, furnish, jobs_of
+from tests.faults.audit import find
+from tests.faults.least_rights import ALLOWED, OTHER, GuardedDatabase, GuardedStore, workers_environment
+from tests.guarded_nats import guarded_server, url
+
+UNREADABLE: Final = Kind("storage_unavailable", {"image_ref": f"minio://{OTHER}/kept.jpg"}, 0)
+"""Jobs for what the settings allow and the object store does not."""
+FORBIDDEN: Final = (
+    "SELECT email FROM users",
+    "SELECT * FROM users",
+    "SELECT count(*) FROM users WHERE password_hash LIKE '%a%'",
+    "SELECT title FROM photos",
+    "SELECT embedding FROM photo_faces",
+    "SELECT user_id FROM face_matches",
+    "SELECT * FROM invoices",
+    "SELECT passwd FROM pg_catalog.pg_shadow",
+    "SELECT pg_catalog.pg_read_file('PG_VERSION')",
+    "COPY (SELECT id FROM photos) TO PROGRAM 'true'",
+    "COPY photos (id) TO '/dev/null'",
+    "INSERT INTO users (id) VALUES (gen_random_uuid())",
+    "INSERT INTO photos (id) VALUES (gen_random_uuid())",
+    "UPDATE users SET face_embedding = NULL",
+    "UPDATE users SET blocked = false",
+    "UPDATE photo_faces SET photo_id = photo_id",
+    "UPDATE face_matches SET user_id = user_id",
+    "UPDATE facematch.outcomes SET outcome = 'matched'",
+    "INSERT INTO facematch.templates (user_id, photographs, fingerprint) VALUES (gen_random_uuid(), 1, '')",
+    "DELETE FROM facematch.schema_migrations",
+    *(
+        f"{verb} {table}"
+        for verb in ("DELETE FROM", "TRUNCATE", "DROP TABLE", "BEGIN; LOCK TABLE")
+        for table in ("users", "photos", "photo_faces", "face_matches", "facematch.outcomes", "facematch.attempts")
+    ),
+    "SELECT id FROM photos FOR UPDATE",
+    "ALTER TABLE photos ADD COLUMN mine text",
+    "CREATE TABLE mine (id int)",
+    "CREATE TABLE facematch.mine (id int)",
+    "CREATE TEMPORARY TABLE mine (id int)",
+    "CREATE VIEW mine AS SELECT 1",
+    "CREATE FUNCTION mine() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+    "CREATE INDEX ON photos (id)",
+    "CREATE SCHEMA mine",
+    "DROP EXTENSION vector",
+    "CREATE ROLE mine",
+    "CREATE DATABASE mine",
+    "GRANT SELECT ON users TO PUBLIC",
+    "SET ROLE postgres",
+)
+PRIVILEGES: Final = """
+SELECT n.nspname, c.relname, a.attname, p.privilege
+  FROM pg_catalog.pg_class c
+  JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+  JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+ CROSS JOIN unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'REFERENCES']) AS p(privilege)
+ WHERE n.nspname IN ('public', 'facematch') AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
+   AND pg_catalog.has_column_privilege(c.oid, a.attnum, p.privilege)
+UNION ALL
+SELECT n.nspname, c.relname, '', p.privilege
+  FROM pg_catalog.pg_class c
+  JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+ CROSS JOIN unnest(ARRAY['DELETE', 'TRUNCATE', 'TRIGGER']) AS p(privilege)
+ WHERE n.nspname IN ('public', 'facematch') AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
+   AND pg_catalog.has_table_privilege(c.oid, p.privilege)
+"""
+COLUMNS: Final = """
+SELECT table_schema, table_name, column_name FROM information_schema.columns
+ WHERE table_schema IN ('public', 'facematch')
+"""
+
+
+@pytest.fixture(params=["minio front end", "seaweedfs"])
+def store(request: pytest.FixtureRequest) -> GuardedStore:
+    """Return each server in turn, with a key that may read one bucket."""
+    server: S3Server | SeaweedServer = request.getfixturevalue(
+        "s3_server" if request.param == "minio front end" else "seaweed_server"
+    )
+    return GuardedStore.made(server)
+
+
+@pytest.fixture(scope="module")
+def guarded_database(postgres_server: PostgresServer) -> GuardedDatabase:
+    """Return a database for looking at rights alone."""
+    return GuardedDatabase.made(postgres_server)
+
+
+@pytest.fixture
+async def guarded(
+    tmp_path: Path, postgres_server: PostgresServer, s3_server: S3Server
+) -> AsyncIterator[tuple[World, dict[str, str]]]:
+    """Return a provisioned world as its owners have it, and the settings of a worker with the least rights."""
+    broker, database = guarded_server(tmp_path / "nats"), GuardedDatabase.made(postgres_server)
+    store = GuardedStore.made(s3_server)
+    broker.start()
+    worker = workers_environment(broker, database, store) | {
+        "FACEMATCH_LOG_FORMAT": "json",
+        "FACEMATCH_NATS_MAX_DELIVER": "2",
+        "FACEMATCH_NATS_RETRY_BASE_SECONDS": "0.1",
+        "FACEMATCH_S3_ALLOWED_BUCKETS": f"{ALLOWED},{OTHER}",
+    }
+    owners = {"FACEMATCH_NATS_URL": url(broker, "auditor"), "FACEMATCH_DATABASE_URL": database.owner_url}
+    try:
+        async with make_world(owners, store.admin, tmp_path) as world:
+            assert run_cli("provision", FACEMATCH_NATS_URL=url(broker, "operator")).returncode == 0
+            yield world, worker
+    finally:
+        broker.stop()
+
+
+@pytest.mark.timeout(300)  # two enrolments and a job of every kind
+async def test_the_least_rights_are_enough_for_every_outcome(
+    guarded: tuple[World, dict[str, str]], photographs: Photographs
+) -> None:
+    """Under all three at once each kind of job ends as it should, dead letters included, and nobody complains."""
+    world, environment = guarded
+    furnish(world, photographs)
+    kinds = [kind for kind in KINDS if kind.name in {"matched", "several", *Reason}]
+    jobs = jobs_of([*kinds, UNREADABLE], random.Random(4))
+    add_photos(world, jobs)
+
+    with world.worker(**environment) as worker:
+        for job in jobs:
+            await world.publish(job.body)
+        found = await find(world)
+        ready = run_cli("healthcheck", "--ready", FACEMATCH_HEALTH_ADDRESS=worker.health)
+        complaints = [line for line in worker.lines() if line["level"] in {"warning", "error", "critical"}]
+
+    assert {job.job_id: found.outcomes[job.job_id] for job in jobs if job.kind.jobs == 1} == {
+        job.job_id: [_expected(job)] for job in jobs if job.kind.jobs == 1
+    }
+    several = Counter(found.outcomes[job.job_id][0] for job in jobs if job.kind.jobs == SEVERAL)
+    assert several == {("matched", None): 1, ("skipped", "already_matched"): SEVERAL - 1}
+    assert [reason for _, reason in found.dead] == ["malformed_payload", "storage_unavailable"]
+    assert ready.returncode == 0
+    assert {(line["action"], line.get("reason")) for line in complaints} == {
+        ("skipped", "malformed_payload"),
+        ("retry", "storage_unavailable"),
+        ("failed", "storage_unavailable"),
+    }
+    for command in (["doctor"], ["show", str(jobs[0].photo)]):
+        done = run_cli(*command, **environment)
+        assert done.returncode == 0, (command, done.stdout, done.stderr)
+
+
+def _expected(job: Job) -> tuple[str, str | None]:
+    if job.kind is UNREADABLE:
+        return ("failed", job.kind.name)
+    return ("skipped", job.kind.name) if job.kind.name in set(Reason) else ("matched", None)
+
+
+def test_the_worker_s_role_may_do_nothing_else(guarded_database: GuardedDatabase) -> None:
+    """No other column is read, no row is deleted, no template changed, nothing made: the database refuses."""
+    with psycopg.connect(guarded_database.worker_url, autocommit=True) as worker:
+        said = {statement: _said_to(worker, statement) for statement in FORBIDDEN}
+    assert said == dict.fromkeys(FORBIDDEN, "InsufficientPrivilege")
+
+
+def test_the_worker_s_role_has_exactly_its_rights(guarded_database: GuardedDatabase) -> None:
+    """Column by column over all tables, what the database grants is what a worker needs."""
+    with psycopg.connect(guarded_database.worker_url, autocommit=True) as worker:
+        granted = set(worker.execute(PRIVILEGES))
+        database, role = worker.execute(
+            "SELECT has_database_privilege(current_database(), 'CREATE') "
+            "OR has_database_privilege(current_database(), 'TEMPORARY') "
+            "OR has_schema_privilege('public', 'CREATE') OR has_schema_privilege('facematch', 'CREATE'), "
+            "rolsuper OR rolcreatedb OR rolcreaterole OR rolreplication OR rolbypassrls OR rolinherit "
+            "FROM pg_roles WHERE rolname = current_user"
+        ).fetchone() or (None, None)
+    with psycopg.connect(guarded_database.owner_url, autocommit=True) as owner:
+        columns = list(owner.execute(COLUMNS))
+    tables = {
+        name: Table("public", name, {column: Column("") for _, table, column in columns if table == name})
+        for name in ("photos", "users", "photo_faces", "face_matches")
+    }
+    needed = {
+        (schema, table, column, right.privilege)
+        for right in worker_rights(tables)
+        for schema, table, column in columns
+        if (schema, table) == (right.schema, right.table) and (right.whole or column in right.columns)
+    }
+    assert granted == needed
+    assert (database, role) == (False, False)
+
+
+def test_the_worker_s_key_only_reads_its_bucket(store: GuardedStore) -> None:
+    """It reads and lists; it cannot write, delete, tag, copy or open up, nor see what is in other buckets."""
+    worker = store.as_worker()
+    with worker.get_object(ALLOWED, "kept.jpg") as answer:
+        assert answer.read() == b"kept"
+    with pytest.raises(S3Error, match="NoSuchKey"):
+        worker.get_object(ALLOWED, f"{uuid4()}.jpg")
+
+    said = {name: _answer_to(attempt) for name, attempt in _forbidden(worker).items()}
+    assert said == dict.fromkeys(said, "AccessDenied")
+
+    assert {bucket.name for bucket in worker.list_buckets()} <= {ALLOWED}
+    for bucket in (ALLOWED, OTHER):
+        with store.admin.get_object(bucket, "kept.jpg") as answer:
+            assert answer.read() == b"kept"
+
+
+def _said_to(connection: psycopg.Connection, statement: str) -> str:
+    try:
+        connection.execute(statement.encode())
+    except psycopg.Error as error:
+        return type(error).__name__
+    else:
+        return "done"
+    finally:
+        connection.rollback()
+
+
+def _answer_to(attempt: Callable[[], object]) -> str | None:
+    try:
+        attempt()
+    except S3Error as error:
+        return error.code
+    return "done"
+
+
+def _forbidden(worker: Minio) -> dict[str, Callable[[], object]]:
+    return {
+        "write": lambda: worker.put_object(ALLOWED, "kept.jpg", BytesIO(b"lost"), 4),
+        "write a new object": lambda: worker.put_object(ALLOWED, "mine.jpg", BytesIO(b"mine"), 4),
+        "delete": lambda: worker.remove_object(ALLOWED, "kept.jpg"),
+        "copy": lambda: worker.copy_object(ALLOWED, "copy.jpg", CopySource(ALLOWED, "kept.jpg")),
+        "tag": lambda: worker.set_object_tags(ALLOWED, "kept.jpg", _tags()),
+        "delete the bucket": lambda: worker.remove_bucket(ALLOWED),
+        "make a bucket": lambda: worker.make_bucket("mine"),
+        "open the bucket": lambda: worker.set_bucket_policy(ALLOWED, '{"Version": "2012-10-17", "Statement": []}'),
+        "read another bucket": lambda: worker.get_object(OTHER, "kept.jpg"),
+        "list another bucket": lambda: list(worker.list_objects(OTHER)),
+        "write to another bucket": lambda: worker.put_object(OTHER, "mine.jpg", BytesIO(b"mine"), 4),
+        "delete from another bucket": lambda: worker.remove_object(OTHER, "kept.jpg"),
+    }
+
+
+def _tags() -> Tags:
+    tags = Tags.new_object_tags()
+    tags["mine"] = "yes"
+    return tags

@@ -11,11 +11,16 @@ REASON = "Facematch-Reason"
 DELIVERIES = "Facematch-Deliveries"
 SEQUENCE = "Facematch-Stream-Seq"
 ERROR = "Facematch-Error"
+TRACE = "Facematch-Traceparent"
 TRUNCATED_FROM = "Facematch-Truncated-From"
 DROPPED_HEADERS = "Facematch-Dropped-Headers"
 ORIGINAL = "Facematch-Original-"
 
-_OURS = {name.lower() for name in (MESSAGE_ID, REASON, DELIVERIES, SEQUENCE, ERROR, TRUNCATED_FROM, DROPPED_HEADERS)}
+OURS = frozenset(
+    name.lower() for name in (MESSAGE_ID, REASON, DELIVERIES, SEQUENCE, ERROR, TRACE, TRUNCATED_FROM, DROPPED_HEADERS)
+)
+"""Names of headers, in small letters, that a letter has of its own."""
+
 _RESERVED = "nats-"
 _MAX_HEADER_BLOCK = 65_535  # JetStream's limit
 _MAX_TEXT = 500
@@ -52,18 +57,22 @@ def _said(delivery: Delivery, record: JobRecord) -> dict[str, str]:
         DELIVERIES: str(delivery.number),
         SEQUENCE: str(delivery.key.sequence),
         ERROR: _one_line("" if isinstance(outcome, Matched) else outcome.detail),
+        **({TRACE: record.traceparent} if record.traceparent else {}),
     }
 
 
 def _sendable(original: Mapping[str, str]) -> dict[str, str]:
-    """Rename what means something to the broker, and what the client would refuse to send."""
-    headers: dict[str, str] = {}
+    """Rename what means something to the broker, and what the client would refuse to send.
+
+    A job that was sent again has renamed headers already: what its first publisher said is kept.
+    """
+    kept, renamed = {}, {}
     for name, value in original.items():
         if name.lower().startswith(_RESERVED) or not _NAME.fullmatch(name):
-            headers[ORIGINAL + _NOT_IN_A_NAME.sub(_escaped, name)] = value
-        elif name.lower() not in _OURS:
-            headers[name] = value
-    return headers
+            renamed[ORIGINAL + _NOT_IN_A_NAME.sub(_escaped, name)] = value
+        elif name.lower() not in OURS:
+            kept[name] = value
+    return {**renamed, **kept}
 
 
 def _escaped(found: re.Match[str]) -> str:

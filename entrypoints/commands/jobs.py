@@ -2,19 +2,27 @@
 
 import asyncio
 import json
-from typing import Annotated, Any
+from pathlib import Path
+from typing import Annotated, Any, Final
 from uuid import UUID
 
 import typer
 from rich.table import Table
 
 from adapters.nats_jetstream.payload import MAX_FACE_INDEX
+from adapters.vision.decoding import decode
 from application.ports.ledger import Attempt
+from application.retrieve_image import telling
 from domain.jobs import JobKey, MatchJob
+from domain.outcomes import OutcomeKind
 from domain.records import Failed, JobRecord, Matched
-from entrypoints.console import explained, fail, load_settings, out
+from entrypoints.annotated import annotated
+from entrypoints.console import err, explained, fail, load_settings, out
 from entrypoints.resources import build, connected_to_nats, opened_database
 from entrypoints.settings import Settings
+
+_PICTURES: Final = (".png", ".jpg", ".jpeg", ".webp")
+_COLOURS: Final = {OutcomeKind.MATCHED: "#1a7f37", OutcomeKind.SKIPPED: "#9a6700", OutcomeKind.FAILED: "#cf222e"}
 
 
 def submit(
@@ -42,11 +50,31 @@ async def _submit(settings: Settings, job: MatchJob) -> JobKey:
         return await container.jobs().submit(job)
 
 
+def _picture_path(text: str) -> Path:
+    """Return where the picture goes; its ending says how it is written."""
+    path = Path(text)
+    if path.suffix.lower() not in _PICTURES:
+        raise typer.BadParameter(f"{text!r} does not end with {', '.join(_PICTURES)}")
+    return path
+
+
 def show(
     photo_id: Annotated[UUID, typer.Argument(help="Id of a photo that was submitted.", show_default=False)],
+    image: Annotated[
+        Path | None,
+        typer.Option(
+            help="Write the photo there, upright, with the face's box and what came of it; .png, .jpg or .webp.",
+            metavar="FILE",
+            parser=_picture_path,
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON array, the newest job first.")] = False,
 ) -> None:
-    """Answer "why was this photo (not) matched?" from the ledger: every job for it, the newest first."""
+    """Answer "why was this photo (not) matched?" from the ledger: every job for it, the newest first.
+
+    --image fetches the image that the newest job named, so it needs NATS and the object store, too; a job that only
+    found the photo matched already is passed over.
+    """
     settings = load_settings()
     with explained():
         records, attempts = asyncio.run(_history(settings, photo_id))
@@ -58,8 +86,11 @@ def show(
     if not records:
         fail(
             f"no job for photo {photo_id} has ended: none was published, or it is still waiting "
-            "(`facematch doctor` shows the backlog), or it was another photo id"
+            "(`facematch status` shows the backlog), or it was another photo id"
         )
+    if image is not None:
+        with explained():
+            asyncio.run(_write_picture(settings, telling(records), image))
 
 
 async def _history(settings: Settings, photo_id: UUID) -> tuple[list[JobRecord], dict[JobKey, list[Attempt]]]:
@@ -68,6 +99,32 @@ async def _history(settings: Settings, photo_id: UUID) -> tuple[list[JobRecord],
         ledger = container.ledger()
         records = list(await ledger.history(photo_id))
         return records, {record.key: list(await ledger.attempts(record.key)) for record in records}
+
+
+async def _write_picture(settings: Settings, record: JobRecord, path: Path) -> None:
+    container = build(settings)
+    async with connected_to_nats(container):
+        content = await container.retrieve_image()(record)
+    face = None if isinstance(record.outcome, Failed) else record.outcome.face
+    colour = _COLOURS[record.outcome.kind]
+    sheet = annotated(decode(content, container.budget()), face.box if face else None, _label(record), colour)
+    try:
+        sheet.save(path)
+    except OSError as error:
+        fail(f"the picture cannot be written: {error}")
+    err.print(f"The photo of job {record.key} is in {path}.", markup=False)
+
+
+def _label(record: JobRecord) -> list[str]:
+    outcome = record.outcome
+    comparison = None if isinstance(outcome, Failed) else outcome.comparison
+    lines = [
+        f"matched: user {outcome.user_id}" if isinstance(outcome, Matched) else f"{outcome.kind}: {outcome.reason}"
+    ]
+    if comparison is not None:
+        threshold = "none" if comparison.threshold is None else f"{comparison.threshold:.4f}"
+        lines.append(f"distance {comparison.distance:.4f}, threshold {threshold}")
+    return [*lines, f"{record.embedder}, {record.occurred_at:%Y-%m-%d %H:%M:%S} UTC"]
 
 
 def _key(key: JobKey) -> dict[str, Any]:

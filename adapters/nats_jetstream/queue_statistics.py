@@ -1,0 +1,59 @@
+"""The state of the consumer, for people: one look, no job is touched."""
+
+from datetime import datetime
+
+import nats.js.errors
+from nats.aio.client import Client
+from nats.js.api import ConsumerInfo
+
+from adapters.nats_jetstream.connection import translated
+from adapters.nats_jetstream.names import Names
+from application.ports.statistics import QueueState
+from domain.errors import MessagingUnavailableError
+
+_API_SECONDS = 5.0
+_NO_MESSAGE = 10037
+
+
+class JetStreamQueueStatistics:
+    """Asks for the consumer's state, and reads the oldest job that is not settled for its time."""
+
+    def __init__(self, client: Client, names: Names) -> None:
+        self._js = client.jetstream(timeout=_API_SECONDS)
+        self._names = names
+
+    async def look(self) -> QueueState:
+        """Ask the server twice or three times."""
+        with translated("queue"):
+            try:
+                stream = await self._js.find_stream_name_by_subject(self._names.subject)
+            except nats.js.errors.NotFoundError as error:
+                message = f"no stream captures {self._names.subject}: run `facematch provision`"
+                raise MessagingUnavailableError(message) from error
+            try:
+                info = await self._js.consumer_info(stream, self._names.durable)
+            except nats.js.errors.NotFoundError as error:
+                message = f"stream {stream} has no consumer {self._names.durable}: run `facematch provision`"
+                raise MessagingUnavailableError(message) from error
+            return QueueState(
+                pending=info.num_pending or 0,
+                ack_pending=info.num_ack_pending or 0,
+                redelivered=info.num_redelivered or 0,
+                most_in_hand=max(0, info.config.max_ack_pending or 0),
+                asking=info.num_waiting or 0,
+                paused=bool(info.paused),
+                ever_delivered=info.delivered is not None and info.delivered.stream_seq > 0,
+                oldest=await self._oldest(stream, info),
+            )
+
+    async def _oldest(self, stream: str, info: ConsumerInfo) -> datetime | None:
+        """Return when the first job beyond the floor was stored: all up to it are settled, and it is not."""
+        if not info.num_pending and not info.num_ack_pending:
+            return None
+        floor = info.ack_floor.stream_seq if info.ack_floor is not None else 0
+        try:
+            return (await self._js.get_msg(stream, floor + 1, subject=self._names.subject, next=True)).time
+        except nats.js.errors.APIError as error:
+            if error.err_code == _NO_MESSAGE:  # settled, or deleted, since the consumer was asked
+                return None
+            raise

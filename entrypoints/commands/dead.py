@@ -1,0 +1,305 @@
+"""``dead``: the jobs that were given up are listed, shown, sent again, and thrown away."""
+
+import asyncio
+import json
+import sys
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Annotated
+
+import attrs
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from application.ports.dead_letter_box import DeadLetter
+from application.repair_dead_letters import Action, RepairDeadLetters, Repaired, Selection
+from domain.outcomes import Reason
+from entrypoints.console import ExitCode, err, explained, fail, is_interactive, load_settings, out
+from entrypoints.letters import full_document, line_document, visible
+from entrypoints.moments import moment
+from entrypoints.progress import progress_bar
+from entrypoints.resources import build, connected_to_nats
+from entrypoints.settings import Settings
+
+_SHOWN = 100
+_LONGEST_BODY = 4096
+
+_Reasons = Annotated[
+    list[Reason] | None,
+    typer.Option("--reason", help="Only those that were given up for it; may be said several times.", metavar="REASON"),
+]
+_WHEN = "ISO 8601, in UTC unless it says otherwise, or how long ago: 45m, 2h, 1d12h."
+_Since = Annotated[
+    datetime | None,
+    typer.Option("--since", help=f"Only those buried at that time or later: {_WHEN}", metavar="TIME", parser=moment),
+]
+_Until = Annotated[
+    datetime | None,
+    typer.Option("--until", help="Only those buried before that time.", metavar="TIME", parser=moment),
+]
+_Letters = Annotated[
+    list[int] | None,
+    typer.Argument(help="Numbers of letters; all that are selected otherwise.", metavar="SEQ...", show_default=False),
+]
+_DryRun = Annotated[bool, typer.Option("--dry-run", help="Tell what would be done, and do nothing.")]
+_Lines = Annotated[bool, typer.Option("--json", help="Print one JSON object per letter and line.")]
+
+
+def list_letters(
+    reason: _Reasons = None,
+    since: _Since = None,
+    until: _Until = None,
+    limit: Annotated[
+        int | None,
+        typer.Option(help=f"Show the newest N only; {_SHOWN} in the table unless given.", min=1, metavar="N"),
+    ] = None,
+    as_json: _Lines = False,
+) -> None:
+    """List the jobs that were given up, newest last."""
+    settings = load_settings()
+    selection = Selection(frozenset(), frozenset(reason or ()), since, until)
+    with explained():
+        if as_json:
+            asyncio.run(_print_lines(settings, selection, limit))
+            return
+        letters, count = asyncio.run(_newest(settings, selection, limit or _SHOWN))
+    if letters:
+        out.print(_table(letters))
+    hidden = f"; the newest {len(letters)} are shown, --limit shows more" if count > len(letters) else ""
+    out.print(f"{_counted(count)}{hidden}.")
+
+
+def show_letter(
+    sequence: Annotated[int, typer.Argument(help="Number of a letter.", metavar="SEQ", show_default=False)],
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Show everything of one letter: why the job was given up, its body and its headers."""
+    settings = load_settings()
+    with explained():
+        letter = asyncio.run(_find(settings, sequence))
+    if letter is None:
+        fail(f"there is no dead letter {sequence}: `facematch dead list` shows those that there are")
+    document = full_document(letter)
+    if as_json:
+        out.print_json(json.dumps(document))
+        return
+    table = Table(show_header=False, title=f"Dead letter {letter.sequence}", title_justify="left")
+    for name, value in document.items():
+        if name not in {"body", "body_base64", "headers"} and value is not None:
+            table.add_row(name.replace("_", " "), Text(visible(str(value))))
+    for name, value in letter.headers.items():
+        table.add_row(Text(visible(name)), Text(visible(value)))
+    out.print(table)
+    text = document["body"]
+    if text is None:
+        out.print(f"The body is no text; --json has its {len(letter.body)} bytes.")
+    else:
+        out.print(Text(visible(text[:_LONGEST_BODY])))
+        if len(text) > _LONGEST_BODY:
+            out.print(f"… {len(text) - _LONGEST_BODY} more characters; --json has all.")
+
+
+def replay(  # noqa: PLR0913, PLR0917 - each is an argument or option of the command
+    letters: _Letters = None,
+    reason: _Reasons = None,
+    since: _Since = None,
+    until: _Until = None,
+    include_malformed: Annotated[
+        bool, typer.Option("--include-malformed", help="Send malformed jobs again, too: they will die again.")
+    ] = False,
+    dry_run: _DryRun = False,
+    as_json: _Lines = False,
+) -> None:
+    """Send jobs again as new ones, and delete each letter once its job is stored. Mend the cause first.
+
+    All are sent again but those that an argument or option leaves out. Safe to interrupt, and to run again: what was
+    sent within two hours is not sent twice.
+    """
+    settings = load_settings()
+    selection = Selection(frozenset(letters or ()), frozenset(reason or ()), since, until)
+
+    def repairs(repair: RepairDeadLetters, bounded: Selection) -> AsyncIterator[Repaired]:
+        return repair.replay(bounded, include_malformed=include_malformed, rehearse=dry_run)
+
+    told = _Told("would_be_" if dry_run else "", as_json=as_json)
+    with explained(), told.summarised():
+        asyncio.run(_repair(settings, selection, repairs, told))
+    _end(selection, told, unless_left=True)
+
+
+def purge(  # noqa: PLR0913, PLR0917 - as above
+    letters: _Letters = None,
+    reason: _Reasons = None,
+    since: _Since = None,
+    until: _Until = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    dry_run: _DryRun = False,
+    as_json: _Lines = False,
+) -> None:
+    """Delete letters for good, all but those that an argument or option leaves out. Asks first."""
+    settings = load_settings()
+    selection = Selection(frozenset(letters or ()), frozenset(reason or ()), since, until)
+    with explained():
+        if not (yes or dry_run):
+            selection = _confirmed(settings, selection)
+        told = _Told("would_be_" if dry_run else "", as_json=as_json)
+        with told.summarised():
+            asyncio.run(_repair(settings, selection, lambda repair, b: repair.purge(b, rehearse=dry_run), told))
+    _end(selection, told)
+
+
+@attrs.define
+class _Told:
+    """Tells of every letter as it is done where a machine reads, and of all of them at the end."""
+
+    prefix: str
+    as_json: bool
+    counts: dict[Action, int] = attrs.field(factory=dict)
+
+    def __call__(self, repaired: Repaired) -> None:
+        action = repaired.action
+        self.counts[action] = self.counts.get(action, 0) + 1
+        if self.as_json:
+            done = action.value if action.is_left else f"{self.prefix}{action.value}"
+            _print_line({"action": done, **line_document(repaired.letter)})
+
+    @property
+    def letters(self) -> int:
+        """How many were told of."""
+        return sum(self.counts.values())
+
+    @contextmanager
+    def summarised(self) -> Iterator[None]:
+        """Say at the end what was done; also where it comes before everything is."""
+        finished = False
+        try:
+            yield
+            finished = True
+        finally:
+            if finished or self.counts:
+                self._summarise()
+
+    def _summarise(self) -> None:
+        words = [
+            f"{count} {action.value if action.is_left else self.prefix + action.value}".replace("_", " ")
+            for action, count in self.counts.items()
+        ]
+        where = err if self.as_json else out
+        where.print((", ".join(words) or "no dead letter is selected") + ".", markup=False)
+        if self.counts.get(Action.LEFT_MALFORMED):
+            where.print("Malformed jobs would die again; --include-malformed sends them nevertheless.")
+
+
+async def _repair(
+    settings: Settings,
+    selection: Selection,
+    repairs: Callable[[RepairDeadLetters, Selection], AsyncIterator[Repaired]],
+    told: _Told,
+) -> None:
+    container = build(settings)
+    async with connected_to_nats(container):
+        repair = container.repair_dead_letters()
+        selection = await repair.bounded(selection)
+        if not is_interactive() or told.as_json:
+            async for repaired in repairs(repair, selection):
+                told(repaired)
+            return
+        with progress_bar("dead letters") as bar:
+            task = bar.add_task("", total=await _count(repair, selection))
+            async for repaired in repairs(repair, selection):
+                told(repaired)
+                bar.advance(task)
+
+
+def _end(selection: Selection, told: _Told, *, unless_left: bool = False) -> None:
+    """End with 1 where a letter that was named is not there, or could not be done."""
+    left = sum(count for action, count in told.counts.items() if action.is_left)
+    missing = len(selection.sequences) - told.letters
+    if selection.sequences and missing:
+        fail(f"{missing} of the {len(selection.sequences)} named letters are not there, or not selected")
+    if selection.sequences and unless_left and left:
+        raise typer.Exit(ExitCode.FAILED)
+
+
+def _confirmed(settings: Settings, selection: Selection) -> Selection:
+    """Ask; return the selection without what is buried after the question."""
+    if not (sys.stdin.isatty() and is_interactive()):
+        fail("nobody can be asked here: say --yes, or --dry-run to see what would be deleted", ExitCode.USAGE)
+    selection, count = asyncio.run(_bounded_count(settings, selection))
+    if count:
+        typer.confirm(f"Delete {_counted(count)} for good?", abort=True, err=True)
+    return selection
+
+
+async def _bounded_count(settings: Settings, selection: Selection) -> tuple[Selection, int]:
+    container = build(settings)
+    async with connected_to_nats(container):
+        repair = container.repair_dead_letters()
+        bounded = await repair.bounded(selection)
+        return bounded, await _count(repair, bounded)
+
+
+async def _count(repair: RepairDeadLetters, selection: Selection) -> int:
+    count = 0
+    async for _ in repair.select(selection):
+        count += 1
+    return count
+
+
+async def _newest(settings: Settings, selection: Selection, limit: int) -> tuple[Collection[DeadLetter], int]:
+    """Return the newest letters, and how many are selected in all."""
+    container, kept, count = build(settings), deque[DeadLetter](maxlen=limit), 0
+    async with connected_to_nats(container):
+        async for letter in container.repair_dead_letters().select(selection):
+            kept.append(letter)
+            count += 1
+    return kept, count
+
+
+async def _print_lines(settings: Settings, selection: Selection, limit: int | None) -> None:
+    if limit is not None:
+        letters, _ = await _newest(settings, selection, limit)
+        for letter in letters:
+            _print_line(line_document(letter))
+        return
+    container = build(settings)
+    async with connected_to_nats(container):
+        async for letter in container.repair_dead_letters().select(selection):
+            _print_line(line_document(letter))
+
+
+async def _find(settings: Settings, sequence: int) -> DeadLetter | None:
+    container = build(settings)
+    async with connected_to_nats(container):
+        return await container.dead_letter_box().find(sequence)
+
+
+def _print_line(document: dict[str, object]) -> None:
+    sys.stdout.write(json.dumps(document) + "\n")
+    sys.stdout.flush()
+
+
+def _table(letters: Iterable[DeadLetter]) -> Table:
+    table = Table(title="Dead letters", title_justify="left")
+    for column in ("letter", "buried", "reason", "job"):
+        table.add_column(column, no_wrap=True, justify="right" if column in {"letter", "job"} else "left")
+    table.add_column("photo, and error", overflow="fold")
+    for letter in letters:
+        photo = line_document(letter)["photo_id"]
+        story = "\n".join(text for text in (photo, letter.error) if text)
+        cells = (
+            letter.sequence,
+            f"{letter.stored_at:%Y-%m-%d %H:%M:%S}",
+            letter.reason,
+            letter.job_sequence or "",
+            story,
+        )
+        table.add_row(*(Text(visible(str(cell))) for cell in cells))
+    return table
+
+
+def _counted(count: int) -> str:
+    return f"{count} dead letter" if count == 1 else f"{count} dead letters"

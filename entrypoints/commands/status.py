@@ -1,0 +1,200 @@
+"""``status``: what is going on, and if nothing is, why."""
+
+import asyncio
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from datetime import datetime
+from typing import Annotated, Any
+
+import attrs
+import typer
+from rich.console import Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from application.ports.statistics import RecentOutcomes
+from application.service_status import LettersByReason, ServiceStatus, in_words
+from entrypoints.console import ExitCode, load_settings, out
+from entrypoints.container import Container
+from entrypoints.letters import visible
+from entrypoints.resources import build, connected_to_nats
+from entrypoints.settings import Settings
+
+_WORKERS_SHOWN = 20
+
+
+def status(
+    watch: Annotated[bool, typer.Option("--watch", help="Look again and again, until Ctrl-C.")] = False,
+    interval: Annotated[
+        float, typer.Option(help="Seconds between two looks with --watch.", min=0.1, max=3600, metavar="SECONDS")
+    ] = 2.0,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object; with --watch, one per look and line.")
+    ] = False,
+) -> None:
+    """Tell what waits, what ends and how, who works, what is dead, and why nothing happens where nothing does.
+
+    Needs NATS and the database, and shows what it can when one of them is away; the exit code is then 1.
+    """
+    settings = load_settings()
+    if watch:
+        with suppress(KeyboardInterrupt):
+            asyncio.run(_watch(settings, interval, as_json=as_json))
+        return
+    seen = asyncio.run(_look(settings))
+    if as_json:
+        out.print_json(json.dumps(_document(seen)))
+    else:
+        out.print(_page(seen))
+    if seen.problems:
+        raise typer.Exit(ExitCode.FAILED)
+
+
+async def _watch(settings: Settings, interval: float, *, as_json: bool) -> None:
+    if as_json or not out.is_terminal:
+        while True:
+            seen = await _look(settings)
+            if as_json:
+                sys.stdout.write(json.dumps(_document(seen)) + "\n")
+                sys.stdout.flush()
+            else:
+                out.print(_page(seen))
+            await asyncio.sleep(interval)
+    with Live(_page(await _look(settings)), console=out, screen=True, auto_refresh=False) as live:
+        while True:
+            await asyncio.sleep(interval)
+            live.update(_page(await _look(settings)), refresh=True)
+
+
+async def _look(settings: Settings) -> ServiceStatus:
+    """Look at everything on connections of this look, so that what was away is seen as soon as it is back."""
+    container = build(settings)
+    seen = ServiceStatus(container.clock().now())
+    await asyncio.gather(
+        seen.seen("message broker", _look_at_broker(container, seen)),
+        seen.seen("database", _look_at_database(container, seen)),
+    )
+    return seen
+
+
+async def _look_at_broker(container: Container, seen: ServiceStatus) -> None:
+    async with connected_to_nats(container):
+        await seen.look_at_broker(container.queue_statistics(), container.dead_letter_box())
+
+
+async def _look_at_database(container: Container, seen: ServiceStatus) -> None:
+    database = container.database()
+    await database.open()
+    try:
+        await seen.look_at_database(container.ledger_statistics())
+    finally:
+        await database.close()
+
+
+def _document(seen: ServiceStatus) -> dict[str, Any]:
+    queue, outcomes, letters, standing = seen.queue, seen.outcomes, seen.letters, seen.standing
+    return {
+        "at": seen.at.isoformat(),
+        "idle": standing.idle,
+        "why": standing.why,
+        "queue": None
+        if queue is None
+        else {
+            "pending": queue.pending,
+            "ack_pending": queue.ack_pending,
+            "redelivered": queue.redelivered,
+            "requests_waiting": queue.asking,
+            "oldest_job_seconds": _age(seen.at, queue.oldest),
+        },
+        "jobs_per_minute": None if outcomes is None else _rates(outcomes),
+        "outcomes": None
+        if outcomes is None
+        else [
+            {"outcome": count.outcome, "reason": count.reason, "last_hour": count.last_hour, "last_day": count.last_day}
+            for count in outcomes.counts
+        ],
+        "last_outcome_at": outcomes.last.isoformat() if outcomes is not None and outcomes.last is not None else None,
+        "workers": None
+        if outcomes is None
+        else [{**attrs.asdict(worker), "last_seen": worker.last_seen.isoformat()} for worker in outcomes.workers],
+        "dead_letters": None
+        if letters is None
+        else {"count": letters.count, "read": letters.read, "by_reason": dict(letters.reasons)},
+        "gallery": None if seen.gallery is None else dict(seen.gallery),
+        "problems": dict(seen.problems),
+    }
+
+
+def _rates(outcomes: RecentOutcomes) -> dict[str, float]:
+    """Return jobs per minute, as they ended in the last minute, five minutes, and hour."""
+    return {
+        "last_minute": float(sum(count.last_minute for count in outcomes.counts)),
+        "last_5_minutes": round(sum(count.last_5_minutes for count in outcomes.counts) / 5, 2),
+        "last_hour": round(sum(count.last_hour for count in outcomes.counts) / 60, 2),
+    }
+
+
+def _age(now: datetime, then: datetime | None) -> float | None:
+    return None if then is None else round(max(0.0, (now - then).total_seconds()), 1)
+
+
+def _page(seen: ServiceStatus) -> Group:
+    return Group(
+        *(Text(f"{what}: {visible(why)}", "bold red") for what, why in seen.problems.items()),
+        Text(visible(seen.standing.why), "bold"),
+        _overview(seen),
+        *_details(seen),
+    )
+
+
+def _overview(seen: ServiceStatus) -> Table:
+    table = Table(show_header=False, title=f"facematch, {seen.at:%Y-%m-%d %H:%M:%S} UTC", title_justify="left")
+    if seen.queue is not None:
+        queue, age = seen.queue, _age(seen.at, seen.queue.oldest)
+        table.add_row("jobs waiting", f"{queue.pending:,}")
+        table.add_row("jobs in hand", f"{queue.ack_pending:,}, of which {queue.redelivered:,} delivered again")
+        table.add_row("oldest job", "none" if age is None else f"stored {in_words(age)} ago")
+        table.add_row("workers' requests that wait for jobs", f"{queue.asking:,}")
+    if seen.outcomes is not None:
+        minute, five, hour = _rates(seen.outcomes).values()
+        table.add_row("jobs per minute", f"{minute:,.0f} now, {five:,.1f} over 5 minutes, {hour:,.1f} over an hour")
+    if seen.letters is not None:
+        table.add_row("dead letters", _letters(seen.letters))
+    for model, users in (seen.gallery or {}).items():
+        table.add_row(Text(f"enrolled with {visible(model)}" if model else "enrolled, model unknown"), f"{users:,}")
+    if seen.gallery == {}:
+        table.add_row("enrolled", "nobody")
+    return table
+
+
+def _details(seen: ServiceStatus) -> Iterator[Table]:
+    if seen.outcomes is None:
+        return
+    if seen.outcomes.counts:
+        table = Table("outcome", "reason", title="Outcomes", title_justify="left")
+        table.add_column("last hour", justify="right")
+        table.add_column("last day", justify="right")
+        for count in seen.outcomes.counts:
+            table.add_row(count.outcome, count.reason or "", f"{count.last_hour:,}", f"{count.last_day:,}")
+        yield table
+    if seen.outcomes.workers:
+        table = Table("worker", "last seen", title="Workers that ended jobs within the last hour", title_justify="left")
+        table.add_column("jobs", justify="right")
+        for worker in seen.outcomes.workers[:_WORKERS_SHOWN]:
+            age = (seen.outcomes.at - worker.last_seen).total_seconds()
+            table.add_row(Text(visible(worker.worker)), f"{in_words(age)} ago", f"{worker.jobs:,}")
+        hidden = len(seen.outcomes.workers) - _WORKERS_SHOWN
+        if hidden > 0:
+            table.caption = f"and {hidden} more"
+        yield table
+
+
+def _letters(letters: LettersByReason) -> str:
+    if not letters.count:
+        return "none"
+    reasons = ", ".join(f"{count:,} {visible(reason)}" for reason, count in letters.reasons.items())
+    of = f"of the first {letters.read:,}: " if letters.read < letters.count else ""
+    return f"{letters.count:,} ({of}{reasons})"

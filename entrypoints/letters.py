@@ -1,0 +1,51 @@
+"""Dead letters in words: for machines as documents, for people without what could harm a terminal."""
+
+import base64
+from typing import Any
+
+from adapters.nats_jetstream.dead_letters import TRACE
+from adapters.nats_jetstream.payload import JsonJobParser
+from application.ports.dead_letter_box import DeadLetter
+
+_PARSER = JsonJobParser()
+
+
+def line_document(letter: DeadLetter) -> dict[str, Any]:
+    """Return what a list says of a letter; the ids are null where the body has none that can be read."""
+    job = _PARSER.parse(letter.body)
+    return {
+        "sequence": letter.sequence,
+        "stored_at": letter.stored_at.isoformat(),
+        "reason": letter.reason,
+        "deliveries": letter.deliveries,
+        "stream_seq": letter.job_sequence,
+        "photo_id": str(job.photo_id) if job.photo_id else None,
+        "job_id": str(job.job_id) if job.job_id else None,
+        "error": letter.error,
+    }
+
+
+def full_document(letter: DeadLetter) -> dict[str, Any]:
+    """Return everything of a letter; ``body`` is null where it is no UTF-8, then ``body_base64`` has it."""
+    try:
+        text = letter.body.decode()
+    except UnicodeDecodeError:
+        text = None
+    trace = letter.headers.get(TRACE) or letter.headers.get("traceparent") or ""
+    parts = trace.split("-")
+    return line_document(letter) | {
+        "trace_id": parts[1] if len(parts) > 1 else None,
+        "body_bytes": len(letter.body),
+        "truncated_from": letter.truncated_from,
+        "body": text,
+        "body_base64": base64.b64encode(letter.body).decode() if text is None else None,
+        "headers": dict(letter.headers),
+    }
+
+
+def visible(text: str) -> str:
+    """Return a stranger's text with everything that a terminal would obey written out."""
+    return "".join(
+        letter if letter.isprintable() or letter == "\n" else letter.encode("unicode_escape").decode()
+        for letter in text
+    )

@@ -1,0 +1,134 @@
+"""``facematch status``: what is going on, and why nothing is."""
+
+import json
+import signal
+from collections.abc import AsyncIterator
+from pathlib import Path
+from subprocess import PIPE, Popen
+from typing import Any
+from uuid import uuid4
+
+import attrs
+import psycopg
+import pytest
+from nats.js import JetStreamContext
+
+from adapters.nats_jetstream.names import Names
+from adapters.postgres.migrate import migrate
+from infra.local_stack.postgres import PostgresServer
+from tests.broker import connected, provisioned, running
+from tests.e2e.in_process import facematch
+from tests.e2e.world import FACEMATCH, clean_environment
+from tests.unit.docs.pages import page
+
+_OUTCOME = """
+INSERT INTO facematch.outcomes (stream_seq, stored_at, photo_id, outcome, reason, embedder, worker, occurred_at)
+SELECT n, now(), gen_random_uuid(), 'skipped', %s, 'dlib@2', %s, now() - make_interval(secs => %s)
+  FROM generate_series(1, %s) n
+"""
+_USER = "INSERT INTO users (id, face_embedding, face_embedding_model) VALUES (%s, '[1,2,3]', 'dlib@2')"
+_NOBODY = "nats://127.0.0.1:1"
+
+
+@attrs.frozen
+class Service:
+    """A provisioned broker and a migrated database."""
+
+    js: JetStreamContext
+    environment: dict[str, str]
+
+    def sql(self, query: str, *parameters: object) -> None:
+        """Run one statement."""
+        with psycopg.connect(self.environment["FACEMATCH_DATABASE_URL"], autocommit=True) as connection:
+            connection.execute(query.encode(), parameters)
+
+    async def seen(self, code: int = 0, **instead: str) -> dict[str, Any]:
+        """Return what the command says to machines, which must end with that code."""
+        done = await facematch(self.environment | instead, "status", "--json")
+        assert done.returncode == code, done.stdout + done.stderr
+        document: dict[str, Any] = json.loads(done.stdout)
+        return document
+
+
+@pytest.fixture
+async def service(tmp_path: Path, database_url: str) -> AsyncIterator[Service]:
+    """Return a service without jobs, users and letters, and without a worker."""
+    await migrate(database_url)
+    async with running(tmp_path) as server, connected(server) as client:
+        await provisioned(client, Names())
+        environment = {"FACEMATCH_NATS_URL": server.url, "FACEMATCH_DATABASE_URL": database_url}
+        yield Service(client.jetstream(), environment)
+
+
+async def test_the_queue_the_ledger_and_the_letters_are_told(service: Service) -> None:
+    """What waits, what ended and when, who worked, what is dead and why, who is enrolled; and why nothing is done."""
+    before = await service.seen()
+    assert (before["idle"], before["why"]) == (True, "no job was ever published")
+    assert (before["queue"]["oldest_job_seconds"], before["outcomes"], before["gallery"]) == (None, [], {})
+    service.sql(_OUTCOME, "no_face", "worker-a", 300, 12)
+    service.sql(_OUTCOME.replace("n, now()", "n + 100, now()"), "no_match", "worker-b", 7200, 5)
+    service.sql(_USER, uuid4())
+    await service.js.publish("photo_faces.single.requested", b"a job")
+    for number in range(3):
+        reason = "internal_error" if number else "malformed_payload"
+        await service.js.publish("photo_faces.single.dead", b"x", headers={"Facematch-Reason": reason})
+    status = await service.seen()
+    assert (status["queue"]["pending"], status["queue"]["ack_pending"], status["queue"]["requests_waiting"]) == (
+        1,
+        0,
+        0,
+    )
+    assert status["queue"]["oldest_job_seconds"] >= 0
+    assert status["outcomes"] == [
+        {"outcome": "skipped", "reason": "no_face", "last_hour": 12, "last_day": 12},
+        {"outcome": "skipped", "reason": "no_match", "last_hour": 0, "last_day": 5},
+    ]
+    assert status["jobs_per_minute"]["last_hour"] == 0.2
+    assert [(worker["worker"], worker["jobs"]) for worker in status["workers"]] == [("worker-a", 12)]
+    assert status["dead_letters"] == {"count": 3, "read": 3, "by_reason": {"internal_error": 2, "malformed_payload": 1}}
+    assert status["gallery"] == {"dlib@2": 1}
+    assert (status["idle"], "no worker asks for jobs" in status["why"], status["problems"]) == (True, True, {})
+    page = (await facematch(service.environment, "status")).stdout
+    for word in ("no worker asks for jobs", "worker-a", "no_match", "2 internal_error", "dlib@2"):
+        assert word in page
+
+
+async def test_what_is_away_hides_nothing_else(service: Service) -> None:
+    """The exit code is 1, the problem is named, and all that can be seen is shown."""
+    service.sql(_OUTCOME, "no_face", "worker-a", 30, 1)
+    status = await service.seen(code=1, FACEMATCH_NATS_URL=_NOBODY)
+    assert (set(status["problems"]), status["queue"], status["idle"]) == ({"message broker"}, None, None)
+    assert status["outcomes"][0]["last_day"] == 1
+    status = await service.seen(code=1, FACEMATCH_DATABASE_URL="postgresql://127.0.0.1:1/none")
+    assert (set(status["problems"]), status["outcomes"]) == ({"database"}, None)
+    assert (status["queue"]["pending"], status["dead_letters"]["count"]) == (0, 0)
+    await service.js.delete_consumer("PHOTO_FACES", "single-face-match")
+    status = await service.seen(code=1)
+    assert "facematch provision" in status["problems"]["queue"]
+
+
+def test_a_watch_tells_again_and_again(service: Service) -> None:
+    """One line for each look, until it is interrupted, which is no failure."""
+    command = [FACEMATCH, "status", "--watch", "--interval", "0.1", "--json"]
+    with Popen(command, env=clean_environment() | service.environment, stdout=PIPE, stderr=PIPE) as watch:
+        assert watch.stdout is not None
+        looks = [json.loads(watch.stdout.readline()) for _ in range(3)]
+        watch.send_signal(signal.SIGINT)
+        _, complaints = watch.communicate(timeout=60)
+    assert (watch.returncode, complaints) == (0, b"")
+    assert [look["why"] for look in looks] == ["no job was ever published"] * 3
+    assert len({look["at"] for look in looks}) == 3
+
+
+async def test_few_rights_are_enough(service: Service, postgres_server: PostgresServer) -> None:
+    """The guide's role sees everything; without the users' table all but the gallery."""
+    name, database = f"operator_{uuid4().hex[:8]}", service.environment["FACEMATCH_DATABASE_URL"].rsplit("/", 1)[1]
+    [code] = [code for code in page("docs/how-to/answer-why.md").code("sql") if "CREATE ROLE" in code]
+    for statement in code.replace("face_operator", name).split(";")[:-1]:
+        service.sql(statement)
+    service.sql(f"ALTER ROLE {name} PASSWORD 'of-a-test'")
+    url = postgres_server.url(database, user=name, password="of-a-test")
+    assert (await service.seen(FACEMATCH_DATABASE_URL=url))["gallery"] == {}
+    service.sql(f"REVOKE ALL (id, face_embedding, face_embedding_model) ON users FROM {name}")
+    status = await service.seen(code=1, FACEMATCH_DATABASE_URL=url)
+    assert (set(status["problems"]), status["outcomes"]) == ({"gallery"}, [])

@@ -15,8 +15,9 @@ else
 
 BIN := .venv/bin
 READY := .venv/.ready
+OLDEST_KUBERNETES := 1.31
 
-.PHONY: help setup demo test lint bench image-check lock clean
+.PHONY: help setup demo test lint soak bench image-check lock clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do \
@@ -40,8 +41,17 @@ lint: setup ## Run every static check
 	$(BIN)/lint-imports
 	$(BIN)/hadolint infra/container/Dockerfile
 	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec infra/container/compose.yaml
+	$(BIN)/kubectl kustomize infra/kubernetes/base --output .venv/base.yaml
+	$(BIN)/kubectl kustomize infra/kubernetes/example --output .venv/example.yaml
+	$(BIN)/kubernetes-validate --strict --quiet -k $(OLDEST_KUBERNETES) .venv/base.yaml .venv/example.yaml
+	$(BIN)/kubernetes-validate --strict --quiet .venv/base.yaml .venv/example.yaml
+	$(BIN)/check-jsonschema --schemafile infra/kubernetes/components/keda/scaled-object.schema.json \
+		infra/kubernetes/components/keda/scaled-object.yaml
 	$(BIN)/yamllint --strict .
 	$(BIN)/shellcheck infra/container/make-secrets.sh infra/setup.sh .ci/run
+
+soak: setup ## Break everything at random under load; SOAK="--jobs 3000 --seed 7" says how much, and how
+	@$(BIN)/python -m tests.faults.soak $(SOAK)
 
 bench: setup ## Measure speed, side by side with the alternatives, as ratios
 	@$(BIN)/python -m tests.benchmarks

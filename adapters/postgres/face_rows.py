@@ -17,6 +17,17 @@ from application.ports.ledger import FaceResult, JobHeader
 from domain.decision import Accepted
 from domain.faces import BoundingBox
 
+_UPSERT = """
+WITH updated AS (
+  UPDATE {faces} SET embedding = %(embedding)s, embedding_model = %(model)s, bbox = %(bbox)s
+   WHERE photo_id = %(photo)s AND face_index = %(face_index)s RETURNING id),
+inserted AS (
+  INSERT INTO {faces} (id, photo_id, face_index, embedding, embedding_model, bbox, created_at)
+  SELECT %(id)s, %(photo)s, %(face_index)s, %(embedding)s, %(model)s, %(bbox)s, %(at)s
+   WHERE NOT EXISTS (SELECT FROM updated) RETURNING id)
+SELECT id FROM updated UNION ALL SELECT id FROM inserted
+"""
+
 
 async def upsert_face(
     connection: Connection, schema: Schema, header: JobHeader, result: FaceResult, *, new_id: Callable[[], UUID]
@@ -28,21 +39,14 @@ async def upsert_face(
         "bbox": _bbox(result.box, schema.photo_faces.columns["bbox"].type),
         "photo": header.photo_id,
         "face_index": header.face_index,
+        "id": new_id(),
+        "at": header.occurred_at,
     }
-    update = sql.SQL(
-        "UPDATE {} SET embedding = %(embedding)s, embedding_model = %(model)s, bbox = %(bbox)s "
-        "WHERE photo_id = %(photo)s AND face_index = %(face_index)s RETURNING id"
-    ).format(schema.photo_faces.identifier)
-    row = await (await connection.execute(update, values)).fetchone()
-    if row is not None:
-        return UUID(str(row[0]))
-    insert = sql.SQL(
-        "INSERT INTO {} (id, photo_id, face_index, embedding, embedding_model, bbox, created_at) "
-        "VALUES (%(id)s, %(photo)s, %(face_index)s, %(embedding)s, %(model)s, %(bbox)s, %(at)s)"
-    ).format(schema.photo_faces.identifier)
-    face_id = new_id()
-    await connection.execute(insert, values | {"id": face_id, "at": header.occurred_at})
-    return face_id
+    upsert = sql.SQL(_UPSERT).format(faces=schema.photo_faces.identifier)
+    row = await (await connection.execute(upsert, values)).fetchone()
+    if row is None:
+        raise AssertionError("either the update or the insert returns the face's id")
+    return UUID(str(row[0]))
 
 
 async def insert_match(

@@ -20,8 +20,12 @@ from domain.records import JobRecord, Matched, Outcome, SeenFace, Skipped
 _COLUMN_LIST = sql.SQL(", ").join(map(sql.Identifier, COLUMNS))
 _SELECT = sql.SQL("SELECT {} FROM facematch.outcomes ").format(_COLUMN_LIST)
 _BY_KEY = _SELECT + sql.SQL("WHERE stream_seq = %s AND stored_at = %s")
+# The message is acknowledged on the strength of this row. Where commits do not wait for the disk, a crash of the server
+# would take the row back and leave the job without an outcome: so this one waits, whatever the database's default is.
 _INSERT = sql.SQL(
-    "INSERT INTO facematch.outcomes ({}) VALUES ({}) ON CONFLICT (stream_seq, stored_at) DO NOTHING"
+    "INSERT INTO facematch.outcomes ({}) VALUES ({}) ON CONFLICT (stream_seq, stored_at) DO NOTHING "
+    "RETURNING set_config('synchronous_commit', "
+    "coalesce(nullif(current_setting('synchronous_commit'), 'off'), 'on'), true)"
 ).format(_COLUMN_LIST, sql.SQL(", ").join([sql.Placeholder()] * len(COLUMNS)))
 _LOOK = """
 SELECT EXISTS (SELECT 1 FROM {photos} WHERE id = %(photo)s),

@@ -9,6 +9,7 @@ import pytest
 from adapters.object_store.errors import ObjectForbiddenError, StorageRefusedError
 from adapters.object_store.retrying import RetryingPhotoStore
 from adapters.object_store.store import MinioPhotoStore, StoreOptions
+from adapters.system.clock import SystemClock
 from domain.errors import ImageNotFoundError, ImageTooLargeError, StorageUnavailableError
 from domain.images import ImageRef
 from domain.retries import LinearBackoff
@@ -101,6 +102,27 @@ async def test_a_wait_can_be_cancelled(memory: InMemoryPhotoStore) -> None:
         await fetch
     await clock.advance(10)
     assert (clock.sleepers, len(memory.fetched)) == (0, 1)
+
+
+async def test_all_tries_together_have_a_deadline(memory: InMemoryPhotoStore) -> None:
+    """It ends a wait in which the retries would have gone on, and nothing more is fetched."""
+    memory.available = False
+    store = RetryingPhotoStore(memory, LinearBackoff(100, 0.02), clock=SystemClock(), deadline_seconds=0.2)
+    with pytest.raises(StorageUnavailableError, match=r"did not come within 0\.2 s, all tries together"):
+        await store.fetch(REF, max_bytes=10)
+    tries = len(memory.fetched)
+    await asyncio.sleep(0.3)
+    assert 1 < len(memory.fetched) == tries < 10
+
+
+async def test_the_deadline_cuts_a_try(store: MinioPhotoStore, proxy: FaultyS3, photo: ImageRef) -> None:
+    """A store that trickles does not get the time of every try."""
+    proxy.script += [faulty.trickle_body] * 10
+    patient = RetryingPhotoStore(store, LinearBackoff(10, 0.0), clock=SystemClock(), deadline_seconds=1.0)
+    with pytest.raises(StorageUnavailableError, match="all tries together"):
+        await patient.fetch(photo, max_bytes=LIMIT)
+    assert len(proxy.requests) <= 2
+    faulty.wait_until(lambda: proxy.open_connections == 0, "the last connection to be cut")
 
 
 FAULTS = {

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from uuid import uuid4
 
 import psycopg
 import pytest
@@ -44,12 +45,9 @@ def admin(database_url: str) -> Iterator[psycopg.Connection]:
 
 
 @pytest.fixture
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
+def server(servers_folder: Path) -> Iterator[PostgresServer]:
     """Return a server of the test's own, to be stopped and started as it likes."""
-    folder: Path = tmp_path_factory.mktemp("own")
-    for parent in (folder, folder.parent, folder.parent.parent):
-        parent.chmod(0o711)
-    server = PostgresServer(folder / "postgres")
+    server = PostgresServer(servers_folder / f"own-{uuid4().hex[:8]}")
     server.start()
     yield server
     server.stop()

@@ -3,7 +3,7 @@
 import pytest
 
 from domain.retries import LinearBackoff
-from entrypoints.container import delivery_policy
+from entrypoints.container import delivery_policy, fetch_seconds
 from entrypoints.settings import Settings
 from entrypoints.variables import read
 
@@ -31,3 +31,10 @@ def test_the_deadline_is_longer_than_what_an_attempt_waits_for(ack_wait: str, ti
     """A photograph may wait for its turn and use up its time limit; ACK_WAIT, renewed all the time, is no limit."""
     variables = {"FACEMATCH_NATS_ACK_WAIT": ack_wait, "FACEMATCH_VISION_TIMEOUT_SECONDS": timeout}
     assert delivery_policy(read(Settings, WORKER | variables)).deadline_seconds == expected
+
+
+@pytest.mark.parametrize("ack_wait", [1, 30, 3600])
+def test_a_fetch_with_all_its_tries_ends_within_the_ack_wait(ack_wait: float) -> None:
+    """Whatever that is set to."""
+    settings = read(Settings, {"FACEMATCH_NATS_ACK_WAIT": str(ack_wait)})
+    assert 0.5 * ack_wait < fetch_seconds(settings.nats) < ack_wait

@@ -29,7 +29,7 @@ class Outages:
         clock: Clock,
         telemetry: Telemetry,
         probe_seconds: float = 1.0,
-        patience_seconds: float = 15.0,
+        patience_seconds: float = 30.0,
         longest_pause_seconds: float = 15.0,
     ) -> None:
         self._blamed = dict(blamed)

@@ -175,6 +175,26 @@ def trickle_head(exchange: Exchange) -> bool:
     return _trickle(exchange, head + body)
 
 
+def trickle_photographs(exchange: Exchange) -> bool:
+    """Send what is found byte by byte, slowly, and tell at once what is not: the server is well, its disks are not."""
+    head, body = exchange.forward()
+    if not head.startswith(b"HTTP/1.1 200"):
+        exchange.connection.sendall(head + body)
+        return True
+    exchange.connection.sendall(head)
+    return _trickle(exchange, body)
+
+
+def only_for(key: str, fault: Fault) -> Fault:
+    """Return a fault that one object has, wherever it lies."""
+
+    def chosen(exchange: Exchange) -> bool:
+        path = exchange.request.split(b" ", 2)[1]
+        return (fault if path.endswith(f"/{key}".encode()) else pass_on)(exchange)
+
+    return chosen
+
+
 def _trickle(exchange: Exchange, content: bytes) -> bool:
     with contextlib.suppress(OSError):
         for byte in content:
@@ -187,12 +207,14 @@ def _trickle(exchange: Exchange, content: bytes) -> bool:
 class FaultyS3:
     """Passes requests on to a real server, but for those that have a fault in ``script``, one each, in order.
 
+    Those that have none there meet ``standing``, which does no harm until it is changed.
     ``requests`` is what came; ``certificate`` makes it speak TLS (a file with key and certificate). Its port is its
     own from the beginning, but connections are refused outside of the ``with`` block.
     """
 
     def __init__(self, upstream: str, certificate: str | None = None) -> None:
         self.script: deque[Fault] = deque()
+        self.standing: Fault = pass_on
         self.requests: list[bytes] = []
         self.connections = 0
         self._upstream = upstream
@@ -252,7 +274,7 @@ class FaultyS3:
                 self._open.add(connection)
             for request in _requests(connection):
                 self.requests.append(request)
-                fault = self.script.popleft() if self.script else pass_on
+                fault = self.script.popleft() if self.script else self.standing
                 if not fault(Exchange(request, connection, self._upstream, self._stopping)):
                     return
         except OSError:

@@ -33,11 +33,34 @@ class SteadyClient(Client):
             await self._error_cb(error)
             return None
 
+    async def _attempt_reconnect(self) -> None:
+        """Let go of a connection that is lost; nats-py first waits until all is sent, on a dead one for ever."""
+        self._let_go()
+        await super()._attempt_reconnect()
+
+    async def _process_connect_init(self) -> None:
+        """Take whatever goes wrong for a failed try; of what it does not foresee, nats-py stops trying."""
+        try:
+            await super()._process_connect_init()
+        except (nats.errors.Error, OSError, TimeoutError):
+            raise
+        except Exception as error:
+            raise nats.errors.Error(f"nats: {type(error).__name__}: {error}") from error
+
     async def _connect_to_server(self, s: Srv) -> None:
-        """Connect nowhere after the end; where a refusal hides the cancellation, nats-py tries for ever."""
+        """Connect nowhere after the end; where a refusal hides the cancellation, nats-py tries for ever.
+
+        It also leaves open what a try that failed had opened.
+        """
         if self.is_closed:
             raise asyncio.CancelledError
+        self._let_go()
         await super()._connect_to_server(s)
+
+    def _let_go(self) -> None:
+        writer = getattr(self._transport, "_io_writer", None)
+        if writer is not None:
+            writer.transport.abort()
 
     async def _process_info(self, info: dict[str, Any], initial_connection: bool = False) -> None:  # noqa: FBT001, FBT002 - the client's signature
         """Insist on TLS before any credentials are sent; nats-py goes on in clear when the server offers none."""

@@ -20,6 +20,8 @@ from domain.errors import MessagingUnavailableError
 _DRAIN_SECONDS = 2
 _CLOSE_SECONDS = 5.0
 _TRY_SECONDS = 2.5
+_PING_SECONDS = 5.0
+_UNANSWERED_PINGS = 2
 _Answer = TypeVar("_Answer")
 Report = Callable[[str], None]
 
@@ -100,8 +102,16 @@ class _Troubles:
             self._report(what)
 
 
-async def connect(options: ConnectionOptions, *, timeout_seconds: int = 5, report: Report = lambda _: None) -> Client:
+async def connect(
+    options: ConnectionOptions,
+    *,
+    timeout_seconds: int = 5,
+    ping_seconds: float = _PING_SECONDS,
+    report: Report = lambda _: None,
+) -> Client:
     """Return a connected client that reconnects for ever; ``report`` hears of every new trouble after that.
+
+    A connection on which nothing comes back for three times ``ping_seconds`` is taken for lost.
 
     Raises:
         MessagingUnavailableError: no server could be reached, with the reasons that they gave.
@@ -116,20 +126,28 @@ async def connect(options: ConnectionOptions, *, timeout_seconds: int = 5, repor
                 connect_timeout=timeout_seconds,
                 max_reconnect_attempts=-1,
                 reconnect_time_wait=1,
-                ping_interval=10,
-                max_outstanding_pings=2,
+                ping_interval=ping_seconds,  # type: ignore[arg-type] # it is slept, and may be a fraction
+                max_outstanding_pings=_UNANSWERED_PINGS,
                 drain_timeout=_DRAIN_SECONDS,
                 error_cb=troubles.on_error,
                 disconnected_cb=troubles.on_disconnect,
                 reconnected_cb=troubles.on_reconnect,
             )
-    except (TimeoutError, OSError, nats.errors.Error, ValueError, ImportError) as error:
+    except (TimeoutError, OSError, nats.errors.Error, ValueError, ImportError, asyncio.CancelledError) as error:
+        if isinstance(error, asyncio.CancelledError) and _is_cancelled():
+            raise
         with suppress(Exception):
             await client.close()
         why = "; ".join(troubles.reasons) or reason(error)
         raise MessagingUnavailableError(f"cannot connect to NATS: {why}") from error
     troubles.connected = True
     return client
+
+
+def _is_cancelled() -> bool:
+    """Tell whether somebody cancelled this task; nats-py also cancels itself, after a refusal that comes late."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 async def disconnect(client: Client) -> None:
@@ -160,10 +178,10 @@ def translated(what: str) -> Iterator[None]:
         raise MessagingUnavailableError(f"NATS, {what}: {reason(error)}") from error
 
 
-def reason(error: Exception) -> str:
+def reason(error: BaseException) -> str:
     """Return what went wrong, in the server's words where it used any."""
     if isinstance(error, nats.js.errors.NoStreamResponseError):
-        return "no stream holds this subject: run `facematch provision`"
+        return "nobody stores this subject: no stream holds it (run `facematch provision`), or it has no leader now"
     if isinstance(error, nats.js.errors.APIError) and error.description:
         return str(error.description)
     if isinstance(error, nats.js.errors.ServiceUnavailableError):

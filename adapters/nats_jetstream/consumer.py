@@ -1,19 +1,24 @@
 """The durable pull consumer, as a queue of deliveries."""
 
+import asyncio
 from collections.abc import Sequence
+from datetime import datetime
 
 import attrs
 import nats.js.errors
 from nats.aio.client import Client
+from nats.js.api import ConsumerInfo
 
 from adapters.nats_jetstream.connection import translated
 from adapters.nats_jetstream.consumer_config import problem
 from adapters.nats_jetstream.delivery import JetStreamDelivery
 from adapters.nats_jetstream.names import Names
 from adapters.nats_jetstream.pulling import PullInbox, SilentConsumerError
+from adapters.nats_jetstream.timeline import Timeline
 from domain.errors import MessagingUnavailableError
 
 _API_SECONDS = 5.0
+_STALL_SECONDS = 10.0
 
 
 @attrs.frozen
@@ -25,24 +30,43 @@ class Backlog:
     redelivered: int
 
 
+@attrs.frozen
+class _Standstill:
+    """When jobs were first seen to wait, and which delivery was the consumer's last."""
+
+    since: float
+    delivered: int
+
+
 class JetStreamJobQueue:
     """Fetches from a durable consumer that ``provision`` made; one fetch at a time.
 
-    ``ack_wait_seconds`` is the time that the worker counts on between two signs of life.
+    ``ack_wait_seconds`` is the time that the worker counts on between two signs of life. Jobs that wait for
+    ``stall_seconds`` while nobody is given one, though fetches are answered, are told and asked for anew.
     """
 
-    def __init__(self, client: Client, names: Names, *, ack_wait_seconds: float) -> None:
+    def __init__(
+        self, client: Client, names: Names, *, ack_wait_seconds: float, stall_seconds: float = _STALL_SECONDS
+    ) -> None:
         self._client = client
         self._js = client.jetstream(timeout=_API_SECONDS)
         self._names = names
         self._ack_wait_seconds = ack_wait_seconds
+        self._stall_seconds = stall_seconds
         self._inbox: PullInbox | None = None
+        self._standstill: _Standstill | None = None
+        self._looked_at = 0.0
+        self._timeline = Timeline()
 
     async def fetch(self, limit: int, *, timeout_seconds: float) -> Sequence[JetStreamDelivery]:
         """Return what there is, at once, or wait for the first. A fetch that is cancelled gives back what it took."""
         inbox = await self._bound()
         try:
-            return await inbox.pull(limit, timeout_seconds=timeout_seconds)
+            deliveries = await inbox.pull(limit, timeout_seconds=timeout_seconds)
+            if deliveries:
+                self._standstill = None
+            else:
+                await self._check_progress()
         except MessagingUnavailableError as error:
             self._inbox = None
             await inbox.close()
@@ -50,6 +74,9 @@ class JetStreamJobQueue:
             if isinstance(error, SilentConsumerError):
                 return []  # everything answers: only the request was lost
             raise
+        for delivery in deliveries:
+            self._timeline.delivered(delivery.key)
+        return deliveries
 
     async def close(self) -> None:
         """End what was asked for: otherwise the server would deliver here what is given back."""
@@ -58,10 +85,49 @@ class JetStreamJobQueue:
 
     async def backlog(self) -> Backlog:
         """Ask the server for the consumer's state."""
+        info = await self._info()
+        return Backlog(info.num_pending or 0, info.num_ack_pending or 0, info.num_redelivered or 0)
+
+    async def oldest(self, now: datetime) -> datetime | None:
+        """Return when the oldest job that is not settled had been stored at the latest; None while there is none.
+
+        It is exact for jobs that were delivered here, and as exact as this is called often for those that were not.
+        """
+        stream = await self._stream()
+        with translated("stream info"):
+            state = (await self._js.stream_info(stream)).state
+        self._timeline.seen(first=state.first_seq, last=state.last_seq, now=now)
+        info = await self._info()
+        if not info.num_pending and not info.num_ack_pending:
+            self._timeline.settled()
+            return None
+        return self._timeline.oldest(
+            settled=info.ack_floor.stream_seq if info.ack_floor is not None else 0,
+            delivered=info.delivered.stream_seq if info.delivered is not None else 0,
+            all_delivered=not info.num_pending,
+        )
+
+    async def _info(self) -> ConsumerInfo:
         stream = await self._stream()
         with translated("consumer info"):
-            info = await self._js.consumer_info(stream, self._names.durable)
-        return Backlog(info.num_pending or 0, info.num_ack_pending or 0, info.num_redelivered or 0)
+            info: ConsumerInfo = await self._js.consumer_info(stream, self._names.durable)
+        return info
+
+    async def _check_progress(self) -> None:
+        """After a fetch that brought nothing, look now and then whether there was nothing to bring."""
+        now = asyncio.get_running_loop().time()
+        if now - self._looked_at < self._stall_seconds and self._standstill is None:
+            return
+        self._looked_at = now
+        info = await self._info()
+        delivered = info.delivered.consumer_seq if info.delivered is not None else 0
+        if not info.num_pending or (info.num_ack_pending or 0) >= (info.config.max_ack_pending or 0) > 0:
+            self._standstill = None
+        elif self._standstill is None or self._standstill.delivered != delivered:
+            self._standstill = _Standstill(now, delivered)
+        elif now - self._standstill.since >= self._stall_seconds:
+            why = "the consumer is paused" if info.paused else "the consumer delivers none"
+            raise MessagingUnavailableError(f"NATS, fetch: {info.num_pending} jobs wait, and {why}")
 
     async def _bound(self) -> PullInbox:
         """Return the inbox, after looking that the consumer is really there and does what is expected of it."""

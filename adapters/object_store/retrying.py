@@ -1,5 +1,8 @@
 """Retries around any photo store: linear backoff for what passes, none for what does not."""
 
+import asyncio
+import math
+
 import tenacity
 from opentelemetry import trace
 from opentelemetry.trace import SpanKind, Status, StatusCode
@@ -17,16 +20,28 @@ _TRACER = trace.get_tracer("facematch.object_store")
 class RetryingPhotoStore:
     """Tries again after :class:`StorageUnavailableError`, as often as the backoff says; one span for each try.
 
-    A :class:`StorageRefusedError` is not tried again here: the next delivery of the job will ask anew.
+    A :class:`StorageRefusedError` is not tried again here: the next delivery of the job will ask anew. All tries and
+    waits together take ``deadline_seconds`` at most.
     """
 
-    def __init__(self, inner: PhotoStore, backoff: LinearBackoff, *, clock: Clock) -> None:
+    def __init__(
+        self, inner: PhotoStore, backoff: LinearBackoff, *, clock: Clock, deadline_seconds: float = math.inf
+    ) -> None:
         self._inner = inner
         self._backoff = backoff
         self._clock = clock
+        self._deadline_seconds = deadline_seconds
 
     async def fetch(self, ref: ImageRef, *, max_bytes: int) -> bytes:
         """Fetch, with retries; the last error is raised as it is."""
+        try:
+            async with asyncio.timeout(self._deadline_seconds):
+                return await self._retrying(ref, max_bytes)
+        except TimeoutError as error:
+            message = f"{ref} did not come within {self._deadline_seconds:g} s, all tries together"
+            raise StorageUnavailableError(message) from error
+
+    async def _retrying(self, ref: ImageRef, max_bytes: int) -> bytes:
         retrying = tenacity.AsyncRetrying(
             retry=tenacity.retry_if_exception(_may_pass),
             wait=lambda state: self._backoff.delay(state.attempt_number),

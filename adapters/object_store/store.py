@@ -16,11 +16,19 @@ from urllib3.response import BaseHTTPResponse
 from adapters.object_store.errors import ObjectForbiddenError, StorageRefusedError
 from adapters.object_store.threads import in_thread
 from adapters.object_store.transport import Transfer, Transport, carried_by
+from adapters.object_store.witnesses import Witnesses
 from domain.errors import ImageNotFoundError, ImageTooLargeError, StorageUnavailableError
 from domain.images import ImageRef
 
 _GONE = {"NoSuchKey", "NoSuchBucket", "NoSuchVersion"}
-_IMPOSSIBLE = {"XMinioInvalidObjectName", "KeyTooLongError", "InvalidBucketName", "InvalidURI", "InvalidObjectName"}
+_IMPOSSIBLE = {
+    "InvalidBucketName",
+    "InvalidObjectName",
+    "InvalidURI",
+    "KeyTooLongError",
+    "XMinioInvalidObjectName",
+    "XMinioInvalidResourceName",
+}
 _FORBIDDEN = {"AccessDenied", "InvalidObjectState", "AllAccessDisabled"}
 _REFUSED = {
     "AccountProblem",
@@ -136,17 +144,34 @@ class ObjectStoreDependency:
     server that is up; a job that needs more fails by itself. A refusal of the credentials, a fault or silence is an
     outage, and so is it when there are no credentials and the server wants some: a bucket that everybody may read
     must let everybody list it, too.
+
+    A server that answers may still give nobody a photograph, or too slowly. So the ``witnesses`` are heard as well,
+    with the time that jobs have.
     """
 
     name = "object store"
 
-    def __init__(self, options: StoreOptions, bucket: str, *, seconds: float = 5.0) -> None:
+    def __init__(
+        self, options: StoreOptions, bucket: str, witnesses: Witnesses | None = None, *, seconds: float = 5.0
+    ) -> None:
         self._ref = ImageRef(bucket, _PROBE_KEY)
         self._anonymous = not options.access_key
         self._store = MinioPhotoStore(attrs.evolve(options, connections=1, deadline_seconds=seconds))
+        self._witnesses = witnesses
+        self._photographs = MinioPhotoStore(attrs.evolve(options, connections=2))
 
     async def check(self) -> None:
         """Return when the server answers in time; raise StorageUnavailableError saying why not."""
+        await self._ask_the_server()
+        if self._witnesses is not None:
+            await self._witnesses.hear(self._photographs)
+
+    def close(self) -> None:
+        """Cut a check that is going on."""
+        self._store.close()
+        self._photographs.close()
+
+    async def _ask_the_server(self) -> None:
         try:
             await self._store.fetch(self._ref, max_bytes=0)
         except (ImageNotFoundError, ImageTooLargeError):
@@ -154,10 +179,6 @@ class ObjectStoreDependency:
         except ObjectForbiddenError as error:
             if self._anonymous:
                 raise StorageUnavailableError(f"{error}; there are none") from error
-
-    def close(self) -> None:
-        """Cut a check that is going on."""
-        self._store.close()
 
 
 def _make_client(options: StoreOptions) -> Minio:

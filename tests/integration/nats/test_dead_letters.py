@@ -97,7 +97,7 @@ async def test_a_letter_that_is_published_as_a_job_and_fails_again(client: Clien
         "Nats-Msg-Id": "of the operator",
     }
     _, headers = await buried(client, names, b"x", again)
-    assert headers == {"Facematch-Original-Nats-Msg-Id": "of the operator", **OURS}
+    assert headers == {"Facematch-Original-Nats-Msg-Id": "of the publisher", **OURS}
 
 
 @pytest.mark.parametrize(

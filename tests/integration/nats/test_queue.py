@@ -3,6 +3,7 @@
 import asyncio
 import json
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -227,6 +228,38 @@ async def test_the_backlog_is_told(
     await first.retry(after_seconds=0)
     await one(queue)
     assert await queue.backlog() == Backlog(pending=3, ack_pending=2, redelivered=1)
+
+
+async def test_the_age_of_the_oldest_job_is_told(
+    queue: JetStreamJobQueue, client: Client, js: JetStreamContext, names: Names
+) -> None:
+    """From one that only waits to one that was given back; nothing is left when all are settled."""
+    await provisioned(client, names)
+    assert await queue.oldest(datetime.now(UTC)) is None
+    await js.publish(names.subject, b"first")
+    seen = datetime.now(UTC)
+    assert await queue.oldest(seen) == seen
+    await js.publish(names.subject, b"second")
+    first, second = await queue.fetch(2, timeout_seconds=SOON)
+    assert await queue.oldest(datetime.now(UTC)) == first.key.stored_at
+    await second.ack()
+    await first.retry(after_seconds=60)
+    assert await queue.oldest(datetime.now(UTC)) == first.key.stored_at
+    await first.ack()
+    assert await queue.oldest(datetime.now(UTC)) is None
+
+
+async def test_the_age_of_the_oldest_job_knows_no_other_messages(
+    queue: JetStreamJobQueue, client: Client, js: JetStreamContext, names: Names
+) -> None:
+    """On somebody else's stream, messages that are no jobs make none older."""
+    await js.add_stream(name=f"X_{names.stream}", subjects=[names.subject.replace("requested", "*")])
+    await provisioned(client, names)
+    await js.publish(names.subject.replace("requested", "other"), b"not ours")
+    assert await queue.oldest(datetime.now(UTC)) is None
+    await js.publish(names.subject, b"ours")
+    seen = datetime.now(UTC)
+    assert await queue.oldest(seen) == seen
 
 
 @pytest.mark.parametrize("why", ["all in hand", "paused"])

@@ -107,7 +107,9 @@ async def test_refused_credentials_are_told_from_a_forbidden_object(
     assert not isinstance(caught.value, ObjectForbiddenError)
 
 
-@pytest.mark.parametrize("code", ["NoSuchKey", "NoSuchBucket", "XMinioInvalidObjectName", "KeyTooLongError"])
+@pytest.mark.parametrize(
+    "code", ["NoSuchKey", "NoSuchBucket", "XMinioInvalidObjectName", "XMinioInvalidResourceName", "KeyTooLongError"]
+)
 async def test_what_is_not_there_is_not_found(
     store: MinioPhotoStore, proxy: FaultyS3, photo: ImageRef, code: str
 ) -> None:

@@ -1,9 +1,11 @@
 """The outbox: no event is lost when a process dies between commit and publish."""
 
 import asyncio
+from contextlib import suppress
 
 import attrs
 
+from application.outages import Outages, StoppingError
 from application.ports.announcements import ResultPublisher
 from application.ports.clock import Clock
 from application.ports.ledger import Outbox
@@ -29,7 +31,8 @@ class EventRelay:
 
     An event that is still unmarked ``orphan_seconds`` after its outcome is taken for an orphan. Publishing one
     that was not is harmless: it is the same event with the same identity. An event that is refused while others
-    are stored is tried ever more rarely, and holds up none of them.
+    are stored is tried ever more rarely, and holds up none of them. That it asks the database all the time is also
+    how an idle worker learns that the database is away.
     """
 
     def __init__(
@@ -39,6 +42,7 @@ class EventRelay:
         *,
         clock: Clock,
         telemetry: Telemetry,
+        outages: Outages,
         orphan_seconds: float = 2.0,
         interval_seconds: float = 1.0,
     ) -> None:
@@ -46,6 +50,7 @@ class EventRelay:
         self._results = results
         self._clock = clock
         self._telemetry = telemetry
+        self._outages = outages
         self._orphan_seconds = orphan_seconds
         self._interval_seconds = interval_seconds
         self._published: list[JobKey] = []
@@ -65,13 +70,14 @@ class EventRelay:
             await self._clock.sleep(self._interval_seconds)
 
     async def round(self) -> None:
-        """Mark, then look for orphans. A dependency that is down is left to the next round."""
+        """Mark, then look for orphans. A database that is down is told, and left to the next round."""
         try:
             await self.flush()
             await self._adopt(await self._orphans())
             await self.flush()
-        except DatabaseUnavailableError:
-            return
+        except DatabaseUnavailableError as error:
+            with suppress(StoppingError):
+                await self._outages.outage_behind(error)
 
     async def flush(self) -> None:
         """Mark everything that this worker has published.

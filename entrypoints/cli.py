@@ -19,6 +19,12 @@ COMMANDS: Final = {
     "enroll": "entrypoints.commands.enroll:enroll",
     "submit": "entrypoints.commands.jobs:submit",
     "show": "entrypoints.commands.jobs:show",
+    "status": "entrypoints.commands.status:status",
+    "dead list": "entrypoints.commands.dead:list_letters",
+    "dead show": "entrypoints.commands.dead:show_letter",
+    "dead replay": "entrypoints.commands.dead:replay",
+    "dead purge": "entrypoints.commands.dead:purge",
+    "reconcile": "entrypoints.commands.reconcile:reconcile",
     "embedders": "entrypoints.commands.vision:embedders",
     "inspect": "entrypoints.commands.vision:inspect",
     "evaluate": "entrypoints.commands.evaluate:evaluate",
@@ -26,6 +32,8 @@ COMMANDS: Final = {
     "demo": "entrypoints.commands.demo:demo",
 }
 """Every command and the function behind it, in the order in which a newcomer needs them."""
+GROUPS: Final = {"dead": "See, repair and delete the jobs that were given up."}
+"""What is behind the first word of commands of two."""
 
 
 def _is_here(command: str) -> bool:
@@ -34,21 +42,40 @@ def _is_here(command: str) -> bool:
 
 
 class _LazyGroup(TyperGroup):
-    """Finds its commands in :data:`COMMANDS`."""
+    """Finds its commands in :data:`COMMANDS`: those that begin with :attr:`first`."""
+
+    first = ""
 
     def list_commands(self, ctx: Any) -> list[str]:  # noqa: ANN401, ARG002 - typer's own context type is private
         """Return the names in the order of the help page."""
-        return [name for name in COMMANDS if _is_here(name)]
+        own = [name.removeprefix(self.first) for name in COMMANDS if name.startswith(self.first) and _is_here(name)]
+        return list(dict.fromkeys(name.partition(" ")[0] for name in own))
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ANN401, ARG002 - as above
         """Import one command; None when there is none of that name."""
-        if cmd_name not in COMMANDS:
+        name = self.first + cmd_name
+        if name in GROUPS:
+            return _group(name)
+        if name not in COMMANDS:
             return None
-        if not _is_here(cmd_name):
-            fail(f"{cmd_name} is not part of this installation: run it in a clone of the repository")
+        if not _is_here(name):
+            fail(f"{name} is not part of this installation: run it in a clone of the repository")
         single = typer.Typer(add_completion=False, pretty_exceptions_show_locals=False)
-        single.command(cmd_name)(pkgutil.resolve_name(COMMANDS[cmd_name]))
+        single.command(cmd_name)(pkgutil.resolve_name(COMMANDS[name]))
         return typer.main.get_command(single)
+
+
+def _group(name: str) -> Any:  # noqa: ANN401 - as above
+    """Return the command that has others behind it."""
+    group = typer.Typer(
+        name=name,
+        cls=type("_Group", (_LazyGroup,), {"first": f"{name} "}),
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_show_locals=False,
+    )
+    group.callback(help=GROUPS[name])(lambda: None)
+    return typer.main.get_command(group)
 
 
 app = typer.Typer(

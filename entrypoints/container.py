@@ -14,15 +14,22 @@ from opentelemetry import metrics
 from adapters.evaluation.distances import NumpyDistances
 from adapters.nats_jetstream.connection import ConnectionOptions
 from adapters.nats_jetstream.consumer import JetStreamJobQueue
+from adapters.nats_jetstream.dead_letter_box import JetStreamDeadLetterBox
 from adapters.nats_jetstream.dead_letters import JetStreamDeadLetters
+from adapters.nats_jetstream.job_archive import JetStreamJobArchive
+from adapters.nats_jetstream.jobs_in_flight import JetStreamJobsInFlight
 from adapters.nats_jetstream.names import Names
 from adapters.nats_jetstream.payload import JsonJobParser
-from adapters.nats_jetstream.publisher import JetStreamJobPublisher, JetStreamResultPublisher
+from adapters.nats_jetstream.publisher import JetStreamJobPublisher, JetStreamRepublisher, JetStreamResultPublisher
+from adapters.nats_jetstream.queue_statistics import JetStreamQueueStatistics
 from adapters.object_store.retrying import RetryingPhotoStore
 from adapters.object_store.store import MinioPhotoStore, ObjectStoreDependency, StoreOptions
+from adapters.object_store.witnesses import WitnessedPhotoStore, Witnesses
 from adapters.postgres.database import Database
 from adapters.postgres.gallery import PostgresEnrolment, PostgresGallery
 from adapters.postgres.ledger import PostgresLedger
+from adapters.postgres.photos import PostgresPhotoCatalogue
+from adapters.postgres.statistics import PostgresStatistics
 from adapters.system.clock import SystemClock
 from adapters.telemetry.instruments import Instruments
 from adapters.telemetry.job import OtelTelemetry
@@ -40,6 +47,9 @@ from application.ports.dependency import Dependency
 from application.ports.face_pipeline import EmbedderInfo, FacePipelineFactory, ImageBudget
 from application.process_delivery import DeliveryPolicy, ProcessDelivery
 from application.read_photos import ReadPhotos
+from application.reconcile_photos import ReconcilePhotos
+from application.repair_dead_letters import RepairDeadLetters
+from application.retrieve_image import RetrieveImage
 from domain.decision import Calibration, FixedThreshold, TargetFpir, ThresholdPolicy
 from domain.errors import (
     AttemptFailedError,
@@ -59,6 +69,9 @@ _HEARTBEATS_PER_ACK_WAIT = 3
 _FETCH_AND_RECORD_SECONDS = 120.0
 """What an attempt may spend on the object store and the database, by their own time limits and retries."""
 _SPARE_CONNECTIONS = 2
+_LONGEST_TRY_SECONDS = 20.0
+_FETCH_SHARE = 0.8
+"""How much of the ack wait a photograph may take to come, all tries together."""
 
 
 def connection_options(nats: NatsSettings) -> ConnectionOptions:
@@ -86,8 +99,13 @@ def names(nats: NatsSettings) -> Names:
     )
 
 
-def store_options(s3: S3Settings, connections: int) -> StoreOptions:
-    """Return how to reach the object store."""
+def fetch_seconds(nats: NatsSettings) -> float:
+    """Return the time that a photograph has to come."""
+    return _FETCH_SHARE * nats.ack_wait
+
+
+def store_options(s3: S3Settings, connections: int, seconds: float) -> StoreOptions:
+    """Return how to reach the object store, and the longest that one try may take."""
     return StoreOptions(
         endpoint=s3.endpoint,
         access_key=s3.access_key,
@@ -96,6 +114,7 @@ def store_options(s3: S3Settings, connections: int) -> StoreOptions:
         region=s3.region,
         ca=s3.tls_ca,
         connections=connections,
+        deadline_seconds=min(seconds, _LONGEST_TRY_SECONDS),
     )
 
 
@@ -203,15 +222,24 @@ class Container(containers.DeclarativeContainer):
     policy = providers.Singleton(match_policy, settings, providers.Callable(embedder_info, factory))
     embedder = providers.Callable(embedder_id, factory)
 
-    store_options = providers.Singleton(store_options, settings.provided.s3, settings.provided.worker.jobs_in_hand)
-    photo_store = providers.Singleton(MinioPhotoStore, store_options)
-    photos = providers.Singleton(
-        RetryingPhotoStore,
-        photo_store,
-        providers.Factory(LinearBackoff, settings.provided.s3.retry_attempts, settings.provided.s3.retry_base),
-        clock=clock,
+    fetch_seconds = providers.Callable(fetch_seconds, settings.provided.nats)
+    store_options = providers.Singleton(
+        store_options, settings.provided.s3, settings.provided.worker.jobs_in_hand, fetch_seconds
     )
-    objects = providers.Singleton(ObjectStoreDependency, store_options, settings.provided.s3.bucket)
+    photo_store = providers.Singleton(MinioPhotoStore, store_options)
+    witnesses = providers.Singleton(Witnesses, clock=clock)
+    photos = providers.Singleton(
+        WitnessedPhotoStore,
+        providers.Singleton(
+            RetryingPhotoStore,
+            photo_store,
+            providers.Factory(LinearBackoff, settings.provided.s3.retry_attempts, settings.provided.s3.retry_base),
+            clock=clock,
+            deadline_seconds=fetch_seconds,
+        ),
+        witnesses,
+    )
+    objects = providers.Singleton(ObjectStoreDependency, store_options, settings.provided.s3.bucket, witnesses)
 
     database = providers.Singleton(
         Database, settings.provided.database_url, size=providers.Callable(connections, settings.provided.worker)
@@ -253,6 +281,27 @@ class Container(containers.DeclarativeContainer):
         WatchedDeadLetters, providers.Singleton(JetStreamDeadLetters, nats_client, names), broker
     )
     jobs = providers.Singleton(JetStreamJobPublisher, nats_client, names)
+    dead_letter_box = providers.Singleton(JetStreamDeadLetterBox, nats_client, names)
+    repair_dead_letters = providers.Singleton(RepairDeadLetters, dead_letter_box)
+    queue_statistics = providers.Singleton(JetStreamQueueStatistics, nats_client, names)
+    ledger_statistics = providers.Singleton(PostgresStatistics, database)
+    retrieve_image = providers.Singleton(
+        RetrieveImage,
+        archive=providers.Factory(JetStreamJobArchive, nats_client, names),
+        parser=providers.Factory(JsonJobParser),
+        photos=photos,
+        image_refs=policy.provided.image_refs,
+        max_bytes=settings.provided.vision.max_bytes,
+    )
+
+    photo_catalogue = providers.Factory(PostgresPhotoCatalogue, database)
+    reconcile_photos = providers.Factory(
+        ReconcilePhotos,
+        in_flight=providers.Factory(JetStreamJobsInFlight, nats_client, names),
+        republisher=providers.Factory(JetStreamRepublisher, nats_client, names),
+        image_refs=policy.provided.image_refs,
+        clock=clock,
+    )
 
     enroll_user = providers.Singleton(
         EnrollUser,
@@ -289,7 +338,7 @@ class Container(containers.DeclarativeContainer):
     outages = providers.Singleton(
         Outages, providers.Callable(blamed, database, objects, face_reader), clock=clock, telemetry=telemetry
     )
-    relay = providers.Singleton(EventRelay, ledger, results, clock=clock, telemetry=telemetry)
+    relay = providers.Singleton(EventRelay, ledger, results, clock=clock, telemetry=telemetry, outages=outages)
     process_delivery = providers.Singleton(
         ProcessDelivery,
         parser=providers.Factory(JsonJobParser),

@@ -36,12 +36,14 @@ class FiguresWatch:
         self._clock = clock
         self._telemetry = telemetry
         self._jobs: Mapping[str, int] = {}
+        self._oldest_age: float | None = None
         self._users: Mapping[str, int] = {}
 
     def figures(self) -> WorkerFigures:
         """Return what the gauges read."""
         return WorkerFigures(
             queue=lambda: self._jobs,
+            oldest_job=lambda: self._oldest_age,
             gallery=lambda: self._users,
             vision_restarts=lambda: self._reader.restarts,
             database=lambda: PoolFigures(**attrs.asdict(self._database.use)),
@@ -53,8 +55,9 @@ class FiguresWatch:
         while True:
             try:
                 self._jobs = attrs.asdict(await self._queue.backlog())
+                self._oldest_age = await self._age_of_oldest()
             except Exception as error:  # noqa: BLE001 - what cannot be known is not shown, and the watch goes on
-                self._jobs = {}
+                self._jobs, self._oldest_age = {}, None
                 self._report(error)
             try:
                 self._users = {model: await self._gallery.size(model)}
@@ -62,6 +65,11 @@ class FiguresWatch:
                 self._users = {}
                 self._report(error)
             await self._clock.sleep(_INTERVAL_SECONDS)
+
+    async def _age_of_oldest(self) -> float:
+        now = self._clock.now()
+        oldest = await self._queue.oldest(now)
+        return 0.0 if oldest is None else max(0.0, (now - oldest).total_seconds())
 
     def _report(self, error: Exception) -> None:
         """Report a defect; an outage is reported by whoever works."""

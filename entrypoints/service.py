@@ -11,13 +11,13 @@ import structlog
 from aiohttp import web
 
 from adapters.telemetry import providers as telemetry
-from adapters.telemetry.figures import observe
+from adapters.telemetry.figures import observe, observe_readiness
 from domain.errors import DatabaseUnavailableError, FacematchError, MessagingUnavailableError
+from entrypoints.console import secrets_of
 from entrypoints.container import VERSION, Container
 from entrypoints.health import health_application
 from entrypoints.resources import build, connected_to_nats
 from entrypoints.settings import Settings
-from entrypoints.variables import secrets_of
 from entrypoints.worker import Worker
 
 _LOG = structlog.get_logger("facematch")
@@ -77,17 +77,20 @@ async def serve(settings: Settings) -> None:
     state: list[Starting | Worker] = [Starting()]
     async with _closed_in_time() as stack:
         stack.callback(providers.shutdown)
+        container = build(settings)
+        observe_readiness(container.instruments(), lambda: state[0].not_ready)
         await _serve_health(stack, settings, lambda: state[0], providers.render_metrics)
-        opening = asyncio.create_task(_open(stack, settings, state))
+        opening = asyncio.create_task(_open(stack, container, state))
         stopped = asyncio.create_task(signals.stop.wait())
         await asyncio.wait({opening, stopped}, return_when=asyncio.FIRST_COMPLETED)
         if not opening.done():
             opening.cancel()
         try:
-            container = await opening
+            await opening
         except asyncio.CancelledError:
             return
         state[0] = worker = container.worker()
+        container.instruments().start_from_zero()
         observe(container.instruments(), container.figures().figures())
         watch = asyncio.create_task(container.figures().run())
         stack.callback(watch.cancel)
@@ -134,9 +137,8 @@ async def _serve_health(
         raise HealthAddressError(message) from error
 
 
-async def _open(stack: AsyncExitStack, settings: Settings, state: list[Starting | Worker]) -> Container:
+async def _open(stack: AsyncExitStack, container: Container, state: list[Starting | Worker]) -> None:
     """Open everything that a worker needs, in the order in which it is closed again, reversed."""
-    container = build(settings)
     starting = state[0]
     waits_for = starting.waits_for if isinstance(starting, Starting) else {}
     reader = container.face_reader()
@@ -157,7 +159,6 @@ async def _open(stack: AsyncExitStack, settings: Settings, state: list[Starting 
         )
 
     await _all_or_first_failure(loading, asyncio.create_task(open_servers()))
-    return container
 
 
 async def _all_or_first_failure(*tasks: asyncio.Task[None]) -> None:

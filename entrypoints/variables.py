@@ -11,6 +11,7 @@ from domain.errors import FacematchError
 
 _METADATA = "facematch.variable"
 MASK = "***"
+_KEY_BEGINS = "-----BEGIN "
 _SECRET_PARAMETERS = ("password", "sslpassword")
 T = TypeVar("T")
 
@@ -42,8 +43,11 @@ class Variable:
     secret: bool = False
 
     def show(self, text: str) -> str:
-        """Return a value as it may be shown: secrets masked, passwords cut out of URLs."""
-        if self.secret and text:
+        """Return a value as it may be shown: secrets masked, passwords cut out of URLs.
+
+        Keys are secrets, too, where they stand in the place of the name of their file.
+        """
+        if (self.secret and text) or _KEY_BEGINS in text:
             return MASK
         return ",".join(without_password(part) for part in text.split(","))
 
@@ -169,7 +173,10 @@ def _text(declared: Variable, environ: Mapping[str, str]) -> str:
 
 
 def without_password(text: str) -> str:
-    """Return a URL with its user's password masked; anything else as it is, but for what stands before an @."""
+    """Return a URL with its user's password masked; anything else as it is, but for what stands before an @.
+
+    Names of users are shown where they are no secrets: of a database and of a broker.
+    """
     try:
         parts = urlsplit(text)
         secret = parts.password or (parts.username if parts.scheme == "nats" else None)
@@ -179,6 +186,6 @@ def without_password(text: str) -> str:
         return f"{MASK}@{text.rpartition('@')[2]}"
     if not secret:
         return text
-    user = parts.username if parts.password else MASK
+    user = parts.username if parts.password and not parts.scheme.startswith("http") else MASK
     host = parts.netloc.rpartition("@")[2]
     return urlunsplit(parts._replace(netloc=f"{user}:{MASK}@{host}" if parts.password else f"{user}@{host}"))

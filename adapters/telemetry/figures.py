@@ -22,10 +22,13 @@ class WorkerFigures:
     """What a worker's gauges show; each is called whenever metrics are collected, in any thread, and must not wait.
 
     ``queue`` gives the jobs by state (``pending``, ``ack_pending``, ``redelivered``) and ``gallery`` the enrolled
-    users by embedder, both empty while unknown; ``vision_restarts`` counts the vision processes that were replaced.
+    users by embedder, both empty while unknown; ``oldest_job`` is the age in seconds of the oldest job that is not
+    settled, 0 where there is none and None while unknown; ``vision_restarts`` counts the vision processes that were
+    replaced.
     """
 
     queue: Callable[[], Mapping[str, int]]
+    oldest_job: Callable[[], float | None]
     vision_restarts: Callable[[], int]
     gallery: Callable[[], Mapping[str, int]]
     database: Callable[[], PoolFigures]
@@ -40,6 +43,12 @@ def observe(instruments: Instruments, figures: WorkerFigures) -> None:
         lambda: [(count, {"state": state}) for state, count in figures.queue().items()],
     )
     instruments.gauge(
+        "facematch.queue.oldest.age",
+        "s",
+        "Age of the oldest job that is not settled",
+        lambda: [(age, {}) for age in [figures.oldest_job()] if age is not None],
+    )
+    instruments.gauge(
         "facematch.gallery.users",
         "{user}",
         "Users who may be named, by embedder",
@@ -52,6 +61,22 @@ def observe(instruments: Instruments, figures: WorkerFigures) -> None:
         lambda: [(figures.vision_restarts(), {})],
     )
     _observe_pool(instruments, figures.database)
+
+
+def observe_readiness(instruments: Instruments, not_ready: Callable[[], Mapping[str, str]]) -> None:
+    """Register what ``/readyz`` says; ``not_ready`` gives the reasons by cause, and is called in any thread."""
+    instruments.gauge(
+        "facematch.worker.ready",
+        "{worker}",
+        "1 while jobs are taken, else 0",
+        lambda: [(0 if not_ready() else 1, {})],
+    )
+    instruments.gauge(
+        "facematch.worker.not_ready",
+        "{worker}",
+        "1 for each cause why no jobs are taken",
+        lambda: [(1, {"cause": cause}) for cause in not_ready()],
+    )
 
 
 def _observe_pool(instruments: Instruments, read: Callable[[], PoolFigures]) -> None:

@@ -5,6 +5,8 @@ from typing import Any
 
 from opentelemetry.metrics import CallbackOptions, Meter, Observation
 
+from domain.outcomes import OutcomeKind, Reason
+
 _BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0]
 _WAIT_BUCKETS = [0.01, 0.1, 1.0, 10.0, 60.0, 300.0, 1800.0, 3600.0, 21600.0, 86400.0]
 Attributes = dict[str, Any]
@@ -33,6 +35,18 @@ class Instruments:
         self.dead_letters = meter.create_counter("facematch.dead_letters", "{job}", "Jobs that were given up")
         self.orphans = meter.create_counter("facematch.events.orphaned", "{event}", "Events of a worker that died")
         self.outages = meter.create_counter("facematch.outages", "{outage}", "Dependencies that went away")
+
+    def start_from_zero(self) -> None:
+        """Show what can be counted before it is: what rises from nothing has no rate, and the first would be missed."""
+        for reason in (None, *Reason):
+            kind = OutcomeKind.MATCHED if reason is None else reason.kind
+            self.jobs.add(0, {"outcome": kind.value, "reason": reason.value if reason else ""})
+        for reason in (reason for reason in Reason if reason.is_failure):
+            self.retries.add(0, {"reason": reason.value})
+            self.dead_letters.add(0, {"reason": reason.value})
+        self.dead_letters.add(0, {"reason": Reason.MALFORMED_PAYLOAD.value})
+        for counter in (self.in_flight, self.redeliveries, self.orphans):
+            counter.add(0)
 
     def gauge(self, name: str, unit: str, description: str, read: Read) -> None:
         """Register a figure that is read when metrics are collected."""

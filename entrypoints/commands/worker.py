@@ -6,13 +6,13 @@ import structlog
 import typer
 
 from adapters.postgres.schema import DimensionMismatchError
+from adapters.system.allocator import give_back_large_blocks
 from adapters.telemetry.logging import configure_logging
 from adapters.telemetry.providers import TelemetrySettingsError
 from adapters.vision.registry import BrokenEmbedderError
 from domain.errors import FacematchError
-from entrypoints.console import ExitCode, load_settings
+from entrypoints.console import ExitCode, load_settings, secrets_of
 from entrypoints.service import HealthAddressError, serve
-from entrypoints.variables import secrets_of
 
 _LOG = structlog.get_logger("facematch")
 _WRONG_SETTINGS = (BrokenEmbedderError, DimensionMismatchError, HealthAddressError, TelemetrySettingsError)
@@ -27,6 +27,7 @@ def worker() -> None:
     """
     settings = load_settings()
     configure_logging(form=settings.log.format, level=settings.log.level, secrets=secrets_of(settings))
+    give_back_large_blocks()
     try:
         asyncio.run(serve(settings))
     except FacematchError as error:

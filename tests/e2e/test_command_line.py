@@ -15,7 +15,7 @@ _HOSTILE = str(Path(__file__).parents[1] / "integration" / "vision" / "embedders
 _NO_SERVERS = {"FACEMATCH_NATS_URL": "nats://127.0.0.1:1", "FACEMATCH_DATABASE_URL": "postgresql://127.0.0.1:1/x"}
 
 
-@pytest.mark.parametrize("arguments", [(), *((name,) for name in COMMANDS)])
+@pytest.mark.parametrize("arguments", [(), *(tuple(name.split()) for name in COMMANDS)])
 def test_every_command_explains_itself(arguments: tuple[str, ...]) -> None:
     """``--help`` shows usage and ends with 0, without any server."""
     done = run_cli(*arguments, "--help")

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +13,7 @@ import psycopg
 from opentelemetry.sdk.trace import TracerProvider
 
 from infra.local_stack.process import free_port
+from tests.e2e.in_process import facematch
 from tests.e2e.world import World, clean_environment, eventually
 from tests.unit.docs.pages import page
 
@@ -94,41 +95,32 @@ def _consumed(world: World) -> Any:
     return look
 
 
-async def test_a_dead_letter_is_listed_and_sent_again_by_the_script(world: World, tmp_path: Path) -> None:
-    """It comes back as a new job, with the headers of the publisher and none of the letter's."""
-    [code] = page("docs/how-to/handle-dead-letters.md").code("python")
-    script = tmp_path / "dead_letters.py"
-    script.write_text(code)
-
-    def run(*arguments: str) -> list[str]:
-        command = [sys.executable, str(script), *arguments]
-        done = subprocess.run(command, env=os.environ | world.environment, capture_output=True, text=True, check=True)
-        return done.stdout.splitlines()
-
-    with world.worker():
-        await world.publish(b'{"photo_id": 42}', {"X-Own": "kept", "Nats-Msg-Id": "first"})
-        await world.settled()
-        [listed] = await asyncio.to_thread(run)
-        assert listed.startswith("1\tmalformed_payload\t")
-        assert listed.endswith('\t{"photo_id": 42}')
-        await asyncio.to_thread(run, "1")
-        await eventually(
-            _letters(world), lambda letters: len(letters) == 1 and letters[0].seq == 2, "the second letter"
-        )
-    [letter] = await world.stored("PHOTO_FACES_DEAD")
-    assert letter.headers["X-Own"] == "kept"
-    assert not [name for name in letter.headers if name.startswith("Facematch-Original-")]
-    assert world.sql("SELECT stream_seq, reason FROM facematch.outcomes ORDER BY 1") == [
-        (1, "malformed_payload"),
-        (2, "malformed_payload"),
-    ]
+async def test_dead_letters_are_handled_as_the_guide_says(world: World) -> None:
+    """Each of its commands runs: letters are listed and shown, sent again as new jobs, and thrown away."""
+    [see, send, throw] = [code.splitlines() for code in page("docs/how-to/handle-dead-letters.md").code("bash")]
+    photo = world.add_photo()
+    body = f'{{"photo_id": "{photo}", "image_ref": "a.jpg"}}'.encode()
+    for letter, reason in ((body, "storage_unavailable"), (body, "internal_error"), (b"no job", "malformed_payload")):
+        await world.js.publish("photo_faces.single.dead", letter, headers={"Facematch-Reason": reason})
+    told = "".join([await _followed(world, line) for line in see])
+    assert ("1 storage_unavailable" in told, str(photo) in told, body.decode() in told) == (True, True, True)
+    rehearsal, first, second = send
+    assert "1 would be replayed" in await _followed(world, rehearsal)
+    assert "1 replayed" in await _followed(world, first)
+    assert "1 replayed" in await _followed(world, second.replace(" 1", " 2"))
+    jobs = await world.stored("PHOTO_FACES")
+    assert [job.data for job in jobs] == [body, body]
+    assert {"Facematch-Replay-Of", "Nats-Msg-Id"} == set(jobs[0].headers)
+    for line in throw:
+        await _followed(world, line.replace("7d", "0s"))
+    assert (await world.js.stream_info("PHOTO_FACES_DEAD")).state.messages == 0
 
 
-def _letters(world: World) -> Any:
-    async def look() -> list[Any]:
-        return await world.stored("PHOTO_FACES_DEAD")
-
-    return look
+async def _followed(world: World, line: str) -> str:
+    """Do what a line of a guide says, which must end well, and return what it prints."""
+    done = await facematch(world.environment, *shlex.split(line.removeprefix("facematch ")))
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
 
 
 async def test_nothing_of_a_deleted_person_stays(world: World, photographs: Any) -> None:
@@ -162,9 +154,8 @@ async def test_every_question_in_sql_has_an_answer(world: World, photographs: An
         await world.publish({"photo_id": str(photo), "image_ref": "biden.jpg"})
         await world.publish(b"no job")
         await world.settled()
-    [today, _near, unfinished, _attempts] = [
-        world.sql(statement) for statement in _statements("docs/how-to/answer-why.md")
-    ]
+    asked = [statement for statement in _statements("docs/how-to/answer-why.md") if statement.startswith("SELECT")]
+    [today, _near, unfinished, _attempts] = [world.sql(statement) for statement in asked]
     assert sorted(today) == [("skipped", "malformed_payload", 1), ("skipped", "no_enrolled_users", 1)]
     assert unfinished == [(waiting,)]
     [statement] = _statements("docs/how-to/handle-dead-letters.md")
@@ -178,4 +169,5 @@ async def test_every_question_in_sql_has_an_answer(world: World, photographs: An
 
 
 def _statements(path: str) -> list[str]:
-    return [statement for code in page(path).code("sql") for statement in code.split(";") if statement.strip()]
+    code = ";".join(page(path).code("sql"))
+    return [statement.strip() for statement in code.split(";") if statement.strip()]

@@ -65,7 +65,8 @@ class WorkerProcess:
 
     async def not_ready(self) -> dict[str, str]:
         """Return what ``/readyz`` says keeps the worker from working, by dependency."""
-        reasons: dict[str, str] = json.loads(self.get("/readyz")[1])["reasons"]
+        status, body = self.get("/readyz")
+        reasons: dict[str, str] = json.loads(body)["reasons"] if status else {"worker": body}
         return reasons
 
     def wait_ready(self) -> None:
@@ -118,12 +119,18 @@ class World:
 
     @contextlib.contextmanager
     def worker(self, **overrides: str) -> Iterator[WorkerProcess]:
-        """Run a worker until the block ends."""
+        """Run a worker until the block ends, which begins when it takes jobs."""
+        with self.starting_worker(**overrides) as worker:
+            worker.wait_ready()
+            yield worker
+
+    @contextlib.contextmanager
+    def starting_worker(self, **overrides: str) -> Iterator[WorkerProcess]:
+        """Run a worker until the block ends, whatever it waits for."""
         number = len(self._workers)
         worker = WorkerProcess({**self.environment, **overrides}, self._folder / f"worker-{number}.log")
         self._workers.append(worker)
         try:
-            worker.wait_ready()
             yield worker
         finally:
             worker.stop()
@@ -204,7 +211,9 @@ async def eventually(look: Callable[[], Any], good: Callable[[Any], bool], what:
 @contextlib.asynccontextmanager
 async def make_world(environment: dict[str, str], s3: Minio, folder: Path) -> AsyncIterator[World]:
     """Open a world on the servers that the environment names."""
-    client = await nats.connect(environment["FACEMATCH_NATS_URL"])
+    client = await nats.connect(
+        environment["FACEMATCH_NATS_URL"].split(","), reconnect_time_wait=0.2, max_reconnect_attempts=-1
+    )
     try:
         yield World(clean_environment() | environment, s3, client, folder)
     finally:

@@ -18,11 +18,11 @@ class Troublesome:
 
     def read(self, image: bytes, *, embed: Embed) -> PhotoReading:
         """Crash, hang or fail when told to, else see one face."""
-        if image == b"crash":
+        if image.startswith(b"crash"):
             os.kill(os.getpid(), signal.SIGSEGV)
-        if image == b"hang":
+        if image.startswith(b"hang"):
             time.sleep(60)
-        if image == b"fail":
+        if image.startswith(b"fail"):
             raise RuntimeError("secret words of a third party")
         vector = FaceEmbedding(self.info.id, (1.0, float(len(image)), 0.5))
         face = DetectedFace(BoundingBox(0, 0, 90, 90), 1.0, vector if embed is not Embed.NONE else None)

@@ -18,7 +18,7 @@ from tests.tables import PostgresTables
 from tests.unit.docs.pages import page, rows
 
 PAGE = page("docs/reference/database.md")
-ROLE = "face_worker"
+WORKER, ENROLLER = "face_worker", "face_enroller"
 
 
 def statements() -> Iterator[str]:
@@ -29,12 +29,15 @@ def statements() -> Iterator[str]:
 
 
 async def test_the_grants_are_those_that_the_owner_gives(postgres_server: PostgresServer, database_url: str) -> None:
-    """Word for word, but for the name of the role."""
-    [documented] = [code for code in PAGE.code("sql") if "GRANT" in code]
-    role = new_role(postgres_server, "worker")
-    made = await migrate(database_url, grant_to=role)
-    granted = [statement for statement in made if "GRANT" in statement]
-    assert documented.strip() == (";\n".join(granted) + ";").replace(f'"{role}"', f'"{ROLE}"')
+    """Word for word, but for the names of the roles."""
+    documented = [code.strip() for code in PAGE.code("sql") if "GRANT" in code]
+    worker, enroller = new_role(postgres_server, "worker"), new_role(postgres_server, "enroller")
+    made = await migrate(database_url, grant_to=worker, grant_enrolment_to=enroller)
+    granted = [
+        "\n".join(f"{statement};" for statement in made if f'"{role}"' in statement).replace(role, name)
+        for role, name in ((worker, WORKER), (enroller, ENROLLER))
+    ]
+    assert documented == granted
 
 
 async def test_the_applications_tables_have_these_columns(admin: psycopg.Connection, database_url: str) -> None:

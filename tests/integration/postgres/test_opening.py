@@ -9,6 +9,7 @@ from psycopg import sql
 
 from adapters.postgres.catalogue import SchemaError
 from adapters.postgres.database import Database
+from adapters.postgres.gallery import PostgresEnrolment
 from adapters.postgres.ledger import PostgresLedger
 from adapters.postgres.migrate import migrate
 from adapters.postgres.schema import DimensionMismatchError
@@ -17,7 +18,7 @@ from application.ports.face_pipeline import EmbedderInfo
 from domain.decision import Calibration
 from domain.errors import DatabaseUnavailableError
 from infra.local_stack.postgres import PostgresServer
-from tests.contract.ledger.jobs import record
+from tests.contract.ledger.jobs import embedding, record
 from tests.databases import new_role, url_of
 
 
@@ -63,7 +64,7 @@ async def test_a_newer_service_wants_its_migrations(admin: psycopg.Connection, d
     admin.execute("DELETE FROM facematch.schema_migrations")
     with pytest.raises(
         SchemaError,
-        match=r"lacks the migrations 0001_ledger\.sql, .*0003_templates\.sql: run `facematch migrate`",
+        match=r"lacks the migrations 0001_ledger\.sql, .*0004_outcomes_by_time\.sql: run `facematch migrate`",
     ):
         await opening(database_url)
 
@@ -164,6 +165,32 @@ async def test_every_right_that_is_granted_is_needed(
         assert str(refused.value) == f"the role may not do a worker's work; the owner has to run: {statement};"
         admin.execute(statement.encode())
         await opening(url)
+
+
+async def test_a_role_that_enrols_can_do_that_and_no_more(
+    admin: psycopg.Connection, postgres_server: PostgresServer, database_url: str
+) -> None:
+    """Every right is needed to replace a template; a worker's work and the ledger are out of its reach."""
+    enroller = new_role(postgres_server, "enroller")
+    statements = await migrate(database_url, grant_enrolment_to=enroller)
+    granted = [s for s in statements if s.startswith("GRANT") and 'SCHEMA "public"' not in s]
+    user = uuid4()
+    admin.execute("INSERT INTO users (id) VALUES (%s)", [user])
+    database = Database(url_of(postgres_server, admin.info.dbname, enroller))
+    await database.open(embedder(4))
+    enrolment, template = PostgresEnrolment(database), embedding(1.0, 0.5)
+    for photographs in (1, 2):
+        assert await enrolment.save_template(user, template, photographs=photographs)
+    for statement in granted:
+        admin.execute(statement.replace("GRANT", "REVOKE").replace(" TO ", " FROM ").encode())
+        with pytest.raises(DatabaseUnavailableError, match="permission denied"):
+            await enrolment.save_template(user, template, photographs=1)
+        admin.execute(statement.encode())
+    with pytest.raises(DatabaseUnavailableError, match="permission denied for table outcomes"):
+        await PostgresLedger(database).history(uuid4())
+    await database.close()
+    with pytest.raises(SchemaError, match="may not do a worker's work"):
+        await opening(url_of(postgres_server, admin.info.dbname, enroller))
 
 
 async def test_who_only_asks_needs_no_right_to_work(

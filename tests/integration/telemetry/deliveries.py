@@ -43,6 +43,7 @@ SECRET = "hunter2-s3cret"
 PHOTOS = tuple(UUID(int=number) for number in (1, 2, 3))
 _FIGURES = WorkerFigures(
     queue=lambda: {"pending": 5, "ack_pending": 1, "redelivered": 0},
+    oldest_job=lambda: 3.5,
     vision_restarts=lambda: 2,
     gallery=lambda: {INFO.id: 1},
     database=lambda: PoolFigures(used=1, idle=3, waiting=0, maximum=8),

@@ -7,7 +7,9 @@ from uuid import UUID
 import pytest
 
 from application.event_relay import EventRelay
-from domain.errors import MessagingUnavailableError
+from application.outages import Outages
+from application.ports.ledger import Outbox
+from domain.errors import DatabaseUnavailableError, MessagingUnavailableError
 from domain.jobs import JobKey
 from domain.outcomes import Reason
 from domain.records import JobRecord, Skipped
@@ -30,11 +32,17 @@ class Scene:
         self.ledger = InMemoryLedger(self.database)
         self.results = InMemoryResultPublisher()
         self.telemetry = RecordingTelemetry()
-        self.relay = EventRelay(
-            self.ledger,
+        self.outages = Outages({DatabaseUnavailableError: self.database}, clock=self.clock, telemetry=self.telemetry)
+        self.relay = self.relay_on(self.ledger)
+
+    def relay_on(self, outbox: Outbox) -> EventRelay:
+        """Return a worker's relay that reads this outbox."""
+        return EventRelay(
+            outbox,
             self.results,
             clock=self.clock,
             telemetry=self.telemetry,
+            outages=self.outages,
             orphan_seconds=ORPHAN_SECONDS,
             interval_seconds=1.0,
         )
@@ -105,7 +113,7 @@ async def test_an_event_published_during_the_round_is_no_orphan(scene: Scene) ->
             relay.published(record.key)
             return list(found)
 
-    relay = EventRelay(Busy(scene.database), scene.results, clock=scene.clock, telemetry=scene.telemetry)
+    relay = scene.relay_on(Busy(scene.database))
     await relay.round()
     assert (scene.results.published, await scene.unmarked(), scene.telemetry.orphans) == ([], [], 0)
 
@@ -174,7 +182,7 @@ async def test_a_mark_that_is_cut_off_is_made_in_the_end(scene: Scene) -> None:
             await asyncio.Event().wait()
 
     record = await scene.record()
-    relay = EventRelay(Slow(scene.database), scene.results, clock=scene.clock, telemetry=scene.telemetry)
+    relay = scene.relay_on(Slow(scene.database))
     relay.published(record.key)
     running = asyncio.create_task(relay.run())
     await settle()
@@ -251,9 +259,7 @@ async def test_a_defect_in_one_round_does_not_end_the_rounds(scene: Scene) -> No
             return list(await super().unpublished(older_than_seconds=older_than_seconds, limit=limit))
 
     [record] = await scene.orphans(1)
-    relay = EventRelay(
-        BrokenOnce(scene.database), scene.results, clock=scene.clock, telemetry=scene.telemetry, interval_seconds=1.0
-    )
+    relay = scene.relay_on(BrokenOnce(scene.database))
     running = asyncio.create_task(relay.run())
     await scene.clock.advance(1)
     running.cancel()
@@ -264,6 +270,6 @@ async def test_a_defect_in_one_round_does_not_end_the_rounds(scene: Scene) -> No
 async def test_two_workers_may_publish_the_same_orphan(scene: Scene) -> None:
     """Two relays at once leave one event for each outcome."""
     records = await scene.orphans(3)
-    other = EventRelay(scene.ledger, scene.results, clock=scene.clock, telemetry=scene.telemetry)
+    other = scene.relay_on(scene.ledger)
     await asyncio.gather(scene.relay.round(), other.round())
     assert (list(scene.results.events.values()), await scene.unmarked()) == (records, [])

@@ -102,7 +102,11 @@ class World:
         )
         self.broker = BrokerWatch(clock=self.clock, telemetry=self.telemetry, forget_seconds=FORGET_SECONDS)
         self.relay = EventRelay(
-            self.ledger, WatchedResults(self.results, self.broker), clock=self.clock, telemetry=self.telemetry
+            self.ledger,
+            WatchedResults(self.results, self.broker),
+            clock=self.clock,
+            telemetry=self.telemetry,
+            outages=self.outages,
         )
         self.match = MatchSingleFace(
             ledger=self.ledger,

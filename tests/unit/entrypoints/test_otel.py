@@ -77,6 +77,23 @@ def test_credentials_in_an_address_are_not_shown() -> None:
     assert "canary" not in str(list(otel.problems(given)))
 
 
+@pytest.mark.parametrize("headers", ["canary", "a=b,canary", "two words=canary", "a=canary%0D%0A", "é=canary"])
+def test_headers_that_cannot_be_sent_are_told_and_not_shown(headers: str) -> None:
+    """The SDK would write them into the log, and go on without them."""
+    [problem] = otel.problems({f"{OTLP}_TRACES_HEADERS": headers})
+    assert problem.variable == f"{OTLP}_TRACES_HEADERS"
+    assert "canary" not in str(problem)
+
+
+def test_what_headers_say_is_secret_in_every_form() -> None:
+    """Whole values, as they are written and as they are sent, and their words; short ones are no secrets."""
+    given = {
+        f"{OTLP}_HEADERS": "authorization=Bearer%20canary-one, x-tenant=short",
+        f"{OTLP}_METRICS_HEADERS": "x-key=canary-two=",
+    }
+    assert set(otel.secrets_of(given)) == {"Bearer%20canary-one", "Bearer canary-one", "canary-one", "canary-two="}
+
+
 def test_what_the_standard_allows_is_no_problem() -> None:
     """Nothing is wrong with usual values, nor with none."""
     good = {

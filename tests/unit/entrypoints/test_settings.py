@@ -53,13 +53,40 @@ def test_every_problem_is_told_at_once_by_full_name() -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["mysql://h/d", "host=h dbname=d", "postgresql://u:canary%@h/d", "postgresql://u:canary%zz@h/d"]
+    "url",
+    [
+        "mysql://h/d",
+        "host=h dbname=d",
+        "postgresql://u:canary%@h/d",
+        "postgresql://u:canary%zz@h/d",
+        "postgresql://u:p@canary@h/d",
+        "postgresql://u:canary/p@h/d",
+        "postgresql://u:p?canary@h/d",
+        "postgresql://u:canary,p/s@s@h/d",
+    ],
 )
 def test_a_database_url_that_cannot_be_understood_is_refused(url: str) -> None:
     """It is told how to write it, and not what it holds."""
     with pytest.raises(SettingsError, match="FACEMATCH_DATABASE_URL") as caught:
         read(Settings, {"FACEMATCH_DATABASE_URL": url})
     assert "canary" not in str(caught.value.problems)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://u:p%40ss%2F@a:1,b:2/d?sslmode=verify-full",
+        "postgresql:///d?host=/run/postgresql",
+        "postgres://%2Frun%2Fpostgresql/d",
+        "postgresql://u:p@[::1]:5432,[::2]/d",
+        "postgresql://h?application_name=a@b/c",
+        "postgresql://u:a:b@h",
+        "postgresql://",
+    ],
+)
+def test_a_database_url_that_libpq_understands_is_taken(url: str) -> None:
+    """Several hosts, sockets, addresses of IPv6, and odd signs where they are no part of a password."""
+    assert read(Settings, {"FACEMATCH_DATABASE_URL": url}).database_url == url
 
 
 @pytest.mark.parametrize(
@@ -176,6 +203,7 @@ def test_secrets_are_known_to_whoever_masks(variable: str, value: str) -> None:
         ("nats://u:canary@h:4222", "nats://u:***@h:4222"),
         ("nats://canary@h:4222", "nats://***@h:4222"),
         ("postgresql://u:canary@h/d?x=1", "postgresql://u:***@h/d?x=1"),
+        ("https://canary:canary@h/", "https://***:***@h/"),
     ],
 )
 def test_passwords_are_cut_out_of_urls(url: str, shown: str) -> None:

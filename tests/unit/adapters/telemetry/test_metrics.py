@@ -1,20 +1,26 @@
 """What is counted, once, and under which names."""
 
+from uuid import UUID
+
 import pytest
 from opentelemetry.exporter.prometheus import PrometheusMetricReader
 from opentelemetry.sdk.metrics import MeterProvider
 from prometheus_client import CollectorRegistry, generate_latest
 
-from adapters.telemetry.figures import PoolFigures, WorkerFigures, observe
+from adapters.telemetry.figures import PoolFigures, WorkerFigures, observe, observe_readiness
 from adapters.telemetry.instruments import Instruments
 from domain.outcomes import Reason
+from domain.records import Failed, Matched, Outcome, Skipped
 from tests.contract.telemetry.samples import (
+    COMPARISON,
+    FACE,
     GIVEN_UP,
     MATCHED,
     NO_FACE,
     NOT_PARSED,
     STORED_AT,
     TIMINGS,
+    USER,
     SampleDelivery,
     record,
 )
@@ -94,23 +100,27 @@ def test_figures_are_read_when_they_are_asked_for() -> None:
     meter = MeterProvider([reader], shutdown_on_exit=False).get_meter("test")
     queue: dict[str, int] = {}
     gallery: dict[str, int] = {}
+    ages: list[float] = []
     figures = WorkerFigures(
         queue=lambda: queue,
+        oldest_job=lambda: ages[0] if ages else None,
         vision_restarts=lambda: 2,
         gallery=lambda: gallery,
         database=lambda: PoolFigures(used=3, idle=1, waiting=4, maximum=8),
     )
     observe(Instruments(meter), figures)
     before = generate_latest(registry).decode()
-    assert "facematch_queue_jobs{" not in before
+    assert "facematch_queue_" not in before
     queue.update(pending=10, ack_pending=2, redelivered=1)
     gallery["dlib@2"] = 20
+    ages.append(12.5)
     text = generate_latest(registry).decode()
     pool = 'db_client_connection_pool_name="facematch"'
     for line in (
         'facematch_queue_jobs{state="pending"} 10.0',
         'facematch_queue_jobs{state="ack_pending"} 2.0',
         'facematch_queue_jobs{state="redelivered"} 1.0',
+        "facematch_queue_oldest_age_seconds 12.5",
         'facematch_gallery_users{embedder="dlib@2"} 20.0',
         "facematch_vision_restarts_total 2.0",
         f'db_client_connection_count{{{pool},db_client_connection_state="used"}} 3.0',
@@ -119,6 +129,35 @@ def test_figures_are_read_when_they_are_asked_for() -> None:
         f"db_client_connection_pending_requests{{{pool}}} 4.0",
     ):
         assert line in text.splitlines()
+
+
+def test_the_first_of_its_kind_is_a_rise(observed: Observed) -> None:
+    """Every outcome that there is, retry and dead letter shows as zero before it happens, and counts from there."""
+    observed.telemetry._instruments.start_from_zero()
+    before = {name: observed.metric(name) for name in ("facematch.jobs", "facematch.dead_letters")}
+    outcomes: list[Outcome] = [Matched(USER, UUID(int=5), FACE, COMPARISON)]
+    outcomes += [Failed(reason, "") if reason.is_failure else Skipped(reason, "") for reason in Reason]
+    for outcome in outcomes:
+        with observed.telemetry.job(SampleDelivery()) as trace:
+            trace.concluded(record(outcome), repeated=False)
+    for name, zeros in before.items():
+        assert set(zeros.values()) == {0}
+        assert observed.metric(name) == dict.fromkeys(zeros, 1)
+    assert observed.metric("facematch.retries").keys() == {(("reason", r.value),) for r in Reason if r.is_failure}
+    assert observed.metric("facematch.redeliveries") == observed.metric("facematch.jobs.in_flight") == {(): 0}
+
+
+def test_readiness_is_told_with_its_causes() -> None:
+    """One worker that takes jobs counts as one; of one that does not, each cause has a line."""
+    registry = CollectorRegistry()
+    reader = PrometheusMetricReader(registry=registry, scope_info_enabled=False, disable_target_info=True)
+    reasons = {"worker": "starting"}
+    observe_readiness(Instruments(MeterProvider([reader], shutdown_on_exit=False).get_meter("test")), lambda: reasons)
+    starting = generate_latest(registry).decode().splitlines()
+    reasons.clear()
+    ready = generate_latest(registry).decode().splitlines()
+    assert {"facematch_worker_ready 0.0", 'facematch_worker_not_ready{cause="worker"} 1.0'} <= set(starting)
+    assert [line for line in ready if line.startswith("facematch_worker_")] == ["facematch_worker_ready 1.0"]
 
 
 def test_a_wait_of_days_has_a_bucket(observed: Observed) -> None:

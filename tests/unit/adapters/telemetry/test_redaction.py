@@ -3,7 +3,9 @@
 import json
 import math
 import time
+from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import quote, quote_plus
 from uuid import UUID
 
 import numpy as np
@@ -67,6 +69,15 @@ def test_known_secrets_are_masked_wherever_they_stand() -> None:
     """The longer one first, so that no part of it is left."""
     redactor = Redactor(("hunter2", "hunter2-and-more", "", "abc"))
     assert redactor.text("xhunter2y hunter2-and-more abc") == f"x{MASK}y {MASK} abc"
+
+
+@pytest.mark.parametrize("write", [quote, quote_plus, json.dumps, repr, lambda text: quote(text, safe="")])
+def test_known_secrets_are_masked_as_others_write_them(write: Callable[[str], str]) -> None:
+    """In URLs, in JSON and by Python, whatever signs they hold."""
+    secret = "p@ss/w\u00f6rd: \"'\\ +%"
+    written = write(f"<{secret}>")
+    assert MASK in Redactor((secret,)).text(written)
+    assert "ss" not in Redactor((secret,)).text(written)
 
 
 EMBEDDING = FaceEmbedding("dlib@2", tuple(math.sin(number) for number in range(128)))

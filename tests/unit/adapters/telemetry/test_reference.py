@@ -11,7 +11,7 @@ from opentelemetry.sdk.metrics import MeterProvider
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from adapters.telemetry.figures import PoolFigures, WorkerFigures, observe
+from adapters.telemetry.figures import PoolFigures, WorkerFigures, observe, observe_readiness
 from adapters.telemetry.instruments import Instruments
 from adapters.telemetry.job import OtelTelemetry
 from application.ports.telemetry import JobTrace
@@ -25,6 +25,7 @@ PAGE = page("docs/reference/telemetry.md")
 STAGES = ("guardrails", "fetch", "vision", "search", "transaction", "publish", "ack")
 FIGURES = WorkerFigures(
     queue=lambda: {"pending": 1, "ack_pending": 1, "redelivered": 1},
+    oldest_job=lambda: 1.5,
     vision_restarts=lambda: 1,
     gallery=lambda: {"dlib@2": 1},
     database=lambda: PoolFigures(used=1, idle=1, waiting=0, maximum=2),
@@ -68,6 +69,7 @@ def test_every_metric_is_listed_as_it_is(observed: Observed) -> None:
     reader = PrometheusMetricReader(registry=registry, scope_info_enabled=False, disable_target_info=True)
     instruments = Instruments(MeterProvider([reader], shutdown_on_exit=False).get_meter("test"))
     observe(instruments, FIGURES)
+    observe_readiness(instruments, lambda: {"database": "no answer"})
     do_everything(OtelTelemetry(instruments, subject="jobs", durable="workers", worker="w"))
     families = text_string_to_metric_families(generate_latest(registry).decode())
     real = {}
@@ -84,6 +86,7 @@ def test_every_metric_has_its_otlp_name(observed: Observed) -> None:
     """The second name is the one that is exported."""
     instruments = observed.telemetry._instruments
     observe(instruments, FIGURES)
+    observe_readiness(instruments, lambda: {"database": "no answer"})
     do_everything(observed.telemetry)
     data = observed.reader.get_metrics_data()
     assert data is not None

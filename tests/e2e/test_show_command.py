@@ -1,0 +1,80 @@
+"""``facematch show --image``: the photograph with what was found on it."""
+
+import json
+from datetime import datetime
+from io import BytesIO
+from pathlib import Path
+from uuid import UUID, uuid4
+
+from PIL import ExifTags, Image
+
+from tests.e2e.in_process import facematch
+from tests.e2e.world import World
+
+_OUTCOME = """
+INSERT INTO facematch.outcomes (stream_seq, stored_at, photo_id, face_index, outcome, reason, photo_face_id, bbox,
+    distance, threshold, gallery_size, runner_up_distance, embedder, worker, traceparent, occurred_at)
+VALUES (%s, %s, %s, 0, 'skipped', %s, %s, %s, %s, 0.07, 3, 0.31, 'dlib@2', 'worker-a',
+    '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01', now())
+"""
+_BOX = {"x1": 100, "y1": 200, "x2": 300, "y2": 500}
+_COLOUR = (0x9A, 0x67, 0x00)
+
+
+def sideways() -> bytes:
+    """Return a grey photograph of 400 x 800 pixels that lies on its side."""
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    content = BytesIO()
+    Image.new("RGB", (800, 400), "grey").save(content, "PNG", exif=exif)
+    return content.getvalue()
+
+
+async def ended(world: World, photo: UUID, key: str, reason: str, *, with_face: bool) -> None:
+    """Submit a job, and record what a worker would have."""
+    job = json.loads((await facematch(world.environment, "submit", str(photo), key, "--json")).stdout)
+    face = (uuid4(), json.dumps(_BOX), 0.19) if with_face else (None, None, None)
+    stored_at = datetime.fromisoformat(job["stored_at"])
+    world.sql(_OUTCOME, job["stream_seq"], stored_at, photo, reason, *face)
+
+
+async def test_the_picture_is_upright_with_box_and_label(world: World, tmp_path: Path) -> None:
+    """Of the newest job that says something; the ledger's record is told as ever."""
+    photo = world.add_photo()
+    key = world.put(f"{photo}.png", sideways())
+    await ended(world, photo, key, "no_match", with_face=True)
+    await ended(world, photo, key, "already_matched", with_face=False)
+    target = tmp_path / "seen.PNG"
+    told = await facematch(world.environment, "show", str(photo), "--image", str(target), "--json")
+    assert told.returncode == 0, told.stderr
+    newest, matching = json.loads(told.stdout)
+    assert (newest["reason"], matching["reason"]) == ("already_matched", "no_match")
+    assert (matching["distance"], matching["runner_up_distance"], matching["threshold"]) == (0.19, 0.31, 0.07)
+    assert (matching["worker"], matching["trace_id"]) == ("worker-a", "0af7651916cd43dd8448eb211c80319c")
+    with Image.open(target) as sheet:
+        left = (sheet.width - 400) // 2
+        assert sheet.height > 800
+        for x, y in ((100, 350), (300, 350), (200, 200), (200, 500)):
+            assert sheet.getpixel((left + x, y)) == _COLOUR
+        assert sheet.getpixel((left + 200, 350)) == (128, 128, 128)
+        below = sheet.crop((0, 800, sheet.width, sheet.height))
+        assert _COLOUR in {colour for _, colour in below.getcolors(1 << 16) or ()}
+        assert not dict(sheet.getexif())
+    page = (await facematch(world.environment, "show", str(photo))).stdout
+    for word in ("no_match", "0.1900", "0.0700", "0.3100", "worker-a", "dlib@2"):
+        assert word in page
+
+
+async def test_a_picture_that_cannot_be_made_is_a_failure_after_the_answer(world: World, tmp_path: Path) -> None:
+    """The image may be gone, or the job; a file of no known kind is wrong usage."""
+    photo = world.add_photo()
+    await ended(world, photo, "never-stored.png", "image_not_found", with_face=False)
+    target = tmp_path / "seen.png"
+    show = (world.environment, "show", str(photo), "--image")
+    gone = await facematch(*show, str(target), "--json")
+    assert (gone.returncode, json.loads(gone.stdout)[0]["reason"]) == (1, "image_not_found")
+    await world.js.purge_stream("PHOTO_FACES")
+    forgotten = await facematch(*show, str(target))
+    assert (forgotten.returncode, "not kept" in forgotten.stderr) == (1, True)
+    assert (await facematch(*show, "seen.doc")).returncode == 2
+    assert not target.exists()

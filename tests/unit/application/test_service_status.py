@@ -1,0 +1,97 @@
+"""What is told of the service, whatever can be seen of it, and why it does nothing."""
+
+from datetime import UTC, datetime, timedelta
+
+import attrs
+import pytest
+
+from application.ports.dead_letter_box import DeadLetter
+from application.ports.statistics import QueueState, RecentOutcomes
+from application.service_status import MOST_LETTERS_READ, LettersByReason, ServiceStatus, in_words
+from tests.fakes.database import InMemoryDatabase
+from tests.fakes.dead_letter_box import InMemoryDeadLetterBox
+from tests.fakes.queue import InMemoryJobQueue
+from tests.fakes.statistics import InMemoryLedgerStatistics, InMemoryQueueStatistics
+
+NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
+EMPTY = QueueState(
+    pending=0,
+    ack_pending=0,
+    redelivered=0,
+    most_in_hand=1000,
+    asking=0,
+    paused=False,
+    ever_delivered=True,
+    oldest=None,
+)
+
+
+def outcomes(quiet_seconds: float | None) -> RecentOutcomes:
+    """Return a ledger whose last outcome is so old, or that has none."""
+    last = None if quiet_seconds is None else NOW - timedelta(seconds=quiet_seconds)
+    return RecentOutcomes(NOW, last, (), ())
+
+
+@pytest.mark.parametrize(
+    ("queue", "recent", "idle", "words"),
+    [
+        (None, outcomes(5), None, "cannot be seen"),
+        (attrs.evolve(EMPTY, paused=True, pending=3), outcomes(5), True, "paused"),
+        (attrs.evolve(EMPTY, ever_delivered=False), outcomes(None), True, "no job was ever published"),
+        (EMPTY, outcomes(3720), True, "all jobs are done, the last one 1 h 2 min ago"),
+        (EMPTY, None, True, "all jobs are done"),
+        (attrs.evolve(EMPTY, pending=7, ack_pending=2), outcomes(59), False, "7 jobs waiting and 2 in hand"),
+        (attrs.evolve(EMPTY, pending=7), outcomes(4), False, "jobs are being done"),
+        (attrs.evolve(EMPTY, pending=7), outcomes(40), True, "none has ended for 40 s: no worker asks"),
+        (attrs.evolve(EMPTY, pending=1), outcomes(300), True, "none has ended for 5 min: no worker asks"),
+        (attrs.evolve(EMPTY, pending=1), outcomes(None), True, "1 job waiting and 0 in hand, but none has ended yet"),
+        (attrs.evolve(EMPTY, pending=1), None, True, "no worker asks"),
+        (attrs.evolve(EMPTY, pending=1, asking=2), outcomes(300), True, "workers ask for jobs"),
+        (attrs.evolve(EMPTY, pending=1, ack_pending=1000), outcomes(300), True, "no more than 1000 be in hand"),
+        (attrs.evolve(EMPTY, ack_pending=4), outcomes(300), True, "held up by a dependency"),
+        (attrs.evolve(EMPTY, ack_pending=4), None, None, "whether any is concluded cannot be seen"),
+    ],
+)
+def test_why_nothing_is_done_is_said_in_a_sentence(
+    *, queue: QueueState | None, recent: RecentOutcomes | None, idle: bool | None, words: str
+) -> None:
+    """Work is recognised by what has ended lately; what cannot be seen is not guessed."""
+    standing = ServiceStatus(NOW, queue=queue, outcomes=recent).standing
+    assert (standing.idle, words in standing.why) == (idle, True), standing.why
+
+
+async def test_what_is_away_hides_nothing_else() -> None:
+    """Each part that fails is a problem of its own, the other parts are seen."""
+    queue, database, box = InMemoryJobQueue(), InMemoryDatabase(), InMemoryDeadLetterBox()
+    queue.publish(b"x")
+    box.available = False
+    database.failing.add("gallery")
+    status = ServiceStatus(NOW)
+    await status.look_at_broker(InMemoryQueueStatistics(queue), box)
+    await status.look_at_database(InMemoryLedgerStatistics(database))
+    assert status.queue is not None
+    assert (status.queue.pending, status.letters, status.gallery) == (1, None, None)
+    assert status.outcomes is not None
+    assert set(status.problems) == {"dead letters", "gallery"}
+
+
+async def test_dead_letters_are_counted_by_reason_up_to_a_limit() -> None:
+    """All are counted, but of very many only the reasons of the first are read."""
+    box = InMemoryDeadLetterBox()
+    for sequence in range(1, MOST_LETTERS_READ + 11):
+        reason = "internal_error" if sequence % 4 == 0 else "malformed_payload"
+        box.put(DeadLetter(sequence, NOW, reason, "", 1, 1, b""))
+    status = ServiceStatus(NOW)
+    await status.look_at_broker(InMemoryQueueStatistics(InMemoryJobQueue()), box)
+    share = MOST_LETTERS_READ // 4
+    reasons = {"malformed_payload": 3 * share, "internal_error": share}
+    assert status.letters == LettersByReason(MOST_LETTERS_READ + 10, MOST_LETTERS_READ, reasons)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(-3, "0 s"), (0.4, "0 s"), (59, "59 s"), (61, "1 min 1 s"), (7200, "2 h"), (90_061, "1 d 1 h")],
+)
+def test_lengths_of_time_are_told_in_two_units(seconds: float, words: str) -> None:
+    """Enough for people."""
+    assert in_words(seconds) == words

@@ -15,6 +15,7 @@ from domain.jobs import JobKey
 from domain.records import JobRecord
 
 _BATCH = 100
+_INTERVAL_SECONDS = 1.0
 _LONGEST_PAUSE_SECONDS = 60.0
 
 
@@ -44,7 +45,6 @@ class EventRelay:
         telemetry: Telemetry,
         outages: Outages,
         orphan_seconds: float = 2.0,
-        interval_seconds: float = 1.0,
     ) -> None:
         self._outbox = outbox
         self._results = results
@@ -52,7 +52,6 @@ class EventRelay:
         self._telemetry = telemetry
         self._outages = outages
         self._orphan_seconds = orphan_seconds
-        self._interval_seconds = interval_seconds
         self._published: list[JobKey] = []
         self._refused: dict[JobKey, _Refusal] = {}
 
@@ -67,7 +66,7 @@ class EventRelay:
                 await self.round()
             except Exception as error:  # noqa: BLE001 - a defect in one round must not end the rounds
                 self._telemetry.unexpected(error)
-            await self._clock.sleep(self._interval_seconds)
+            await self._clock.sleep(_INTERVAL_SECONDS)
 
     async def round(self) -> None:
         """Mark, then look for orphans. A database that is down is told, and left to the next round."""
@@ -122,7 +121,7 @@ class EventRelay:
 
     def _set_back(self, key: JobKey, error: Exception) -> None:
         times = self._refused[key].times + 1 if key in self._refused else 1
-        pause = min(times * self._interval_seconds, _LONGEST_PAUSE_SECONDS)
+        pause = min(times * _INTERVAL_SECONDS, _LONGEST_PAUSE_SECONDS)
         self._refused[key] = _Refusal(times, self._clock.monotonic() + pause)
         if not isinstance(error, MessagingUnavailableError):
             self._telemetry.unexpected(error)

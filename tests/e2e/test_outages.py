@@ -4,6 +4,7 @@ import asyncio
 from typing import Any
 from uuid import UUID
 
+import psycopg
 import pytest
 
 from infra.local_stack.stack import LocalStack
@@ -99,6 +100,20 @@ async def test_a_full_database_costs_no_job(world: World, photographs: Any) -> N
         await asyncio.sleep(_LONGER_THAN_ALL_DELIVERIES)
         assert (await worker.not_ready()).keys() == {"database"}
         world.sql("DROP FUNCTION disk_full CASCADE")
+        await _end_without_a_face(world, photos)
+    assert await world.stored("PHOTO_FACES_DEAD") == []
+
+
+async def test_a_locked_table_costs_no_job(world: World, photographs: Any) -> None:
+    """While a migration of the application keeps a table to itself jobs are held, and ``/readyz`` names the table."""
+    photos = _patient(world, photographs, 4)
+    with world.worker() as worker:
+        with psycopg.connect(world.environment["FACEMATCH_DATABASE_URL"]) as application:
+            application.execute("LOCK TABLE facematch.outcomes IN SHARE MODE")
+            await _publish(world, photos)
+            found = await eventually(worker.not_ready, lambda found: "database" in found, "/readyz to say no")
+            assert "facematch.outcomes is locked by process" in found["database"]
+            await asyncio.sleep(_LONGER_THAN_ALL_DELIVERIES)
         await _end_without_a_face(world, photos)
     assert await world.stored("PHOTO_FACES_DEAD") == []
 

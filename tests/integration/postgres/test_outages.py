@@ -255,3 +255,37 @@ async def test_a_database_that_can_keep_nothing_says_that_everybody_meets_it(
         with pytest.raises(DatabaseExhaustedError, match="cannot keep anything"):
             await PostgresLedger(database).conclude(record())
         await database.check()
+
+
+@pytest.mark.parametrize(
+    ("table", "mode"),
+    [
+        ("photo_faces", "SHARE"),
+        ("face_matches", "SHARE ROW EXCLUSIVE"),
+        ("facematch.outcomes", "ACCESS EXCLUSIVE"),
+        ("users", "EXCLUSIVE"),
+    ],
+)
+async def test_a_table_that_is_kept_locked_is_away(server: PostgresServer, table: str, mode: str) -> None:
+    """While a migration of the application locks what jobs need nobody's can go on."""
+    url = server.create_database(f"locked_{uuid4().hex[:8]}")
+    await migrate(url)
+    async with opened(url) as database:
+        with psycopg.connect(url) as application:
+            application.execute(f"LOCK TABLE {table} IN {mode} MODE".encode())
+            with pytest.raises(DatabaseUnavailableError, match=f"{table} is locked by process"):
+                await database.check()
+        await database.check()
+
+
+@pytest.mark.parametrize(
+    ("table", "mode"), [("users", "SHARE"), ("photos", "SHARE ROW EXCLUSIVE"), ("photo_faces", "ROW EXCLUSIVE")]
+)
+async def test_a_lock_that_jobs_can_live_with_is_no_outage(server: PostgresServer, table: str, mode: str) -> None:
+    """Others may write, and may keep others from writing what the service only reads."""
+    url = server.create_database(f"unlocked_{uuid4().hex[:8]}")
+    await migrate(url)
+    async with opened(url) as database:
+        with psycopg.connect(url) as application:
+            application.execute(f"LOCK TABLE {table} IN {mode} MODE".encode())
+            await database.check()

@@ -44,7 +44,6 @@ class Scene:
             telemetry=self.telemetry,
             outages=self.outages,
             orphan_seconds=ORPHAN_SECONDS,
-            interval_seconds=1.0,
         )
 
     async def record(self, sequence: int = 1) -> JobRecord:
@@ -154,14 +153,16 @@ async def test_a_broker_that_is_down_is_left_to_a_later_round(scene: Scene) -> N
 
 
 async def test_a_database_that_is_down_is_left_to_a_later_round(scene: Scene) -> None:
-    """What was published meanwhile is remembered and marked when the database is back."""
+    """It is told to everyone; what was published meanwhile is remembered and marked when the database is back."""
     record = await scene.record()
     scene.relay.published(record.key)
     scene.database.available = False
     await scene.relay.round()
+    assert scene.outages.down.keys() == {"database"}
     scene.database.available = True
     await scene.relay.round()
     assert (await scene.unmarked(), scene.results.published) == ([], [])
+    await scene.outages.stop()
 
 
 async def test_an_orphan_that_cannot_be_marked_is_not_published_again(scene: Scene) -> None:

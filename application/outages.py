@@ -46,6 +46,11 @@ class Outages:
         self._stopping = asyncio.Event()
 
     @property
+    def dependencies(self) -> frozenset[str]:
+        """The names of all that may be down."""
+        return frozenset(dependency.name for dependency in self._blamed.values())
+
+    @property
     def down(self) -> Mapping[str, str]:
         """The dependencies that do not answer, each with the reason."""
         return dict(self._down)

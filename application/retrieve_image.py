@@ -7,8 +7,8 @@ import attrs
 from application.ports.job_archive import JobArchive
 from application.ports.job_queue import JobParser
 from application.ports.photo_store import PhotoStore
-from domain.errors import FacematchError
-from domain.images import ImageRefPolicy
+from domain.errors import FacematchError, JobRejectedError
+from domain.images import ImageRefPolicy, InvalidImageRefError
 from domain.jobs import MatchJob
 from domain.outcomes import Reason
 from domain.records import JobRecord
@@ -19,8 +19,16 @@ class NoImageError(FacematchError):
 
 
 @attrs.frozen
+class Retrieved:
+    """An image, and the record of the job that named it."""
+
+    record: JobRecord
+    content: bytes
+
+
+@attrs.frozen
 class RetrieveImage:
-    """Reads the job itself, because the ledger does not say where its image is."""
+    """Reads the jobs themselves, because the ledger does not say where their images are."""
 
     archive: JobArchive
     parser: JobParser
@@ -28,16 +36,28 @@ class RetrieveImage:
     image_refs: ImageRefPolicy
     max_bytes: int
 
-    async def __call__(self, record: JobRecord) -> bytes:
-        """Return the image's bytes.
+    async def __call__(self, records: Sequence[JobRecord]) -> Retrieved:
+        """Return the image of the first job whose image can be had, of records of one photo, the newest first.
+
+        Jobs that only found a match there already tell nothing, and come after all others.
 
         Raises:
-            NoImageError: the job is not kept any more, or names no image.
-            InvalidImageRefError: it names one that may not be fetched.
-            JobRejectedError, StorageUnavailableError: it cannot be fetched.
+            NoImageError: none has one; the first job is not kept any more, or names no image.
+            InvalidImageRefError: none has one; the first names one that may not be fetched.
+            JobRejectedError: none has one; that of the first is not there, or is too large.
+            StorageUnavailableError: the object store does not give one.
             MessagingUnavailableError: the broker does not answer.
 
         """
+        failures: list[FacematchError] = []
+        for record in sorted(records, key=_only_found_a_match):
+            try:
+                return Retrieved(record, await self._image_of(record))
+            except (NoImageError, InvalidImageRefError, JobRejectedError) as error:
+                failures.append(error)
+        raise failures[0] if failures else NoImageError("no job of this photo has ended")
+
+    async def _image_of(self, record: JobRecord) -> bytes:
         body = await self.archive.find(record.key)
         if body is None:
             raise NoImageError(f"job {record.key} is not kept in its stream any more: which image it named is unknown")
@@ -47,6 +67,5 @@ class RetrieveImage:
         return await self.photos.fetch(self.image_refs.parse(job.image_ref), max_bytes=self.max_bytes)
 
 
-def telling(records: Sequence[JobRecord]) -> JobRecord:
-    """Return the record to look at a photo with: the newest, but for those which only say that there is a match."""
-    return next((record for record in records if record.outcome.reason is not Reason.ALREADY_MATCHED), records[0])
+def _only_found_a_match(record: JobRecord) -> bool:
+    return record.outcome.reason is Reason.ALREADY_MATCHED

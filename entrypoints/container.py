@@ -24,7 +24,7 @@ from adapters.nats_jetstream.publisher import JetStreamJobPublisher, JetStreamRe
 from adapters.nats_jetstream.queue_statistics import JetStreamQueueStatistics
 from adapters.object_store.retrying import RetryingPhotoStore
 from adapters.object_store.store import MinioPhotoStore, ObjectStoreDependency, StoreOptions
-from adapters.object_store.witnesses import WitnessedPhotoStore, Witnesses
+from adapters.object_store.witnesses import Witnesses
 from adapters.postgres.database import Database
 from adapters.postgres.gallery import PostgresEnrolment, PostgresGallery
 from adapters.postgres.ledger import PostgresLedger
@@ -226,18 +226,14 @@ class Container(containers.DeclarativeContainer):
     store_options = providers.Singleton(
         store_options, settings.provided.s3, settings.provided.worker.jobs_in_hand, fetch_seconds
     )
-    photo_store = providers.Singleton(MinioPhotoStore, store_options)
     witnesses = providers.Singleton(Witnesses, clock=clock)
+    photo_store = providers.Singleton(MinioPhotoStore, store_options, witnesses)
     photos = providers.Singleton(
-        WitnessedPhotoStore,
-        providers.Singleton(
-            RetryingPhotoStore,
-            photo_store,
-            providers.Factory(LinearBackoff, settings.provided.s3.retry_attempts, settings.provided.s3.retry_base),
-            clock=clock,
-            deadline_seconds=fetch_seconds,
-        ),
-        witnesses,
+        RetryingPhotoStore,
+        photo_store,
+        providers.Factory(LinearBackoff, settings.provided.s3.retry_attempts, settings.provided.s3.retry_base),
+        clock=clock,
+        deadline_seconds=fetch_seconds,
     )
     objects = providers.Singleton(ObjectStoreDependency, store_options, settings.provided.s3.bucket, witnesses)
 

@@ -88,9 +88,11 @@ async def serve(settings: Settings) -> None:
         try:
             await opening
         except asyncio.CancelledError:
-            return
+            if signals.stop.is_set():
+                return
+            raise
         state[0] = worker = container.worker()
-        container.instruments().start_from_zero()
+        container.instruments().start_from_zero(worker.dependencies)
         observe(container.instruments(), container.figures().figures())
         watch = asyncio.create_task(container.figures().run())
         stack.callback(watch.cancel)

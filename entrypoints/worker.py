@@ -55,6 +55,11 @@ class Worker:
         return len(self._jobs)
 
     @property
+    def dependencies(self) -> frozenset[str]:
+        """The names of all that may keep this worker from its jobs."""
+        return self.outages.dependencies | {BROKER}
+
+    @property
     def alive(self) -> bool:
         """True while jobs are being taken, or a dependency is known to be down; false when neither happens."""
         longest = self.process.policy.deadline_seconds + _STALL_MARGIN_SECONDS
@@ -99,13 +104,19 @@ class Worker:
 
     async def _take_jobs(self) -> None:
         while True:
-            await self._turn()
+            try:
+                await self._turn()
+            except Exception as error:  # noqa: BLE001 - a defect in one turn must not end the worker
+                self.telemetry.unexpected(error)
+                await self.clock.sleep(1.0)
+            else:
+                self._last_turn = self.clock.monotonic()
 
     async def _turn(self) -> None:
         """Wait for room and for every dependency, then fetch once; one job at a time while none can be settled."""
-        self._last_turn = self.clock.monotonic()
-        await self.outages.all_recoveries()
-        self._last_turn = self.clock.monotonic()
+        if self.outages.down:
+            await self.outages.all_recoveries()
+            self._last_turn = self.clock.monotonic()
         pause = self.broker.pause()
         concurrency = self.concurrency if pause is None else 1
         if len(self._jobs) >= concurrency:

@@ -8,7 +8,7 @@ import struct
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from types import TracebackType
 from typing import Self
 
@@ -185,12 +185,12 @@ def trickle_photographs(exchange: Exchange) -> bool:
     return _trickle(exchange, body)
 
 
-def only_for(key: str, fault: Fault) -> Fault:
-    """Return a fault that one object has, wherever it lies."""
+def only_for(keys: Collection[str], fault: Fault) -> Fault:
+    """Return a fault that these objects have, wherever they lie."""
 
     def chosen(exchange: Exchange) -> bool:
         path = exchange.request.split(b" ", 2)[1]
-        return (fault if path.endswith(f"/{key}".encode()) else pass_on)(exchange)
+        return (fault if path.rpartition(b"/")[2].decode() in keys else pass_on)(exchange)
 
     return chosen
 

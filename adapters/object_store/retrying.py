@@ -34,19 +34,21 @@ class RetryingPhotoStore:
 
     async def fetch(self, ref: ImageRef, *, max_bytes: int) -> bytes:
         """Fetch, with retries; the last error is raised as it is."""
+        before: list[BaseException | None] = []
         try:
             async with asyncio.timeout(self._deadline_seconds):
-                return await self._retrying(ref, max_bytes)
+                return await self._retrying(ref, max_bytes, before)
         except TimeoutError as error:
             message = f"{ref} did not come within {self._deadline_seconds:g} s, all tries together"
-            raise StorageUnavailableError(message) from error
+            raise StorageUnavailableError(f"{message}; before that: {before[-1]}" if before else message) from error
 
-    async def _retrying(self, ref: ImageRef, max_bytes: int) -> bytes:
+    async def _retrying(self, ref: ImageRef, max_bytes: int, errors: list[BaseException | None]) -> bytes:
         retrying = tenacity.AsyncRetrying(
             retry=tenacity.retry_if_exception(_may_pass),
             wait=lambda state: self._backoff.delay(state.attempt_number),
             stop=tenacity.stop_after_attempt(self._backoff.attempts),
             sleep=self._clock.sleep,
+            before_sleep=lambda state: errors.append(state.outcome.exception() if state.outcome else None),
             reraise=True,
         )
         async for attempt in retrying:

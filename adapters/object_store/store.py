@@ -16,7 +16,7 @@ from urllib3.response import BaseHTTPResponse
 from adapters.object_store.errors import ObjectForbiddenError, StorageRefusedError
 from adapters.object_store.threads import in_thread
 from adapters.object_store.transport import Transfer, Transport, carried_by
-from adapters.object_store.witnesses import Witnesses
+from adapters.object_store.witnesses import Size, Witnesses
 from domain.errors import ImageNotFoundError, ImageTooLargeError, StorageUnavailableError
 from domain.images import ImageRef
 
@@ -72,27 +72,48 @@ class MinioPhotoStore:
     Objects come as they are stored: a ``Content-Encoding`` that somebody gave them is not undone.
     """
 
-    def __init__(self, options: StoreOptions) -> None:
+    def __init__(self, options: StoreOptions, witnesses: Witnesses | None = None) -> None:
         self._options = options
+        self._witnesses = witnesses
         self._client = _make_client(options)
         self._slots = asyncio.Semaphore(options.connections)
         self._transfers: set[Transfer] = set()
         self._closed = False
 
     async def fetch(self, ref: ImageRef, *, max_bytes: int) -> bytes:
-        """Do as the port says, and what the server refuses raise as :class:`StorageRefusedError`."""
+        """Do as the port says, and what the server refuses raise as :class:`StorageRefusedError`.
+
+        The witnesses are told what came of it; a refusal says nothing of other objects.
+        """
+        if self._closed:
+            raise StorageUnavailableError("the object store's client is closed")
         transfer = Transfer()
         self._transfers.add(transfer)
         try:
             async with asyncio.timeout(self._options.deadline_seconds), self._slots:
-                if self._closed:
-                    raise StorageUnavailableError("the object store's client is closed")
-                return await in_thread("object-store", lambda: self._get(ref, max_bytes, transfer))
+                content = await in_thread("object-store", lambda: self._get(ref, max_bytes, transfer))
+        except StorageRefusedError:
+            raise
+        except StorageUnavailableError as error:
+            was_slow = isinstance(error.__cause__, urllib3.exceptions.ReadTimeoutError)
+            self._did_not_come(ref, Size(transfer.announced if was_slow else 0, max_bytes))
+            raise
         except TimeoutError as error:
+            self._did_not_come(ref, Size(transfer.announced, max_bytes))
             raise self._unavailable(f"{ref} did not come within {self._options.deadline_seconds:g} s") from error
+        except asyncio.CancelledError:
+            self._did_not_come(ref, Size(transfer.announced, max_bytes))
+            raise
         finally:
             self._transfers.discard(transfer)
             transfer.cut()
+        if self._witnesses is not None:
+            self._witnesses.came(ref, Size(len(content), max_bytes))
+        return content
+
+    def _did_not_come(self, ref: ImageRef, size: Size) -> None:
+        if self._witnesses is not None:
+            self._witnesses.failed(ref, size)
 
     def close(self) -> None:
         """Cut what is going on and refuse what comes; waits for nothing."""
@@ -108,7 +129,7 @@ class MinioPhotoStore:
                 try:
                     if response.status != HTTPStatus.OK:  # the SDK takes some others for successes
                         raise self._unavailable(f"{ref}: HTTP {response.status} is no answer to such a request")
-                    return _read(response, ref, max_bytes)
+                    return _read(response, ref, max_bytes, transfer)
                 finally:
                     response.close()
                     response.release_conn()
@@ -205,10 +226,12 @@ def _check_names(ref: ImageRef) -> None:
         raise ImageNotFoundError(f"{ref} cannot be a name in the object store") from error
 
 
-def _read(response: BaseHTTPResponse, ref: ImageRef, max_bytes: int) -> bytes:
+def _read(response: BaseHTTPResponse, ref: ImageRef, max_bytes: int, transfer: Transfer) -> bytes:
     """Return the body; where its length is announced, it is read in one piece and copied nowhere."""
     announced = response.headers.get("Content-Length", "")
-    if announced.isdigit() and int(announced) > max_bytes:
+    if announced.isdigit():
+        transfer.announced = int(announced)
+    if transfer.announced > max_bytes:
         raise ImageTooLargeError(f"{ref} has {announced} bytes, more than {max_bytes}")
     pieces: list[bytes] = []
     room = max_bytes + 1

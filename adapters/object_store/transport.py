@@ -16,9 +16,13 @@ _MAX_ERROR_BYTES = 64 * 1024
 
 
 class Transfer:
-    """A request and its answer, while a thread is at it; :meth:`cut` makes that thread's next wait fail."""
+    """A request and its answer, while a thread is at it; :meth:`cut` makes that thread's next wait fail.
+
+    ``announced`` is how many bytes the answer says that it has, 0 until it does.
+    """
 
     def __init__(self) -> None:
+        self.announced = 0
         self._lock = threading.Lock()
         self._socket: socket.socket | None = None
         self._is_cut = False

@@ -2,6 +2,9 @@
 
 import asyncio
 from collections import OrderedDict
+from collections.abc import Mapping
+
+import attrs
 
 from adapters.object_store.errors import StorageRefusedError
 from application.ports.clock import Clock
@@ -10,33 +13,60 @@ from domain.errors import JobRejectedError, StorageUnavailableError
 from domain.images import ImageRef
 
 _NEEDED = 2
-_REMEMBERED = 100
+_CAME = 20
+_FAILED = 100
+
+
+@attrs.frozen
+class Size:
+    """How large an object is, in bytes, or 0 where that does not matter; and how large it may be."""
+
+    bytes: int
+    allowed: int
+
+    def is_comparable(self, other: "Size") -> bool:
+        """Tell whether one that comes with this size says something of one with the other: at least half of it."""
+        return 2 * self.bytes >= other.bytes
 
 
 class Witnesses:
     """The objects that can tell a store which gives nobody a photograph from one bad object.
 
-    Two are asked: the last two that came, and where fewer did, those that did not. If neither comes nobody's would;
-    where there is only one, nobody can tell. Witnesses that did not come for ``patience_seconds`` are forgotten, lest
-    everybody wait for ever because of what is wrong with two.
+    Two are asked: the largest that came and are no less than half as large as what did not come, for a store may be
+    too slow for large ones only; where there are fewer, those that did not come. If neither comes nobody's would;
+    where there is only one, nobody can tell.
+
+    What never came proves little. So where only such are asked, work is let on every ``trial_seconds``, and the first
+    good photograph ends it. Witnesses that do not come for ``patience_seconds`` are forgotten, lest everybody wait for
+    ever because of what is wrong with two.
     """
 
-    def __init__(self, *, clock: Clock, patience_seconds: float = 900.0) -> None:
+    def __init__(self, *, clock: Clock, trial_seconds: float = 30.0, patience_seconds: float = 900.0) -> None:
         self._clock = clock
+        self._trial_seconds = trial_seconds
         self._patience_seconds = patience_seconds
-        self._came: OrderedDict[ImageRef, int] = OrderedDict()
-        self._failed: OrderedDict[ImageRef, int] = OrderedDict()
+        self._came: dict[ImageRef, Size] = {}
+        self._failed: OrderedDict[ImageRef, Size] = OrderedDict()
         self._silent_since: float | None = None
+        self._tried_at = 0.0
 
-    def came(self, ref: ImageRef, max_bytes: int) -> None:
-        """Remember that an object, which may have so many bytes, came."""
-        self._remember(self._came, ref, max_bytes, _NEEDED)
-        self._failed.clear()
-        self._silent_since = None
+    def came(self, ref: ImageRef, size: Size) -> None:
+        """Remember that an object came; what it disproves is forgotten."""
+        self._came[ref] = size
+        if len(self._came) > _CAME:
+            del self._came[min(self._came, key=lambda known: self._came[known].bytes)]
+        self._failed.pop(ref, None)
+        for other in [known for known, failed in self._failed.items() if size.is_comparable(failed)]:
+            del self._failed[other]
+        if not self._failed:
+            self._silent_since = None
 
-    def failed(self, ref: ImageRef, max_bytes: int) -> None:
-        """Remember that an object, which may have so many bytes, did not come."""
-        self._remember(self._failed, ref, max_bytes, _REMEMBERED)
+    def failed(self, ref: ImageRef, size: Size) -> None:
+        """Remember that an object did not come; its size matters where it was too slow."""
+        self._failed[ref] = size
+        self._failed.move_to_end(ref)
+        if len(self._failed) > _FAILED:
+            self._failed.popitem(last=False)
 
     async def hear(self, store: PhotoStore) -> None:
         """Return where one of them comes from the store, or nobody can tell.
@@ -48,23 +78,26 @@ class Witnesses:
         witnesses = self._chosen()
         if len(witnesses) < _NEEDED:
             return
-        asked = [store.fetch(ref, max_bytes=max_bytes) for ref, max_bytes in witnesses.items()]
+        asked = [store.fetch(ref, max_bytes=size.allowed) for ref, size in witnesses.items()]
         answers = await asyncio.gather(*asked, return_exceptions=True)
-        for ref, answer in zip(witnesses, answers, strict=True):
+        for (ref, size), answer in zip(witnesses.items(), answers, strict=True):
             if isinstance(answer, bytes):
-                self.came(ref, witnesses[ref])
+                self.came(ref, attrs.evolve(size, bytes=len(answer)))
                 return
-            if isinstance(answer, JobRejectedError):
-                self._forget(ref)  # it is not what it was: a store that says so is well, but this one tells no more
+            if isinstance(answer, JobRejectedError | StorageRefusedError):
+                self._forget(ref)  # a store that says so is well, but of others this one tells no more
                 return
             if not isinstance(answer, StorageUnavailableError):
                 raise answer
-        self._nobody_came()
-        names = " and ".join(map(str, witnesses))
-        raise StorageUnavailableError(f"the object store answers, but neither of {names} comes: {answers[0]!s}")
+        if not self._may_be_tried(witnesses):
+            raise StorageUnavailableError(
+                "the object store answers, but neither of two photographs comes that it should have"
+            )
 
-    def _chosen(self) -> dict[ImageRef, int]:
-        chosen = dict(self._came)
+    def _chosen(self) -> dict[ImageRef, Size]:
+        least = min((size.bytes for size in self._failed.values()), default=0)
+        suited = [(ref, size) for ref, size in self._came.items() if size.is_comparable(Size(least, least))]
+        chosen = dict(sorted(suited, key=lambda known: known[1].bytes)[-_NEEDED:])
         for ref in list(self._failed):
             if len(chosen) >= _NEEDED:
                 break
@@ -73,42 +106,21 @@ class Witnesses:
                 self._failed.move_to_end(ref)  # the next time another one is asked
         return chosen
 
-    def _nobody_came(self) -> None:
+    def _may_be_tried(self, witnesses: Mapping[ImageRef, Size]) -> bool:
+        """Tell whether work is let on although no witness came."""
         now = self._clock.monotonic()
         if self._silent_since is None:
-            self._silent_since = now
-        elif now - self._silent_since >= self._patience_seconds:
+            self._silent_since = self._tried_at = now
+        if now - self._silent_since >= self._patience_seconds:
             self._came.clear()
             self._failed.clear()
             self._silent_since = None
+            return True
+        if self._came.keys().isdisjoint(witnesses) and now - self._tried_at >= self._trial_seconds:
+            self._tried_at = now
+            return True
+        return False
 
     def _forget(self, ref: ImageRef) -> None:
         self._came.pop(ref, None)
         self._failed.pop(ref, None)
-
-    @staticmethod
-    def _remember(refs: OrderedDict[ImageRef, int], ref: ImageRef, max_bytes: int, limit: int) -> None:
-        refs[ref] = max_bytes
-        refs.move_to_end(ref)
-        while len(refs) > limit:
-            refs.popitem(last=False)
-
-
-class WitnessedPhotoStore:
-    """Fetches, and tells the witnesses what came of it; a refusal says nothing of other objects."""
-
-    def __init__(self, inner: PhotoStore, witnesses: Witnesses) -> None:
-        self._inner = inner
-        self._witnesses = witnesses
-
-    async def fetch(self, ref: ImageRef, *, max_bytes: int) -> bytes:
-        """Fetch."""
-        try:
-            content = await self._inner.fetch(ref, max_bytes=max_bytes)
-        except StorageRefusedError:
-            raise
-        except StorageUnavailableError:
-            self._witnesses.failed(ref, max_bytes)
-            raise
-        self._witnesses.came(ref, max_bytes)
-        return content

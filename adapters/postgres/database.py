@@ -16,7 +16,7 @@ from psycopg_pool import AsyncConnectionPool
 from adapters.postgres.catalogue import SchemaError
 from adapters.postgres.conninfo import connection_string, database_name
 from adapters.postgres.errors import translated
-from adapters.postgres.locks import foreign_lock
+from adapters.postgres.locks import check_locks
 from adapters.postgres.schema import Schema
 from application.ports.face_pipeline import EmbedderInfo
 from domain.errors import DatabaseUnavailableError
@@ -180,8 +180,7 @@ class Database:
                 schema = await Schema.resolve(connection)
                 if self._to_work:
                     await schema.check_worker(connection)
-                if (lock := await foreign_lock(connection, schema)) is not None:
-                    raise DatabaseUnavailableError(f"database: {lock}")
+                    await check_locks(connection, schema)
                 row = await (await connection.execute("SHOW default_transaction_isolation")).fetchone()
         self._default_isolation = row[0] if row is not None else ""
         if self._info is not None:

@@ -1,40 +1,41 @@
-"""Tables that somebody else keeps locked, as a migration of the application does: nobody's job can go on then."""
+"""Locks that others keep, or wait for, on what every job needs: while they do nobody's job can go on."""
 
-from psycopg import AsyncConnection
+import psycopg
+from psycopg import AsyncConnection, sql
 from psycopg.rows import TupleRow
 
 from adapters.postgres.schema import Schema
+from domain.errors import DatabaseUnavailableError
 
-_READ = ("AccessExclusiveLock", "ExclusiveLock")
-_WRITTEN = (*_READ, "ShareRowExclusiveLock", "ShareLock")
-_LOCKED = """
-SELECT n.nspname || '.' || c.relname, held.mode, held.pid
-  FROM pg_catalog.pg_locks held
-  JOIN pg_catalog.pg_class c ON c.oid = held.relation
-  JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-  JOIN (VALUES (%(photos)s, %(read)s::text[]), (%(users)s, %(read)s), (%(faces)s, %(written)s),
-               (%(matches)s, %(written)s), ('facematch.outcomes', %(written)s)) used (name, modes)
-    ON used.name = n.nspname || '.' || c.relname AND held.mode = ANY (used.modes)
- WHERE held.locktype = 'relation' AND held.granted
-   AND held.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database())
-   AND held.pid <> pg_backend_pid()
- ORDER BY c.relname, held.pid LIMIT 1
-"""
+_PATIENCE = "500ms"
+_STATEMENTS = {
+    "photo_faces": "UPDATE {photo_faces} SET embedding = NULL WHERE false",
+    "face_matches": "INSERT INTO {face_matches} (id) SELECT NULL::uuid WHERE false",
+    "facematch.outcomes": "INSERT INTO facematch.outcomes (stream_seq) SELECT NULL::bigint WHERE false",
+    "facematch.attempts": "INSERT INTO facematch.attempts (stream_seq) SELECT NULL::bigint WHERE false",
+    "facematch.templates": "SELECT user_id FROM facematch.templates WHERE false",
+    "photos": "SELECT id FROM {photos} WHERE false",
+    "users": "SELECT id FROM {users} WHERE false",
+}
 
 
-async def foreign_lock(connection: AsyncConnection[TupleRow], schema: Schema) -> str | None:
-    """Return what is said of a lock that keeps the service from reading or writing; None where there is none.
+async def check_locks(connection: AsyncConnection[TupleRow], schema: Schema) -> None:
+    """Take the locks that jobs take, on tables and their indexes, and let go of them; nothing is changed.
 
-    The modes are those that conflict with what it takes itself: ROW SHARE on ``photos`` and ``users``, by the foreign
-    keys, and ROW EXCLUSIVE on what it writes (PostgreSQL's manual, table 13.2). Every role may see all locks.
+    What ``pg_locks`` shows does not tell who would have to wait: a lock that is only asked for, by a migration behind
+    somebody's long query, keeps out everyone who comes later.
+
+    Raises:
+        DatabaseUnavailableError: one was not to be had within half a second; the message names the table.
+
     """
-    values = {
-        "photos": str(schema.photos),
-        "users": str(schema.users),
-        "faces": str(schema.photo_faces),
-        "matches": str(schema.face_matches),
-        "read": list(_READ),
-        "written": list(_WRITTEN),
-    }
-    row = await (await connection.execute(_LOCKED, values)).fetchone()
-    return None if row is None else f"{row[0]} is locked by process {row[2]} ({row[1]})"
+    names = {table.name: table.identifier for table in schema.tables}
+    for table, statement in _STATEMENTS.items():
+        try:
+            async with connection.transaction(force_rollback=True):
+                await connection.execute("SELECT set_config('lock_timeout', %s, true)", [_PATIENCE])
+                await connection.execute(sql.SQL(statement).format(**names))
+        except psycopg.errors.LockNotAvailable as error:
+            raise DatabaseUnavailableError(
+                f"database: {table} is locked, or somebody waits to lock it (see pg_locks), such as a migration"
+            ) from error

@@ -70,9 +70,14 @@ class Schema:
             raise SchemaError(f"the application's tables are not as the service needs them: {'; '.join(problems)}")
         return cls(**tables, vector_schema=vector_schema)
 
+    @property
+    def tables(self) -> tuple[Table, ...]:
+        """The application's tables."""
+        return self.photos, self.users, self.photo_faces, self.face_matches
+
     async def check_worker(self, connection: AsyncConnection[TupleRow]) -> None:
         """Raise :class:`SchemaError` where the role lacks a worker's right, or the database a migration."""
-        tables = {name: getattr(self, name) for name in TABLES}
+        tables = {table.name: table for table in self.tables}
         lacking = await missing_grants(connection, tables, self.vector_schema)
         if lacking:
             raise SchemaError(f"the role may not do a worker's work; the owner has to run: {'; '.join(lacking)};")

@@ -19,7 +19,10 @@ MOST_PIECES: Final = 250_000
 """Strips or tiles in a TIFF."""
 MOST_READS: Final = 1_000_000
 """How often a decoder may ask for the next bytes."""
+MOST_READS_OF_BMP: Final = 10_000_000
+"""The same for BMP, whose decoder asks twice for each run of equal pixels."""
 
+_BMP: Final = b"BM"
 _JPEG: Final = b"\xff\xd8\xff"
 _JPEG_MARKER: Final = re.compile(rb"\xff([\x01-\xcf\xd8-\xfe])")
 """Neither data, in which 0xFF is followed by 0, nor a restart within it."""
@@ -32,8 +35,10 @@ _TIFF: Final = {
     b"MM\x00*": (">", False),
     b"II+\x00": ("<", True),
     b"MM\x00+": (">", True),
+    b"MM*\x00": (">", False),
+    b"II\x00*": ("<", False),
 }
-"""What a TIFF begins with: its byte order, and whether it is of the large kind."""
+"""What a TIFF begins with, the last two by mistake: its byte order, and whether it is of the large kind."""
 _PIECES: Final = (273, 324)
 """The entries of a TIFF's directory that say where its strips, or its tiles, are."""
 
@@ -41,11 +46,12 @@ _SIZE_BOX: Final = re.compile(rb"ispe\x00{4}(.{4})(.{4})", re.DOTALL)
 
 
 class FrugalBytes(io.BytesIO):
-    """A file in memory that is not read in more crumbs than :data:`MOST_READS`."""
+    """A file in memory that is not read in more crumbs than its format needs."""
 
     def __init__(self, content: bytes) -> None:
         super().__init__(content)
         self._reads = 0
+        self._most_reads = MOST_READS_OF_BMP if content.startswith(_BMP) else MOST_READS
 
     def read(self, size: int | None = -1, /) -> bytes:
         """Return the next bytes.
@@ -55,8 +61,8 @@ class FrugalBytes(io.BytesIO):
 
         """
         self._reads += 1
-        if self._reads > MOST_READS:
-            raise UnreadableImageError(f"the image is in more than {MOST_READS} pieces")
+        if self._reads > self._most_reads:
+            raise UnreadableImageError(f"the image is in more than {self._most_reads} pieces")
         return super().read(size)
 
 

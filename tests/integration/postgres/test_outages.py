@@ -258,34 +258,72 @@ async def test_a_database_that_can_keep_nothing_says_that_everybody_meets_it(
 
 
 @pytest.mark.parametrize(
-    ("table", "mode"),
+    ("table", "statement"),
     [
-        ("photo_faces", "SHARE"),
-        ("face_matches", "SHARE ROW EXCLUSIVE"),
-        ("facematch.outcomes", "ACCESS EXCLUSIVE"),
-        ("users", "EXCLUSIVE"),
+        ("photo_faces", "LOCK TABLE photo_faces IN SHARE MODE"),
+        ("face_matches", "CREATE INDEX ON face_matches (user_id)"),
+        ("facematch.outcomes", "LOCK TABLE facematch.outcomes"),
+        ("facematch.templates", "LOCK TABLE facematch.templates"),
+        ("photos", "ALTER TABLE photos ADD COLUMN title text"),
+        ("users", "REINDEX TABLE users"),
     ],
 )
-async def test_a_table_that_is_kept_locked_is_away(server: PostgresServer, table: str, mode: str) -> None:
+async def test_a_table_that_is_kept_locked_is_away(server: PostgresServer, table: str, statement: str) -> None:
     """While a migration of the application locks what jobs need nobody's can go on."""
     url = server.create_database(f"locked_{uuid4().hex[:8]}")
     await migrate(url)
     async with opened(url) as database:
         with psycopg.connect(url) as application:
-            application.execute(f"LOCK TABLE {table} IN {mode} MODE".encode())
-            with pytest.raises(DatabaseUnavailableError, match=f"{table} is locked by process"):
+            application.execute(statement.encode())
+            with pytest.raises(DatabaseUnavailableError, match=f"{table} is locked"):
                 await database.check()
         await database.check()
 
 
+async def test_a_lock_that_is_only_asked_for_keeps_everybody_out(server: PostgresServer) -> None:
+    """A migration that waits for somebody's long query: whoever comes later waits behind it."""
+    url = server.create_database(f"asked_{uuid4().hex[:8]}")
+    await migrate(url)
+    async with opened(url) as database:
+        with psycopg.connect(url) as report:
+            report.execute("SELECT count(*) FROM photo_faces")
+            async with await psycopg.AsyncConnection.connect(url) as migration:
+                altering = asyncio.create_task(migration.execute("ALTER TABLE photo_faces ADD COLUMN note text"))
+                with pytest.raises(DatabaseUnavailableError, match="photo_faces is locked, or somebody waits to"):
+                    await _checked_until_it_fails(database)
+                report.rollback()
+                await altering
+        await database.check()
+
+
+async def _checked_until_it_fails(database: Database) -> None:
+    """Check until the migration has come to wait."""
+    async with asyncio.timeout(30):
+        while True:
+            await database.check()
+            await asyncio.sleep(0.05)
+
+
 @pytest.mark.parametrize(
-    ("table", "mode"), [("users", "SHARE"), ("photos", "SHARE ROW EXCLUSIVE"), ("photo_faces", "ROW EXCLUSIVE")]
+    "statement", ["LOCK TABLE users IN SHARE MODE", "LOCK TABLE photo_faces IN ROW EXCLUSIVE MODE", "ANALYZE users"]
 )
-async def test_a_lock_that_jobs_can_live_with_is_no_outage(server: PostgresServer, table: str, mode: str) -> None:
+async def test_a_lock_that_jobs_can_live_with_is_no_outage(server: PostgresServer, statement: str) -> None:
     """Others may write, and may keep others from writing what the service only reads."""
     url = server.create_database(f"unlocked_{uuid4().hex[:8]}")
     await migrate(url)
     async with opened(url) as database:
         with psycopg.connect(url) as application:
-            application.execute(f"LOCK TABLE {table} IN {mode} MODE".encode())
+            application.execute(statement.encode())
             await database.check()
+
+
+async def test_who_only_asks_is_not_kept_out(server: PostgresServer) -> None:
+    """`show` and `status` answer while an index is made: it does not concern them."""
+    url = server.create_database(f"asking_{uuid4().hex[:8]}")
+    await migrate(url)
+    with psycopg.connect(url) as application:
+        application.execute("LOCK TABLE photo_faces IN SHARE MODE")
+        database = Database(url)
+        await database.open()
+        await database.check()
+        await database.close()

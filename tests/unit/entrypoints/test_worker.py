@@ -160,20 +160,39 @@ class TestBroker:
                 await shift.world.clock.advance(10)
         assert (len(shift.world.telemetry.down), len(shift.world.telemetry.up)) == (2, 2)
 
-    async def test_a_defect_of_the_queue_ends_the_worker_after_its_jobs(self, shift: Shift) -> None:
-        """What nobody foresaw is raised, so that a fresh process takes over, but the work in hand is done first."""
+    async def test_a_defect_in_one_turn_does_not_end_the_worker(self, shift: Shift) -> None:
+        """It is told with its stack trace, and the next turn takes the job."""
+        error = KeyError("an odd answer")
 
-        class Broken(InMemoryJobQueue):
+        class OddOnce(InMemoryJobQueue):
+            odd = True
+
             async def fetch(self, limit: int, *, timeout_seconds: float) -> Sequence[InMemoryDelivery]:
-                if self.deliveries:
-                    raise KeyError("defect")
+                if self.odd:
+                    self.odd = False
+                    raise error
                 return await super().fetch(limit, timeout_seconds=timeout_seconds)
 
-        shift.queue = Broken(shift.world.clock)
+        shift.queue = OddOnce(shift.world.clock)
         await shift.submit(1)
-        with pytest.raises(KeyError, match="defect"):
-            await shift.worker().run(shift.stop, shift.abort)
-        assert shift.queue.jobs[0].acked is True
+        async with shift.working():
+            await shift.world.clock.advance(10)
+        assert (shift.world.telemetry.errors, len(shift.world.results.published)) == ([error], 1)
+
+    async def test_a_defect_that_lasts_is_seen_by_who_starts_workers_anew(self, shift: Shift) -> None:
+        """Turns that all fail are no progress, so the worker counts as dead in the end; it does not turn in a hurry."""
+
+        class Odd(InMemoryJobQueue):
+            async def fetch(self, limit: int, *, timeout_seconds: float) -> Sequence[InMemoryDelivery]:  # noqa: ARG002 - the port's signature
+                raise KeyError("an odd answer")
+
+        shift.queue = Odd(shift.world.clock)
+        async with shift.working() as worker:
+            await shift.world.clock.advance(100)
+            assert worker.alive
+            await shift.world.clock.advance(100)
+            assert not worker.alive
+        assert len(shift.world.telemetry.errors) <= 201
 
 
 class TestSettlement:

@@ -3,16 +3,18 @@
 import pytest
 
 from adapters.object_store.errors import ObjectForbiddenError
-from adapters.object_store.witnesses import WitnessedPhotoStore, Witnesses
-from application.ports.photo_store import PhotoStore
-from domain.errors import ImageNotFoundError, ImageTooLargeError, StorageUnavailableError
+from adapters.object_store.witnesses import Size, Witnesses
+from domain.errors import ImageNotFoundError, StorageUnavailableError
 from domain.images import ImageRef
 from tests.fakes.clock import ManualClock
 from tests.fakes.photo_store import InMemoryPhotoStore
 
+TRIAL = 10.0
 PATIENCE = 60.0
+ALLOWED = 100
 A, B, C, D = (ImageRef("images", name) for name in "abcd")
 BROKEN = StorageUnavailableError("it did not come")
+VERDICT = "the object store answers, but neither of two photographs comes that it should have"
 
 
 class Scene:
@@ -21,12 +23,11 @@ class Scene:
     def __init__(self) -> None:
         self.clock = ManualClock()
         self.broken: dict[ImageRef, Exception] = {}
-        self.witnesses = Witnesses(clock=self.clock, patience_seconds=PATIENCE)
+        self.witnesses = Witnesses(clock=self.clock, trial_seconds=TRIAL, patience_seconds=PATIENCE)
         self._store = InMemoryPhotoStore()
         for ref in (A, B, C, D):
             self._store.put(ref, b"content")
         self.asked = self._store.fetched
-        self.watched: PhotoStore = WitnessedPhotoStore(self, self.witnesses)
 
     async def fetch(self, ref: ImageRef, *, max_bytes: int) -> bytes:
         """Fetch what is not broken."""
@@ -35,13 +36,15 @@ class Scene:
             raise self.broken[ref]
         return content
 
-    async def try_to_fetch(self, *refs: ImageRef) -> None:
-        """Fetch as jobs do, whatever comes of it."""
+    def came(self, *refs: ImageRef, size: int = 7) -> None:
+        """Tell that jobs got these."""
         for ref in refs:
-            try:
-                await self.watched.fetch(ref, max_bytes=10)
-            except StorageUnavailableError:
-                continue
+            self.witnesses.came(ref, Size(size, ALLOWED))
+
+    def failed(self, *refs: ImageRef, size: int = 0) -> None:
+        """Tell that jobs did not get these."""
+        for ref in refs:
+            self.witnesses.failed(ref, Size(size, ALLOWED))
 
     async def verdict(self) -> str | None:
         """Return why the store gives nobody a photograph, or None; what is asked from now on is what it took."""
@@ -59,43 +62,46 @@ def scene() -> Scene:
     return Scene()
 
 
-async def test_what_comes_and_what_does_not_is_passed_on(scene: Scene) -> None:
-    """Jobs get what the store gives, and its errors as they are."""
-    assert await scene.watched.fetch(A, max_bytes=10) == b"content"
-    with pytest.raises(ImageTooLargeError):
-        await scene.watched.fetch(A, max_bytes=1)
-    scene.broken[B] = BROKEN
-    with pytest.raises(StorageUnavailableError) as caught:
-        await scene.watched.fetch(B, max_bytes=10)
-    assert caught.value is BROKEN
-
-
-async def test_the_last_two_that_came_are_asked(scene: Scene) -> None:
-    """If neither comes any more, nobody's photograph does, and the reason says which were asked."""
-    await scene.try_to_fetch(A, B, C, B)
+async def test_the_two_largest_that_came_are_asked(scene: Scene) -> None:
+    """If neither comes any more, nobody's photograph does; no object is named, for a name is somebody's."""
+    scene.came(A, size=30)
+    scene.came(B, size=10)
+    scene.came(C, size=20)
     scene.broken = dict.fromkeys((A, B, C, D), BROKEN)
-    await scene.try_to_fetch(D)
-    expected = f"the object store answers, but neither of {C} and {B} comes: it did not come"
-    assert await scene.verdict() == expected
-    assert scene.asked == [C, B]
+    scene.failed(D)
+    assert (await scene.verdict(), set(scene.asked)) == (VERDICT, {A, C})
 
 
 async def test_one_that_comes_is_enough(scene: Scene) -> None:
     """Then the object that did not come is at fault, even if it is one of those that came before."""
-    await scene.try_to_fetch(A, B)
+    scene.came(A, B)
     scene.broken = {B: BROKEN, C: BROKEN, D: BROKEN}
-    await scene.try_to_fetch(C, D, B)
+    scene.failed(C, D, B)
     assert await scene.verdict() is None
+
+
+async def test_small_ones_say_nothing_of_large_ones(scene: Scene) -> None:
+    """A store may be too slow for large photographs only: then two of these are asked, whatever small ones come."""
+    scene.broken = dict.fromkeys((C, D), BROKEN)
+    scene.failed(C, D, size=50)
+    scene.came(A, B, size=10)
+    assert (await scene.verdict(), set(scene.asked)) == (VERDICT, {C, D})
+
+
+async def test_one_of_half_the_size_says_enough(scene: Scene) -> None:
+    """What it disproves is forgotten: nobody is left to be asked but itself."""
+    scene.failed(B, C, D, size=20)
+    scene.came(A, size=10)
+    scene.broken = dict.fromkeys((A, B, C, D), BROKEN)
+    assert (await scene.verdict(), scene.asked) == (None, [])
 
 
 async def test_where_nothing_has_come_yet_two_that_failed_are_asked(scene: Scene) -> None:
     """After a start with the store in that state; each time others, so that the first good one ends it."""
     scene.broken = dict.fromkeys((A, B, C), BROKEN)
-    await scene.try_to_fetch(A, B, C, D)
-    scene.broken[D] = BROKEN
-    await scene.try_to_fetch(A, B)
-    assert await scene.verdict() == f"the object store answers, but neither of {D} and {A} comes: it did not come"
-    assert await scene.verdict() == f"the object store answers, but neither of {D} and {B} comes: it did not come"
+    scene.failed(A, B, C)
+    assert (await scene.verdict(), scene.asked) == (VERDICT, [A, B])
+    assert (await scene.verdict(), scene.asked) == (VERDICT, [C, A])
     del scene.broken[B]
     assert [await scene.verdict() for _ in range(2)].count(None) >= 1
 
@@ -104,44 +110,63 @@ async def test_where_nothing_has_come_yet_two_that_failed_are_asked(scene: Scene
 async def test_one_object_alone_tells_nothing(scene: Scene, failed: list[ImageRef]) -> None:
     """However often it failed, it may be the only bad one: its job is given up after its deliveries."""
     scene.broken = {A: BROKEN}
-    await scene.try_to_fetch(*failed)
-    assert await scene.verdict() is None
-    assert scene.asked == []
+    scene.failed(*failed)
+    assert (await scene.verdict(), scene.asked) == (None, [])
 
 
-async def test_a_refusal_tells_nothing(scene: Scene) -> None:
-    """That some objects may not be read says nothing of the others."""
-    scene.broken = dict.fromkeys((A, B, C), ObjectForbiddenError("it may not be read"))
-    await scene.try_to_fetch(A, B, C)
-    assert await scene.verdict() is None
-    assert scene.asked == []
-
-
-async def test_a_witness_that_is_gone_is_forgotten(scene: Scene) -> None:
+@pytest.mark.parametrize("answer", [ImageNotFoundError("deleted"), ObjectForbiddenError("it may not be read any more")])
+async def test_a_witness_that_tells_nothing_any_more_is_forgotten(scene: Scene, answer: Exception) -> None:
     """The store said so, so it is well; the next time another is asked."""
-    await scene.try_to_fetch(A, B)
-    scene.broken = {A: ImageNotFoundError("deleted"), B: BROKEN, C: BROKEN}
-    await scene.try_to_fetch(C)
+    scene.came(A, B)
+    scene.broken = {A: answer, B: BROKEN, C: BROKEN}
+    scene.failed(C)
     assert await scene.verdict() is None
-    assert await scene.verdict() == f"the object store answers, but neither of {B} and {C} comes: it did not come"
+    assert (await scene.verdict(), set(scene.asked)) == (VERDICT, {B, C})
 
 
 async def test_a_defect_is_no_verdict(scene: Scene) -> None:
     """Whoever probes hears of it as it is."""
-    await scene.try_to_fetch(A, B)
+    scene.came(A, B)
     scene.broken = dict.fromkeys((A, B), ValueError("a defect"))
     with pytest.raises(ValueError, match="a defect"):
         await scene.verdict()
 
 
+async def test_what_never_came_holds_up_nobody_for_long(scene: Scene) -> None:
+    """Now and then work is let on, and a good photograph ends it; what came once is trusted longer."""
+    scene.broken = dict.fromkeys((A, B), BROKEN)
+    scene.failed(A, B)
+    verdicts = []
+    for _ in range(5):
+        verdicts.append(await scene.verdict())
+        scene.clock.advance(TRIAL / 2)
+    assert verdicts == [VERDICT, VERDICT, None, VERDICT, None]
+    scene.came(A, B)
+    scene.failed(C)
+    verdicts = []
+    for _ in range(5):
+        verdicts.append(await scene.verdict())
+        scene.clock.advance(TRIAL / 2)
+    assert verdicts == [VERDICT] * 5
+
+
 async def test_witnesses_that_never_come_are_replaced(scene: Scene) -> None:
     """Two objects that became bad hold up all others for some time only; if all are bad, others will tell."""
-    await scene.try_to_fetch(A, B)
-    scene.broken = {A: BROKEN, B: BROKEN}
-    assert await scene.verdict() is not None
+    scene.came(A, B)
+    scene.broken = dict.fromkeys((A, B, C, D), BROKEN)
+    assert await scene.verdict() == VERDICT
     scene.clock.advance(PATIENCE)
-    assert await scene.verdict() is not None
     assert await scene.verdict() is None
-    scene.broken = dict.fromkeys((C, D), BROKEN)
-    await scene.try_to_fetch(C, D)
-    assert await scene.verdict() is not None
+    assert (await scene.verdict(), scene.asked) == (None, [])
+    scene.failed(C, D)
+    assert await scene.verdict() == VERDICT
+
+
+async def test_only_so_many_are_remembered(scene: Scene) -> None:
+    """Of what came the largest, of what did not the latest."""
+    many = [ImageRef("images", f"{number:03}") for number in range(200)]
+    for number, ref in enumerate(many):
+        scene.came(ref, size=number)
+    assert [ref for ref in many if ref in scene.witnesses._came] == many[-20:]
+    scene.failed(*many, size=1_000)
+    assert list(scene.witnesses._failed) == many[-100:]

@@ -133,7 +133,7 @@ def test_figures_are_read_when_they_are_asked_for() -> None:
 
 def test_the_first_of_its_kind_is_a_rise(observed: Observed) -> None:
     """Every outcome that there is, retry and dead letter shows as zero before it happens, and counts from there."""
-    observed.telemetry._instruments.start_from_zero()
+    observed.telemetry._instruments.start_from_zero([])
     before = {name: observed.metric(name) for name in ("facematch.jobs", "facematch.dead_letters")}
     outcomes: list[Outcome] = [Matched(USER, UUID(int=5), FACE, COMPARISON)]
     outcomes += [Failed(reason, "") if reason.is_failure else Skipped(reason, "") for reason in Reason]
@@ -145,6 +145,19 @@ def test_the_first_of_its_kind_is_a_rise(observed: Observed) -> None:
         assert observed.metric(name) == dict.fromkeys(zeros, 1)
     assert observed.metric("facematch.retries").keys() == {(("reason", r.value),) for r in Reason if r.is_failure}
     assert observed.metric("facematch.redeliveries") == observed.metric("facematch.jobs.in_flight") == {(): 0}
+
+
+def test_the_first_outage_of_each_dependency_is_a_rise(observed: Observed) -> None:
+    """Outages, and the jobs that wait for their end, count from zero."""
+    observed.telemetry._instruments.start_from_zero(["database", "object store"])
+    zeros = {(("dependency", "database"),): 0, (("dependency", "object store"),): 0}
+    names = ("facematch.outages", "facematch.jobs.held")
+    assert [observed.metric(name) for name in names] == [zeros, zeros]
+    observed.telemetry.dependency_down("object store", "no answer")
+    with observed.telemetry.job(SampleDelivery()) as trace:
+        trace.held("object store", "no answer")
+    once = zeros | {(("dependency", "object store"),): 1}
+    assert [observed.metric(name) for name in names] == [once, once]
 
 
 def test_readiness_is_told_with_its_causes() -> None:

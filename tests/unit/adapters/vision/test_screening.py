@@ -64,6 +64,22 @@ def test_a_directory_beyond_the_end_is_none(mark: bytes, start: bytes) -> None:
         screen(mark + start)
 
 
+@pytest.mark.parametrize(("mark", "odd"), [(b"II*\x00", b"II\x00*"), (b"MM\x00*", b"MM*\x00")])
+def test_a_tiff_with_a_swapped_mark_is_one(mark: bytes, odd: bytes) -> None:
+    """Decoders take it for a TIFF, so it is looked at as one."""
+    content = directory("<" if mark.startswith(b"II") else ">", MOST_PIECES + 1, large=False)
+    assert content.startswith(mark)
+    with pytest.raises(UnreadableImageError, match="pieces"):
+        screen(odd + content[4:])
+
+
+def test_a_bmp_may_be_read_run_by_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two bytes are a run, and a photograph of noise has one for nearly each pixel."""
+    monkeypatch.setattr(screening, "MOST_READS", 1)
+    file = FrugalBytes(b"BM" + bytes(100))
+    assert len([file.read(1) for _ in range(102)]) == 102
+
+
 def test_the_tiles_of_a_tiff_are_counted() -> None:
     """As its strips are."""
     with pytest.raises(UnreadableImageError, match="pieces"):

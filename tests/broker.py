@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import attrs
 from nats.aio.client import Client
 from nats.js.api import RawStreamMsg
 
@@ -16,6 +17,15 @@ from infra.local_stack.nats import NatsServer
 
 ACK_WAIT = 1.2
 """Seconds after which the consumer delivers again what shows no sign of life."""
+
+
+@attrs.frozen
+class OwnBroker:
+    """A broker of one test's own, provisioned, and a connection to it."""
+
+    server: NatsServer
+    client: Client
+    names: Names
 
 
 def own_names() -> Names:

@@ -1,14 +1,11 @@
 """Every publisher that there is, each with a way to look at what it stored."""
 
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack
-from pathlib import Path
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import attrs
 import pytest
-import pytest_asyncio
 from nats.aio.client import Client
 
 from adapters.nats_jetstream.consumer import JetStreamJobQueue
@@ -19,7 +16,7 @@ from adapters.nats_jetstream.publisher import JetStreamJobPublisher, JetStreamRe
 from application.ports.announcements import DeadLetters, ResultPublisher
 from application.ports.job_queue import JobPublisher, JobQueue
 from domain.outcomes import OutcomeKind, Reason
-from tests.broker import ACK_WAIT, connected, provisioned, running, stored
+from tests.broker import ACK_WAIT, OwnBroker, stored
 from tests.fakes.announcements import DeadLetter, InMemoryDeadLetters, InMemoryResultPublisher
 from tests.fakes.queue import InMemoryJobQueue
 
@@ -83,13 +80,9 @@ def _letter(body: bytes, headers: dict[str, str]) -> DeadLetter:
     return DeadLetter(body, original, Reason(facts["Reason"]), int(facts["Deliveries"]), int(facts["Stream-Seq"]))
 
 
-@pytest_asyncio.fixture(params=["in memory", "jetstream"])
-async def subject(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Subject]:
+@pytest.fixture
+def subject(own_broker: OwnBroker | None) -> Subject:
     """Return each kind in turn, with empty streams."""
-    if request.param == "in memory":
-        yield _in_memory()
-        return
-    async with AsyncExitStack() as stack:
-        server = await stack.enter_async_context(running(tmp_path))
-        client = await stack.enter_async_context(connected(server))
-        yield _jetstream(client, await provisioned(client), server.kill)
+    if own_broker is None:
+        return _in_memory()
+    return _jetstream(own_broker.client, own_broker.names, own_broker.server.kill)

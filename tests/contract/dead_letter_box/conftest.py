@@ -1,13 +1,10 @@
 """Every box of dead letters that there is, with ways to bury and to look into the queue."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import AsyncExitStack
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
-from pathlib import Path
 
 import attrs
 import pytest
-import pytest_asyncio
 from nats.aio.client import Client
 
 from adapters.nats_jetstream.consumer import JetStreamJobQueue
@@ -17,7 +14,7 @@ from adapters.nats_jetstream.names import Names
 from application.ports.dead_letter_box import DeadLetter, DeadLetterBox
 from application.ports.job_queue import JobQueue
 from domain.records import Failed, JobRecord, Skipped
-from tests.broker import ACK_WAIT, connected, provisioned, running
+from tests.broker import ACK_WAIT, OwnBroker
 from tests.contract.announcements.records import delivery
 from tests.fakes.dead_letter_box import InMemoryDeadLetterBox
 from tests.fakes.queue import InMemoryJobQueue
@@ -69,13 +66,9 @@ def _jetstream(client: Client, names: Names, stop: Callable[[], None]) -> Subjec
     return Subject(JetStreamDeadLetterBox(client, names), bury, queue, stop)
 
 
-@pytest_asyncio.fixture(params=["in memory", "jetstream"])
-async def subject(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Subject]:
+@pytest.fixture
+def subject(own_broker: OwnBroker | None) -> Subject:
     """Return each kind in turn, empty."""
-    if request.param == "in memory":
-        yield _in_memory()
-        return
-    async with AsyncExitStack() as stack:
-        server = await stack.enter_async_context(running(tmp_path))
-        client = await stack.enter_async_context(connected(server))
-        yield _jetstream(client, await provisioned(client), server.kill)
+    if own_broker is None:
+        return _in_memory()
+    return _jetstream(own_broker.client, own_broker.names, own_broker.server.kill)

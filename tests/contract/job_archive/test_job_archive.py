@@ -1,14 +1,11 @@
 """What any log of jobs does: JetStream's stream, and the fake in memory."""
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack
+from collections.abc import Callable
 from datetime import timedelta
-from pathlib import Path
 from uuid import UUID
 
 import attrs
 import pytest
-import pytest_asyncio
 
 from adapters.nats_jetstream.consumer import JetStreamJobQueue
 from adapters.nats_jetstream.job_archive import JetStreamJobArchive
@@ -18,7 +15,7 @@ from application.ports.job_archive import JobArchive
 from application.ports.job_queue import JobPublisher, JobQueue
 from domain.errors import MessagingUnavailableError
 from domain.jobs import JobKey, MatchJob
-from tests.broker import ACK_WAIT, connected, provisioned, running
+from tests.broker import ACK_WAIT, OwnBroker
 from tests.fakes.job_archive import InMemoryJobArchive
 from tests.fakes.queue import InMemoryJobQueue
 
@@ -35,27 +32,23 @@ class Subject:
     stop: Callable[[], None]
 
 
-@pytest_asyncio.fixture(params=["in memory", "jetstream"])
-async def subject(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Subject]:
+@pytest.fixture
+def subject(own_broker: OwnBroker | None) -> Subject:
     """Return each kind in turn, empty."""
-    if request.param == "in memory":
-        queue = InMemoryJobQueue()
-
-        def stop() -> None:
-            queue.available = False
-
-        yield Subject(InMemoryJobArchive(queue), queue, queue, stop)
-        return
-    async with AsyncExitStack() as stack:
-        server = await stack.enter_async_context(running(tmp_path))
-        client = await stack.enter_async_context(connected(server))
-        names = await provisioned(client)
-        yield Subject(
+    if own_broker is not None:
+        client, names = own_broker.client, own_broker.names
+        return Subject(
             JetStreamJobArchive(client, names),
             JetStreamJobPublisher(client, names),
             JetStreamJobQueue(client, names, ack_wait_seconds=ACK_WAIT),
-            server.kill,
+            own_broker.server.kill,
         )
+    queue = InMemoryJobQueue()
+
+    def stop() -> None:
+        queue.available = False
+
+    return Subject(InMemoryJobArchive(queue), queue, queue, stop)
 
 
 async def test_it_is_a_job_archive(subject: Subject) -> None:

@@ -203,6 +203,13 @@ def test_every_problem_is_told_at_once() -> None:
     assert "secret" not in said
 
 
+def test_where_json_is_broken_is_said_in_a_sentence() -> None:
+    """The parser's own words end with "at", too."""
+    assert parse(b'{"x": "\n"}') == MalformedJob(
+        ("the body is not JSON in UTF-8 (Invalid control character at character 7)",)
+    )
+
+
 @pytest.mark.parametrize("depth", [10, 500])
 def test_what_is_ignored_may_be_deep(depth: int) -> None:
     """Properties that mean nothing here have any shape."""

@@ -1,21 +1,18 @@
 """What anybody knows who looks for jobs in flight: JetStream's adapter, and the fake in memory."""
 
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack
-from pathlib import Path
+from collections.abc import Awaitable, Callable
 from uuid import UUID, uuid4
 
 import attrs
 import pytest
-import pytest_asyncio
 
 from adapters.nats_jetstream.consumer import JetStreamJobQueue
 from adapters.nats_jetstream.jobs_in_flight import JetStreamJobsInFlight
 from application.ports.job_queue import Delivery, JobQueue
 from application.ports.jobs_in_flight import InFlight, JobsInFlight
 from domain.errors import MessagingUnavailableError
-from tests.broker import ACK_WAIT, connected, provisioned, running
+from tests.broker import ACK_WAIT, OwnBroker
 from tests.fakes.queue import InMemoryJobQueue
 from tests.fakes.reconciling import InMemoryJobsInFlight
 
@@ -56,23 +53,19 @@ def _in_memory() -> Subject:
     return Subject(InMemoryJobsInFlight(queue), queue, put, stop)
 
 
-@pytest_asyncio.fixture(params=["in memory", "jetstream"])
-async def subject(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Subject]:
+@pytest.fixture
+def subject(own_broker: OwnBroker | None) -> Subject:
     """Return each kind in turn, with an empty queue."""
-    if request.param == "in memory":
-        yield _in_memory()
-        return
-    async with AsyncExitStack() as stack:
-        server = await stack.enter_async_context(running(tmp_path))
-        client = await stack.enter_async_context(connected(server))
-        names = await provisioned(client)
-        js = client.jetstream()
+    if own_broker is None:
+        return _in_memory()
+    client, names = own_broker.client, own_broker.names
+    js = client.jetstream()
 
-        async def put(body: bytes) -> None:
-            await js.publish(names.subject, body)
+    async def put(body: bytes) -> None:
+        await js.publish(names.subject, body)
 
-        queue = JetStreamJobQueue(client, names, ack_wait_seconds=ACK_WAIT)
-        yield Subject(JetStreamJobsInFlight(client, names), queue, put, server.kill)
+    queue = JetStreamJobQueue(client, names, ack_wait_seconds=ACK_WAIT)
+    return Subject(JetStreamJobsInFlight(client, names), queue, put, own_broker.server.kill)
 
 
 async def test_it_knows_of_jobs_in_flight(subject: Subject) -> None:

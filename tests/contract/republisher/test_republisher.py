@@ -2,8 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AsyncExitStack
-from pathlib import Path
 from uuid import UUID, uuid4
 
 import attrs
@@ -17,7 +15,7 @@ from application.ports.job_queue import JobQueue
 from application.ports.republisher import Republisher
 from domain.errors import MessagingUnavailableError
 from domain.jobs import MalformedJob, MatchJob
-from tests.broker import ACK_WAIT, connected, provisioned, running
+from tests.broker import ACK_WAIT, OwnBroker, connected
 from tests.fakes.queue import InMemoryJobQueue
 from tests.fakes.reconciling import InMemoryRepublisher
 
@@ -48,19 +46,16 @@ def _in_memory() -> Subject:
     return Subject(InMemoryRepublisher(queue), InMemoryRepublisher(queue), queue, stop)
 
 
-@pytest_asyncio.fixture(params=["in memory", "jetstream"])
-async def subject(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Subject]:
+@pytest_asyncio.fixture
+async def subject(own_broker: OwnBroker | None) -> AsyncIterator[Subject]:
     """Return each kind in turn, with an empty queue."""
-    if request.param == "in memory":
+    if own_broker is None:
         yield _in_memory()
         return
-    async with AsyncExitStack() as stack:
-        server = await stack.enter_async_context(running(tmp_path))
-        clients = [await stack.enter_async_context(connected(server)) for _ in range(2)]
-        names = await provisioned(clients[0])
-        first, second = (JetStreamRepublisher(client, names) for client in clients)
-        queue = JetStreamJobQueue(clients[0], names, ack_wait_seconds=ACK_WAIT)
-        yield Subject(first, second, queue, server.kill)
+    async with connected(own_broker.server) as other:
+        first, second = (JetStreamRepublisher(client, own_broker.names) for client in (own_broker.client, other))
+        queue = JetStreamJobQueue(own_broker.client, own_broker.names, ack_wait_seconds=ACK_WAIT)
+        yield Subject(first, second, queue, own_broker.server.kill)
 
 
 def jobs_of(photos: Sequence[UUID]) -> list[MatchJob]:

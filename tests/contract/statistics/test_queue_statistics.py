@@ -1,8 +1,6 @@
 """What anybody who looks at the queue sees: JetStream's state, and the fake in memory."""
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack
-from pathlib import Path
+from collections.abc import Callable
 from uuid import UUID
 
 import attrs
@@ -16,7 +14,7 @@ from application.ports.job_queue import JobPublisher, JobQueue
 from application.ports.statistics import QueueState, QueueStatistics
 from domain.errors import MessagingUnavailableError
 from domain.jobs import MatchJob
-from tests.broker import connected, provisioned, running
+from tests.broker import OwnBroker, provisioned
 from tests.fakes.queue import InMemoryJobQueue
 from tests.fakes.statistics import InMemoryQueueStatistics
 
@@ -34,27 +32,24 @@ class Subject:
     stop: Callable[[], None]
 
 
-@pytest_asyncio.fixture(params=["in memory", "jetstream"])
-async def subject(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Subject]:
+@pytest_asyncio.fixture
+async def subject(own_broker: OwnBroker | None) -> Subject:
     """Return each kind in turn, with an empty queue."""
-    if request.param == "in memory":
-        queue = InMemoryJobQueue()
-
-        def stop() -> None:
-            queue.available = False
-
-        yield Subject(InMemoryQueueStatistics(queue), queue, queue, stop)
-        return
-    async with AsyncExitStack() as stack:
-        server = await stack.enter_async_context(running(tmp_path))
-        client = await stack.enter_async_context(connected(server))
-        names = await provisioned(client, ack_wait_seconds=_LONG_ACK_WAIT)
-        yield Subject(
+    if own_broker is not None:
+        client = own_broker.client
+        names = await provisioned(client, own_broker.names, ack_wait_seconds=_LONG_ACK_WAIT)
+        return Subject(
             JetStreamQueueStatistics(client, names),
             JetStreamJobQueue(client, names, ack_wait_seconds=_LONG_ACK_WAIT),
             JetStreamJobPublisher(client, names),
-            server.kill,
+            own_broker.server.kill,
         )
+    queue = InMemoryJobQueue()
+
+    def stop() -> None:
+        queue.available = False
+
+    return Subject(InMemoryQueueStatistics(queue), queue, queue, stop)
 
 
 def numbers(state: QueueState) -> tuple[int, int, int]:

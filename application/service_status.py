@@ -1,5 +1,6 @@
 """How the service is, whatever can be seen of it; and in a sentence, why it does nothing."""
 
+import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Mapping
 from datetime import datetime
@@ -48,8 +49,9 @@ class ServiceStatus:
 
     async def look_at_broker(self, queue: QueueStatistics, box: DeadLetterBox) -> None:
         """See the queue and the dead letters."""
-        self.queue = await self.seen("queue", queue.look())
-        self.letters = await self.seen("dead letters", _by_reason(box))
+        self.queue, self.letters = await asyncio.gather(
+            self.seen("queue", queue.look()), self.seen("dead letters", _by_reason(box))
+        )
 
     async def look_at_database(self, statistics: LedgerStatistics) -> None:
         """See what ended lately, and the gallery."""
@@ -77,15 +79,15 @@ class ServiceStatus:
         waiting = f"{_jobs(self.queue.pending)} waiting and {self.queue.ack_pending} in hand"
         if quiet is not None and quiet <= (_QUIET_SECONDS if self.queue.ack_pending else _BETWEEN_JOBS_SECONDS):
             return Standing(False, f"jobs are being done: {waiting}")
-        if self.outcomes is None and self.queue.ack_pending:
-            return Standing(None, f"{waiting}, but whether any is concluded cannot be seen")
-        return Standing(True, f"{waiting}, but {_silence(quiet)}: {_suspicion(self.queue)}")
+        if self.outcomes is not None:
+            return Standing(True, f"{waiting}, but {_silence(quiet)}: {_suspicion(self.queue)}")
+        return _unseen(self.queue, f"{waiting}, and whether any ended cannot be seen")
 
     def _nothing_to_do(self, queue: QueueState) -> str:
-        if not queue.ever_delivered:
-            return "no job was ever published"
         quiet = self._quiet_seconds()
-        return "all jobs are done" + ("" if quiet is None else f", the last one {in_words(quiet)} ago")
+        if quiet is not None:
+            return f"nothing waits; the last job ended {in_words(quiet)} ago"
+        return "nothing waits" if queue.ever_delivered else "no job was ever published"
 
     def _quiet_seconds(self) -> float | None:
         if self.outcomes is None or self.outcomes.last is None:
@@ -113,6 +115,13 @@ async def _by_reason(box: DeadLetterBox) -> LettersByReason:
             if reasons.total() == MOST_LETTERS_READ:
                 break
     return LettersByReason(count, reasons.total(), dict(reasons.most_common()))
+
+
+def _unseen(queue: QueueState, words: str) -> Standing:
+    """Return what the queue alone says of the work: it stands still where nobody has a job or asks for one."""
+    if queue.ack_pending or queue.asking:
+        return Standing(None, words)
+    return Standing(True, f"{words}: {_suspicion(queue)}")
 
 
 def _suspicion(queue: QueueState) -> str:

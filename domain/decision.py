@@ -150,7 +150,7 @@ class TargetFpir:
     second, third and fourth nearest user as to the nearest, whereas a user's own template is nearer by far. So the
     threshold is a factor times the mean distance m of those three: factor * m^0.6. With this exponent the factor that
     keeps an FPIR is the same from 20 to 1,200 users (beyond, the first rule holds as well), and with three users of a
-    cohort fewest of the enrolled are missed; both were found on the half of Labeled Faces in the Wild that the
+    cohort fewest of the enrolled are missed; both were found on the part of Labeled Faces in the Wild that the
     calibrations are from. It is score normalisation by a cohort, known from speaker verification (Auckenthaler et al.
     2000, T-norm), with ratios in place of differences.
     """

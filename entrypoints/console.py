@@ -18,8 +18,14 @@ from entrypoints.settings import Settings
 from entrypoints.variables import Problem, SettingsError, read
 from entrypoints.variables import secrets_of as secrets_in
 
-out = Console(highlight=False, soft_wrap=True)
-err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+def console(*, width: int | None = None, stderr: bool = False, soft_wrap: bool = False) -> Console:
+    """Return a console that shows text as it is: what strangers wrote may look like markup or emoji codes."""
+    return Console(width=width, stderr=stderr, soft_wrap=soft_wrap, highlight=False, markup=False, emoji=False)
+
+
+out = console(soft_wrap=True)
+err = console(stderr=True, soft_wrap=True)
 
 
 _LEAST_WIDTH = 40
@@ -57,12 +63,12 @@ def print_problems(problems: list[Problem]) -> None:
     for problem in problems:
         table.add_row(problem.variable, problem.value, problem.message)
     wide = max(len(p.variable) for p in problems) + _LEAST_WIDTH
-    Console(stderr=True, highlight=False, width=max(err.width, wide)).print(table)
+    console(stderr=True, width=max(err.width, wide)).print(table)
 
 
 def fail(message: str, code: ExitCode = ExitCode.FAILED) -> NoReturn:
     """Say why on standard error and end."""
-    err.print(message, style="bold red" if err.is_terminal else None, markup=False)
+    err.print(message, style="bold red" if err.is_terminal else None)
     raise typer.Exit(code)
 
 

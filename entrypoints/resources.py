@@ -8,7 +8,9 @@ from nats.aio.client import Client
 
 from adapters.nats_jetstream.connection import connect, disconnect
 from adapters.postgres.database import Database
+from entrypoints.console import err
 from entrypoints.container import Container
+from entrypoints.letters import visible
 from entrypoints.settings import Settings
 
 
@@ -36,11 +38,16 @@ async def opened_database(container: Container, *, to_work: bool = False) -> Asy
         await database.close()
 
 
+def complain(what: str) -> None:
+    """Tell people what the broker has against it: a right that is missing is no answer otherwise."""
+    err.print(f"NATS: {visible(what)}")
+
+
 @asynccontextmanager
-async def connected_to_nats(
-    container: Container, *, report: Callable[[str], None] = lambda _: None
-) -> AsyncIterator[Client]:
+async def connected_to_nats(container: Container, *, report: Callable[[str], None] = complain) -> AsyncIterator[Client]:
     """Connect, and let the container build whatever talks to the broker; disconnect at the end.
+
+    ``report`` hears of every trouble meanwhile.
 
     Raises:
         MessagingUnavailableError: no server answers.

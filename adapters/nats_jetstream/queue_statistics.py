@@ -2,6 +2,7 @@
 
 from datetime import datetime
 
+import nats.errors
 import nats.js.errors
 from nats.aio.client import Client
 from nats.js.api import ConsumerInfo
@@ -47,12 +48,17 @@ class JetStreamQueueStatistics:
             )
 
     async def _oldest(self, stream: str, info: ConsumerInfo) -> datetime | None:
-        """Return when the first job beyond the floor was stored: all up to it are settled, and it is not."""
+        """Return when the first job beyond the floor was stored: all up to it are settled, and it is not.
+
+        None also where it cannot be read: to whoever may not, the server does not answer.
+        """
         if not info.num_pending and not info.num_ack_pending:
             return None
         floor = info.ack_floor.stream_seq if info.ack_floor is not None else 0
         try:
             return (await self._js.get_msg(stream, floor + 1, subject=self._names.subject, next=True)).time
+        except nats.errors.TimeoutError:
+            return None
         except nats.js.errors.APIError as error:
             if error.err_code == _NO_MESSAGE:  # settled, or deleted, since the consumer was asked
                 return None

@@ -36,8 +36,11 @@ class Instruments:
         self.orphans = meter.create_counter("facematch.events.orphaned", "{event}", "Events of a worker that died")
         self.outages = meter.create_counter("facematch.outages", "{outage}", "Dependencies that went away")
 
-    def start_from_zero(self) -> None:
+    def start_from_zero(self, dependencies: Iterable[str]) -> None:
         """Show what can be counted before it is: what rises from nothing has no rate, and the first would be missed."""
+        for dependency in dependencies:
+            self.outages.add(0, {"dependency": dependency})
+            self.held.add(0, {"dependency": dependency})
         for reason in (None, *Reason):
             kind = OutcomeKind.MATCHED if reason is None else reason.kind
             self.jobs.add(0, {"outcome": kind.value, "reason": reason.value if reason else ""})

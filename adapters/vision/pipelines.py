@@ -3,13 +3,14 @@
 Both recognise with dlib's ResNet (MediaPipe has no recogniser); they differ in how they find the face, and so are
 different models whose embeddings are never compared.
 
-The calibrations were measured with these very pipelines on one half (by people) of Labeled Faces in the Wild (Huang et
-al., University of Massachusetts, 2007), the central face of each photograph: 3,579 of 3,585 were found by `dlib`, 3,584
-by `mediapipe`, of 1,638 people. The curves of distances rest on every comparison of a template with a photograph of
-somebody else, each pair of people counting once: 2,681,406 for templates of one photograph, about 1.37 million for two,
-744,835 for three. What chance had a hand in grows towards the lowest rates. The factors for the cohort are the least of
-those that keep an FPIR among 100, 200, 400, 800 and 1,200 users drawn at random, at least 20 times each; those for an
-FPIR under 0.005 suffer from people who are in that collection under two names, which makes them too strict.
+The calibrations were measured with these very pipelines on a part of Labeled Faces in the Wild, split by people
+(Huang et al., University of Massachusetts, 2007), the central face of each photograph: 3,579 of 3,585 were found by
+`dlib`, 3,584 by `mediapipe`, of 1,638 people. The curves of distances rest on every comparison of a template with a
+photograph of somebody else, each pair of people counting once: 2,681,406 for templates of one photograph, about 1.37
+million for two, 744,835 for three. What chance had a hand in grows towards the lowest rates. The factors for the
+cohort are the least of those that keep an FPIR among 100, 200, 400, 800 and 1,200 users drawn at random, at least 20
+times each; those for an FPIR under 0.005 suffer from people who are in that collection under two names, which makes
+them too strict.
 
 Among people who look alike, by sex, age and origin, distances are smaller than among these.
 """

@@ -13,8 +13,8 @@ class QueueState:
 
     ``pending`` jobs were never delivered, ``ack_pending`` are delivered and not settled (``redelivered`` of them not
     for the first time), at most ``most_in_hand`` of them, 0 for no limit. ``asking`` counts the requests of workers
-    that wait for jobs. ``oldest`` is when the oldest job that is not settled was stored, or None where
-    there is none or its time cannot be read; ``ever_delivered`` tells whether there was a job yet.
+    that wait for jobs. ``oldest`` is when the oldest job that is not settled was stored, or None where there is none
+    or it may not be read; ``ever_delivered`` tells whether there was a job yet.
     """
 
     pending: int

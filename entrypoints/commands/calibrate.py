@@ -51,14 +51,14 @@ def calibrate(
         out.print(_table(found.calibration))
         out.print("Nearest to each other (is it one person, under two names?):")
         for pair in found.look_alikes:
-            out.print(f"  {pair.distance:.4f}  {pair.one}, {pair.other}", markup=False)
-        out.print(f"Written to {output}; to use it: FACEMATCH_MATCH_CALIBRATION={output.resolve()}", markup=False)
+            out.print(f"  {pair.distance:.4f}  {pair.one}, {pair.other}")
+        out.print(f"Written to {output}; to use it: FACEMATCH_MATCH_CALIBRATION={output.resolve()}")
     if users:
         said = f"These people say how to keep a target of {fpir:.2%} among up to {users:,} users. Among more,"
     else:
         said = f"These people are too few to say how to keep a target of {fpir:.2%}. So"
     how = "the threshold follows the embedder's own distances; to know better, calibrate on more people."
-    err.print(f"{said} {how}", markup=False)
+    err.print(f"{said} {how}")
 
 
 def _document(found: CalibratedEmbedder, output: Path, fpir: float, users: int) -> dict[str, Any]:

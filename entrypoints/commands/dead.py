@@ -12,7 +12,6 @@ from typing import Annotated
 import attrs
 import typer
 from rich.table import Table
-from rich.text import Text
 
 from application.ports.dead_letter_box import DeadLetter
 from application.repair_dead_letters import Action, RepairDeadLetters, Repaired, Selection
@@ -26,6 +25,7 @@ from entrypoints.settings import Settings
 
 _SHOWN = 100
 _LONGEST_BODY = 4096
+_MOST_SEQUENCE = 2**63 - 1
 
 _Reasons = Annotated[
     list[Reason] | None,
@@ -38,11 +38,17 @@ _Since = Annotated[
 ]
 _Until = Annotated[
     datetime | None,
-    typer.Option("--until", help="Only those buried before that time.", metavar="TIME", parser=moment),
+    typer.Option("--until", help=f"Only those buried before that time: {_WHEN}", metavar="TIME", parser=moment),
 ]
 _Letters = Annotated[
     list[int] | None,
-    typer.Argument(help="Numbers of letters; all that are selected otherwise.", metavar="SEQ...", show_default=False),
+    typer.Argument(
+        help="Numbers of letters; all that are selected otherwise.",
+        min=1,
+        max=_MOST_SEQUENCE,
+        metavar="SEQ...",
+        show_default=False,
+    ),
 ]
 _DryRun = Annotated[bool, typer.Option("--dry-run", help="Tell what would be done, and do nothing.")]
 _Lines = Annotated[bool, typer.Option("--json", help="Print one JSON object per letter and line.")]
@@ -60,7 +66,7 @@ def list_letters(
 ) -> None:
     """List the jobs that were given up, newest last."""
     settings = load_settings()
-    selection = Selection(frozenset(), frozenset(reason or ()), since, until)
+    selection = _selection((), reason, since, until)
     with explained():
         if as_json:
             asyncio.run(_print_lines(settings, selection, limit))
@@ -73,7 +79,10 @@ def list_letters(
 
 
 def show_letter(
-    sequence: Annotated[int, typer.Argument(help="Number of a letter.", metavar="SEQ", show_default=False)],
+    sequence: Annotated[
+        int,
+        typer.Argument(help="Number of a letter.", min=1, max=_MOST_SEQUENCE, metavar="SEQ", show_default=False),
+    ],
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Show everything of one letter: why the job was given up, its body and its headers."""
@@ -87,17 +96,19 @@ def show_letter(
         out.print_json(json.dumps(document))
         return
     table = Table(show_header=False, title=f"Dead letter {letter.sequence}", title_justify="left")
+    for _ in range(2):
+        table.add_column(overflow="fold")
     for name, value in document.items():
         if name not in {"body", "body_base64", "headers"} and value is not None:
-            table.add_row(name.replace("_", " "), Text(visible(str(value))))
+            table.add_row(name.replace("_", " "), visible(str(value)))
     for name, value in letter.headers.items():
-        table.add_row(Text(visible(name)), Text(visible(value)))
+        table.add_row(visible(name), visible(value))
     out.print(table)
     text = document["body"]
     if text is None:
         out.print(f"The body is no text; --json has its {len(letter.body)} bytes.")
     else:
-        out.print(Text(visible(text[:_LONGEST_BODY])))
+        out.print(visible(text[:_LONGEST_BODY]))
         if len(text) > _LONGEST_BODY:
             out.print(f"… {len(text) - _LONGEST_BODY} more characters; --json has all.")
 
@@ -119,7 +130,7 @@ def replay(  # noqa: PLR0913, PLR0917 - each is an argument or option of the com
     sent within two hours is not sent twice.
     """
     settings = load_settings()
-    selection = Selection(frozenset(letters or ()), frozenset(reason or ()), since, until)
+    selection = _selection(letters, reason, since, until)
 
     def repairs(repair: RepairDeadLetters, bounded: Selection) -> AsyncIterator[Repaired]:
         return repair.replay(bounded, include_malformed=include_malformed, rehearse=dry_run)
@@ -141,7 +152,7 @@ def purge(  # noqa: PLR0913, PLR0917 - as above
 ) -> None:
     """Delete letters for good, all but those that an argument or option leaves out. Asks first."""
     settings = load_settings()
-    selection = Selection(frozenset(letters or ()), frozenset(reason or ()), since, until)
+    selection = _selection(letters, reason, since, until)
     with explained():
         if not (yes or dry_run):
             selection = _confirmed(settings, selection)
@@ -149,6 +160,14 @@ def purge(  # noqa: PLR0913, PLR0917 - as above
         with told.summarised():
             asyncio.run(_repair(settings, selection, lambda repair, b: repair.purge(b, rehearse=dry_run), told))
     _end(selection, told)
+
+
+def _selection(
+    letters: Iterable[int] | None, reasons: Iterable[Reason] | None, since: datetime | None, until: datetime | None
+) -> Selection:
+    if since is not None and until is not None and since >= until:
+        fail("--until must be later than --since: nothing is between them", ExitCode.USAGE)
+    return Selection(frozenset(letters or ()), frozenset(reasons or ()), since, until)
 
 
 @attrs.define
@@ -188,7 +207,7 @@ class _Told:
             for action, count in self.counts.items()
         ]
         where = err if self.as_json else out
-        where.print((", ".join(words) or "no dead letter is selected") + ".", markup=False)
+        where.print((", ".join(words) or "no dead letter is selected") + ".")
         if self.counts.get(Action.LEFT_MALFORMED):
             where.print("Malformed jobs would die again; --include-malformed sends them nevertheless.")
 
@@ -217,9 +236,11 @@ async def _repair(
 def _end(selection: Selection, told: _Told, *, unless_left: bool = False) -> None:
     """End with 1 where a letter that was named is not there, or could not be done."""
     left = sum(count for action, count in told.counts.items() if action.is_left)
-    missing = len(selection.sequences) - told.letters
+    named = len(selection.sequences)
+    missing = named - told.letters
     if selection.sequences and missing:
-        fail(f"{missing} of the {len(selection.sequences)} named letters are not there, or not selected")
+        which = "the letter" if named == 1 else f"{missing} of the {named} letters"
+        fail(f"{which} that you named {'is' if missing == 1 else 'are'} not there, or not selected")
     if selection.sequences and unless_left and left:
         raise typer.Exit(ExitCode.FAILED)
 
@@ -284,20 +305,14 @@ def _print_line(document: dict[str, object]) -> None:
 
 def _table(letters: Iterable[DeadLetter]) -> Table:
     table = Table(title="Dead letters", title_justify="left")
-    for column in ("letter", "buried", "reason", "job"):
-        table.add_column(column, no_wrap=True, justify="right" if column in {"letter", "job"} else "left")
-    table.add_column("photo, and error", overflow="fold")
+    table.add_column("letter", no_wrap=True, justify="right")
+    table.add_column("buried", no_wrap=True)
+    table.add_column("reason, photo and error", overflow="fold")
     for letter in letters:
-        photo = line_document(letter)["photo_id"]
-        story = "\n".join(text for text in (photo, letter.error) if text)
-        cells = (
-            letter.sequence,
-            f"{letter.stored_at:%Y-%m-%d %H:%M:%S}",
-            letter.reason,
-            letter.job_sequence or "",
-            story,
-        )
-        table.add_row(*(Text(visible(str(cell))) for cell in cells))
+        number = f" (job {letter.job_sequence})" if letter.job_sequence else ""
+        story = (f"{letter.reason}{number}", line_document(letter)["photo_id"], letter.error)
+        buried = f"{letter.stored_at:%Y-%m-%d %H:%M:%S}"
+        table.add_row(str(letter.sequence), buried, visible("\n".join(text for text in story if text)))
     return table
 
 

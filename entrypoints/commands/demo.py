@@ -94,12 +94,12 @@ def _report(performance: Performance, trace: str, output: Path, *, built_in: boo
     for table in report.tables(performance.results, console.width):
         console.print(table)
     for name, reason in performance.refused.items():
-        out.print(f"not enrolled: {name} ({reason})", markup=False)
+        out.print(f"not enrolled: {name} ({reason})")
     contact_sheet.draw(report.tiles(performance.results), output / "contact-sheet.png")
     (output / "trace.txt").write_text(trace, encoding="utf-8")
-    out.print(trace, markup=False)
+    out.print(trace)
     files = ", ".join(str(output / name) for name in ("contact-sheet.png", "trace.txt", "worker.log"))
-    out.print(f"Written: {files}", markup=False)
+    out.print(f"Written: {files}")
     unexpected = [result.scene.title for result in performance.results if not result.as_expected]
     if not built_in:
         count = report.tally(performance.results, performance.enrolled)
@@ -128,4 +128,4 @@ def _make(folder: Path) -> None:
 
 
 def _say(what: str) -> None:
-    err.print(what, markup=False)
+    err.print(what)

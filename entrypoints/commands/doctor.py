@@ -9,15 +9,17 @@ from typing import Annotated, Final
 
 import attrs
 import typer
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from adapters.nats_jetstream.inspection import inspect_broker
+from adapters.object_store.buckets import Bucket, look_for_buckets
 from adapters.postgres.inspection import inspect_database
 from domain.calibration import MeasuredCalibration, largest_gallery
 from domain.errors import FacematchError
 from entrypoints.console import ExitCode, load_settings, out
 from entrypoints.container import Container
+from entrypoints.letters import visible
 from entrypoints.resources import build, connected_to_nats, opened_database
 from entrypoints.settings import Settings
 from entrypoints.variables import MASK, Variable, variables, without_password
@@ -71,9 +73,10 @@ def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON 
                 str(row["variable"]), str(row["value"]), str(row["meaning"]), style="bold" if row["set"] else None
             )
         out.print(table)
-        checks_table = Table("what", "status", "detail", title="Checks", title_justify="left")
+        checks_table = Table("what", "status", title="Checks", title_justify="left")
+        checks_table.add_column("detail", overflow="fold")
         for finding in findings:
-            checks_table.add_row(finding.what, f"[{_STYLE[finding.status]}]{finding.status}[/]", escape(finding.detail))
+            checks_table.add_row(finding.what, Text(finding.status, _STYLE[finding.status]), visible(finding.detail))
         out.print(checks_table)
     if any(finding.status is Status.FAILED for finding in findings):
         raise typer.Exit(ExitCode.FAILED)
@@ -168,6 +171,23 @@ async def _broker(container: Container, settings: Settings) -> AsyncIterator[Fin
 async def _objects(container: Container, settings: Settings) -> AsyncIterator[Finding]:
     await container.objects().check()
     yield Finding("object store", Status.OK, f"{settings.s3.endpoint} answers")
+    seen = await look_for_buckets(container.store_options(), container.policy().image_refs.allowed_buckets)
+    for name, state in sorted(seen.items()):
+        yield bucket_finding(name, state, settings.s3.bucket)
+
+
+def bucket_finding(name: str, state: Bucket, default: str) -> Finding:
+    """Return what a bucket's state means; a missing one makes every job that names it an image_not_found for good."""
+    setting = "FACEMATCH_S3_BUCKET" if name == default else "FACEMATCH_S3_ALLOWED_BUCKETS"
+    match state:
+        case Bucket.THERE:
+            return Finding("bucket", Status.OK, f"{name} is there")
+        case Bucket.MISSING:
+            detail = f"there is no bucket {name}: correct {setting}, or every job for it ends as image_not_found"
+            return Finding("bucket", Status.FAILED, detail)
+        case Bucket.HIDDEN:
+            detail = f"these credentials may not list {name}: grant s3:ListBucket, and check {setting}"
+            return Finding("bucket", Status.WARNING, detail)
 
 
 async def _telemetry(_container: Container, _settings: Settings) -> AsyncIterator[Finding]:

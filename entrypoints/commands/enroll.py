@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Annotated
 from uuid import UUID
 
+import psycopg.errors
 import typer
 
 from application.enroll_user import EnrolmentImage, EnrolmentRefusedError
-from domain.errors import JobRejectedError
+from domain.errors import DatabaseUnavailableError, JobRejectedError
 from domain.faces import FaceEmbedding
 from domain.images import InvalidImageRefError
 from entrypoints.console import explained, fail, load_settings, out
@@ -40,12 +41,17 @@ def enroll(
     with explained():
         try:
             template = asyncio.run(_enroll(settings, user_id, images))
+        except DatabaseUnavailableError as error:
+            if isinstance(error.__cause__, psycopg.errors.InsufficientPrivilege):
+                fail(f"{error}; the tables' owner can run `facematch migrate --grant-enrolment-to ROLE` for this role")
+            raise
         except EnrolmentRefusedError as refused:
             fail("nothing was enrolled:\n" + "\n".join(f"  {problem}" for problem in refused.problems))
     if as_json:
         out.print_json(json.dumps({"user_id": str(user_id), "embedder": template.model, "photographs": len(images)}))
     else:
-        out.print(f"User {user_id} is enrolled with {template.model}, from {len(images)} photographs.", markup=False)
+        count = "1 photograph" if len(images) == 1 else f"{len(images)} photographs"
+        out.print(f"User {user_id} is enrolled with {template.model}, from {count}.")
 
 
 async def _enroll(settings: Settings, user_id: UUID, images: Sequence[str]) -> FaceEmbedding:

@@ -46,11 +46,11 @@ def evaluate(
             print_evaluation(evaluation, out)
         if html is not None:
             write_report(html, evaluation, made=container.clock().now(), version=VERSION)
-            err.print(f"The report is in {html}", markup=False)
+            err.print(f"The report is in {html}")
 
 
 def _warn(evaluation: Evaluation) -> None:
     """Tell what is probably not meant."""
     if (grouping := evaluation.grouping) and grouping.unknown:
         names = ", ".join(grouping.unknown)
-        err.print(f"groups.csv names people who have no photographs here: {names}", markup=False)
+        err.print(f"groups.csv names people who have no photographs here: {names}")

@@ -12,12 +12,12 @@ from rich.table import Table
 from adapters.nats_jetstream.payload import MAX_FACE_INDEX
 from adapters.vision.decoding import decode
 from application.ports.ledger import Attempt
-from application.retrieve_image import telling
 from domain.jobs import JobKey, MatchJob
 from domain.outcomes import OutcomeKind
 from domain.records import Failed, JobRecord, Matched
 from entrypoints.annotated import annotated
 from entrypoints.console import err, explained, fail, load_settings, out
+from entrypoints.letters import visible
 from entrypoints.resources import build, connected_to_nats, opened_database
 from entrypoints.settings import Settings
 
@@ -41,7 +41,7 @@ def submit(
     if as_json:
         out.print_json(json.dumps(_key(key)))
     else:
-        out.print(f"Job {key} is stored: number {key.sequence} on {settings.nats.subject}.", markup=False)
+        out.print(f"Job {key} is stored: number {key.sequence} on {settings.nats.subject}.")
 
 
 async def _submit(settings: Settings, job: MatchJob) -> JobKey:
@@ -72,8 +72,8 @@ def show(
 ) -> None:
     """Answer "why was this photo (not) matched?" from the ledger: every job for it, the newest first.
 
-    --image fetches the image that the newest job named, so it needs NATS and the object store, too; a job that only
-    found the photo matched already is passed over.
+    --image fetches the image of the newest job whose image can be had, so it needs NATS and the object store, too; a
+    job that only found the photo matched already comes last.
     """
     settings = load_settings()
     with explained():
@@ -90,7 +90,7 @@ def show(
         )
     if image is not None:
         with explained():
-            asyncio.run(_write_picture(settings, telling(records), image))
+            asyncio.run(_write_picture(settings, records, image))
 
 
 async def _history(settings: Settings, photo_id: UUID) -> tuple[list[JobRecord], dict[JobKey, list[Attempt]]]:
@@ -101,21 +101,23 @@ async def _history(settings: Settings, photo_id: UUID) -> tuple[list[JobRecord],
         return records, {record.key: list(await ledger.attempts(record.key)) for record in records}
 
 
-async def _write_picture(settings: Settings, record: JobRecord, path: Path) -> None:
+async def _write_picture(settings: Settings, records: list[JobRecord], path: Path) -> None:
     container = build(settings)
     async with connected_to_nats(container):
-        content = await container.retrieve_image()(record)
+        retrieved = await container.retrieve_image()(records)
+    record = retrieved.record
     face = None if isinstance(record.outcome, Failed) else record.outcome.face
     colour = _COLOURS[record.outcome.kind]
-    sheet = annotated(decode(content, container.budget()), face.box if face else None, _label(record), colour)
+    sheet = annotated(decode(retrieved.content, container.budget()), face.box if face else None, label(record), colour)
     try:
         sheet.save(path)
     except OSError as error:
         fail(f"the picture cannot be written: {error}")
-    err.print(f"The photo of job {record.key} is in {path}.", markup=False)
+    err.print(f"The photo of job {record.key} is in {path}.")
 
 
-def _label(record: JobRecord) -> list[str]:
+def label(record: JobRecord) -> list[str]:
+    """Return the lines below the picture: what came of it first, then what it is and of which job."""
     outcome = record.outcome
     comparison = None if isinstance(outcome, Failed) else outcome.comparison
     lines = [
@@ -124,7 +126,11 @@ def _label(record: JobRecord) -> list[str]:
     if comparison is not None:
         threshold = "none" if comparison.threshold is None else f"{comparison.threshold:.4f}"
         lines.append(f"distance {comparison.distance:.4f}, threshold {threshold}")
-    return [*lines, f"{record.embedder}, {record.occurred_at:%Y-%m-%d %H:%M:%S} UTC"]
+    return [
+        *lines,
+        f"{record.embedder}, {record.occurred_at:%Y-%m-%d %H:%M:%S} UTC",
+        f"photo {record.photo_id}, job {record.key}",
+    ]
 
 
 def _key(key: JobKey) -> dict[str, Any]:
@@ -178,10 +184,12 @@ def _brief(value: Any) -> str:  # noqa: ANN401 - a value of a JSON document
 
 def _table(record: JobRecord, attempts: list[Attempt]) -> Table:
     table = Table(show_header=False, title=f"Job {record.key}", title_justify="left")
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
     for name, value in _document(record, []).items():
         if value not in (None, "", []) and name not in {"job", "stream_seq"}:
-            table.add_row(name.replace("_", " "), _brief(value))
+            table.add_row(name.replace("_", " "), visible(_brief(value)))
     for attempt in attempts:
         what = f"{attempt.reason}: {attempt.detail}" if attempt.reason else attempt.detail
-        table.add_row(f"delivery {attempt.delivery}", what)
+        table.add_row(f"delivery {attempt.delivery}", visible(what))
     return table

@@ -33,7 +33,7 @@ def migrate(
             )
         except MigrationRefusedError as refused:
             if refused.statements:
-                out.print(";\n\n".join(s.strip().removesuffix(";") for s in refused.statements) + ";", markup=False)
+                out.print(";\n\n".join(s.strip().removesuffix(";") for s in refused.statements) + ";")
             fail(f"{refused}; the owner of the tables can run the SQL above")
     out.print(f"The database is up to date ({len(statements)} statements were needed).")
 
@@ -44,7 +44,7 @@ def provision() -> None:
     with explained():
         done = asyncio.run(_provision(settings))
     for thing in done:
-        out.print(f"{thing.action:<9} {thing.kind} {thing.name}", markup=False)
+        out.print(f"{thing.action:<9} {thing.kind} {thing.name}")
 
 
 async def _provision(settings: Settings) -> list[provisioning.Provisioned]:

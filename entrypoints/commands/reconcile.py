@@ -19,11 +19,11 @@ from entrypoints.settings import Settings
 _MOST_SECONDS = 3600.0
 _LABELS = {
     "photos": "photos",
-    "answered": "have an outcome or a match",
-    "in_flight": "have a job in flight",
-    "without_image_ref": "have no image reference",
-    "invalid_image_ref": "have an invalid one",
-    "missing": "lack a job",
+    "answered": "with an outcome or a match",
+    "in_flight": "with a job in flight",
+    "without_image_ref": "without an image reference",
+    "invalid_image_ref": "with an invalid one",
+    "missing": "without a job",
     "published": "jobs published",
 }
 
@@ -60,13 +60,13 @@ def reconcile(
         except ImageRefTemplateError as error:
             fail(f"{error}; say with --image-ref where a photo's image is", ExitCode.USAGE)
     if found.example_of_invalid:
-        err.print(f"Not published: {found.example_of_invalid}", markup=False)
+        err.print(f"Not published: {found.example_of_invalid}")
     if as_json:
         out.print_json(json.dumps(_document(found, seconds, dry_run=dry_run)))
     else:
         out.print(_table(found))
         if found.example is not None:
-            out.print(f"For example photo {found.example.photo_id} at {found.example.image_ref}", markup=False)
+            out.print(f"For example photo {found.example.photo_id} at {found.example.image_ref}")
 
 
 async def _reconcile(
@@ -77,7 +77,7 @@ async def _reconcile(
     started = clock.monotonic()
     async with opened_database(container):
         catalogue = container.photo_catalogue(image_ref=template)
-        async with connected_to_nats(container, report=lambda what: err.print(f"NATS: {what}", markup=False)):
+        async with connected_to_nats(container):
             reconcile_photos = container.reconcile_photos(catalogue=catalogue, grace_seconds=grace)
             with _watched() as progress:
                 found = await reconcile_photos(dry_run=dry_run, progress=progress)
@@ -107,8 +107,8 @@ def _document(found: Reconciliation, seconds: float, *, dry_run: bool) -> dict[s
 
 def _table(found: Reconciliation) -> Table:
     table = Table.grid(padding=(0, 2))
-    table.add_column(justify="right")
     table.add_column()
+    table.add_column(justify="right")
     for name, label in _LABELS.items():
-        table.add_row(f"{getattr(found, name):,}", label)
+        table.add_row(label, f"{getattr(found, name):,}")
     return table

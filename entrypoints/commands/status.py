@@ -17,20 +17,27 @@ from rich.text import Text
 
 from application.ports.statistics import RecentOutcomes
 from application.service_status import LettersByReason, ServiceStatus, in_words
-from entrypoints.console import ExitCode, load_settings, out
+from entrypoints.console import ExitCode, fail, load_settings, out
 from entrypoints.container import Container
 from entrypoints.letters import visible
 from entrypoints.resources import build, connected_to_nats
 from entrypoints.settings import Settings
 
 _WORKERS_SHOWN = 20
+_INTERVAL = 2.0
 
 
 def status(
     watch: Annotated[bool, typer.Option("--watch", help="Look again and again, until Ctrl-C.")] = False,
     interval: Annotated[
-        float, typer.Option(help="Seconds between two looks with --watch.", min=0.1, max=3600, metavar="SECONDS")
-    ] = 2.0,
+        float | None,
+        typer.Option(
+            help=f"Seconds between two looks with --watch; {_INTERVAL:g} unless given.",
+            min=0.1,
+            max=3600,
+            metavar="SECONDS",
+        ),
+    ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON object; with --watch, one per look and line.")
     ] = False,
@@ -42,13 +49,15 @@ def status(
     settings = load_settings()
     if watch:
         with suppress(KeyboardInterrupt):
-            asyncio.run(_watch(settings, interval, as_json=as_json))
+            asyncio.run(_watch(settings, interval or _INTERVAL, as_json=as_json))
         return
+    if interval is not None:
+        fail("--interval is for --watch", ExitCode.USAGE)
     seen = asyncio.run(_look(settings))
     if as_json:
         out.print_json(json.dumps(_document(seen)))
     else:
-        out.print(_page(seen))
+        _print(seen)
     if seen.problems:
         raise typer.Exit(ExitCode.FAILED)
 
@@ -61,7 +70,7 @@ async def _watch(settings: Settings, interval: float, *, as_json: bool) -> None:
                 sys.stdout.write(json.dumps(_document(seen)) + "\n")
                 sys.stdout.flush()
             else:
-                out.print(_page(seen))
+                _print(seen)
             await asyncio.sleep(interval)
     with Live(_page(await _look(settings)), console=out, screen=True, auto_refresh=False) as live:
         while True:
@@ -81,8 +90,11 @@ async def _look(settings: Settings) -> ServiceStatus:
 
 
 async def _look_at_broker(container: Container, seen: ServiceStatus) -> None:
-    async with connected_to_nats(container):
+    complaints: list[str] = []
+    async with connected_to_nats(container, report=complaints.append):
         await seen.look_at_broker(container.queue_statistics(), container.dead_letter_box())
+    if complaints:
+        seen.problems["message broker"] = "; ".join(dict.fromkeys(complaints))
 
 
 async def _look_at_database(container: Container, seen: ServiceStatus) -> None:
@@ -141,6 +153,11 @@ def _age(now: datetime, then: datetime | None) -> float | None:
     return None if then is None else round(max(0.0, (now - then).total_seconds()), 1)
 
 
+def _print(seen: ServiceStatus) -> None:
+    """Print the page; on a terminal its sentences are wrapped between words, elsewhere they are lines."""
+    out.print(_page(seen), soft_wrap=not out.is_terminal)
+
+
 def _page(seen: ServiceStatus) -> Group:
     return Group(
         *(Text(f"{what}: {visible(why)}", "bold red") for what, why in seen.problems.items()),
@@ -152,11 +169,14 @@ def _page(seen: ServiceStatus) -> Group:
 
 def _overview(seen: ServiceStatus) -> Table:
     table = Table(show_header=False, title=f"facematch, {seen.at:%Y-%m-%d %H:%M:%S} UTC", title_justify="left")
+    for _ in range(2):
+        table.add_column(overflow="fold")
     if seen.queue is not None:
         queue, age = seen.queue, _age(seen.at, seen.queue.oldest)
         table.add_row("jobs waiting", f"{queue.pending:,}")
         table.add_row("jobs in hand", f"{queue.ack_pending:,}, of which {queue.redelivered:,} delivered again")
-        table.add_row("oldest job", "none" if age is None else f"stored {in_words(age)} ago")
+        unknown = "not known" if queue.pending or queue.ack_pending else "none"
+        table.add_row("oldest job", unknown if age is None else f"stored {in_words(age)} ago")
         table.add_row("workers' requests that wait for jobs", f"{queue.asking:,}")
     if seen.outcomes is not None:
         minute, five, hour = _rates(seen.outcomes).values()
@@ -164,7 +184,7 @@ def _overview(seen: ServiceStatus) -> Table:
     if seen.letters is not None:
         table.add_row("dead letters", _letters(seen.letters))
     for model, users in (seen.gallery or {}).items():
-        table.add_row(Text(f"enrolled with {visible(model)}" if model else "enrolled, model unknown"), f"{users:,}")
+        table.add_row(f"enrolled with {visible(model)}" if model else "enrolled, model unknown", f"{users:,}")
     if seen.gallery == {}:
         table.add_row("enrolled", "nobody")
     return table
@@ -178,14 +198,18 @@ def _details(seen: ServiceStatus) -> Iterator[Table]:
         table.add_column("last hour", justify="right")
         table.add_column("last day", justify="right")
         for count in seen.outcomes.counts:
-            table.add_row(count.outcome, count.reason or "", f"{count.last_hour:,}", f"{count.last_day:,}")
+            table.add_row(
+                visible(count.outcome), visible(count.reason or ""), f"{count.last_hour:,}", f"{count.last_day:,}"
+            )
         yield table
     if seen.outcomes.workers:
-        table = Table("worker", "last seen", title="Workers that ended jobs within the last hour", title_justify="left")
+        table = Table(title="Workers that ended jobs within the last hour", title_justify="left")
+        table.add_column("worker", overflow="fold")
+        table.add_column("last seen")
         table.add_column("jobs", justify="right")
         for worker in seen.outcomes.workers[:_WORKERS_SHOWN]:
             age = (seen.outcomes.at - worker.last_seen).total_seconds()
-            table.add_row(Text(visible(worker.worker)), f"{in_words(age)} ago", f"{worker.jobs:,}")
+            table.add_row(visible(worker.worker), f"{in_words(age)} ago", f"{worker.jobs:,}")
         hidden = len(seen.outcomes.workers) - _WORKERS_SHOWN
         if hidden > 0:
             table.caption = f"and {hidden} more"

@@ -49,7 +49,7 @@ def embedders(as_json: Annotated[bool, typer.Option("--json", help="Print one JS
         except registry.UnconfiguredEmbedderError as error:
             unconfigured[name] = str(error)
         except registry.BrokenEmbedderError as error:
-            err.print(str(error), markup=False)
+            err.print(str(error))
     fpir = settings.vision.target_fpir
     if as_json:
         rows = [_row(name, info, fpir) | {"active": name == settings.vision.embedder} for name, info in known.items()]
@@ -65,7 +65,7 @@ def embedders(as_json: Annotated[bool, typer.Option("--json", help="Print one JS
         out.print(grid)
     for name, how in unconfigured.items():
         out.print(name, style="bold")
-        out.print(f"  {how}", markup=False)
+        out.print(f"  {how}")
 
 
 def _row(name: str, info: EmbedderInfo, fpir: float) -> dict[str, Any]:
@@ -131,7 +131,7 @@ async def _inspect(settings: Settings, images: list[str], *, as_json: bool, with
             sys.stdout.write(json.dumps(document) + "\n")
             sys.stdout.flush()
         else:
-            out.print(_sentence(document), markup=False)
+            out.print(_sentence(document))
     return unreadable
 
 

@@ -10,6 +10,7 @@ from rich.table import Table
 
 from domain.faces import BoundingBox
 from domain.outcomes import OutcomeKind
+from entrypoints.console import console as plain_console
 from entrypoints.console import out
 from entrypoints.demo.contact_sheet import Tile
 from entrypoints.demo.play import Result
@@ -57,7 +58,7 @@ def tables(results: Sequence[Result], width: int) -> list[Table]:
 
 def console() -> Console:
     """Return a console on standard output that is wide enough where nobody watches."""
-    return Console(highlight=False) if out.is_terminal else Console(highlight=False, width=_UNWATCHED_WIDTH)
+    return plain_console(width=None if out.is_terminal else _UNWATCHED_WIDTH)
 
 
 def tiles(results: Sequence[Result]) -> list[Tile]:

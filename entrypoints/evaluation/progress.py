@@ -17,7 +17,7 @@ _SECONDS_BETWEEN_LINES = 15.0
 def watched() -> Iterator[Hears]:
     """Yield what hears of the progress: a bar where somebody watches, a line now and then elsewhere."""
     if not is_interactive():
-        yield ProgressLines(lambda line: err.print(line, markup=False))
+        yield ProgressLines(err.print)
         return
     bar = progress_bar("reading photographs")
     with bar:

@@ -2,7 +2,6 @@
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from adapters.evaluation.wording import percent, photographs, plain, small
@@ -126,7 +125,7 @@ def _groups_table(evaluation: Evaluation) -> Table:
 
 def _group(figures: GroupFigures) -> list[str]:
     return [
-        escape(figures.group),
+        figures.group,
         f"{figures.people:,}",
         plain(figures.not_acquired),
         plain(figures.false_match, 2),

@@ -7,10 +7,19 @@
 --     facematch migrate --grant-to face_worker
 --
 -- Safe to run again: it sets the password anew. The password comes from the environment, where no list of processes
--- shows it.
+-- shows it. Where role or password is missing nothing is changed, and psql ends with 3.
 
 \set ON_ERROR_STOP on
 \getenv password FACE_WORKER_PASSWORD
+
+\if :{?worker}
+\else
+DO $$ BEGIN RAISE 'which role? Say -v worker=face_worker'; END $$;
+\endif
+\if :{?password}
+\else
+DO $$ BEGIN RAISE 'which password? Put it into FACE_WORKER_PASSWORD, and export that'; END $$;
+\endif
 
 SELECT format('CREATE ROLE %I', :'worker')
  WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = :'worker') \gexec
@@ -23,6 +32,10 @@ ALTER ROLE :"worker"
 -- before 15, tables in the schema public. With -v close=yes this is taken from every role that has it for no other
 -- reason; who needs it, such as the application, gets it back by name.
 \if :{?close}
+\else
+\set close no
+\endif
+\if :close
 SELECT format('REVOKE TEMPORARY ON DATABASE %I FROM PUBLIC', pg_catalog.current_database()) \gexec
 REVOKE CREATE ON SCHEMA public FROM PUBLIC;
 \endif

@@ -163,6 +163,11 @@ async def test_doctor_tells_what_is_missing_and_then_that_all_is_well(bare_world
     assert {what for what, check in checks.items() if check["status"] == "failed"} == set()
     assert checks["other embeddings"]["status"] == "warning"
     assert "unknown model" in checks["other embeddings"]["detail"]
+    world.environment["FACEMATCH_S3_BUCKET"] = "nothere"
+    misled = world.cli("doctor", "--json", check=False)
+    failed = [check for check in json.loads(misled.stdout)["checks"] if check["status"] == "failed"]
+    assert (misled.returncode, [check["what"] for check in failed]) == (1, ["bucket"])
+    assert "no bucket nothere: correct FACEMATCH_S3_BUCKET" in failed[0]["detail"]
 
 
 async def test_healthcheck_asks_the_worker(world: World) -> None:

@@ -5,6 +5,7 @@ import contextlib
 import json
 import os
 import pty
+import re
 import subprocess
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -150,6 +151,23 @@ async def test_letters_are_listed_shown_and_selected(broker: Broker) -> None:
     assert await broker.ask("show", "4", code=1) == ""
 
 
+@pytest.mark.parametrize("columns", ["80", "120"])
+async def test_nothing_is_broken_on_a_narrow_terminal(broker: Broker, columns: str) -> None:
+    """Ids and headers can be copied; what strangers wrote is shown as it is."""
+    photo, trace = str(uuid4()), f"00-{_TRACE}-{_SPAN}-01"
+    body, error = json.dumps({"photo_id": photo}).encode(), "there is no minio://images/p/x[/b][red].jpg :cat:"
+    said = {"Facematch-Error": error, "Facematch-Traceparent": trace}
+    await bury(broker, "storage_unavailable", body, 123_456, **said)
+    broker.environment["COLUMNS"] = columns
+    table = (await broker.ask("list")).splitlines()
+    assert max(map(len, table)) <= int(columns)
+    for words in ("storage_unavailable (job 123456)", photo, "minio://images/p/x[/b][red].jpg", ":cat:"):
+        assert any(words in line for line in table), words
+    whole = await broker.ask("show", "1")
+    assert trace in re.sub(r"[\s│]+", "", whole)
+    assert ("…" in whole, ":cat:" in whole) == (False, True)
+
+
 async def test_nothing_is_done_to_letters_that_were_not_meant(broker: Broker) -> None:
     """A rehearsal does nothing; what is named and cannot be done is a failure; a purge must be agreed to."""
     for number in range(1, 5):
@@ -162,8 +180,10 @@ async def test_nothing_is_done_to_letters_that_were_not_meant(broker: Broker) ->
         "would_be_replayed",
     ]
     assert "4 would be purged" in await broker.ask("purge", "--dry-run")
-    for named in ("2", "9"):
-        await broker.ask("replay", named, code=1)
+    await broker.ask("replay", "2", code=1)
+    for named, words in ((["9"], "the letter that you named is"), (["1", "9"], "1 of the 2 letters that you named is")):
+        done = await facematch(broker.environment, "dead", "purge", "--dry-run", *named)
+        assert (done.returncode, done.stderr) == (1, f"{words} not there, or not selected\n")
     await broker.ask("purge", code=2)
     assert await broker.kept() == [1, 2, 3, 4]
     assert await broker.jobs() == 0
@@ -200,6 +220,24 @@ async def test_on_a_terminal_a_purge_asks(broker: Broker, answer: str, code: int
         assert await asyncio.to_thread(process.wait, 60) == code
     os.close(ours)
     assert len(await broker.kept()) == left
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("show", "0"),
+        ("show", "--", "-1"),
+        ("show", str(2**63)),
+        ("replay", "--", "-3"),
+        ("purge", "--yes", "1", str(2**80)),
+        ("list", "--since", "1h", "--until", "2h"),
+        ("replay", "--since", "2026-11-25", "--until", "2026-11-25"),
+    ],
+)
+async def test_what_no_letter_can_be_is_wrong_usage(arguments: tuple[str, ...]) -> None:
+    """Numbers out of range and windows in which nothing lies are told before anybody is asked."""
+    done = await facematch({"FACEMATCH_NATS_URL": "nats://127.0.0.1:1"}, "dead", *arguments)
+    assert (done.returncode, "NATS" in done.stderr) == (2, False)
 
 
 @pytest.mark.parametrize(

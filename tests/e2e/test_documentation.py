@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 import shlex
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from tests.e2e.world import World, clean_environment, eventually
 from tests.unit.docs.pages import page
 
 _USER = UUID("11111111-1111-1111-1111-111111111111")
+_PHOTO = UUID("22222222-2222-2222-2222-222222222222")
 _PRELUDE = """
 set -eu
 trap 'kill $(jobs -p); wait' EXIT
@@ -144,6 +146,30 @@ async def test_nothing_of_a_deleted_person_stays(world: World, photographs: Any)
     assert world.sql("SELECT photo_id FROM photo_faces") == [(photos["biden"],)]
     assert world.sql("SELECT user_id FROM face_matches") == [(other,)]
     assert world.sql("SELECT user_id FROM facematch.outcomes") == [(other,)]
+
+
+async def test_a_wrong_name_is_taken_back_as_the_guide_says(world: World, photographs: Any, tmp_path: Path) -> None:
+    """The match goes and the ledger keeps it; nobody asks for the photo again, and who does gets the same name."""
+    guide = "docs/how-to/a-name-was-wrong.md"
+    user = world.add_user()
+    world.sql("INSERT INTO photos (id) VALUES (%s)", _PHOTO)
+    world.cli("enroll", str(user), str(photographs.path("obama")))
+    world.put("obama2.jpg", photographs.path("obama2").read_bytes())
+    job = {"photo_id": str(_PHOTO), "image_ref": "obama2.jpg"}
+    with world.worker():
+        await world.publish(job)
+        await world.settled()
+        [look] = page(guide).code("bash")
+        assert str(user) in await _followed(world, look.strip().replace("seen.png", str(tmp_path / "seen.png")))
+        [take_back] = _statements(guide)
+        world.sql(take_back)
+        assert world.sql("SELECT user_id FROM face_matches") == []
+        assert world.sql("SELECT user_id FROM facematch.outcomes") == [(user,)]
+        found = json.loads(world.cli("reconcile", "--image-ref", "{id}.jpg", "--json").stdout)
+        assert (found["answered"], found["published"]) == (1, 0)
+        await world.publish(job)
+        await world.settled()
+    assert world.sql("SELECT user_id FROM face_matches") == [(user,)]
 
 
 async def test_every_question_in_sql_has_an_answer(world: World, photographs: Any) -> None:

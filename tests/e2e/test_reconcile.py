@@ -109,13 +109,13 @@ async def test_people_read_a_table(world: World) -> None:
     world.sql("INSERT INTO photos VALUES (%s, NULL), (%s, 's3://x/y')", UUID(int=1), UUID(int=2))
     done = await facematch(world.environment, "reconcile", "--grace", "0")
     assert [" ".join(line.split()) for line in done.stdout.splitlines()] == [
-        "3 photos",
-        "0 have an outcome or a match",
-        "0 have a job in flight",
-        "1 have no image reference",
-        "1 have an invalid one",
-        "1 lack a job",
-        "1 jobs published",
+        "photos 3",
+        "with an outcome or a match 0",
+        "with a job in flight 0",
+        "without an image reference 1",
+        "with an invalid one 1",
+        "without a job 1",
+        "jobs published 1",
         f"For example photo {photo} at [red]a.jpg",
     ]
     assert f"Not published: photo {UUID(int=2)}: image_ref has a scheme other than minio://" in done.stderr

@@ -78,3 +78,13 @@ async def test_a_picture_that_cannot_be_made_is_a_failure_after_the_answer(world
     assert (forgotten.returncode, "not kept" in forgotten.stderr) == (1, True)
     assert (await facematch(*show, "seen.doc")).returncode == 2
     assert not target.exists()
+
+
+async def test_what_strangers_wrote_is_shown_as_it_is(world: World) -> None:
+    """A key may look like markup, like an emoji's code, or like what a terminal obeys."""
+    photo = world.add_photo()
+    await ended(world, photo, "any.png", "image_not_found", with_face=False)
+    world.sql("UPDATE facematch.outcomes SET detail = %s", "there is no p/[draft]x[/b][red]:cat:\x1b[2J.jpg")
+    done = await facematch(world.environment | {"COLUMNS": "80"}, "show", str(photo))
+    assert done.returncode == 0, done.stderr
+    assert "p/[draft]x[/b][red]:cat:\\x1b[2J.jpg" in done.stdout

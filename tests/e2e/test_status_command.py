@@ -1,6 +1,7 @@
 """``facematch status``: what is going on, and why nothing is."""
 
 import json
+import re
 import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -105,6 +106,34 @@ async def test_what_is_away_hides_nothing_else(service: Service) -> None:
     await service.js.delete_consumer("PHOTO_FACES", "single-face-match")
     status = await service.seen(code=1)
     assert "facematch provision" in status["problems"]["queue"]
+
+
+async def test_what_strangers_wrote_is_shown_as_it_is(service: Service) -> None:
+    """Brackets and colons of theirs are no markup, neither in a reason nor in a worker's name."""
+    service.sql(_OUTCOME, "no_face", "worker[/b][red]:cat:", 30, 1)
+    await service.js.publish("photo_faces.single.dead", b"x", headers={"Facematch-Reason": "[/x][red]:dog:"})
+    done = await facematch(service.environment, "status")
+    assert done.returncode == 0, done.stderr
+    assert ("worker[/b][red]:cat:" in done.stdout, "1 [/x][red]:dog:" in done.stdout) == (True, True)
+
+
+async def test_sentences_are_wrapped_between_words_on_a_terminal(service: Service) -> None:
+    """Elsewhere a sentence is a line."""
+    await service.js.publish("photo_faces.single.requested", b"a job")
+    sentence = (await service.seen())["why"]
+    assert len(sentence) > 120
+    assert sentence in (await facematch(service.environment, "status")).stdout.splitlines()
+    terminal = {"TTY_COMPATIBLE": "1", "NO_COLOR": "1", "TERM": "xterm", "COLUMNS": "60"}
+    page = (await facematch(service.environment | terminal, "status")).stdout
+    lines = [re.sub(r"\x1b\[[0-9;]*m", "", line).strip() for line in page.splitlines()]
+    assert sentence in " ".join(lines)
+    assert max(map(len, lines)) <= 60
+
+
+async def test_an_interval_without_a_watch_is_wrong_usage() -> None:
+    """It would mean nothing."""
+    done = await facematch({"FACEMATCH_NATS_URL": _NOBODY}, "status", "--interval", "5")
+    assert (done.returncode, done.stderr) == (2, "--interval is for --watch\n")
 
 
 def test_a_watch_tells_again_and_again(service: Service) -> None:

@@ -65,10 +65,15 @@ class GuardedDatabase:
 
 def make_role(url: str, role: str, *options: str) -> None:
     """Run the shipped script as whoever the URL names."""
-    command = [str(binaries() / "psql"), url, "-v", f"worker={role}", *options, "-f", str(ROLE_SQL)]
-    environment = {"PATH": os.defpath, "FACE_WORKER_PASSWORD": PASSWORD}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    done = run_role_sql(url, "-v", f"worker={role}", *options, FACE_WORKER_PASSWORD=PASSWORD)
     assert done.returncode == 0, done.stderr
+
+
+def run_role_sql(url: str, *options: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run the shipped script with these options and variables; return what psql said."""
+    command = [str(binaries() / "psql"), url, *options, "-f", str(ROLE_SQL)]
+    environment = {"PATH": os.defpath, **variables}
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 
 
 @attrs.frozen

@@ -23,7 +23,11 @@ from tests.faults.proxy import Fate
 from tests.faults.site import Site, Trace, held_back, locked, open_site, unanswered
 from tests.faulty_s3 import Exchange
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(600)]
+pytestmark = [
+    pytest.mark.asyncio(loop_scope="module"),
+    pytest.mark.timeout(600),
+    pytest.mark.xdist_group("kills"),  # they share an undisturbed run
+]
 
 _EVENT: Final = b"photo_faces.single.matched"
 _BESIDE: Final = ("several", "no_match", "no_face", "image_not_found", "faces_detected_not_one", "malformed_payload")

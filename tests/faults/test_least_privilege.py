@@ -21,10 +21,19 @@ from infra.local_stack.postgres import PostgresServer
 from infra.local_stack.s3 import S3Server
 from infra.local_stack.seaweed import SeaweedServer
 from infra.photographs import Photographs
+from tests.databases import new_role
 from tests.e2e.world import World, make_world, run_cli
 from tests.faults.album import KINDS, SEVERAL, Job, Kind, add_photos, furnish, jobs_of
 from tests.faults.audit import find
-from tests.faults.least_rights import ALLOWED, OTHER, GuardedDatabase, GuardedStore, workers_environment
+from tests.faults.least_rights import (
+    ALLOWED,
+    OTHER,
+    GuardedDatabase,
+    GuardedStore,
+    make_role,
+    run_role_sql,
+    workers_environment,
+)
 from tests.guarded_nats import guarded_server, url
 
 UNREADABLE: Final = Kind("storage_unavailable", {"image_ref": f"minio://{OTHER}/kept.jpg"}, 0)
@@ -178,6 +187,16 @@ def test_the_worker_s_role_may_do_nothing_else(guarded_database: GuardedDatabase
     assert said == dict.fromkeys(FORBIDDEN, "InsufficientPrivilege")
 
 
+def test_who_may_not_enrol_is_told_what_to_grant(guarded_database: GuardedDatabase, photographs: Photographs) -> None:
+    """A worker's role knows the user, and may not change the template."""
+    user, photograph = str(uuid4()), str(photographs.path("obama"))
+    with psycopg.connect(guarded_database.owner_url, autocommit=True) as owner:
+        owner.execute("INSERT INTO users (id) VALUES (%s)", [user])
+    done = run_cli("enroll", user, photograph, FACEMATCH_DATABASE_URL=guarded_database.worker_url)
+    assert (done.returncode, "permission denied for table" in done.stderr) == (1, True)
+    assert "facematch migrate --grant-enrolment-to" in done.stderr
+
+
 def test_the_worker_s_role_has_exactly_its_rights(guarded_database: GuardedDatabase) -> None:
     """Column by column over all tables, what the database grants is what a worker needs."""
     with psycopg.connect(guarded_database.worker_url, autocommit=True) as worker:
@@ -203,6 +222,40 @@ def test_the_worker_s_role_has_exactly_its_rights(guarded_database: GuardedDatab
     }
     assert granted == needed
     assert (database, role) == (False, False)
+
+
+@pytest.mark.parametrize(
+    ("options", "variables", "missing"),
+    [
+        ((), {"FACE_WORKER_PASSWORD": "secret"}, "which role?"),
+        (("-v", "worker=face_without_password"), {}, "which password?"),
+    ],
+)
+def test_no_role_is_made_without_name_and_password(
+    postgres_server: PostgresServer, options: tuple[str, ...], variables: dict[str, str], missing: str
+) -> None:
+    """The script says what it lacks, ends with an error, and has made nothing."""
+    url = postgres_server.create_database(f"roles_{uuid4().hex[:8]}")
+    with psycopg.connect(url) as connection:
+        before = list(connection.execute("SELECT rolname FROM pg_roles ORDER BY rolname"))
+    done = run_role_sql(url, *options, **variables)
+    assert (done.returncode, done.stdout, missing in done.stderr) == (3, "", True)
+    with psycopg.connect(url) as connection:
+        assert list(connection.execute("SELECT rolname FROM pg_roles ORDER BY rolname")) == before
+
+
+@pytest.mark.parametrize(
+    ("options", "open_to_all"), [((), True), (("-v", "close=no"), True), (("-v", "close=yes"), False)]
+)
+def test_what_everybody_may_is_taken_only_where_it_is_asked_for(
+    postgres_server: PostgresServer, options: tuple[str, ...], *, open_to_all: bool
+) -> None:
+    """Other roles keep their temporary tables, unless the script is told to close the database."""
+    url, other = postgres_server.create_database(f"roles_{uuid4().hex[:8]}"), new_role(postgres_server, "other")
+    make_role(url, f"worker_{uuid4().hex[:8]}", *options)
+    with psycopg.connect(url) as connection:
+        query = "SELECT has_database_privilege(%s, current_database(), 'TEMPORARY')"
+        assert connection.execute(query, [other]).fetchone() == (open_to_all,)
 
 
 def test_the_worker_s_key_only_reads_its_bucket(store: GuardedStore) -> None:

@@ -20,7 +20,11 @@ from tests.faults.crew import Crew
 from tests.faults.load import Load
 from tests.faults.site import QUICK, forget
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(600)]
+pytestmark = [
+    pytest.mark.asyncio(loop_scope="module"),
+    pytest.mark.timeout(600),
+    pytest.mark.xdist_group("server kills"),  # they share an undisturbed run
+]
 
 _WORKERS: Final = 2
 _JOBS: Final = 40

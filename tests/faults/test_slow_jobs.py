@@ -40,7 +40,11 @@ async def test_a_job_slower_than_the_ack_wait_is_delivered_once(world: World, ph
             os.kill(pid, signal.SIGCONT)
         [event] = await world.outcome_of(job.photo)
         await world.settled()
-        lines = [line for worker in (one, other) for line in worker.lines() if line.get("event") == "job"]
+
+        async def written() -> list[dict[str, Any]]:
+            return [line for worker in (one, other) for line in worker.lines() if line.get("event") == "job"]
+
+        lines = await eventually(written, bool, "the line of the job")
     assert event["reason"] == "no_face"
     assert [(line["action"], line["delivery"]) for line in lines] == [("skipped", 1)]
     assert lines[0]["total_ms"] >= 1000 * _LONGER

@@ -31,7 +31,7 @@ from tests.e2e.world import WorkerProcess, World, clean_environment, eventually,
 from tests.guarded_nats import PASSWORDS, guarded_server, url
 from tests.unit.docs.pages import page
 from tests.unit.infra.test_container_files import DOCKERFILE, PROJECT, image_environment
-from tests.unit.infra.test_dashboards import QUERIES
+from tests.unit.infra.test_dashboards import QUERIES, VALUES
 
 KUBERNETES: Final = Path("infra/kubernetes")
 BIN: Final = Path(sysconfig.get_path("scripts"))
@@ -41,7 +41,8 @@ SCALED_OBJECT: Final = json.loads((KEDA / "scaled-object.schema.json").read_text
 GUIDE: Final = page("docs/how-to/run-in-kubernetes.md")
 UNITS: Final = {"Mi": 1024**2, "Gi": 1024**3}
 POSTGRES_PORT: Final = 5432
-OF_OUTAGES: Final = {"facematch_worker_not_ready", "facematch_outages_total", "facematch_jobs_held_total"}
+OF_OUTAGES: Final = {"facematch_worker_not_ready"}
+"""What no worker shows while it takes jobs."""
 Manifest = dict[str, Any]
 
 
@@ -462,7 +463,11 @@ async def test_a_worker_runs_by_the_manifests(base: Build, cluster: Cluster, tmp
             names = re.findall(r"^(\w+)[ {]", worker.get(metrics)[1], re.MULTILINE)
             return {s.name for query in QUERIES for s in query.selectors if s.name is not None} - set(names)
 
-        await eventually(missing, lambda names: names == OF_OUTAGES, "every metric but those of outages")
+        await eventually(missing, lambda names: names == OF_OUTAGES, "every metric but that of an outage")
+        counted = re.findall(
+            r'^facematch_outages_total\{dependency="([\w ]+)"\} 0.0$', worker.get(metrics)[1], re.MULTILINE
+        )
+        assert set(counted) == VALUES["dependency"]
         assert worker.stop() == 0
     finally:
         worker.stop()

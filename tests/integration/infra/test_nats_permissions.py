@@ -1,5 +1,6 @@
 """The rights that ``infra/nats/permissions.conf`` gives are enough for everybody's work, and no more."""
 
+import asyncio
 import json
 import subprocess
 from collections.abc import AsyncIterator, Iterator
@@ -15,7 +16,7 @@ from nats.aio.client import Client
 from infra.local_stack.nats import NatsServer
 from infra.local_stack.process import program
 from tests.e2e.in_process import facematch
-from tests.e2e.world import World, eventually, make_world
+from tests.e2e.world import World, eventually, make_world, run_cli
 from tests.guarded_nats import SHIPPED, guarded_server, lay_out, url
 
 
@@ -66,7 +67,7 @@ async def world(guarded: NatsServer, tmp_path: Path, s3_server: Any, database_ur
 async def test_everybody_can_do_their_work(world: World, guarded: NatsServer, photographs: Any) -> None:
     """The operator provisions, submits, repairs and is told what is there; worker and application do their work."""
     user, photo = world.add_user(), world.add_photo()
-    world.cli("enroll", str(user), str(photographs.path("obama")))
+    assert "from 1 photograph." in world.cli("enroll", str(user), str(photographs.path("obama"))).stdout
     key = world.put(f"{uuid4()}.jpg", photographs.path("obama2").read_bytes())
 
     assert "unchanged" in world.cli("provision").stdout
@@ -92,6 +93,25 @@ async def test_everybody_can_do_their_work(world: World, guarded: NatsServer, ph
     assert json.loads(status.stdout)["dead_letters"]["by_reason"] == {"malformed_payload": 1}
     replayed = await facematch(world.environment, "dead", "replay", "--include-malformed")
     assert ("1 replayed" in replayed.stdout, await world.stored("PHOTO_FACES_DEAD")) == (True, [])
+
+
+async def test_a_right_that_is_missing_is_named(world: World, guarded: NatsServer) -> None:
+    """Whoever runs a command as another user is told which right that one lacks, and sees whatever that one may see."""
+    await world.publish(b"no job")
+    environment = world.environment | {"FACEMATCH_NATS_URL": url(guarded, "worker")}
+    submitted, listed, seen = await asyncio.gather(
+        *(
+            asyncio.to_thread(run_cli, *arguments, **environment)
+            for arguments in (("submit", str(uuid4()), "a.jpg"), ("dead", "list"), ("status", "--json"))
+        )
+    )
+    assert (submitted.returncode, listed.returncode, seen.returncode) == (1, 1, 1)
+    assert 'permissions violation for publish to "photo_faces.single.requested"' in submitted.stderr
+    refused = 'permissions violation for publish to "$js.api.stream.msg.get.photo_faces'
+    assert f'{refused}_dead"' in listed.stderr
+    status = json.loads(seen.stdout)
+    assert (status["queue"]["pending"] >= 1, status["queue"]["oldest_job_seconds"]) == (True, None)
+    assert f'{refused}"' in status["problems"]["message broker"]
 
 
 @pytest.mark.parametrize(

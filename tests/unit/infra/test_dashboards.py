@@ -100,7 +100,7 @@ def told() -> Mapping[str, frozenset[str]]:
     registry = CollectorRegistry()
     reader = PrometheusMetricReader(registry=registry, scope_info_enabled=False, disable_target_info=True)
     instruments = Instruments(MeterProvider([reader], shutdown_on_exit=False).get_meter("test"))
-    instruments.start_from_zero()
+    instruments.start_from_zero(VALUES["dependency"])
     observe(instruments, FIGURES)
     observe_readiness(instruments, lambda: {"database": "no answer"})
     do_everything(OtelTelemetry(instruments, subject="jobs", durable="workers", worker="w"))

@@ -1,0 +1,49 @@
+"""Whether buckets are there: to a job, a wrong setting looks like a photograph that is missing."""
+
+from collections.abc import Iterable
+from enum import Enum
+
+from minio.error import S3Error
+
+from adapters.object_store.errors import ObjectForbiddenError
+from adapters.object_store.store import MinioPhotoStore, StoreOptions
+from domain.errors import ImageNotFoundError, ImageTooLargeError
+from domain.images import ImageRef
+
+_PROBE_KEY = ".facematch-probe"
+
+
+class Bucket(Enum):
+    """What a store says of a bucket."""
+
+    THERE = "there"
+    MISSING = "missing"
+    HIDDEN = "hidden"
+    """Nothing: these credentials may not see what is missing in it, and perhaps not read from it."""
+
+
+async def look_for_buckets(options: StoreOptions, names: Iterable[str]) -> dict[str, Bucket]:
+    """Ask for an object that hardly exists in each bucket: no right is needed that jobs do not need.
+
+    Raises:
+        StorageUnavailableError: no answer, or the credentials are refused altogether.
+
+    """
+    store = MinioPhotoStore(options)
+    try:
+        return {name: await _look_for(store, name) for name in names}
+    finally:
+        store.close()
+
+
+async def _look_for(store: MinioPhotoStore, name: str) -> Bucket:
+    try:
+        await store.fetch(ImageRef(name, _PROBE_KEY), max_bytes=0)
+    except ImageNotFoundError as error:
+        cause = error.__cause__
+        return Bucket.THERE if isinstance(cause, S3Error) and cause.code == "NoSuchKey" else Bucket.MISSING
+    except ImageTooLargeError:
+        return Bucket.THERE
+    except ObjectForbiddenError:
+        return Bucket.HIDDEN
+    return Bucket.THERE

@@ -1,5 +1,6 @@
 """Real servers for every test that asks, started once a session; fresh databases; real photographs."""
 
+import os
 import shutil
 import tempfile
 from collections.abc import Generator, Iterator
@@ -15,6 +16,7 @@ from infra.local_stack.s3 import S3Server
 from infra.local_stack.seaweed import SeaweedServer
 from infra.photographs import Photographs
 
+os.environ.pop("COLUMNS", None)  # pytest-xdist sets it, and consoles made meanwhile would keep it
 settings.register_profile("shared machine", deadline=None)
 settings.load_profile("shared machine")
 

@@ -29,9 +29,11 @@ def opened(photograph: Path) -> Image.Image:
 
 
 def encoded(picture: Image.Image, form: str, **options: Any) -> bytes:
-    """Return a picture as a file of that format."""
+    """Return a picture as a file of that format; Pillow leaves traces of a format on what it saves, so on copies."""
     stream = BytesIO()
-    picture.save(stream, form, **options)
+    if "append_images" in options:
+        options["append_images"] = [frame.copy() for frame in options["append_images"]]
+    picture.copy().save(stream, form, **options)
     return stream.getvalue()
 
 

@@ -98,6 +98,8 @@ async def test_everybody_can_do_their_work(world: World, guarded: NatsServer, ph
 async def test_a_right_that_is_missing_is_named(world: World, guarded: NatsServer) -> None:
     """Whoever runs a command as another user is told which right that one lacks, and sees whatever that one may see."""
     await world.publish(b"no job")
+    async with connected(guarded, "worker") as (worker, _):
+        await worker.jetstream().publish("photo_faces.single.dead", b"a letter")
     environment = world.environment | {"FACEMATCH_NATS_URL": url(guarded, "worker")}
     submitted, listed, seen = await asyncio.gather(
         *(

@@ -26,7 +26,6 @@ from tests.faulty_s3 import Exchange
 pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),
     pytest.mark.timeout(600),
-    pytest.mark.xdist_group("kills"),  # they share an undisturbed run
 ]
 
 _EVENT: Final = b"photo_faces.single.matched"

@@ -6,11 +6,9 @@ from enum import Enum
 from minio.error import S3Error
 
 from adapters.object_store.errors import ObjectForbiddenError
-from adapters.object_store.store import MinioPhotoStore, StoreOptions
+from adapters.object_store.store import PROBE_KEY, MinioPhotoStore, StoreOptions
 from domain.errors import ImageNotFoundError, ImageTooLargeError
 from domain.images import ImageRef
-
-_PROBE_KEY = ".facematch-probe"
 
 
 class Bucket(Enum):
@@ -38,7 +36,7 @@ async def look_for_buckets(options: StoreOptions, names: Iterable[str]) -> dict[
 
 async def _look_for(store: MinioPhotoStore, name: str) -> Bucket:
     try:
-        await store.fetch(ImageRef(name, _PROBE_KEY), max_bytes=0)
+        await store.fetch(ImageRef(name, PROBE_KEY), max_bytes=0)
     except ImageNotFoundError as error:
         cause = error.__cause__
         return Bucket.THERE if isinstance(cause, S3Error) and cause.code == "NoSuchKey" else Bucket.MISSING

@@ -41,7 +41,8 @@ _REFUSED = {
     "RequestTimeTooSkewed",
     "SignatureDoesNotMatch",
 }
-_PROBE_KEY = ".facematch-probe"
+PROBE_KEY = ".facematch-probe"
+"""The name of an object that hardly exists."""
 
 
 @attrs.frozen
@@ -175,7 +176,7 @@ class ObjectStoreDependency:
     def __init__(
         self, options: StoreOptions, bucket: str, witnesses: Witnesses | None = None, *, seconds: float = 5.0
     ) -> None:
-        self._ref = ImageRef(bucket, _PROBE_KEY)
+        self._ref = ImageRef(bucket, PROBE_KEY)
         self._anonymous = not options.access_key
         self._store = MinioPhotoStore(attrs.evolve(options, connections=1, deadline_seconds=seconds))
         self._witnesses = witnesses

@@ -15,6 +15,8 @@ from domain.images import ImageRef
 _NEEDED = 2
 _CAME = 20
 _FAILED = 100
+_TELLS_NOTHING = (JobRejectedError, StorageRefusedError)
+"""Answers about an object that is not what it was, or may not be read any more: others have to be asked."""
 
 
 @attrs.frozen
@@ -75,24 +77,34 @@ class Witnesses:
             StorageUnavailableError: they were asked for, and none came.
 
         """
-        witnesses = self._chosen()
-        if len(witnesses) < _NEEDED:
-            return
+        while len(witnesses := self._chosen()) >= _NEEDED:
+            answers = await self._ask(store, witnesses)
+            for ref, answer in answers.items():
+                if isinstance(answer, bytes):
+                    self.came(ref, attrs.evolve(witnesses[ref], bytes=len(answer)))
+                    return
+            if gone := [ref for ref, answer in answers.items() if isinstance(answer, _TELLS_NOTHING)]:
+                for ref in gone:
+                    self._forget(ref)
+            elif self._may_be_tried(witnesses):
+                return
+            else:
+                raise StorageUnavailableError(
+                    "the object store answers, but neither of two photographs comes that it should have"
+                )
+
+    @staticmethod
+    async def _ask(
+        store: PhotoStore, witnesses: Mapping[ImageRef, Size]
+    ) -> dict[ImageRef, bytes | JobRejectedError | StorageUnavailableError]:
         asked = [store.fetch(ref, max_bytes=size.allowed) for ref, size in witnesses.items()]
         answers = await asyncio.gather(*asked, return_exceptions=True)
-        for (ref, size), answer in zip(witnesses.items(), answers, strict=True):
-            if isinstance(answer, bytes):
-                self.came(ref, attrs.evolve(size, bytes=len(answer)))
-                return
-            if isinstance(answer, JobRejectedError | StorageRefusedError):
-                self._forget(ref)  # a store that says so is well, but of others this one tells no more
-                return
-            if not isinstance(answer, StorageUnavailableError):
+        told: dict[ImageRef, bytes | JobRejectedError | StorageUnavailableError] = {}
+        for ref, answer in zip(witnesses, answers, strict=True):
+            if not isinstance(answer, bytes | JobRejectedError | StorageUnavailableError):
                 raise answer
-        if not self._may_be_tried(witnesses):
-            raise StorageUnavailableError(
-                "the object store answers, but neither of two photographs comes that it should have"
-            )
+            told[ref] = answer
+        return told
 
     def _chosen(self) -> dict[ImageRef, Size]:
         least = min((size.bytes for size in self._failed.values()), default=0)

@@ -66,9 +66,17 @@ def print_problems(problems: list[Problem]) -> None:
     console(stderr=True, width=max(err.width, wide)).print(table)
 
 
+def visible(text: str) -> str:
+    """Return a stranger's text with everything that a terminal would obey written out."""
+    return "".join(
+        letter if letter.isprintable() or letter == "\n" else letter.encode("unicode_escape").decode()
+        for letter in text
+    )
+
+
 def fail(message: str, code: ExitCode = ExitCode.FAILED) -> NoReturn:
     """Say why on standard error and end."""
-    err.print(message, style="bold red" if err.is_terminal else None)
+    err.print(visible(message), style="bold red" if err.is_terminal else None)
     raise typer.Exit(code)
 
 

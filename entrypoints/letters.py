@@ -1,4 +1,4 @@
-"""Dead letters in words: for machines as documents, for people without what could harm a terminal."""
+"""Dead letters as documents, for machines and for people."""
 
 import base64
 from typing import Any
@@ -41,11 +41,3 @@ def full_document(letter: DeadLetter) -> dict[str, Any]:
         "body_base64": base64.b64encode(letter.body).decode() if text is None else None,
         "headers": dict(letter.headers),
     }
-
-
-def visible(text: str) -> str:
-    """Return a stranger's text with everything that a terminal would obey written out."""
-    return "".join(
-        letter if letter.isprintable() or letter == "\n" else letter.encode("unicode_escape").decode()
-        for letter in text
-    )

@@ -8,9 +8,8 @@ from nats.aio.client import Client
 
 from adapters.nats_jetstream.connection import connect, disconnect
 from adapters.postgres.database import Database
-from entrypoints.console import err
+from entrypoints.console import err, visible
 from entrypoints.container import Container
-from entrypoints.letters import visible
 from entrypoints.settings import Settings
 
 

@@ -114,7 +114,10 @@ class VisionSettings:
         shown="from the target FPIR",
     )
     target_fpir: float = variable(
-        "FACEMATCH_MATCH_TARGET_FPIR", p.number(1e-6, 0.5), "share of strangers that may be named", default=0.01
+        "FACEMATCH_MATCH_TARGET_FPIR",
+        p.number(1e-6, 0.5),
+        "target for the share of strangers that get a name",
+        default=0.01,
     )
     calibration: MeasuredCalibration | None = variable(
         "FACEMATCH_MATCH_CALIBRATION",

@@ -16,8 +16,8 @@ from rich.table import Table
 from application.ports.dead_letter_box import DeadLetter
 from application.repair_dead_letters import Action, RepairDeadLetters, Repaired, Selection
 from domain.outcomes import Reason
-from entrypoints.console import ExitCode, err, explained, fail, is_interactive, load_settings, out
-from entrypoints.letters import full_document, line_document, visible
+from entrypoints.console import ExitCode, err, explained, fail, is_interactive, load_settings, out, visible
+from entrypoints.letters import full_document, line_document
 from entrypoints.moments import moment
 from entrypoints.progress import progress_bar
 from entrypoints.resources import build, connected_to_nats

@@ -17,9 +17,8 @@ from adapters.object_store.buckets import Bucket, look_for_buckets
 from adapters.postgres.inspection import inspect_database
 from domain.calibration import MeasuredCalibration, largest_gallery
 from domain.errors import FacematchError
-from entrypoints.console import ExitCode, load_settings, out
+from entrypoints.console import ExitCode, load_settings, out, visible
 from entrypoints.container import Container
-from entrypoints.letters import visible
 from entrypoints.resources import build, connected_to_nats, opened_database
 from entrypoints.settings import Settings
 from entrypoints.variables import MASK, Variable, variables, without_password

@@ -16,8 +16,7 @@ from domain.jobs import JobKey, MatchJob
 from domain.outcomes import OutcomeKind
 from domain.records import Failed, JobRecord, Matched
 from entrypoints.annotated import annotated
-from entrypoints.console import err, explained, fail, load_settings, out
-from entrypoints.letters import visible
+from entrypoints.console import err, explained, fail, load_settings, out, visible
 from entrypoints.resources import build, connected_to_nats, opened_database
 from entrypoints.settings import Settings
 

@@ -17,9 +17,8 @@ from rich.text import Text
 
 from application.ports.statistics import RecentOutcomes
 from application.service_status import LettersByReason, ServiceStatus, in_words
-from entrypoints.console import ExitCode, fail, load_settings, out
+from entrypoints.console import ExitCode, fail, load_settings, out, visible
 from entrypoints.container import Container
-from entrypoints.letters import visible
 from entrypoints.resources import build, connected_to_nats
 from entrypoints.settings import Settings
 

@@ -184,6 +184,8 @@ def reason(error: BaseException) -> str:
         return "nobody stores this subject: no stream holds it (run `facematch provision`), or it has no leader now"
     if isinstance(error, nats.js.errors.APIError) and error.description:
         return str(error.description)
+    if isinstance(error, (BrokenPipeError, ConnectionResetError)):
+        return f"{error}: the server hung up; if it speaks TLS, it may want another client certificate"
     if isinstance(error, nats.js.errors.ServiceUnavailableError):
         return "JetStream is not enabled, or has no leader now"
     return str(error).removeprefix("nats: ") or type(error).__name__

@@ -160,12 +160,13 @@ async def test_a_known_authority_is_trusted_and_no_other(tmp_path: Path) -> None
 
 @needs_openssl
 async def test_a_client_certificate_is_shown(tmp_path: Path) -> None:
-    """A server that wants one gets it, and refuses who has none."""
+    """A server that wants one refuses who has none; its alert may be lost when it hangs up, the hint is not."""
     ca = tmp_path / "ca.pem"
     async with tls_server(tmp_path, f'ca_file: "{ca}", verify: true') as server:
         mine = signed(tmp_path, authority(tmp_path, "unused"), "stranger")
         for options in ({}, {"tls_cert": mine.certificate, "tls_key": mine.key}):
-            assert "alert" in await refusal(server.url, 3, tls_ca=ca, **options)
+            said = await refusal(server.url, 3, tls_ca=ca, **options)
+            assert "alert" in said or "client certificate" in said
 
 
 @needs_openssl

@@ -92,7 +92,7 @@ class MinioPhotoStore:
         self._transfers.add(transfer)
         try:
             async with asyncio.timeout(self._options.deadline_seconds), self._slots:
-                content = await in_thread("object-store", lambda: self._get(ref, max_bytes, transfer))
+                content = await in_thread(lambda: self._get(ref, max_bytes, transfer))
         except StorageRefusedError:
             raise
         except StorageUnavailableError as error:

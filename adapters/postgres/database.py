@@ -3,9 +3,10 @@
 import asyncio
 import select
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext, suppress
 
 import attrs
+import psycopg
 from opentelemetry import trace
 from pgvector.psycopg.vector import register_vector_info
 from psycopg import AsyncConnection, IsolationLevel, sql
@@ -23,10 +24,12 @@ from domain.errors import DatabaseUnavailableError
 
 _TRACER = trace.get_tracer("facematch.postgres")
 _SESSION = (
-    "SELECT set_config('DateStyle', 'ISO', false), set_config('TimeZone', 'UTC', false), "
+    "SELECT pg_backend_pid(), set_config('DateStyle', 'ISO', false), set_config('TimeZone', 'UTC', false), "
     "set_config('extra_float_digits', '1', false)"
 )
 _READ_COMMITTED = "read committed"
+_BEGIN = sql.SQL("BEGIN ISOLATION LEVEL READ COMMITTED")
+_PREPARED_AFTER = 2
 Connection = AsyncConnection[TupleRow]
 
 
@@ -45,7 +48,7 @@ class Database:
 
     ``size`` connections at most. An operation may take ``statement_seconds``, and waiting for its connection
     ``wait_seconds``: both are kept here, not by settings of the session, so that a pooler which hands one session
-    to many clients harms nobody. For the same reason, and because a plan is cheap, nothing is prepared.
+    to many clients harms nobody. For the same reason statements are prepared only where no pooler stands between.
     """
 
     name = "database"
@@ -127,23 +130,46 @@ class Database:
 
     @asynccontextmanager
     async def operation(self, name: str) -> AsyncIterator[Connection]:
-        """Lend a connection for one named operation: one span, faults translated.
+        """Lend a connection for one named operation of single statements: one span, faults translated.
 
         Raises:
             DatabaseUnavailableError: no answer in time, or a fault that passes.
 
         """
+        async with self._lent(name) as connection, self._read_committed(connection):
+            yield connection
+
+    @asynccontextmanager
+    async def transaction(self, name: str, *first: sql.Composable) -> AsyncIterator[Connection]:
+        """Lend a connection for one named transaction at read committed, ``first`` being what it begins with.
+
+        ``first`` takes no parameters, and goes to the server together with BEGIN. The block's end commits.
+
+        Raises:
+            DatabaseUnavailableError: no answer in time, or a fault that passes.
+
+        """
+        async with self._lent(name) as connection:
+            await connection.execute(sql.SQL("; ").join([_BEGIN, *first]), prepare=False)
+            try:
+                yield connection
+            except BaseException:
+                with suppress(
+                    psycopg.Error
+                ):  # the connection is lost, and with it the transaction: why is told already
+                    await connection.rollback()
+                raise
+            await connection.commit()
+
+    @asynccontextmanager
+    async def _lent(self, name: str) -> AsyncIterator[Connection]:
         attributes = {"db.system.name": "postgresql", "db.operation.name": name, "db.namespace": self._namespace}
         with _TRACER.start_as_current_span(
             f"{name} {self._namespace}", kind=trace.SpanKind.CLIENT, attributes=attributes, record_exception=False
         ) as span:
             try:
                 with translated(name):
-                    async with (
-                        self._borrowed() as connection,
-                        asyncio.timeout(self.statement_seconds),
-                        self._read_committed(connection),
-                    ):
+                    async with self._borrowed() as connection, asyncio.timeout(self.statement_seconds):
                         yield connection
             except DatabaseUnavailableError as error:
                 span.set_attribute("error.type", type(error.__cause__).__name__)
@@ -189,7 +215,10 @@ class Database:
 
     async def _configure(self, connection: Connection) -> None:
         await connection.set_isolation_level(IsolationLevel.READ_COMMITTED)
-        await connection.execute(_SESSION)
+        row = await (await connection.execute(_SESSION)).fetchone()
+        # A pooler introduces itself with a number of its own, and another session may answer the next statement.
+        if row is not None and row[0] == connection.info.backend_pid:
+            connection.prepare_threshold = _PREPARED_AFTER
         vector = await TypeInfo.fetch(connection, sql.Identifier(self.schema.vector_schema, "vector"))
         register_vector_info(connection, vector)
 

@@ -9,8 +9,10 @@ import psycopg
 from psycopg import sql
 
 from adapters.postgres.database import Connection, Database
-from adapters.postgres.face_rows import insert_match, upsert_face
+from adapters.postgres.face_rows import face_values, insert_match, upsert_face
 from adapters.postgres.rows import COLUMNS, from_row, readable, storable, to_row
+from adapters.postgres.schema import Schema
+from adapters.postgres.statements import Statement
 from application.ports.ledger import Attempt, CandidateGoneError, FaceResult, JobHeader, Recollection
 from domain.decision import Accepted, NobodyEnrolled, Unknown
 from domain.jobs import JobKey
@@ -22,25 +24,37 @@ _SELECT = sql.SQL("SELECT {} FROM facematch.outcomes ").format(_COLUMN_LIST)
 _BY_KEY = _SELECT + sql.SQL("WHERE stream_seq = %s AND stored_at = %s")
 # The message is acknowledged on the strength of this row. Where commits do not wait for the disk, a crash of the server
 # would take the row back and leave the job without an outcome: so this one waits, whatever the database's default is.
-_INSERT = sql.SQL(
+_RECORD = sql.SQL(
     "INSERT INTO facematch.outcomes ({}) VALUES ({}) ON CONFLICT (stream_seq, stored_at) DO NOTHING "
     "RETURNING set_config('synchronous_commit', "
     "coalesce(nullif(current_setting('synchronous_commit'), 'off'), 'on'), true)"
-).format(_COLUMN_LIST, sql.SQL(", ").join([sql.Placeholder()] * len(COLUMNS)))
-_LOOK = """
-SELECT EXISTS (SELECT 1 FROM {photos} WHERE id = %(photo)s),
-       EXISTS (SELECT 1 FROM {matches} m JOIN {faces} f ON f.id = m.photo_face_id WHERE f.photo_id = %(photo)s),
-       EXISTS (SELECT 1 FROM {users} u WHERE u.id = %(user)s AND u.face_embedding_model = %(model)s
-                  AND u.face_embedding IS NOT NULL AND {candidate}),
+).format(_COLUMN_LIST, sql.SQL(", ").join(map(sql.Placeholder, COLUMNS)))
+_KNOWN = """
+SELECT EXISTS (SELECT 1 FROM {photos} WHERE id = %(photo_id)s) AS photo_exists,
+       EXISTS (SELECT 1 FROM {matches} m JOIN {faces} f ON f.id = m.photo_face_id WHERE f.photo_id = %(photo_id)s)
+         AS already_matched,
        o.*
-  FROM (VALUES (1)) AS always LEFT JOIN ({select} WHERE stream_seq = %(seq)s AND stored_at = %(at)s) o ON true
+  FROM (VALUES (1)) AS always
+  LEFT JOIN ({select} WHERE stream_seq = %(stream_seq)s AND stored_at = %(stored_at)s) o ON true
 """
+
+
+def _known(schema: Schema) -> sql.Composed:
+    return sql.SQL(_KNOWN).format(
+        photos=schema.photos.identifier,
+        matches=schema.face_matches.identifier,
+        faces=schema.photo_faces.identifier,
+        select=_SELECT,
+    )
+
+
+_RECALL = Statement(_known)
+_WRITE_FACE = Statement(lambda schema: upsert_face(schema, _known(schema)))
+_RECORD_OTHER = _RECORD.as_bytes()
+_RECORD_MATCH = Statement(lambda schema: insert_match(schema) + _RECORD)
 # Any fixed seed sets us apart from other users of advisory locks. A worker that freezes in the middle of its
 # transaction is cut off, so that the photo does not stay locked.
-_LOCK_PHOTO = (
-    "SELECT set_config('idle_in_transaction_session_timeout', %s, true), "
-    "pg_advisory_xact_lock(hashtextextended(%s, 7163850419))"
-)
+_LOCK_PHOTO = "SELECT pg_advisory_xact_lock(hashtextextended({photo}, 7163850419))"
 _ATTEMPT_COLUMNS = sql.SQL("stream_seq, stored_at, delivery, photo_id, reason, detail, worker, occurred_at")
 _INSERT_ATTEMPT = sql.SQL(
     "INSERT INTO facematch.attempts ({}) VALUES (%s, %s, %s, %s, %s, %s, %s, %s) "
@@ -59,14 +73,6 @@ class _OvertakenError(Exception):
         self.standing = standing
 
 
-@attrs.frozen
-class _Look:
-    """What one statement sees: ``candidate`` is True when the user in question may be named."""
-
-    recollection: Recollection
-    candidate: bool
-
-
 class PostgresLedger:
     """Records outcomes at read committed, whatever the database's default is.
 
@@ -80,8 +86,10 @@ class PostgresLedger:
 
     async def recall(self, key: JobKey, photo_id: UUID) -> Recollection:
         """Return the job's recorded outcome and what is known of the photo, in one statement."""
+        values = {"photo_id": photo_id, "stream_seq": key.sequence, "stored_at": key.stored_at}
         async with self._database.operation("recall") as connection:
-            return (await self._look(connection, key, photo_id)).recollection
+            cursor = await connection.execute(_RECALL.on(self._database.schema), values)
+            return _recollection(await cursor.fetchone())
 
     async def find(self, key: JobKey) -> JobRecord | None:
         """Return the job's recorded outcome, if any."""
@@ -155,77 +163,70 @@ class PostgresLedger:
             await connection.execute(query, [[key.sequence for key in keys], [key.stored_at for key in keys]])
 
     async def _conclude_face(self, header: JobHeader, result: FaceResult) -> JobRecord:
-        freeze_ms = int(self._database.statement_seconds * 500)
-        async with self._database.operation("conclude_face") as connection, connection.transaction():
-            await connection.execute(_LOCK_PHOTO, [str(freeze_ms), str(header.photo_id)])
-            user_id = result.decision.user_id if isinstance(result.decision, Accepted) else None
-            look = await self._look(connection, header.key, header.photo_id, user_id, result.embedding.model)
-            if look.recollection.record is not None:
-                return look.recollection.record
-            outcome = _objection(look, result) or await self._write(connection, header, result)
-            record = JobRecord(outcome=outcome, **attrs.asdict(header, recurse=False))
+        schema = self._database.schema
+        freeze = sql.Literal(f"{int(self._database.statement_seconds * 500)}ms")
+        first = (
+            sql.SQL("SET LOCAL idle_in_transaction_session_timeout = {}").format(freeze),
+            sql.SQL(_LOCK_PHOTO).format(photo=sql.Literal(str(header.photo_id))),
+        )
+        async with self._database.transaction("conclude_face", *first) as connection:
+            values = face_values(schema, header, result, new_id=self._new_id())
+            face_id, *known = await (await connection.execute(_WRITE_FACE.on(schema), values)).fetchone() or (None,)
+            if face_id is None:
+                recollection = _recollection(known)
+                return recollection.record or await self._record(connection, _objection(recollection, header))
+            record = self._judged(header, result, SeenFace(face_id, result.box))
             standing = await self._record(connection, record)
             if standing is not record:
                 raise _OvertakenError(standing)
             return record
 
-    async def _write(self, connection: Connection, header: JobHeader, result: FaceResult) -> Outcome:
-        schema = self._database.schema
-        photo_face_id = await upsert_face(connection, schema, header, result, new_id=self._new_id)
-        face = SeenFace(photo_face_id, result.box)
+    def _judged(self, header: JobHeader, result: FaceResult, face: SeenFace) -> JobRecord:
         match result.decision:
-            case Accepted(user_id=user_id, comparison=comparison) as accepted:
-                match_id = self._new_id()
-                await insert_match(connection, schema, header, accepted, photo_face_id=photo_face_id, new_id=match_id)
-                return Matched(user_id, match_id, face, comparison)
+            case Accepted(user_id=user_id, comparison=comparison):
+                return _record(header, Matched(user_id, self._new_id(), face, comparison))
             case Unknown(comparison=comparison) as unknown:
-                return Skipped(Reason.NO_MATCH, unknown.detail, face, comparison)
+                return _record(header, Skipped(Reason.NO_MATCH, unknown.detail, face, comparison))
             case NobodyEnrolled():
-                return Skipped(Reason.NO_ENROLLED_USERS, "nobody is enrolled with this embedder", face)
-
-    async def _look(
-        self, connection: Connection, key: JobKey, photo_id: UUID, user_id: UUID | None = None, model: str = ""
-    ) -> _Look:
-        schema = self._database.schema
-        query = sql.SQL(_LOOK).format(
-            photos=schema.photos.identifier,
-            matches=schema.face_matches.identifier,
-            faces=schema.photo_faces.identifier,
-            users=schema.users.identifier,
-            candidate=schema.candidate_condition("u"),
-            select=_SELECT,
-        )
-        values = {"photo": photo_id, "user": user_id, "model": model, "seq": key.sequence, "at": key.stored_at}
-        row = await (await connection.execute(query, values)).fetchone()
-        exists, matched, candidate, *record = row or (False, False, False, None)
-        known = from_row(record) if record[0] is not None else None
-        return _Look(Recollection(record=known, photo_exists=exists, already_matched=matched), candidate)
+                detail = "nobody is enrolled with this embedder"
+                return _record(header, Skipped(Reason.NO_ENROLLED_USERS, detail, face))
 
     async def _find(self, connection: Connection, key: JobKey) -> JobRecord | None:
         row = await (await connection.execute(_BY_KEY, [key.sequence, key.stored_at])).fetchone()
         return from_row(row) if row is not None else None
 
     async def _record(self, connection: Connection, record: JobRecord) -> JobRecord:
-        inserted = await connection.execute(_INSERT, to_row(record))
+        """Insert the outcome, and the match if it is one."""
+        matched = isinstance(record.outcome, Matched)
+        insert = _RECORD_MATCH.on(self._database.schema) if matched else _RECORD_OTHER
+        inserted = await connection.execute(insert, to_row(record))
         if inserted.rowcount == 1:
             return record
         return await self._find(connection, record.key) or record
 
 
-def _objection(look: _Look, result: FaceResult) -> Skipped | None:
-    """Return why nothing may be written; None when all is as it was when the photo was looked at.
+def _recollection(row: Sequence[Any] | None) -> Recollection:
+    exists, matched, *record = row or (False, False, None)
+    known = from_row(record) if record[0] is not None else None
+    return Recollection(record=known, photo_exists=exists, already_matched=matched)
+
+
+def _record(header: JobHeader, outcome: Outcome) -> JobRecord:
+    return JobRecord(outcome=outcome, **attrs.asdict(header, recurse=False))
+
+
+def _objection(recollection: Recollection, header: JobHeader) -> JobRecord:
+    """Return why nothing was written, when not all was as it was when the photo was looked at.
 
     Raises:
         CandidateGoneError: the accepted user may not be named any more.
 
     """
-    if not look.recollection.photo_exists:
-        return Skipped(Reason.PHOTO_NOT_FOUND, "the photo was deleted while it was being looked at")
-    if look.recollection.already_matched:
-        return Skipped(Reason.ALREADY_MATCHED, "another job matched the photo first")
-    if isinstance(result.decision, Accepted) and not look.candidate:
-        raise CandidateGoneError
-    return None
+    if not recollection.photo_exists:
+        return _record(header, Skipped(Reason.PHOTO_NOT_FOUND, "the photo was deleted while it was being looked at"))
+    if recollection.already_matched:
+        return _record(header, Skipped(Reason.ALREADY_MATCHED, "another job matched the photo first"))
+    raise CandidateGoneError
 
 
 def _attempt(row: Sequence[Any]) -> Attempt:

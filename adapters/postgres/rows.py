@@ -30,13 +30,13 @@ def storable(text: str) -> str:
     return text.replace("\x00", "\N{SYMBOL FOR NULL}").encode(errors="backslashreplace").decode()
 
 
-def to_row(record: JobRecord) -> list[Any]:
-    """Return the values of :data:`COLUMNS`."""
+def to_row(record: JobRecord) -> dict[str, Any]:
+    """Return the values of :data:`COLUMNS`, by column."""
     outcome = record.outcome
     face = None if isinstance(outcome, Failed) else outcome.face
     comparison = None if isinstance(outcome, Failed) else outcome.comparison
     user_id, match_id = (outcome.user_id, outcome.match_id) if isinstance(outcome, Matched) else (None, None)
-    return [
+    values = (
         record.key.sequence,
         record.key.stored_at,
         record.photo_id,
@@ -57,7 +57,8 @@ def to_row(record: JobRecord) -> list[Any]:
         storable(record.worker),
         record.traceparent,
         record.occurred_at,
-    ]
+    )
+    return dict(zip(COLUMNS, values, strict=True))
 
 
 class UnreadableRecordError(FacematchError):

@@ -19,6 +19,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 from adapters.telemetry.exporting import OncePerMinute, metric_exporter, span_exporter
 from adapters.telemetry.redaction import Redactor
 from adapters.telemetry.sampling import MessagesOnly
+from adapters.telemetry.unexported import UnexportedTracerProvider
 from domain.errors import FacematchError
 
 _FLUSH_SECONDS = 2.0
@@ -79,7 +80,7 @@ def set_up(environ: Mapping[str, str], *, version: str, instance: str, secrets: 
     except Exception as error:  # the SDK has no one error for settings that it does not understand
         raise TelemetrySettingsError(f"the OTEL_* settings are wrong: {error}") from error
     meters = MeterProvider(metric_readers=readers, resource=resource, shutdown_on_exit=False)
-    trace.set_tracer_provider(tracers)
+    trace.set_tracer_provider(tracers if spans is not None else UnexportedTracerProvider(tracers))
     metrics.set_meter_provider(meters)
     propagate.set_global_textmap(TraceContextTextMapPropagator())
     return Providers(tracers, meters, registry)

@@ -8,7 +8,7 @@ from opentelemetry.sdk.trace.sampling import Decision, Sampler, SamplingResult
 from opentelemetry.trace import Link, SpanKind, TraceState
 from opentelemetry.util.types import Attributes
 
-_BEGINNINGS = {SpanKind.CONSUMER, SpanKind.PRODUCER}
+BEGINNINGS = {SpanKind.CONSUMER, SpanKind.PRODUCER}
 
 
 class MessagesOnly(Sampler):
@@ -32,7 +32,7 @@ class MessagesOnly(Sampler):
     ) -> SamplingResult:
         """Drop a span without a parent that is about no message."""
         parent = trace.get_current_span(parent_context).get_span_context()
-        if not parent.is_valid and kind not in _BEGINNINGS:
+        if not parent.is_valid and kind not in BEGINNINGS:
             return SamplingResult(Decision.DROP)
         return self._inner.should_sample(parent_context, trace_id, name, kind, attributes, links, trace_state)
 

@@ -17,7 +17,7 @@ from adapters.object_store.threads import in_thread
 async def main():
     try:
         async with asyncio.timeout(0.1):
-            await in_thread("stuck", lambda: time.sleep(600))
+            await in_thread(lambda: time.sleep(600))
     except TimeoutError:
         print("gave up")
 
@@ -26,14 +26,26 @@ asyncio.run(main())
 
 
 async def test_what_the_work_returns_comes_back() -> None:
-    """From a thread of that name, and not from the event loop's."""
-    assert await in_thread("mine", lambda: threading.current_thread().name) == "mine"
+    """From another thread than the event loop's."""
+    assert await in_thread(threading.get_ident) != threading.get_ident()
+
+
+async def test_threads_are_used_again() -> None:
+    """Work that comes one after the other makes no new threads; work that comes at once does."""
+    await in_thread(threading.get_ident)
+    before = threading.active_count()
+    for _ in range(20):
+        await asyncio.sleep(0.005)
+        await in_thread(threading.get_ident)
+    assert threading.active_count() <= before + 1
+    barrier = threading.Barrier(5)
+    assert len(set(await asyncio.gather(*(in_thread(barrier.wait) for _ in range(5))))) == 5
 
 
 async def test_what_the_work_raises_is_raised() -> None:
     """Where it is awaited."""
     with pytest.raises(ValueError, match="invalid literal"):
-        await in_thread("mine", lambda: int("x"))
+        await in_thread(lambda: int("x"))
 
 
 async def test_a_result_that_nobody_waits_for_harms_nobody() -> None:
@@ -44,7 +56,7 @@ async def test_a_result_that_nobody_waits_for_harms_nobody() -> None:
         going_on.wait(10)
         finished.set()
 
-    task = asyncio.create_task(in_thread("mine", work))
+    task = asyncio.create_task(in_thread(work))
     await asyncio.sleep(0)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):

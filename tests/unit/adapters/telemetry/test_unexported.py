@@ -18,7 +18,7 @@ def test_messages_keep_their_identity_and_nothing_else_is_made() -> None:
     with tracer.start_as_current_span("process", kind=SpanKind.CONSUMER) as process:
         with tracer.start_as_current_span("stage") as stage:
             stage.set_attribute("error.type", "nobody reads it")
-            assert trace.get_current_span() is process
+            assert trace.get_current_span().get_span_context() == process.get_span_context()
             with tracer.start_as_current_span("publish", kind=SpanKind.PRODUCER):
                 pass
         assert not tracer.start_span("told later", start_time=1).is_recording()

@@ -28,7 +28,7 @@ _SESSION = (
     "set_config('extra_float_digits', '1', false)"
 )
 _READ_COMMITTED = "read committed"
-_BEGIN = sql.SQL("BEGIN ISOLATION LEVEL READ COMMITTED")
+_BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED"
 _PREPARED_AFTER = 2
 Connection = AsyncConnection[TupleRow]
 
@@ -140,17 +140,17 @@ class Database:
             yield connection
 
     @asynccontextmanager
-    async def transaction(self, name: str, *first: sql.Composable) -> AsyncIterator[Connection]:
-        """Lend a connection for one named transaction at read committed, ``first`` being what it begins with.
+    async def transaction(self, name: str, first: str) -> AsyncIterator[Connection]:
+        """Lend a connection for one named transaction at read committed; the block's end commits.
 
-        ``first`` takes no parameters, and goes to the server together with BEGIN. The block's end commits.
+        ``first`` is what it begins with: statements without parameters that go to the server together with BEGIN.
 
         Raises:
             DatabaseUnavailableError: no answer in time, or a fault that passes.
 
         """
         async with self._lent(name) as connection:
-            await connection.execute(sql.SQL("; ").join([_BEGIN, *first]), prepare=False)
+            await connection.execute(f"{_BEGIN}; {first}".encode(), prepare=False)
             try:
                 yield connection
             except BaseException:

@@ -54,7 +54,10 @@ _RECORD_OTHER = _RECORD.as_bytes()
 _RECORD_MATCH = Statement(lambda schema: insert_match(schema) + _RECORD)
 # Any fixed seed sets us apart from other users of advisory locks. A worker that freezes in the middle of its
 # transaction is cut off, so that the photo does not stay locked.
-_LOCK_PHOTO = "SELECT pg_advisory_xact_lock(hashtextextended({photo}, 7163850419))"
+_LOCK_PHOTO = (
+    "SET LOCAL idle_in_transaction_session_timeout = {milliseconds}; "
+    "SELECT pg_advisory_xact_lock(hashtextextended('{photo}', 7163850419))"
+)
 _ATTEMPT_COLUMNS = sql.SQL("stream_seq, stored_at, delivery, photo_id, reason, detail, worker, occurred_at")
 _INSERT_ATTEMPT = sql.SQL(
     "INSERT INTO facematch.attempts ({}) VALUES (%s, %s, %s, %s, %s, %s, %s, %s) "
@@ -164,12 +167,11 @@ class PostgresLedger:
 
     async def _conclude_face(self, header: JobHeader, result: FaceResult) -> JobRecord:
         schema = self._database.schema
-        freeze = sql.Literal(f"{int(self._database.statement_seconds * 500)}ms")
-        first = (
-            sql.SQL("SET LOCAL idle_in_transaction_session_timeout = {}").format(freeze),
-            sql.SQL(_LOCK_PHOTO).format(photo=sql.Literal(str(header.photo_id))),
+        lock = _LOCK_PHOTO.format(
+            milliseconds=int(self._database.statement_seconds * 500),
+            photo=UUID(int=header.photo_id.int),  # a UUID's own text needs no quoting, whatever class this one is of
         )
-        async with self._database.transaction("conclude_face", *first) as connection:
+        async with self._database.transaction("conclude_face", lock) as connection:
             values = face_values(schema, header, result, new_id=self._new_id())
             face_id, *known = await (await connection.execute(_WRITE_FACE.on(schema), values)).fetchone() or (None,)
             if face_id is None:

@@ -10,7 +10,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Final
 
 from adapters.vision import wire
@@ -25,7 +24,7 @@ _LAST_WORDS_SECONDS: Final = 1.0
 _REAP_SECONDS: Final = 5.0
 _WATCH_SECONDS: Final = 0.5
 """How often a process is asked what memory it holds."""
-_HELD: Final = re.compile(r"^Rss(?:Anon|Shmem):\s+(\d+) kB$", re.MULTILINE)
+_HELD: Final = re.compile(rb"^Rss(?:Anon|Shmem):\s+(\d+) kB$", re.MULTILINE)
 """Memory that belongs to no file, private and shared, in ``/proc/PID/status``."""
 _ONE_THREAD: Final = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 """The pool is as wide as the machine: threads of a single process would only be in the way of the others."""
@@ -172,7 +171,8 @@ class VisionProcess:
     def _held(self) -> int:
         """Return how many bytes of memory it holds; 0 when it has ended, or where the system does not tell."""
         try:
-            status = Path(f"/proc/{self.pid}/status").read_text()
+            with open(f"/proc/{self.pid}/status", "rb", buffering=0) as file:  # noqa: PTH123 - asked after every reading
+                status = file.read()
         except OSError:
             return 0
         return sum(map(int, _HELD.findall(status))) * 1024

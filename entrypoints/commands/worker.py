@@ -1,9 +1,8 @@
 """``worker``: the service itself."""
 
-import asyncio
-
 import structlog
 import typer
+import uvloop
 
 from adapters.postgres.schema import DimensionMismatchError
 from adapters.system.allocator import give_back_large_blocks
@@ -29,7 +28,7 @@ def worker() -> None:
     configure_logging(form=settings.log.format, level=settings.log.level, secrets=secrets_of(settings))
     give_back_large_blocks()
     try:
-        asyncio.run(serve(settings))
+        uvloop.run(serve(settings))
     except FacematchError as error:
         _LOG.error("cannot work", action="cannot_work", detail=str(error))
         wrong_setting = isinstance(error, _WRONG_SETTINGS)

@@ -147,8 +147,8 @@ async def _open(stack: AsyncExitStack, container: Container, state: list[Startin
     stack.push_async_callback(reader.close)
     loading = asyncio.create_task(reader.start())
     stack.callback(loading.cancel)
-    stack.callback(container.photo_store().close)
-    stack.callback(container.objects().close)
+    stack.push_async_callback(container.photo_store().close)
+    stack.push_async_callback(container.objects().close)
     database = container.database()
     stack.push_async_callback(database.close)
 

@@ -3,9 +3,7 @@
 from collections.abc import Iterable
 from enum import Enum
 
-from minio.error import S3Error
-
-from adapters.object_store.errors import ObjectForbiddenError
+from adapters.object_store.errors import ObjectForbiddenError, RefusalError
 from adapters.object_store.store import PROBE_KEY, MinioPhotoStore, StoreOptions
 from domain.errors import ImageNotFoundError, ImageTooLargeError
 from domain.images import ImageRef
@@ -27,11 +25,8 @@ async def look_for_buckets(options: StoreOptions, names: Iterable[str]) -> dict[
         StorageUnavailableError: no answer, or the credentials are refused altogether.
 
     """
-    store = MinioPhotoStore(options)
-    try:
+    async with MinioPhotoStore(options) as store:
         return {name: await _look_for(store, name) for name in names}
-    finally:
-        store.close()
 
 
 async def _look_for(store: MinioPhotoStore, name: str) -> Bucket:
@@ -39,7 +34,7 @@ async def _look_for(store: MinioPhotoStore, name: str) -> Bucket:
         await store.fetch(ImageRef(name, PROBE_KEY), max_bytes=0)
     except ImageNotFoundError as error:
         cause = error.__cause__
-        return Bucket.THERE if isinstance(cause, S3Error) and cause.code == "NoSuchKey" else Bucket.MISSING
+        return Bucket.THERE if isinstance(cause, RefusalError) and cause.code == "NoSuchKey" else Bucket.MISSING
     except ImageTooLargeError:
         return Bucket.THERE
     except ObjectForbiddenError:

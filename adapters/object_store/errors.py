@@ -19,3 +19,12 @@ class ObjectForbiddenError(StorageRefusedError):
     that does not exist where the credentials lack ``s3:ListBucket``: grant that, and such jobs end as
     ``image_not_found``.
     """
+
+
+class RefusalError(Exception):
+    """What the server answered instead of an object: the HTTP status, and its code if it is an S3 server's error."""
+
+    def __init__(self, status: int, code: str | None) -> None:
+        super().__init__(f"HTTP {status}, {code or 'no code'}")
+        self.status = status
+        self.code = code

@@ -1,21 +1,22 @@
-"""Photographs in an S3 server, fetched by the minio SDK in threads."""
+"""Photographs in an S3 server: requests that the minio SDK signs, made on the event loop."""
 
 import asyncio
+import io
+import math
+import os
+import ssl
 from http import HTTPStatus
 from pathlib import Path
-from xml.etree.ElementTree import ParseError
+from typing import Self
+from xml.etree import ElementTree as ET
 
+import aiohttp
 import attrs
 import certifi
-import urllib3
-from minio import Minio
-from minio.error import InvalidResponseError, MinioException, S3Error, ServerError
 from minio.helpers import check_bucket_name, check_object_name
-from urllib3.response import BaseHTTPResponse
 
-from adapters.object_store.errors import ObjectForbiddenError, StorageRefusedError
-from adapters.object_store.threads import in_thread
-from adapters.object_store.transport import Transfer, Transport, carried_by
+from adapters.object_store.errors import ObjectForbiddenError, RefusalError, StorageRefusedError
+from adapters.object_store.requests import SignedRequests
 from adapters.object_store.witnesses import Size, Witnesses
 from domain.errors import ImageNotFoundError, ImageTooLargeError, StorageUnavailableError
 from domain.images import ImageRef
@@ -41,6 +42,7 @@ _REFUSED = {
     "RequestTimeTooSkewed",
     "SignatureDoesNotMatch",
 }
+_MAX_ERROR_BYTES = 64 * 1024
 PROBE_KEY = ".facematch-probe"
 """The name of an object that hardly exists."""
 
@@ -49,7 +51,7 @@ PROBE_KEY = ".facematch-probe"
 class StoreOptions:
     """Where the server is, and how long it may take.
 
-    ``connections`` fetches run at once, each in a thread. A connection is made within ``connect_seconds``, no pause
+    ``connections`` fetches run at once. A connection is made within ``connect_seconds``, no pause
     between two bytes is longer than ``read_seconds``, and a fetch takes ``deadline_seconds`` in all, however slowly
     bytes trickle in.
     """
@@ -69,17 +71,25 @@ class StoreOptions:
 class MinioPhotoStore:
     """Fetches once; :class:`adapters.object_store.retrying.RetryingPhotoStore` makes more of that.
 
-    A fetch that is cancelled, or whose time is over, has its connection shut, so that its thread ends.
-    Objects come as they are stored: a ``Content-Encoding`` that somebody gave them is not undone.
+    A fetch that is cancelled, or whose time is over, has its connection closed. No redirect is followed. Objects come
+    as they are stored: a ``Content-Encoding`` that somebody gave them is not undone.
     """
 
     def __init__(self, options: StoreOptions, witnesses: Witnesses | None = None) -> None:
         self._options = options
         self._witnesses = witnesses
-        self._client = _make_client(options)
+        self._requests = SignedRequests(
+            options.endpoint, options.region, options.access_key, options.secret_key, secure=options.secure
+        )
         self._slots = asyncio.Semaphore(options.connections)
-        self._transfers: set[Transfer] = set()
+        self._session: aiohttp.ClientSession | None = None
         self._closed = False
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
 
     async def fetch(self, ref: ImageRef, *, max_bytes: int) -> bytes:
         """Do as the port says, and what the server refuses raise as :class:`StorageRefusedError`.
@@ -88,26 +98,23 @@ class MinioPhotoStore:
         """
         if self._closed:
             raise StorageUnavailableError("the object store's client is closed")
-        transfer = Transfer()
-        self._transfers.add(transfer)
+        _check_names(ref)
+        answer = _Answer(ref, max_bytes)
         try:
             async with asyncio.timeout(self._options.deadline_seconds), self._slots:
-                content = await in_thread(lambda: self._get(ref, max_bytes, transfer))
+                content = await self._get(ref, answer)
         except StorageRefusedError:
             raise
         except StorageUnavailableError as error:
-            was_slow = isinstance(error.__cause__, urllib3.exceptions.ReadTimeoutError)
-            self._did_not_come(ref, Size(transfer.announced if was_slow else 0, max_bytes))
+            was_slow = isinstance(error.__cause__, aiohttp.SocketTimeoutError)
+            self._did_not_come(ref, Size(answer.announced if was_slow else 0, max_bytes))
             raise
         except TimeoutError as error:
-            self._did_not_come(ref, Size(transfer.announced, max_bytes))
+            self._did_not_come(ref, Size(answer.announced, max_bytes))
             raise self._unavailable(f"{ref} did not come within {self._options.deadline_seconds:g} s") from error
         except asyncio.CancelledError:
-            self._did_not_come(ref, Size(transfer.announced, max_bytes))
+            self._did_not_come(ref, Size(answer.announced, max_bytes))
             raise
-        finally:
-            self._transfers.discard(transfer)
-            transfer.cut()
         if self._witnesses is not None:
             self._witnesses.came(ref, Size(len(content), max_bytes))
         return content
@@ -116,33 +123,31 @@ class MinioPhotoStore:
         if self._witnesses is not None:
             self._witnesses.failed(ref, size)
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Cut what is going on and refuse what comes; waits for nothing."""
         self._closed = True
-        for transfer in self._transfers:
-            transfer.cut()
+        if self._session is not None:
+            await self._session.close()
 
-    def _get(self, ref: ImageRef, max_bytes: int, transfer: Transfer) -> bytes:
-        _check_names(ref)
-        with carried_by(transfer):
-            try:
-                response = self._client.get_object(ref.bucket, ref.key)
-                try:
-                    if response.status != HTTPStatus.OK:  # the SDK takes some others for successes
-                        raise self._unavailable(f"{ref}: HTTP {response.status} is no answer to such a request")
-                    return _read(response, ref, max_bytes, transfer)
-                finally:
-                    response.close()
-                    response.release_conn()
-            except S3Error as error:
-                raise self._of_code(error, ref) from error
-            except (ServerError, InvalidResponseError, ParseError, UnicodeDecodeError) as error:
-                raise self._unavailable(f"{ref}: the answer is not that of an S3 server{_status(error)}") from error
-            except (MinioException, urllib3.exceptions.HTTPError, OSError) as error:
-                raise self._unavailable(f"{ref}: {_brief(error)}") from error
+    async def _get(self, ref: ImageRef, answer: "_Answer") -> bytes:
+        if self._session is None:
+            self._session = _open_session(self._options)
+        url, headers = self._requests.get(ref)
+        try:
+            async with self._session.get(url, headers=headers, allow_redirects=False) as response:
+                if response.status == HTTPStatus.OK:
+                    return await answer.read(response)
+                refusal = RefusalError(response.status, _code(response, await _read_error(response)))
+                raise self._of(refusal, ref) from refusal
+        except (aiohttp.ClientError, OSError) as error:
+            if isinstance(error, TimeoutError) and not isinstance(error, aiohttp.ClientError):
+                raise  # the deadline
+            raise self._unavailable(f"{ref}: {_brief(error)}") from error
 
-    def _of_code(self, error: S3Error, ref: ImageRef) -> Exception:
-        code = error.code
+    def _of(self, refusal: RefusalError, ref: ImageRef) -> Exception:
+        code = refusal.code
+        if code is None:
+            return self._unavailable(f"{ref}: the answer is not that of an S3 server (HTTP {refusal.status})")
         if code in _GONE:
             return ImageNotFoundError(f"there is no {ref} ({code})")
         if code in _IMPOSSIBLE:
@@ -188,10 +193,10 @@ class ObjectStoreDependency:
         if self._witnesses is not None:
             await self._witnesses.hear(self._photographs)
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Cut a check that is going on."""
-        self._store.close()
-        self._photographs.close()
+        await self._store.close()
+        await self._photographs.close()
 
     async def _ask_the_server(self) -> None:
         try:
@@ -203,23 +208,70 @@ class ObjectStoreDependency:
                 raise StorageUnavailableError(f"{error}; there are none") from error
 
 
-def _make_client(options: StoreOptions) -> Minio:
-    return Minio(
-        options.endpoint,
-        access_key=options.access_key,
-        secret_key=options.secret_key,
-        secure=options.secure,
-        region=options.region,  # without it, the SDK asks for each bucket's
-        http_client=Transport(
-            connections=options.connections,
-            timeout=urllib3.Timeout(connect=options.connect_seconds, read=options.read_seconds),
-            certificates=str(options.ca) if options.ca else certifi.where(),
+@attrs.define
+class _Answer:
+    """What comes for a request; ``announced`` is how many bytes it says that it has, 0 until it does."""
+
+    ref: ImageRef
+    max_bytes: int
+    announced: int = 0
+
+    async def read(self, response: aiohttp.ClientResponse) -> bytes:
+        """Return the body.
+
+        Raises:
+            ImageTooLargeError: it has more bytes than it may, or says so.
+
+        """
+        self.announced = response.content_length or 0
+        if self.announced > self.max_bytes:
+            raise ImageTooLargeError(f"{self.ref} has {self.announced} bytes, more than {self.max_bytes}")
+        content = io.BytesIO()  # gives its bytes away without a copy of them
+        async for piece in response.content.iter_any():
+            if content.tell() + len(piece) > self.max_bytes:
+                raise ImageTooLargeError(f"{self.ref} has more than {self.max_bytes} bytes")
+            content.write(piece)
+        return content.getvalue()
+
+
+def _open_session(options: StoreOptions) -> aiohttp.ClientSession:
+    context = ssl.create_default_context(cafile=str(options.ca) if options.ca else certifi.where())
+    session = aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=options.connections, ssl=context if options.secure else True),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        auto_decompress=False,
+        skip_auto_headers=("Accept", "User-Agent"),
+        timeout=aiohttp.ClientTimeout(
+            total=None, sock_connect=options.connect_seconds, sock_read=options.read_seconds, ceil_threshold=math.inf
         ),
     )
+    session._retry_connection = False  # noqa: SLF001 - a try is one request; there is no setting for it
+    return session
+
+
+async def _read_error(response: aiohttp.ClientResponse) -> bytes:
+    """Return as much of the body as an error needs."""
+    body = bytearray()
+    async for piece in response.content.iter_any():
+        body += piece
+        if len(body) >= _MAX_ERROR_BYTES:
+            break
+    return bytes(body[:_MAX_ERROR_BYTES])
+
+
+def _code(response: aiohttp.ClientResponse, body: bytes) -> str | None:
+    """Return what the server's XML says, empty where it names no code; None where that is no S3 server's error."""
+    if response.status < HTTPStatus.MULTIPLE_CHOICES or response.content_type != "application/xml":
+        return None
+    try:
+        root = ET.fromstring(body)  # noqa: S314 - expat expands no entities endlessly since 2.4.1
+    except ET.ParseError:
+        return None
+    return root.findtext("{*}Code") or ""
 
 
 def _check_names(ref: ImageRef) -> None:
-    """Refuse what the SDK would refuse, apart from every other ValueError that it may raise."""
+    """Refuse what no S3 server can have."""
     try:
         check_bucket_name(ref.bucket)
         check_object_name(ref.key)
@@ -227,36 +279,13 @@ def _check_names(ref: ImageRef) -> None:
         raise ImageNotFoundError(f"{ref} cannot be a name in the object store") from error
 
 
-def _read(response: BaseHTTPResponse, ref: ImageRef, max_bytes: int, transfer: Transfer) -> bytes:
-    """Return the body; where its length is announced, it is read in one piece and copied nowhere."""
-    announced = response.headers.get("Content-Length", "")
-    if announced.isdigit():
-        transfer.announced = int(announced)
-    if transfer.announced > max_bytes:
-        raise ImageTooLargeError(f"{ref} has {announced} bytes, more than {max_bytes}")
-    pieces: list[bytes] = []
-    room = max_bytes + 1
-    while room > 0 and (piece := response.read(room, decode_content=False)):
-        pieces.append(piece)
-        room -= len(piece)
-    if room <= 0:
-        raise ImageTooLargeError(f"{ref} has more than {max_bytes} bytes")
-    return b"".join(pieces)
-
-
-def _status(error: Exception) -> str:
-    if isinstance(error, ServerError):
-        return f" (HTTP {error.status_code})"
-    if isinstance(error, InvalidResponseError):
-        return f" (HTTP {error._code})"  # noqa: SLF001 - the SDK tells it in its text only, together with the body
-    return ""
-
-
 def _brief(error: BaseException) -> str:
-    """Say what happened without URLs, which may hold signatures: the error's type and the system's word for it."""
+    """Say what happened without URLs: the error's type and the system's word for it."""
     cause: BaseException | None = error
     while cause is not None:
-        if isinstance(cause, OSError) and cause.strerror:
+        if isinstance(cause, ssl.SSLError) and cause.strerror:
             return f"{type(error).__name__} ({cause.strerror})"
+        if isinstance(cause, OSError) and cause.errno and cause.errno > 0:
+            return f"{type(error).__name__} ({os.strerror(cause.errno)})"
         cause = cause.__cause__ or cause.__context__
     return type(error).__name__

@@ -102,7 +102,7 @@ async def _history(settings: Settings, photo_id: UUID) -> tuple[list[JobRecord],
 
 async def _write_picture(settings: Settings, records: list[JobRecord], path: Path) -> None:
     container = build(settings)
-    async with connected_to_nats(container):
+    async with connected_to_nats(container), container.photo_store():
         retrieved = await container.retrieve_image()(records)
     record = retrieved.record
     face = None if isinstance(record.outcome, Failed) else record.outcome.face

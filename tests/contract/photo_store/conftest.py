@@ -1,10 +1,11 @@
 """Every photo store that there is, each with a way to put objects into it."""
 
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 
 import attrs
 import pytest
+import pytest_asyncio
 
 from adapters.object_store.retrying import RetryingPhotoStore
 from adapters.object_store.store import MinioPhotoStore, StoreOptions
@@ -45,8 +46,8 @@ def _real(server: S3Server | SeaweedServer, access_key: str, secret_key: str) ->
     return store, Subject(retrying, bucket, put)
 
 
-@pytest.fixture(params=["in memory", "minio front end", "seaweedfs", "seaweedfs, read only"])
-def subject(request: pytest.FixtureRequest) -> Iterator[Subject]:
+@pytest_asyncio.fixture(params=["in memory", "minio front end", "seaweedfs", "seaweedfs, read only"])
+async def subject(request: pytest.FixtureRequest) -> AsyncIterator[Subject]:
     """Return each store in turn, with a bucket."""
     if request.param == "in memory":
         fake = InMemoryPhotoStore()
@@ -67,4 +68,4 @@ def subject(request: pytest.FixtureRequest) -> Iterator[Subject]:
             identity = seaweed.reader_access_key, seaweed.reader_secret_key
     store, real = _real(server, *identity)
     yield real
-    store.close()
+    await store.close()

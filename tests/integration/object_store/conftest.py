@@ -1,13 +1,16 @@
 """A real S3 server behind a proxy that misbehaves when told to."""
 
 import io
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import TypeVar
 
 import attrs
 import pytest
+import pytest_asyncio
 
-from adapters.object_store.store import MinioPhotoStore, StoreOptions
+from adapters.object_store.store import MinioPhotoStore, ObjectStoreDependency, StoreOptions
 from domain.images import ImageRef
 from infra.local_stack.s3 import S3Server
 from tests.faulty_s3 import FaultyS3
@@ -48,17 +51,34 @@ def options(s3_server: S3Server, proxy: FaultyS3) -> StoreOptions:
     )
 
 
-@pytest.fixture
-def store(options: StoreOptions) -> Iterator[MinioPhotoStore]:
+Closable = TypeVar("Closable", MinioPhotoStore, ObjectStoreDependency)
+
+
+class Closing(AsyncExitStack):
+    """Closes, when the test is over, what it is called with."""
+
+    def __call__(self, subject: Closable) -> Closable:
+        """Return what is to be closed."""
+        self.push_async_callback(subject.close)
+        return subject
+
+
+@pytest_asyncio.fixture
+async def closing() -> AsyncIterator[Closing]:
+    """Return what a test hands its stores to."""
+    async with Closing() as closing:
+        yield closing
+
+
+@pytest_asyncio.fixture
+async def store(options: StoreOptions) -> AsyncIterator[MinioPhotoStore]:
     """Return a store that sees the proxy as its server."""
-    store = MinioPhotoStore(options)
-    yield store
-    store.close()
+    async with MinioPhotoStore(options) as store:
+        yield store
 
 
-@pytest.fixture
-def patient(options: StoreOptions) -> Iterator[MinioPhotoStore]:
+@pytest_asyncio.fixture
+async def patient(options: StoreOptions) -> AsyncIterator[MinioPhotoStore]:
     """Return a store that the deadline alone can stop."""
-    store = MinioPhotoStore(attrs.evolve(options, read_seconds=30.0))
-    yield store
-    store.close()
+    async with MinioPhotoStore(attrs.evolve(options, read_seconds=30.0)) as store:
+        yield store

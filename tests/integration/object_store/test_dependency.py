@@ -1,10 +1,10 @@
 """What the probe of the object store takes for an outage, and what not."""
 
 import time
-from collections.abc import Iterator
 
 import attrs
 import pytest
+import pytest_asyncio
 
 from adapters.object_store.errors import StorageRefusedError
 from adapters.object_store.store import ObjectStoreDependency, StoreOptions
@@ -15,6 +15,7 @@ from infra.local_stack.s3 import S3Server
 from infra.local_stack.seaweed import SeaweedServer
 from tests import faulty_s3 as faulty
 from tests.faulty_s3 import Fault, FaultyS3
+from tests.integration.object_store.conftest import Closing
 
 
 @pytest.fixture(params=["minio front end", "seaweedfs"])
@@ -29,12 +30,10 @@ def server(request: pytest.FixtureRequest) -> S3Server | SeaweedServer:
     return found
 
 
-@pytest.fixture
-def probe(options: StoreOptions) -> Iterator[ObjectStoreDependency]:
+@pytest_asyncio.fixture
+async def probe(options: StoreOptions, closing: Closing) -> ObjectStoreDependency:
     """Return a probe that sees the proxy as its server."""
-    probe = ObjectStoreDependency(options, "probed")
-    yield probe
-    probe.close()
+    return closing(ObjectStoreDependency(options, "probed"))
 
 
 async def test_it_is_a_dependency(probe: ObjectStoreDependency) -> None:
@@ -44,16 +43,16 @@ async def test_it_is_a_dependency(probe: ObjectStoreDependency) -> None:
 
 
 @pytest.mark.parametrize("bucket", ["probed", "no-such-bucket"])
-async def test_a_server_that_answers_is_up(server: S3Server | SeaweedServer, bucket: str) -> None:
+async def test_a_server_that_answers_is_up(server: S3Server | SeaweedServer, bucket: str, closing: Closing) -> None:
     """A bucket that is missing is no outage: jobs that name it end as image_not_found."""
     options = StoreOptions(server.endpoint, server.access_key, server.secret_key)
-    await ObjectStoreDependency(options, bucket).check()
+    await closing(ObjectStoreDependency(options, bucket)).check()
 
 
-async def test_credentials_that_may_only_read_are_enough(seaweed_server: SeaweedServer) -> None:
+async def test_credentials_that_may_only_read_are_enough(seaweed_server: SeaweedServer, closing: Closing) -> None:
     """The probe needs no right that the jobs do not need."""
     options = StoreOptions(seaweed_server.endpoint, seaweed_server.reader_access_key, seaweed_server.reader_secret_key)
-    await ObjectStoreDependency(options, "probed").check()
+    await closing(ObjectStoreDependency(options, "probed")).check()
 
 
 async def test_a_policy_without_listing_is_enough(probe: ObjectStoreDependency, proxy: FaultyS3) -> None:
@@ -63,38 +62,42 @@ async def test_a_policy_without_listing_is_enough(probe: ObjectStoreDependency, 
     assert proxy.requests[0].startswith(b"GET /probed/.facematch-probe HTTP/1.1")
 
 
-async def test_wrong_credentials_are_an_outage_with_a_reason(server: S3Server | SeaweedServer) -> None:
+async def test_wrong_credentials_are_an_outage_with_a_reason(
+    server: S3Server | SeaweedServer, closing: Closing
+) -> None:
     """They fail every job alike, until somebody mends them."""
     wrong_key = StoreOptions(server.endpoint, "nobody", "x" * 20)
     wrong_secret = StoreOptions(server.endpoint, server.access_key, "x" * 20)
     with pytest.raises(StorageRefusedError, match=r"refuses these credentials or settings \(InvalidAccessKeyId\)"):
-        await ObjectStoreDependency(wrong_key, "probed").check()
+        await closing(ObjectStoreDependency(wrong_key, "probed")).check()
     with pytest.raises(StorageRefusedError, match=r"refuses these credentials or settings \(SignatureDoesNotMatch\)"):
-        await ObjectStoreDependency(wrong_secret, "probed").check()
+        await closing(ObjectStoreDependency(wrong_secret, "probed")).check()
 
 
-async def test_missing_credentials_are_an_outage_with_a_reason(server: S3Server | SeaweedServer) -> None:
+async def test_missing_credentials_are_an_outage_with_a_reason(
+    server: S3Server | SeaweedServer, closing: Closing
+) -> None:
     """None were set, and the server wants some."""
     with pytest.raises(StorageUnavailableError, match=r"with these credentials \(AccessDenied\); there are none"):
-        await ObjectStoreDependency(StoreOptions(server.endpoint), "probed").check()
+        await closing(ObjectStoreDependency(StoreOptions(server.endpoint), "probed")).check()
 
 
-async def test_a_dead_port_is_an_outage_with_a_reason(options: StoreOptions) -> None:
+async def test_a_dead_port_is_an_outage_with_a_reason(options: StoreOptions, closing: Closing) -> None:
     """The reason names the endpoint."""
     endpoint = f"127.0.0.1:{free_port()}"
     with pytest.raises(StorageUnavailableError, match=rf"{endpoint}.*Connection refused"):
-        await ObjectStoreDependency(attrs.evolve(options, endpoint=endpoint), "probed").check()
+        await closing(ObjectStoreDependency(attrs.evolve(options, endpoint=endpoint), "probed")).check()
 
 
 @pytest.mark.parametrize("fault", [faulty.silence, faulty.trickle_head])
 async def test_a_server_that_keeps_one_waiting_is_an_outage(
-    options: StoreOptions, proxy: FaultyS3, fault: Fault
+    options: StoreOptions, proxy: FaultyS3, fault: Fault, closing: Closing
 ) -> None:
     """It takes the connection, and when the time is over there is still no answer."""
     proxy.script.append(fault)
     started = time.monotonic()
     with pytest.raises(StorageUnavailableError, match=r"did not come within 0\.5 s"):
-        await ObjectStoreDependency(attrs.evolve(options, read_seconds=30.0), "probed", seconds=0.5).check()
+        await closing(ObjectStoreDependency(attrs.evolve(options, read_seconds=30.0), "probed", seconds=0.5)).check()
     assert time.monotonic() - started < 5
 
 

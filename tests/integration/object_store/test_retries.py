@@ -18,7 +18,7 @@ from tests import faulty_s3 as faulty
 from tests.fakes.clock import ManualClock, SteppedClock
 from tests.fakes.photo_store import InMemoryPhotoStore
 from tests.faulty_s3 import Fault, FaultyS3
-from tests.integration.object_store.conftest import CONTENT
+from tests.integration.object_store.conftest import CONTENT, Closing
 
 REF = ImageRef("photos", "a.jpg")
 LIMIT = 1024 * 1024
@@ -122,7 +122,7 @@ async def test_the_deadline_cuts_a_try(store: MinioPhotoStore, proxy: FaultyS3, 
     with pytest.raises(StorageUnavailableError, match="all tries together"):
         await patient.fetch(photo, max_bytes=LIMIT)
     assert len(proxy.requests) <= 2
-    faulty.wait_until(lambda: proxy.open_connections == 0, "the last connection to be cut")
+    await asyncio.to_thread(faulty.wait_until, lambda: proxy.open_connections == 0, "the last connection to be cut")
 
 
 FAULTS = {
@@ -149,7 +149,7 @@ async def test_a_real_fault_passes(store: MinioPhotoStore, proxy: FaultyS3, phot
 
 
 async def test_a_server_that_comes_back_is_found_again(
-    s3_server: S3Server, options: StoreOptions, photo: ImageRef
+    s3_server: S3Server, options: StoreOptions, photo: ImageRef, closing: Closing
 ) -> None:
     """Connections are refused while it is away."""
     with contextlib.ExitStack() as stack:
@@ -162,7 +162,7 @@ async def test_a_server_that_comes_back_is_found_again(
                     stack.enter_context(proxy)
 
         clock = ServerReturns()
-        store = MinioPhotoStore(attrs.evolve(options, endpoint=proxy.endpoint))
+        store = closing(MinioPhotoStore(attrs.evolve(options, endpoint=proxy.endpoint)))
         content = await RetryingPhotoStore(store, LinearBackoff(3, 0.5), clock=clock).fetch(photo, max_bytes=LIMIT)
     assert (content, clock.slept, len(proxy.requests)) == (CONTENT, [0.5, 1.0], 1)
 

@@ -25,6 +25,8 @@ COMMANDS: Final = {
     "dead replay": "entrypoints.commands.dead:replay",
     "dead purge": "entrypoints.commands.dead:purge",
     "reconcile": "entrypoints.commands.reconcile:reconcile",
+    "backfill": "entrypoints.commands.backfill:backfill",
+    "index": "entrypoints.commands.index:index",
     "embedders": "entrypoints.commands.vision:embedders",
     "inspect": "entrypoints.commands.vision:inspect",
     "evaluate": "entrypoints.commands.evaluate:evaluate",

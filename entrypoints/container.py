@@ -20,8 +20,9 @@ from adapters.nats_jetstream.job_archive import JetStreamJobArchive
 from adapters.nats_jetstream.jobs_in_flight import JetStreamJobsInFlight
 from adapters.nats_jetstream.names import Names
 from adapters.nats_jetstream.payload import JsonJobParser
-from adapters.nats_jetstream.publisher import JetStreamJobPublisher, JetStreamRepublisher, JetStreamResultPublisher
+from adapters.nats_jetstream.publisher import JetStreamJobPublisher, JetStreamResultPublisher
 from adapters.nats_jetstream.queue_statistics import JetStreamQueueStatistics
+from adapters.nats_jetstream.republisher import JetStreamRepublisher
 from adapters.object_store.retrying import RetryingPhotoStore
 from adapters.object_store.store import MinioPhotoStore, ObjectStoreDependency, StoreOptions
 from adapters.object_store.witnesses import Witnesses
@@ -47,8 +48,8 @@ from application.ports.dependency import Dependency
 from application.ports.face_pipeline import EmbedderInfo, FacePipelineFactory, ImageBudget
 from application.process_delivery import DeliveryPolicy, ProcessDelivery
 from application.read_photos import ReadPhotos
-from application.reconcile_photos import ReconcilePhotos
 from application.repair_dead_letters import RepairDeadLetters
+from application.republish_photos import RepublishPhotos
 from application.retrieve_image import RetrieveImage
 from domain.decision import Calibration, FixedThreshold, TargetFpir, ThresholdPolicy
 from domain.errors import (
@@ -291,8 +292,8 @@ class Container(containers.DeclarativeContainer):
     )
 
     photo_catalogue = providers.Factory(PostgresPhotoCatalogue, database)
-    reconcile_photos = providers.Factory(
-        ReconcilePhotos,
+    republish_photos = providers.Factory(
+        RepublishPhotos,
         in_flight=providers.Factory(JetStreamJobsInFlight, nats_client, names),
         republisher=providers.Factory(JetStreamRepublisher, nats_client, names),
         image_refs=policy.provided.image_refs,

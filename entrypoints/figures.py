@@ -10,6 +10,7 @@ from adapters.postgres.gallery import PostgresGallery
 from adapters.telemetry.figures import PoolFigures, WorkerFigures
 from adapters.vision.pool import ProcessPoolFaceReader
 from application.ports.clock import Clock
+from application.ports.face_pipeline import EmbedderInfo
 from application.ports.telemetry import Telemetry
 from domain.errors import DatabaseUnavailableError, MessagingUnavailableError
 
@@ -38,6 +39,7 @@ class FiguresWatch:
         self._jobs: Mapping[str, int] = {}
         self._oldest_age: float | None = None
         self._users: Mapping[str, int] = {}
+        self._told_of_slowness = False
 
     def figures(self) -> WorkerFigures:
         """Return what the gauges read."""
@@ -51,7 +53,7 @@ class FiguresWatch:
 
     async def run(self) -> None:
         """Look every ten seconds, until cancelled; what does not answer is not known."""
-        model = self._reader.info.id
+        info = self._reader.info
         while True:
             try:
                 self._jobs = attrs.asdict(await self._queue.backlog())
@@ -60,11 +62,18 @@ class FiguresWatch:
                 self._jobs, self._oldest_age = {}, None
                 self._report(error)
             try:
-                self._users = {model: await self._gallery.size(model)}
+                self._users = {info.id: await self._gallery.size(info.id)}
+                await self._look_at_search(info)
             except Exception as error:  # noqa: BLE001 - same
                 self._users = {}
                 self._report(error)
             await self._clock.sleep(_INTERVAL_SECONDS)
+
+    async def _look_at_search(self, info: EmbedderInfo) -> None:
+        """Tell once that searches could be faster."""
+        if not self._told_of_slowness and await self._gallery.is_slow(info.id, info.dimension):
+            self._told_of_slowness = True
+            self._telemetry.search_is_slow(self._users[info.id])
 
     async def _age_of_oldest(self) -> float:
         now = self._clock.now()

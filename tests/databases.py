@@ -9,6 +9,7 @@ import attrs
 import psycopg
 from psycopg import sql
 
+from adapters.postgres.indexing import BuildOptions, IndexKeeper, Model
 from adapters.postgres.migrate import migrate
 from infra.local_stack.postgres import PostgresServer
 from tests.tables import PostgresTables
@@ -127,3 +128,9 @@ def of_an_application(server: PostgresServer) -> PreparedDatabase:
         vector_schema="extensions",
         photo_columns={"title": "'holiday'", "taken_at": "'2026-05-01'"},
     )
+
+
+async def make_index(url: str, model: str, *, dimension: int) -> None:
+    """Let a model's users be searched through an index, as `facematch index` does; the URL is the owner's."""
+    async with IndexKeeper.opened(url, on_notice=lambda _: None) as keeper:
+        await keeper.build(Model(model, dimension, users=0, is_indexed=False), BuildOptions(), lambda *_: None)

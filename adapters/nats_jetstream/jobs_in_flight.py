@@ -53,10 +53,12 @@ class JetStreamJobsInFlight:
         self._position = 0
         self._reader: _Reader | None = None
 
-    async def among(self, photos: Collection[UUID]) -> InFlight:
+    async def among(self, photos: Collection[UUID], *, look_again: bool = True) -> InFlight:
         """Read what is new, and look the photos up in everything that was read."""
         if not self._stream:
             await self._find()
+        elif not look_again:
+            return InFlight(self._ids.among(photos), self._position)
         for _ in range(_LOOKS):
             last_of_all, last = await self._ends()
             await self._read_on()

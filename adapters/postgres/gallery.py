@@ -1,30 +1,23 @@
-"""The gallery: ``users.face_embedding``, searched exactly by cosine distance."""
+"""The gallery: ``users.face_embedding`` by cosine distance, searched exactly or, among many users, through an index."""
 
-import asyncio
 import math
 from collections.abc import Sequence
 from uuid import UUID
 
-import attrs
 import numpy as np
 from pgvector import Vector
 from psycopg import sql
 
 from adapters.postgres.database import Database
-from adapters.postgres.schema import Schema
+from adapters.postgres.nearest import exact, proposed_by_index
+from adapters.postgres.recent import Recent
+from adapters.postgres.search_index import EXACT_BELOW, IndexState, look_at_index
+from adapters.postgres.statements import Statement
 from application.ports.clock import Clock
 from domain.decision import Candidate
 from domain.faces import FaceEmbedding
 
-_COUNT_SECONDS = 10.0
-_NEAREST = """
-SELECT n.id, n.distance, t.photographs
-  FROM (SELECT u.id, u.face_embedding, {distance} AS distance FROM {users} u
-         WHERE u.face_embedding_model = %(model)s AND u.face_embedding IS NOT NULL AND {candidate}
-         ORDER BY distance, id LIMIT %(limit)s) n
-  LEFT JOIN facematch.templates t ON t.user_id = n.id AND t.fingerprint = sha256(n.face_embedding::text::bytea)
- ORDER BY n.distance, n.id
-"""
+_RECENT_SECONDS = 10.0
 _SAVE = """
 WITH saved AS (
   UPDATE {users} SET face_embedding = %(vector)s, face_embedding_model = %(model)s WHERE id = %(user)s
@@ -35,57 +28,67 @@ ON CONFLICT (user_id) DO UPDATE SET photographs = excluded.photographs, fingerpr
 """
 
 
-@attrs.frozen
-class _Count:
-    users: int
-    at: float
-
-
 class PostgresGallery:
-    """Exact search: always right, about 0.2 ms for 1,000 users of 128 dimensions."""
+    """Exact search, always right, unless the model has an index that holds ``exact_below`` users or more."""
 
-    def __init__(self, database: Database, *, clock: Clock) -> None:
+    def __init__(self, database: Database, *, clock: Clock, exact_below: int = EXACT_BELOW) -> None:
         self._database = database
-        self._clock = clock
-        self._counts: dict[str, _Count] = {}
-        self._counting: dict[str, asyncio.Task[int]] = {}
+        self._exact_below = exact_below
+        self._counts = Recent(self._count, clock=clock, seconds=_RECENT_SECONDS)
+        self._indexes = Recent(self._look_at_index, clock=clock, seconds=_RECENT_SECONDS)
+        self._exact: dict[int, Statement] = {}
+        self._by_index: dict[tuple[str, int], Statement] = {}
 
     async def nearest(self, probe: FaceEmbedding, *, limit: int) -> Sequence[Candidate]:
-        """Return the nearest candidates; rows whose distance is not a number sort last and are left out."""
-        schema = self._database.schema
-        query = sql.SQL(_NEAREST).format(
-            distance=_distance(schema, probe.dimension),
-            users=schema.users.identifier,
-            candidate=schema.candidate_condition("u"),
-        )
-        vector = Vector(np.asarray(probe.vector, dtype=np.float32))
-        async with self._database.operation("nearest") as connection:
-            cursor = await connection.execute(query, {"probe": vector, "model": probe.model, "limit": limit})
-            rows = await cursor.fetchall()
-        return [Candidate(*row) for row in rows if row[1] is not None and not math.isnan(row[1])]
+        """Return the nearest candidates; rows whose distance is not a number sort last and are left out.
+
+        Where the index proposes too few, as when it was dropped a moment ago, everybody is compared with after all.
+        """
+        index = await self._indexes.get(probe.model)
+        if index is not None and index.users >= self._exact_below and index.serves(probe.dimension):
+            found = await self._search(self._searching_index(probe), probe, limit)
+            if len(found) == limit:
+                return found
+        return await self._search(self._searching_all(probe), probe, limit)
 
     async def size(self, model: str) -> int:
         """Return a count that is at most 10 seconds old; one query serves everyone who asks meanwhile."""
-        count = self._counts.get(model)
-        if count is not None and self._clock.monotonic() - count.at <= _COUNT_SECONDS:
-            return count.users
-        counting = self._counting.get(model)
-        if counting is None:
-            counting = self._counting[model] = asyncio.create_task(self._count(model))
-            counting.add_done_callback(lambda _: self._counting.pop(model, None))
-        return await asyncio.shield(counting)
+        return await self._counts.get(model)
+
+    async def is_slow(self, model: str, dimension: int) -> bool:
+        """Tell whether users are many and have no index that serves; the answer may be 10 seconds old, too."""
+        index = await self._indexes.get(model)
+        return not (index and index.serves(dimension)) and await self.size(model) >= self._exact_below
+
+    def _searching_all(self, probe: FaceEmbedding) -> Statement:
+        dimension = probe.dimension
+        return self._exact.setdefault(dimension, Statement(lambda schema: exact(schema, dimension)))
+
+    def _searching_index(self, probe: FaceEmbedding) -> Statement:
+        model, dimension = probe.model, probe.dimension
+        statement = Statement(lambda schema: proposed_by_index(schema, model, dimension))
+        return self._by_index.setdefault((model, dimension), statement)
+
+    async def _search(self, statement: Statement, probe: FaceEmbedding, limit: int) -> Sequence[Candidate]:
+        vector = Vector(np.asarray(probe.vector, dtype=np.float32))
+        values = {"probe": vector, "model": probe.model, "limit": limit}
+        query = statement.on(self._database.schema)
+        async with self._database.operation("nearest") as connection:
+            rows = await (await connection.execute(query, values)).fetchall()
+        return [Candidate(*row) for row in rows if row[1] is not None and not math.isnan(row[1])]
+
+    async def _look_at_index(self, model: str) -> IndexState | None:
+        async with self._database.operation("look_at_index") as connection:
+            return await look_at_index(connection, self._database.schema, model)
 
     async def _count(self, model: str) -> int:
-        at = self._clock.monotonic()
         schema = self._database.schema
         query = sql.SQL(
             "SELECT count(*) FROM {} u WHERE u.face_embedding_model = %s AND u.face_embedding IS NOT NULL AND {}"
         ).format(schema.users.identifier, schema.candidate_condition("u"))
         async with self._database.operation("count") as connection:
             row = await (await connection.execute(query, [model])).fetchone()
-        users = int(row[0]) if row else 0
-        self._counts[model] = _Count(users, at)
-        return users
+        return int(row[0]) if row else 0
 
 
 class PostgresEnrolment:
@@ -111,23 +114,3 @@ class PostgresEnrolment:
         }
         async with self._database.operation("save_template") as connection:
             return (await connection.execute(query, values)).rowcount == 1
-
-
-def _distance(schema: Schema, dimension: int) -> sql.Composed:
-    """Return the SQL of the cosine distance to ``probe``: NULL for a vector of another dimension.
-
-    Where the column's type does not rule such vectors out, a CASE keeps them away from the operator, which refuses
-    them; it costs a second look at each vector.
-    """
-    parts = {
-        "cosine": sql.SQL("OPERATOR({}.<=>)").format(sql.Identifier(schema.vector_schema)),
-        "dimensions": sql.Identifier(schema.vector_schema, "vector_dims"),
-        "vector": schema.vector(dimension),
-        "dimension": sql.Literal(dimension),
-    }
-    if schema.users.columns["face_embedding"].modifier == dimension:
-        return sql.SQL("u.face_embedding {cosine} %(probe)s::{vector}").format(**parts)
-    return sql.SQL(
-        "CASE WHEN {dimensions}(u.face_embedding) = {dimension} "
-        "THEN u.face_embedding::{vector} {cosine} %(probe)s::{vector} END"
-    ).format(**parts)

@@ -8,6 +8,7 @@ from psycopg import sql
 from adapters.postgres.catalogue import Table
 from adapters.postgres.database import Connection, Database
 from adapters.postgres.schema import Schema
+from adapters.postgres.search_index import IndexState, look_at_index
 from application.ports.face_pipeline import EmbedderInfo
 
 _VERSIONS = """
@@ -36,7 +37,7 @@ class DatabaseFacts:
 
     ``enrolled`` are those of this model who may be named; ``unfit`` of them have a vector that cannot be compared, of
     another dimension or of no length. ``unusable`` counts those of other models by model ('': of an unknown one).
-    ``advice`` are statements for the tables' owner.
+    ``advice`` are statements for the tables' owner. ``index`` is what this model's users are searched through.
     """
 
     server_version: str
@@ -45,6 +46,7 @@ class DatabaseFacts:
     unfit: int
     unusable: dict[str, int]
     advice: tuple[str, ...]
+    index: IndexState | None
 
 
 async def inspect_database(database: Database, info: EmbedderInfo) -> DatabaseFacts:
@@ -68,7 +70,8 @@ async def inspect_database(database: Database, info: EmbedderInfo) -> DatabaseFa
         [(usable, unfit)] = await _rows(connection, enrolled, [info.id])
         unusable = dict(await _rows(connection, others, [info.id]))
         advice = await _advice(connection, schema)
-    return DatabaseFacts(server, pgvector, usable, unfit, unusable, advice)
+        index = await look_at_index(connection, schema, info.id)
+    return DatabaseFacts(server, pgvector, usable, unfit, unusable, advice, index)
 
 
 async def _advice(connection: Connection, schema: Schema) -> tuple[str, ...]:

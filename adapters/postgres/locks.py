@@ -14,6 +14,7 @@ _STATEMENTS = {
     "facematch.outcomes": "INSERT INTO facematch.outcomes (stream_seq) SELECT NULL::bigint WHERE false",
     "facematch.attempts": "INSERT INTO facematch.attempts (stream_seq) SELECT NULL::bigint WHERE false",
     "facematch.templates": "SELECT user_id FROM facematch.templates WHERE false",
+    "facematch.gallery": "SELECT user_id FROM facematch.gallery WHERE false",
     "photos": "SELECT id FROM {photos} WHERE false",
     "users": "SELECT id FROM {users} WHERE false",
 }

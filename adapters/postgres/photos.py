@@ -1,8 +1,9 @@
 """The application's photos, page by page, and where a photo's image is: a template over the columns of ``photos``."""
 
 from collections.abc import Iterator
+from datetime import datetime
 from string import Formatter
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 import attrs
@@ -12,7 +13,7 @@ from psycopg import sql
 from adapters.postgres.catalogue import OWN_SCHEMA, Table
 from adapters.postgres.database import Database
 from adapters.postgres.rights import Right
-from application.ports.photo_catalogue import CataloguedPhoto, CataloguePage
+from application.ports.photo_catalogue import CataloguedPhoto, CataloguePage, LastOutcome
 from domain.errors import FacematchError
 
 _FIRST = UUID(int=0)
@@ -22,18 +23,21 @@ _TEXTUAL = ("bpchar", "citext", "int2", "int4", "int8", "name", "text", "uuid", 
 _ESTIMATE = "EXPLAIN (FORMAT JSON) SELECT p.id FROM {photos} p"
 # OFFSET 0 keeps each question a look-up along an index, once for each photo of the page. Made into joins, they are at
 # the mercy of estimates: at the ends of a histogram the planner expects one row, and reads everything for each of many.
-_UNANSWERED = """
+_UNMATCHED = """
 WITH page AS MATERIALIZED (
     SELECT p.id, pg_catalog.left({image_ref}, %(most)s) AS image_ref
       FROM {photos} p WHERE p.id {beyond} %(after)s ORDER BY p.id LIMIT %(limit)s)
-SELECT (SELECT count(*) FROM page), (SELECT id FROM page ORDER BY id DESC LIMIT 1), lacking.id, lacking.image_ref
+SELECT (SELECT count(*) FROM page), (SELECT id FROM page ORDER BY id DESC LIMIT 1), meant.id, meant.image_ref
   FROM (VALUES (1)) AS always
   LEFT JOIN (
     SELECT page.id, page.image_ref FROM page
-     WHERE NOT EXISTS (SELECT 1 FROM facematch.outcomes o WHERE o.photo_id = page.id OFFSET 0)
+     WHERE coalesce((SELECT (o.outcome = ANY (%(kinds)s) OR coalesce(o.reason = ANY (%(reasons)s), false))
+                            AND o.recorded_at < coalesce(%(before)s::timestamptz, 'infinity')
+                       FROM facematch.outcomes o WHERE o.photo_id = page.id
+                      ORDER BY o.occurred_at DESC, o.stream_seq DESC LIMIT 1), %(none)s)
        AND NOT EXISTS (SELECT 1 FROM {faces} f JOIN {matches} m ON m.photo_face_id = f.id
-                        WHERE f.photo_id = page.id OFFSET 0)) AS lacking ON true
- ORDER BY lacking.id
+                        WHERE f.photo_id = page.id OFFSET 0)) AS meant ON true
+ ORDER BY meant.id
 """
 
 
@@ -125,9 +129,14 @@ class PostgresPhotoCatalogue:
         [(plan,)] = await self._rows("estimate", query, {})
         return int(plan[0]["Plan"]["Plan Rows"])
 
-    async def unanswered(self, *, after: UUID | None, limit: int) -> CataloguePage:
+    async def now(self) -> datetime:
+        """Return the database's time, which it records outcomes with."""
+        [(now,)] = await self._rows("now", sql.SQL("SELECT now()"), {})
+        return cast("datetime", now)
+
+    async def unmatched(self, last_outcome: LastOutcome, *, after: UUID | None, limit: int) -> CataloguePage:
         """Ask in one statement, which is short and takes no lock that anybody could wait for."""
-        rows = await self._rows("unanswered", self.query(after), self.values(after, limit))
+        rows = await self._rows("unmatched", self.query(after), self.values(last_outcome, after, limit))
         count, last, *_ = rows[0]
         photos = [CataloguedPhoto(row[2], row[3]) for row in rows if row[2] is not None]
         return CataloguePage(photos, count, last if count == limit else None)
@@ -135,7 +144,7 @@ class PostgresPhotoCatalogue:
     def query(self, after: UUID | None) -> sql.Composed:
         """Return the statement for the page after a photo, or the first."""
         schema = self._database.schema
-        return sql.SQL(_UNANSWERED).format(
+        return sql.SQL(_UNMATCHED).format(
             photos=schema.photos.identifier,
             faces=schema.photo_faces.identifier,
             matches=schema.face_matches.identifier,
@@ -143,14 +152,26 @@ class PostgresPhotoCatalogue:
             beyond=sql.SQL(">=" if after is None else ">"),
         )
 
-    def values(self, after: UUID | None, limit: int) -> dict[str, object]:
+    def values(self, last_outcome: LastOutcome, after: UUID | None, limit: int) -> dict[str, object]:
         """Return the statement's parameters."""
-        return {"after": after or _FIRST, "limit": limit, "most": _MOST_CHARACTERS, **self._image_ref.values}
+        return {
+            "after": after or _FIRST,
+            "limit": limit,
+            "most": _MOST_CHARACTERS,
+            "kinds": [kind.value for kind in last_outcome.kinds],
+            "reasons": [reason.value for reason in last_outcome.reasons],
+            "none": last_outcome.none,
+            "before": last_outcome.before,
+            **self._image_ref.values,
+        }
 
-    async def _rows(self, name: str, query: sql.Composed, parameters: dict[str, object]) -> list[tuple[Any, ...]]:
+    async def _rows(
+        self, name: str, query: sql.SQL | sql.Composed, parameters: dict[str, object]
+    ) -> list[tuple[Any, ...]]:
         async with self._database.operation(name) as connection:
             try:
-                return await (await connection.execute(query, parameters)).fetchall()
+                # a plan that is made once for all values would not know how short a page is
+                return await (await connection.execute(query, parameters, prepare=False)).fetchall()
             except psycopg.errors.InsufficientPrivilege as error:
                 statements = "; ".join(right.grant(connection.info.user) for right in self._rights())
                 raise CatalogueForbiddenError(

@@ -74,6 +74,7 @@ def worker_rights(tables: Mapping[str, Table]) -> list[Right]:
         Right("SELECT", OWN_SCHEMA, "attempts", _ATTEMPT_COLUMNS, whole=True),
         Right("INSERT", OWN_SCHEMA, "attempts", _ATTEMPT_COLUMNS, whole=True),
         Right("SELECT", OWN_SCHEMA, "templates", ("user_id",), whole=True),
+        Right("SELECT", OWN_SCHEMA, "gallery", ("user_id",), whole=True),
         Right("SELECT", OWN_SCHEMA, "schema_migrations", ("name",), whole=True),
     ]
 

@@ -116,6 +116,10 @@ class Schema:
         """Return the SQL type of vectors of that dimension, wherever pgvector is installed."""
         return sql.SQL("{}({})").format(sql.Identifier(self.vector_schema, "vector"), sql.Literal(dimension))
 
+    def half_precision(self, dimension: int) -> sql.Composed:
+        """Return the SQL type of such vectors with half the bits in each number."""
+        return sql.SQL("{}({})").format(sql.Identifier(self.vector_schema, "halfvec"), sql.Literal(dimension))
+
 
 async def _missing(connection: AsyncConnection[TupleRow], tables: Mapping[str, Table]) -> list[str]:
     """Return the tables and columns that `migrate` would make."""

@@ -104,6 +104,11 @@ class OtelTelemetry:
         self._instruments.orphans.add(count)
         _of_the_worker(_LOG.warning, "orphaned events published", action="orphans_published", count=count)
 
+    def search_is_slow(self, users: int) -> None:
+        """Say what to do about it."""
+        told = f"{users} users are compared with one by one: `facematch index` makes searches faster"
+        _of_the_worker(_LOG.warning, told, action="search_is_slow", count=users)
+
     def unexpected(self, error: Exception) -> None:
         """Log the stack trace of an error that is a defect."""
         _of_the_worker(_LOG.error, "unexpected error", action="unexpected_error", exc_info=error)

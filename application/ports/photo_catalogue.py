@@ -1,10 +1,13 @@
 """The application's photos, gone through in pieces: there may be millions."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
 import attrs
+
+from domain.outcomes import OutcomeKind, Reason
 
 
 @attrs.frozen
@@ -27,6 +30,23 @@ class CataloguePage:
     last: UUID | None
 
 
+@attrs.frozen
+class LastOutcome:
+    """Which photos are meant, by the last outcome of each: any of these, for any of these reasons, or ``none`` at all.
+
+    An outcome counts if it was recorded before ``before``, by the ledger's clock.
+    """
+
+    kinds: frozenset[OutcomeKind] = frozenset()
+    reasons: frozenset[Reason] = frozenset()
+    none: bool = False
+    before: datetime | None = None
+
+
+NO_OUTCOME = LastOutcome(none=True)
+ANY_OR_NONE = LastOutcome(frozenset(OutcomeKind), none=True)
+
+
 class PhotoCatalogue(Protocol):
     """Goes through the photos.
 
@@ -37,5 +57,8 @@ class PhotoCatalogue(Protocol):
     async def estimate(self) -> int:
         """Return about how many photos there are, at once."""
 
-    async def unanswered(self, *, after: UUID | None, limit: int) -> CataloguePage:
-        """Look at the next ``limit`` photos; return those with neither an outcome of any kind nor a match."""
+    async def now(self) -> datetime:
+        """Return the time by the clock of the ledger."""
+
+    async def unmatched(self, last_outcome: LastOutcome, *, after: UUID | None, limit: int) -> CataloguePage:
+        """Look at the next ``limit`` photos; return those without a match that are meant by their last outcome."""

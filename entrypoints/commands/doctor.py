@@ -15,6 +15,7 @@ from rich.text import Text
 from adapters.nats_jetstream.inspection import inspect_broker
 from adapters.object_store.buckets import Bucket, look_for_buckets
 from adapters.postgres.inspection import inspect_database
+from adapters.postgres.search_index import EXACT_BELOW, IndexState
 from domain.calibration import MeasuredCalibration, largest_gallery
 from domain.errors import FacematchError
 from entrypoints.console import ExitCode, load_settings, out, visible
@@ -130,8 +131,22 @@ async def _database(container: Container, settings: Settings) -> AsyncIterator[F
     for model, users in facts.unusable.items():
         name = f"model {model}" if model else "an unknown model (face_embedding_model is null)"
         yield Finding("other embeddings", Status.WARNING, f"{users} users have one of {name}: enrol them again")
+    yield search_finding(facts.enrolled, facts.index, info.dimension)
     for statement in facts.advice:
         yield Finding("database speed", Status.WARNING, f"every job needs this index; the owner can run: {statement}")
+
+
+def search_finding(enrolled: int, index: IndexState | None, dimension: int) -> Finding:
+    """Return how users are searched for, and whether that could be faster."""
+    if index is not None and index.serves(dimension):
+        return Finding("search", Status.OK, f"through an index of about {index.users} users")
+    if index is not None:
+        detail = "the index is not complete, so that every user is compared with: run `facematch index`"
+        return Finding("search", Status.WARNING, detail)
+    if enrolled >= EXACT_BELOW:
+        detail = f"{enrolled} users are compared with one by one: `facematch index` makes searches faster"
+        return Finding("search", Status.WARNING, detail)
+    return Finding("search", Status.OK, "every user is compared with")
 
 
 def calibration_reach(calibration: MeasuredCalibration, fpir: float, enrolled: int) -> Finding:
@@ -168,7 +183,11 @@ async def _broker(container: Container, settings: Settings) -> AsyncIterator[Fin
 
 
 async def _objects(container: Container, settings: Settings) -> AsyncIterator[Finding]:
-    await container.objects().check()
+    objects = container.objects()
+    try:
+        await objects.check()
+    finally:
+        await objects.close()
     yield Finding("object store", Status.OK, f"{settings.s3.endpoint} answers")
     seen = await look_for_buckets(container.store_options(), container.policy().image_refs.allowed_buckets)
     for name, state in sorted(seen.items()):

@@ -14,7 +14,7 @@ from rich.progress import track
 
 from infra.local_stack.stack import LocalStack
 from tests.benchmarks import bare_loop
-from tests.benchmarks.site import Site, Template, cpu_seconds
+from tests.benchmarks.site import Site, Template
 from tests.benchmarks.stored_embedding.stored_embedding import MODEL, vector
 
 _USERS = 1_000
@@ -83,13 +83,11 @@ def _service(site: Site, keys: list[str]) -> tuple[float, float, float]:
         "FACEMATCH_LOG_FORMAT": "json",
     }
     with site.worker(**variables) as worker:
-        before = cpu_seconds(worker.pid, with_children=False), site.servers_cpu()
+        before = site.cpu(worker)
         asyncio.run(site.publish(photos, keys))
-        asyncio.run(site.wait_for_outcomes(_JOBS))
-        after = cpu_seconds(worker.pid, with_children=False), site.servers_cpu()
-    jobs, rate = site.rates()
-    own, servers = (late - early for late, early in zip(after, before, strict=True))
-    return rate, own / jobs, servers / jobs
+        asyncio.run(site.settle())
+        used = site.cpu(worker).since(before, per=_JOBS)
+    return site.rate(_JOBS), used.worker, used.without_vision - used.worker
 
 
 async def _bare(site: Site, keys: list[str]) -> tuple[float, float]:

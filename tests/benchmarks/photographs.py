@@ -1,5 +1,6 @@
 """The photographs that are measured with: real ones, brought to the sizes that cameras make."""
 
+import random
 from io import BytesIO
 
 import attrs
@@ -9,6 +10,8 @@ from infra.photographs import Photographs
 
 _MEGAPIXELS = (0.3, 1.0, 3.0, 8.0, 12.0, 24.0)
 _PORTRAITS = ("obama", "obama2", "biden", "astronaut")
+_OF_TWENTY = {0.3: 2, 1.0: 4, 3.0: 6, 8.0: 3, 12.0: 4, 24.0: 1}
+"""How many of twenty photographs that people upload have how many megapixels: assumed, not measured."""
 
 
 @attrs.frozen
@@ -30,6 +33,15 @@ def samples() -> list[Sample]:
         for kind, megapixels in wanted
         for name in _PORTRAITS
     ]
+
+
+def mix() -> list[Sample]:
+    """Return baseline JPEGs of all sizes, as often as people upload them, in an order that is always the same."""
+    mixed = [
+        sample for sample in samples() if sample.kind == "baseline" for _ in range(_OF_TWENTY[sample.megapixels])
+    ]
+    random.Random(0).shuffle(mixed)
+    return mixed
 
 
 def _jpeg(picture: Image.Image, kind: str, megapixels: float) -> bytes:

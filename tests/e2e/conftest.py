@@ -8,6 +8,7 @@ import pytest_asyncio
 
 from infra.local_stack.nats import NatsServer
 from infra.local_stack.stack import LocalStack
+from tests.e2e.in_process import facematch
 from tests.e2e.world import World, make_world
 
 _QUICK = {
@@ -34,6 +35,15 @@ async def bare_world(tmp_path: Path, s3_server: Any, database_url: str) -> Async
             yield world
     finally:
         broker.stop()
+
+
+@pytest_asyncio.fixture
+async def imageless_world(bare_world: World) -> World:
+    """Return a provisioned, migrated world without a bucket, for where no photograph is looked at."""
+    for command in ("migrate", "provision"):
+        done = await facematch(bare_world.environment, command)
+        assert done.returncode == 0, done.stderr
+    return bare_world
 
 
 @pytest_asyncio.fixture

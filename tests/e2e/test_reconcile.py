@@ -5,7 +5,7 @@ import json
 from typing import Any
 from uuid import UUID, uuid4
 
-import pytest_asyncio
+import pytest
 
 from tests.e2e.in_process import facematch
 from tests.e2e.world import World
@@ -13,13 +13,10 @@ from tests.e2e.world import World
 _OPTIONS = ("--json", "--grace", "0", "--image-ref", "photos/{id}.jpg")
 
 
-@pytest_asyncio.fixture
-async def world(bare_world: World) -> World:
-    """Return a migrated, provisioned world; no bucket is needed where no photograph is looked at."""
-    for command in ("migrate", "provision"):
-        done = await facematch(bare_world.environment, command)
-        assert done.returncode == 0, done.stderr
-    return bare_world
+@pytest.fixture
+def world(imageless_world: World) -> World:
+    """Return a world that needs no photographs."""
+    return imageless_world
 
 
 async def reconcile(world: World, *arguments: str) -> dict[str, Any]:

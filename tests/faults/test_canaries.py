@@ -169,6 +169,7 @@ async def test_nothing_leaves_in_good_times(scene: Scene, photographs: Photograp
         ("dead", "list", "--json"),
         ("dead", "show", "1"),
         ("reconcile", "--dry-run", "--json", "--image-ref", "{id}.jpg"),
+        ("backfill", "--dry-run", "--json", "--image-ref", "{id}.jpg"),
         ("submit", "--json", str(photos["match.jpg"]), "match.jpg"),
     ):
         code = await asyncio.to_thread(scene.run, *command, FACEMATCH_EMBEDDER="troublesome")  # which loads at once

@@ -1,13 +1,16 @@
 """Every gallery that there is, with its enrolment, each with the application's tables around it."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import attrs
+import pytest
 import pytest_asyncio
 
 from adapters.postgres.database import Database
 from adapters.postgres.gallery import PostgresEnrolment, PostgresGallery
-from tests.databases import PreparedDatabase
+from adapters.postgres.search_index import EXACT_BELOW
+from tests.databases import PreparedDatabase, make_index
 from tests.fakes.clock import ManualClock
 from tests.fakes.database import InMemoryDatabase
 from tests.fakes.gallery import InMemoryEnrolment, InMemoryGallery
@@ -35,16 +38,48 @@ def _in_memory() -> Subject:
     return Subject(InMemoryGallery(database), InMemoryEnrolment(database), database, clock, stop)
 
 
+@pytest.fixture(scope="session")
+def indexed_migrated_database(migrated_database: PreparedDatabase) -> PreparedDatabase:
+    """Return the database of what `migrate` makes of nothing, with an index."""
+    asyncio.run(make_index(migrated_database.owner_url, "model@1", dimension=4))
+    return migrated_database
+
+
+@pytest.fixture(scope="session")
+def indexed_application_database(application_database: PreparedDatabase) -> PreparedDatabase:
+    """Return the database that an application made, with an index."""
+    asyncio.run(make_index(application_database.owner_url, "model@1", dimension=4))
+    return application_database
+
+
+@pytest.fixture(
+    params=[
+        "in memory",
+        "migrated_database",
+        "application_database",
+        "indexed_migrated_database",
+        "indexed_application_database",
+    ]
+)
+def prepared(request: pytest.FixtureRequest) -> tuple[PreparedDatabase, int] | None:
+    """Return each database, and how few users are compared with exactly; None stands for the one in memory."""
+    if request.param == "in memory":
+        return None
+    return request.getfixturevalue(request.param), 0 if request.param.startswith("indexed") else EXACT_BELOW
+
+
 @pytest_asyncio.fixture
-async def subject(prepared_database: PreparedDatabase | None) -> AsyncIterator[Subject]:
+async def subject(prepared: tuple[PreparedDatabase, int] | None) -> AsyncIterator[Subject]:
     """Return each gallery in turn."""
-    if prepared_database is None:
+    if prepared is None:
         yield _in_memory()
         return
-    with prepared_database.tables() as tables:
-        database, clock = Database(prepared_database.url), ManualClock()
+    place, exact_below = prepared
+    with place.tables() as tables:
+        database, clock = Database(place.url), ManualClock()
         await database.open(to_work=True)
-        gallery, enrolment = PostgresGallery(database, clock=clock), PostgresEnrolment(database)
+        gallery = PostgresGallery(database, clock=clock, exact_below=exact_below)
+        enrolment = PostgresEnrolment(database)
         try:
             yield Subject(gallery, enrolment, tables, clock, database.close)
         finally:

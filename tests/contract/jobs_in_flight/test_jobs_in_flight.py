@@ -14,7 +14,7 @@ from application.ports.jobs_in_flight import InFlight, JobsInFlight
 from domain.errors import MessagingUnavailableError
 from tests.broker import ACK_WAIT, OwnBroker
 from tests.fakes.queue import InMemoryJobQueue
-from tests.fakes.reconciling import InMemoryJobsInFlight
+from tests.fakes.republishing import InMemoryJobsInFlight
 
 A, B, C = (UUID(int=number << 100) for number in (1, 2, 3))
 
@@ -114,6 +114,15 @@ async def test_what_was_published_since_is_known(subject: Subject) -> None:
     await delivery.ack()
     assert await subject.in_flight.among([A, B]) == InFlight(frozenset({A}), 1)
     await subject.submit(B)
+    assert await subject.in_flight.among([A, B]) == InFlight(frozenset({A, B}), 2)
+
+
+async def test_the_last_look_can_be_gone_by(subject: Subject) -> None:
+    """The first look is taken in any case; what is published after a look is unknown until the next one."""
+    await subject.submit(A)
+    assert await subject.in_flight.among([A, B], look_again=False) == InFlight(frozenset({A}), 1)
+    await subject.submit(B)
+    assert await subject.in_flight.among([A, B], look_again=False) == InFlight(frozenset({A}), 1)
     assert await subject.in_flight.among([A, B]) == InFlight(frozenset({A, B}), 2)
 
 

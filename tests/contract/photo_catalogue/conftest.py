@@ -1,5 +1,6 @@
 """Every catalogue of photos that there is, each with the application's tables around it."""
 
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from uuid import UUID
 
@@ -11,21 +12,23 @@ from adapters.postgres.ledger import PostgresLedger
 from adapters.postgres.photos import ImageRefTemplate, PostgresPhotoCatalogue
 from application.ports.photo_catalogue import PhotoCatalogue
 from tests.databases import PreparedDatabase
+from tests.fakes.clock import ManualClock
 from tests.fakes.database import InMemoryDatabase
 from tests.fakes.ledger import InMemoryLedger
-from tests.fakes.reconciling import InMemoryPhotoCatalogue
+from tests.fakes.republishing import InMemoryPhotoCatalogue
 from tests.tables import PostgresTables, Tables
 
 
 @attrs.frozen
 class Subject:
-    """A catalogue under test, empty; ways to fill it, and to make its database go away."""
+    """A catalogue under test, empty; ways to fill it, to let time pass, and to make its database go away."""
 
     catalogue: PhotoCatalogue
     tables: Tables
     ledger: PostgresLedger | InMemoryLedger
     say_where: Callable[[UUID, str | None], None]
     stop: Callable[[], Awaitable[None]]
+    let_time_pass: Callable[[], None]
 
     def add_photo(self, photo_id: UUID, image_ref: str | None = None) -> UUID:
         """Insert a photo and say where its image is."""
@@ -35,13 +38,16 @@ class Subject:
 
 
 def _in_memory() -> Subject:
-    database, image_refs = InMemoryDatabase(), dict[UUID, str | None]()
+    clock, image_refs = ManualClock(), dict[UUID, str | None]()
+    database = InMemoryDatabase(clock)
 
     async def stop() -> None:
         database.available = False
 
     catalogue = InMemoryPhotoCatalogue(database, image_refs)
-    return Subject(catalogue, database, InMemoryLedger(database), image_refs.__setitem__, stop)
+    return Subject(
+        catalogue, database, InMemoryLedger(database), image_refs.__setitem__, stop, lambda: clock.advance(0.001)
+    )
 
 
 def _postgres(database: Database, tables: PostgresTables) -> Subject:
@@ -49,7 +55,7 @@ def _postgres(database: Database, tables: PostgresTables) -> Subject:
         tables.run("UPDATE {photos} SET image_ref = %s WHERE id = %s", image_ref, photo_id)
 
     catalogue = PostgresPhotoCatalogue(database, ImageRefTemplate.of("{image_ref}"))
-    return Subject(catalogue, tables, PostgresLedger(database), say_where, database.close)
+    return Subject(catalogue, tables, PostgresLedger(database), say_where, database.close, lambda: time.sleep(0.001))
 
 
 @pytest_asyncio.fixture

@@ -10,14 +10,14 @@ import pytest_asyncio
 
 from adapters.nats_jetstream.consumer import JetStreamJobQueue
 from adapters.nats_jetstream.payload import JsonJobParser
-from adapters.nats_jetstream.publisher import JetStreamRepublisher
+from adapters.nats_jetstream.republisher import JetStreamRepublisher
 from application.ports.job_queue import JobQueue
 from application.ports.republisher import Republisher
 from domain.errors import MessagingUnavailableError
 from domain.jobs import MalformedJob, MatchJob
 from tests.broker import ACK_WAIT, OwnBroker, connected
 from tests.fakes.queue import InMemoryJobQueue
-from tests.fakes.reconciling import InMemoryRepublisher
+from tests.fakes.republishing import InMemoryRepublisher
 
 
 @attrs.frozen

@@ -41,6 +41,8 @@ SCALED_OBJECT: Final = json.loads((KEDA / "scaled-object.schema.json").read_text
 GUIDE: Final = page("docs/how-to/run-in-kubernetes.md")
 UNITS: Final = {"Mi": 1024**2, "Gi": 1024**3}
 POSTGRES_PORT: Final = 5432
+SHARED: Final = ("s3_access_key", "s3_secret_key", "database_url")
+"""What the tests' operator uses of the worker's."""
 OF_OUTAGES: Final = {"facematch_worker_not_ready"}
 """What no worker shows while it takes jobs."""
 Manifest = dict[str, Any]
@@ -65,6 +67,7 @@ class Build:
     def pods(self) -> dict[str, Manifest]:
         """Every template of pods, by the component that it is of."""
         owners = [*self.all("Deployment"), *self.all("Job")]
+        owners += [owner["spec"]["jobTemplate"] for owner in self.all("CronJob")]
         templates = [owner["spec"]["template"] for owner in owners]
         return {template["metadata"]["labels"]["app.kubernetes.io/component"]: template for template in templates}
 
@@ -154,9 +157,14 @@ def test_the_makefile_checks_against_the_oldest_version_that_the_guide_names() -
     assert re.findall(r"needs Kubernetes (\S+) or newer", GUIDE.text) == [oldest] == ["1.31"]
 
 
+def test_the_components_are_known(base: Build, example: Build) -> None:
+    """What the other tests say of all pods, they say of these."""
+    assert base.pods.keys() == {"worker", "migrate", "provision"}
+    assert example.pods.keys() == base.pods.keys() | {"operator", "reconcile"}
+
+
 def test_pods_have_no_rights(build: Build) -> None:
     """They are what the Pod Security Standard *restricted* asks for, and cannot talk to Kubernetes."""
-    assert build.pods.keys() == {"worker", "migrate", "provision"}
     [user, group] = re.findall(r"^USER (\d+):(\d+)$", DOCKERFILE, re.MULTILINE)[0]
     for template in build.pods.values():
         pod = template["spec"]
@@ -218,7 +226,7 @@ def test_only_settings_that_exist_are_set_and_secrets_are_files(build: Build) ->
     assert build.all("Secret") == []
 
 
-def test_every_secret_is_made_in_the_guide(build: Build) -> None:
+def test_every_secret_is_made_in_the_guide(base: Build, example: Build) -> None:
     """The commands make exactly the secrets, with the keys, that the pods read."""
     commands = " ".join(GUIDE.code("bash")).replace("\\\n", " ")
     made = {
@@ -226,7 +234,8 @@ def test_every_secret_is_made_in_the_guide(build: Build) -> None:
         for name, rest in re.findall(r"create secret generic (\S+)(.*)", commands)
         for key in re.findall(r"--from-file=(\w+)", rest)
     }
-    assert made == {pair for component in build.pods for pair in build.secret_keys(component)}
+    assert made == {pair for component in example.pods for pair in example.secret_keys(component)}
+    assert made > {pair for component in base.pods for pair in base.secret_keys(component)}
 
 
 def test_a_changed_setting_rolls_the_workers(base: Build, example: Build) -> None:
@@ -234,7 +243,7 @@ def test_a_changed_setting_rolls_the_workers(base: Build, example: Build) -> Non
     names = []
     for build in (base, example):
         name = build.one("ConfigMap")["metadata"]["name"]
-        for component in ("worker", "provision"):
+        for component in build.pods.keys() - {"migrate"}:
             assert build.containers[component]["envFrom"] == [{"configMapRef": {"name": name}}]
         names.append(name)
     assert re.fullmatch(r"facematch-settings-\w+", names[0])
@@ -296,6 +305,8 @@ def test_exactly_the_servers_can_be_reached(build: Build) -> None:
         "worker": {*nats, POSTGRES_PORT, s3, otlp},
         "migrate": {POSTGRES_PORT},
         "provision": nats,
+        "operator": {*nats, POSTGRES_PORT, s3},
+        "reconcile": {*nats, POSTGRES_PORT},
     }
 
     allowed = {}
@@ -310,8 +321,7 @@ def test_exactly_the_servers_can_be_reached(build: Build) -> None:
             assert [peer for peer in rule["to"] if not is_inside(peer)] == []
             assert len(rule["to"]) > 0
 
-    assert allowed == wanted
-    assert set(wanted) == {None, *build.pods}
+    assert allowed == {component: wanted[component] for component in (None, *build.pods)}
 
 
 def test_only_health_can_be_reached_and_only_by_monitoring(build: Build) -> None:
@@ -322,17 +332,19 @@ def test_only_health_can_be_reached_and_only_by_monitoring(build: Build) -> None
         "from": [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}],
         "ports": [{"protocol": "TCP", "port": "health"}],
     }
-    assert list(entries.values()) == [[], [], []]
+    assert all(rules == [] for rules in entries.values())
 
 
 def test_selectors_find_the_workers(build: Build) -> None:
     """Deployment, budget and spread mean the same pods, and no job's."""
     labels = build.pods["worker"]["metadata"]["labels"]
     spread = build.pods["worker"]["spec"]["topologySpreadConstraints"][0]["labelSelector"]
-    selectors = [build.one(kind)["spec"]["selector"] for kind in ("Deployment", "PodDisruptionBudget")]
+    selectors = [
+        build.one(kind, "facematch-worker")["spec"]["selector"] for kind in ("Deployment", "PodDisruptionBudget")
+    ]
     assert selectors == [spread] * 2
     assert spread["matchLabels"].items() <= labels.items()
-    for component in ("migrate", "provision"):
+    for component in build.pods.keys() - {"worker"}:
         others = build.pods[component]["metadata"]["labels"]
         assert not spread["matchLabels"].items() <= others.items()
 
@@ -345,20 +357,22 @@ def test_an_outage_keeps_no_node_from_being_emptied(build: Build) -> None:
 
 def test_a_release_that_cannot_work_stops_no_worker(build: Build) -> None:
     """A new one must be ready before an old one is stopped."""
-    assert build.one("Deployment")["spec"]["strategy"] == {"rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}}
+    assert build.one("Deployment", "facematch-worker")["spec"]["strategy"] == {
+        "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}
+    }
 
 
 def test_keda_scales_the_workers_by_their_own_consumer(base: Build, example: Build) -> None:
     """It watches what the workers fetch from, alone decides how many there are, and leaves one."""
     spec = example.one("ScaledObject")["spec"]
-    target = example.one("Deployment")
+    target = example.one("Deployment", "facematch-worker")
     settings = read_settings(example, "worker", {})
     [trigger] = spec["triggers"]
     hosts = {urlsplit(server).hostname or "" for server in settings.nats.urls}
 
     assert spec["scaleTargetRef"]["name"] == target["metadata"]["name"]
     assert "replicas" not in target["spec"]
-    assert base.one("Deployment")["spec"]["replicas"] == spec["fallback"]["replicas"]
+    assert base.one("Deployment", "facematch-worker")["spec"]["replicas"] == spec["fallback"]["replicas"]
     assert (trigger["metadata"]["stream"], trigger["metadata"]["consumer"]) == (
         settings.nats.stream,
         settings.nats.durable,
@@ -373,8 +387,8 @@ def test_keda_scales_the_workers_by_their_own_consumer(base: Build, example: Bui
 def test_users_of_the_servers_are_known_there(build: Build) -> None:
     """Worker and operator are users of the shipped permissions, and the worker's role is the one that is let in."""
     known = set(re.findall(r"\{ user: (\w+),", Path("infra/nats/permissions.conf").read_text()))
-    users = {name: build.environment(name)["FACEMATCH_NATS_USER"] for name in ("worker", "provision")}
-    assert users == {"worker": "worker", "provision": "operator"}
+    users = {name: build.environment(name)["FACEMATCH_NATS_USER"] for name in build.pods.keys() - {"migrate"}}
+    assert users == {name: "worker" if name == "worker" else "operator" for name in users}
     assert set(users.values()) <= known
     assert "role `facematch_worker`" in GUIDE.text
     assert build.containers["migrate"]["args"] == ["migrate", "--grant-to", "facematch_worker"]
@@ -408,7 +422,7 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NatsServer]:
 
 @pytest.fixture
 async def cluster(
-    base: Build, guarded: NatsServer, tmp_path: Path, s3_server: Any, database_url: str
+    example: Build, guarded: NatsServer, tmp_path: Path, s3_server: Any, database_url: str
 ) -> AsyncIterator[Cluster]:
     """Return servers with a role for the worker; nothing is migrated or provisioned yet."""
     role = f"worker_{uuid4().hex}"
@@ -424,11 +438,12 @@ async def cluster(
         ("facematch-owner", "database_url"): database_url,
         ("facematch-operator", "nats_password"): PASSWORDS["operator"],
     }
+    contents |= {("facematch-operator", key): contents["facematch-worker", key] for key in SHARED}
     files = {}
-    for component in base.pods:
+    for component in example.pods:
         files[component] = tmp_path / component
         files[component].mkdir()
-        for secret, key in base.secret_keys(component):
+        for secret, key in example.secret_keys(component):
             (files[component] / key).write_text(contents[secret, key] + "\n")
     servers = {"FACEMATCH_NATS_URL": guarded.url, "FACEMATCH_S3_ENDPOINT": s3_server.endpoint}
     store = s3_server.client()
@@ -439,8 +454,11 @@ async def cluster(
         yield Cluster(world, servers, files, role)
 
 
-async def test_a_worker_runs_by_the_manifests(base: Build, cluster: Cluster, tmp_path: Path) -> None:
-    """The jobs prepare database and broker, the worker becomes ready and shows every metric that is asked for."""
+async def test_a_worker_runs_by_the_manifests(base: Build, example: Build, cluster: Cluster, tmp_path: Path) -> None:
+    """The jobs prepare database and broker, the worker becomes ready and shows every metric that is asked for.
+
+    A lost job is then published again, and the operator sees it waiting.
+    """
     containers = base.containers
     for component in ("migrate", "provision"):
         arguments = [word.replace("facematch_worker", cluster.role) for word in containers[component]["args"]]
@@ -471,6 +489,12 @@ async def test_a_worker_runs_by_the_manifests(base: Build, cluster: Cluster, tmp
         assert worker.stop() == 0
     finally:
         worker.stop()
+    cluster.world.add_photo()
+    arguments = [*example.containers["reconcile"]["args"], "--grace", "0"]
+    done = run_cli(*arguments, **cluster.environment(example, "reconcile"))
+    assert json.loads(done.stdout) | {"photos": 2, "answered": 1, "published": 1} == json.loads(done.stdout)
+    done = run_cli("status", "--json", **cluster.environment(example, "operator"))
+    assert json.loads(done.stdout)["queue"]["pending"] == 1
 
 
 def read_settings(build: Build, component: str, files: Mapping[str, str]) -> Settings:

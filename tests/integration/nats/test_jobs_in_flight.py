@@ -12,7 +12,7 @@ from nats.aio.client import Client
 from adapters.nats_jetstream.connection import ConnectionOptions, connect, disconnect
 from adapters.nats_jetstream.jobs_in_flight import JetStreamJobsInFlight
 from adapters.nats_jetstream.names import Names
-from adapters.nats_jetstream.publisher import JetStreamRepublisher
+from adapters.nats_jetstream.republisher import JetStreamRepublisher
 from domain.errors import MessagingUnavailableError
 from domain.jobs import MatchJob
 from infra.local_stack.nats import NatsServer

@@ -8,7 +8,15 @@ import attrs
 import pytest
 from nats.aio.client import Client
 from nats.js import JetStreamContext
-from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy, ReplayPolicy, RetentionPolicy, StorageType
+from nats.js.api import (
+    AckPolicy,
+    ConsumerConfig,
+    DeliverPolicy,
+    PersistMode,
+    ReplayPolicy,
+    RetentionPolicy,
+    StorageType,
+)
 
 from adapters.nats_jetstream.consumer import JetStreamJobQueue
 from adapters.nats_jetstream.dead_letters import JetStreamDeadLetters
@@ -85,6 +93,23 @@ async def test_defaults_are_the_published_names() -> None:
         dead_stream="PHOTO_FACES_DEAD",
         results_prefix="photo_faces.single",
     )
+
+
+async def test_jobs_may_come_in_batches(js: JetStreamContext, names: Names) -> None:
+    """Into a stream that is made, and into one that was made before there were batches; into no other."""
+    await actions(js, names)
+    assert (await js.stream_info(names.stream)).config.allow_atomic
+    assert not (await js.stream_info(names.dead_stream)).config.allow_atomic
+    await js.update_stream((await js.stream_info(names.stream)).config.evolve(allow_atomic=False))
+    assert await actions(js, names) == {**all_of(names, "unchanged"), names.stream: "updated"}
+    assert (await js.stream_info(names.stream)).config.allow_atomic
+
+
+async def test_a_stream_that_cannot_take_batches_stays_as_it_is(js: JetStreamContext, names: Names) -> None:
+    """The server would refuse the change, and with it everything else."""
+    await js.add_stream(name=names.stream, subjects=[names.subject], persist_mode=PersistMode.ASYNC)
+    assert (await actions(js, names))[names.stream] == "unchanged"
+    assert not (await js.stream_info(names.stream)).config.allow_atomic
 
 
 async def test_another_ack_wait_updates_the_consumer(js: JetStreamContext, names: Names) -> None:

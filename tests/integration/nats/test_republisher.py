@@ -1,4 +1,4 @@
-"""Publishing lost jobs into a cluster, where several servers decide together what is stored."""
+"""Publishing many jobs: in batches or one by one, into full streams, and into a cluster."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -6,17 +6,77 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from uuid import uuid4
 
+import pytest
 import pytest_asyncio
 from nats.aio.client import Client
+from nats.js.api import DiscardPolicy
 
+from adapters.nats_jetstream.batches import MOST_MESSAGES
 from adapters.nats_jetstream.connection import ConnectionOptions, connect, disconnect
 from adapters.nats_jetstream.jobs_in_flight import JetStreamJobsInFlight
+from adapters.nats_jetstream.names import Names
+from adapters.nats_jetstream.payload import JsonJobParser
 from adapters.nats_jetstream.provisioning import provision
-from adapters.nats_jetstream.publisher import JetStreamRepublisher
-from domain.jobs import MatchJob
+from adapters.nats_jetstream.republisher import JetStreamRepublisher
+from domain.errors import MessagingUnavailableError
+from domain.jobs import MalformedJob, MatchJob
 from infra.local_stack.nats_cluster import NatsCluster
-from tests.broker import own_names
+from tests.broker import own_names, provisioned, stored
 from tests.e2e.world import eventually
+
+
+def jobs(count: int) -> list[MatchJob]:
+    """Return so many jobs, each for another photo."""
+    return [MatchJob(uuid4(), "a.jpg") for _ in range(count)]
+
+
+async def in_the_stream(client: Client, names: Names) -> list[MatchJob | MalformedJob]:
+    """Return every job that the stream holds."""
+    return [JsonJobParser().parse(message.data or b"") for message in await stored(client, names.stream)]
+
+
+async def test_many_jobs_are_stored_in_batches(client: Client) -> None:
+    """Each with the id by which the stream knows it, in their order, also where the last batch is of one job."""
+    names, wanted = await provisioned(client), jobs(2 * MOST_MESSAGES + 1)
+    assert await JetStreamRepublisher(client, names).publish(wanted, unless_after=0) == len(wanted)
+    messages = await stored(client, names.stream)
+    assert [JsonJobParser().parse(message.data or b"") for message in messages] == wanted
+    headers = [message.headers or {} for message in messages]
+    assert [each["Nats-Msg-Id"] for each in headers] == [f"facematch-again-{job.photo_id}" for job in wanted]
+    assert len({each["Nats-Batch-Id"] for each in headers}) == 3
+
+
+async def test_a_job_that_is_known_keeps_no_other_back(client: Client) -> None:
+    """A batch is stored as a whole or not at all; what it was refused for is left out, and the rest stored."""
+    names, wanted = await provisioned(client), jobs(10)
+    republisher = JetStreamRepublisher(client, names)
+    assert await republisher.publish(wanted[4:6], unless_after=0) == 2
+    assert await republisher.publish(wanted, unless_after=0) == 8
+    assert sorted(map(str, await in_the_stream(client, names))) == sorted(map(str, wanted))
+
+
+async def test_a_stream_that_takes_no_batches_gets_single_jobs(client: Client) -> None:
+    """Such as one of the application's own; of two at once each job is stored once there, too."""
+    names, wanted = own_names(), jobs(300)
+    await client.jetstream().add_stream(name=names.stream, subjects=[names.subject])
+    one, other = JetStreamRepublisher(client, names), JetStreamRepublisher(client, names)
+    published = await asyncio.gather(one.publish(wanted, unless_after=0), other.publish(wanted, unless_after=0))
+    assert sum(published) == 300
+    assert sorted(map(str, await in_the_stream(client, names))) == sorted(map(str, wanted))
+
+
+async def test_a_full_stream_is_told_and_filled_later(client: Client) -> None:
+    """What fits is stored, the error has the server's words, and the rest is stored once there is room."""
+    names, wanted = await provisioned(client), jobs(10)
+    js, republisher = client.jetstream(), JetStreamRepublisher(client, names)
+    config = (await js.stream_info(names.stream)).config
+    await js.update_stream(config.evolve(max_msgs=4, discard=DiscardPolicy.NEW))
+    with pytest.raises(MessagingUnavailableError, match="maximum messages exceeded"):
+        await republisher.publish(wanted, unless_after=0)
+    assert len(await in_the_stream(client, names)) == 4
+    await js.update_stream(config)
+    assert await republisher.publish(wanted, unless_after=0) == 6
+    assert sorted(map(str, await in_the_stream(client, names))) == sorted(map(str, wanted))
 
 
 @pytest_asyncio.fixture

@@ -61,7 +61,7 @@ async def test_the_applications_tables_have_these_columns(admin: psycopg.Connect
     }
 
 
-@pytest.mark.parametrize("table", ["outcomes", "attempts", "templates"])
+@pytest.mark.parametrize("table", ["outcomes", "attempts", "templates", "gallery"])
 async def test_the_services_tables_have_these_columns(admin: psycopg.Connection, database_url: str, table: str) -> None:
     """With these types, all of them."""
     await migrate(database_url)

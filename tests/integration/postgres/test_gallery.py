@@ -14,7 +14,7 @@ from adapters.postgres.migrate import migrate
 from domain.decision import Candidate
 from domain.errors import DatabaseUnavailableError
 from domain.faces import FaceEmbedding
-from tests.databases import PreparedDatabase
+from tests.databases import PreparedDatabase, make_index
 from tests.fakes.clock import ManualClock
 from tests.integration.postgres.use import opened
 from tests.tables import PostgresTables
@@ -113,3 +113,20 @@ async def test_the_columns_type_changes_nothing_but_speed(
     async with opened(database_url) as database:
         found = await PostgresGallery(database, clock=ManualClock()).nearest(PROBE, limit=2)
     assert list(found) == ([] if column == "vector(3)" else [Candidate(user, 0.0)])
+
+
+async def test_many_users_without_an_index_are_a_slow_search(
+    prepared: PreparedDatabase, tables: PostgresTables
+) -> None:
+    """From a size on, and for want of an index only."""
+    for _ in range(3):
+        tables.add_user(uuid4(), PROBE)
+    async with opened(prepared.url) as database:
+        seen = [
+            await PostgresGallery(database, clock=ManualClock(), exact_below=size).is_slow(MODEL, PROBE.dimension)
+            for size in (3, 4)
+        ]
+        await make_index(prepared.owner_url, MODEL, dimension=PROBE.dimension)
+        gallery = PostgresGallery(database, clock=ManualClock(), exact_below=3)
+        seen += [await gallery.is_slow(MODEL, dimension) for dimension in (PROBE.dimension, 5)]
+    assert seen == [True, False, False, True]

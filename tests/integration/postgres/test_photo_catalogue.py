@@ -9,6 +9,8 @@ from psycopg import sql
 
 from adapters.postgres.database import Database
 from adapters.postgres.photos import CatalogueForbiddenError, ImageRefTemplate, PostgresPhotoCatalogue
+from application.ports.photo_catalogue import NO_OUTCOME, LastOutcome
+from domain.outcomes import Reason
 from infra.local_stack.postgres import PostgresServer
 from tests.databases import PreparedDatabase, of_an_application
 from tests.integration.postgres.use import opened
@@ -34,7 +36,7 @@ def owned(application: PreparedDatabase) -> Iterator[PostgresTables]:
 async def image_ref(database: Database, template: str) -> str | None:
     """Return the reference of the only photo."""
     catalogue = PostgresPhotoCatalogue(database, ImageRefTemplate.of(template))
-    [photo] = (await catalogue.unanswered(after=None, limit=10)).photos
+    [photo] = (await catalogue.unmatched(NO_OUTCOME, after=None, limit=10)).photos
     return photo.image_ref
 
 
@@ -94,13 +96,14 @@ async def test_a_page_is_looked_up_along_indexes(database: Database, tables: Pos
     lost = tables.add_photo(UUID(int=0))
     tables.run("ANALYZE")
     catalogue = PostgresPhotoCatalogue(database, ImageRefTemplate.of("{id}"))
-    page = await catalogue.unanswered(after=None, limit=5_000)
+    meant = LastOutcome(reasons=frozenset({Reason.NO_MATCH}), none=True)
+    page = await catalogue.unmatched(meant, after=None, limit=5_000)
     assert ([photo.id for photo in page.photos], page.looked_at) == ([lost], 5_000)
     assert await catalogue.estimate() == pytest.approx(20_001, rel=0.1)
     async with database.operation("explain") as connection:
         [(plan,)] = await (
             await connection.execute(
-                sql.SQL("EXPLAIN (FORMAT JSON) ") + catalogue.query(None), catalogue.values(None, 5_000)
+                sql.SQL("EXPLAIN (FORMAT JSON) ") + catalogue.query(None), catalogue.values(meant, None, 5_000)
             )
         ).fetchall()
     kinds = {(node["Node Type"], node.get("Relation Name")) for node in _nodes(plan[0]["Plan"])}

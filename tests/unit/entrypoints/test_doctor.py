@@ -3,8 +3,9 @@
 import pytest
 
 from adapters.object_store.buckets import Bucket
+from adapters.postgres.search_index import IndexState
 from domain.calibration import MeasuredCalibration, MeasuredCurve
-from entrypoints.commands.doctor import Status, bucket_finding, calibration_reach
+from entrypoints.commands.doctor import Status, bucket_finding, calibration_reach, search_finding
 
 
 @pytest.mark.parametrize(("enrolled", "status"), [(0, Status.OK), (10, Status.OK), (11, Status.WARNING)])
@@ -29,3 +30,22 @@ def test_a_bucket_that_is_missing_is_a_wrong_setting(name: str, state: Bucket, s
     """It is told which; where nothing can be said, that is no failure."""
     found = bucket_finding(name, state, "images")
     assert (found.what, found.status, words in found.detail) == ("bucket", status, True)
+
+
+@pytest.mark.parametrize(
+    ("enrolled", "index", "status", "words"),
+    [
+        (4_999, None, Status.OK, "every user is compared with"),
+        (5_000, None, Status.WARNING, "5000 users are compared with one by one: `facematch index`"),
+        (9, IndexState(128, is_kept=True, can_iterate=True, users=9), Status.OK, "through an index of about 9 users"),
+        (9, IndexState(None, is_kept=True, can_iterate=True, users=9), Status.WARNING, "not complete"),
+        (9, IndexState(128, is_kept=False, can_iterate=True, users=9), Status.WARNING, "not complete"),
+        (9, IndexState(512, is_kept=True, can_iterate=True, users=9), Status.WARNING, "run `facematch index`"),
+    ],
+)
+def test_a_search_that_could_be_faster_is_told(
+    enrolled: int, index: IndexState | None, status: Status, words: str
+) -> None:
+    """And so is an index that nobody can rely on."""
+    found = search_finding(enrolled, index, 128)
+    assert (found.what, found.status, words in found.detail) == ("search", status, True)

@@ -250,10 +250,14 @@ def test_what_concerns_the_worker_has_no_jobs_ids(observed: Observed) -> None:
         observed.telemetry.dependency_down("database", "no answer")
         observed.telemetry.dependency_up("database", after_seconds=1.2345)
         observed.telemetry.orphans_published(2)
+        observed.telemetry.search_is_slow(100_000)
         observed.telemetry.unexpected(ValueError("a defect"))
-    down, up, orphans, defect, _job = observed.log.lines
-    assert [line.keys() & {"photo_id", "job_id", "trace_id"} for line in (down, up, orphans, defect)] == [set()] * 4
+    *lines, _job = observed.log.lines
+    assert [line.keys() & {"photo_id", "job_id", "trace_id"} for line in lines] == [set()] * 5
+    down, up, orphans, slow, defect = lines
     assert (down["level"], down["action"], down["detail"]) == ("error", "dependency_down", "no answer")
     assert (up["level"], up["action"], up["after_seconds"]) == ("info", "dependency_up", 1.234)
     assert (orphans["level"], orphans["action"], orphans["count"]) == ("warning", "orphans_published", 2)
+    assert (slow["level"], slow["action"], slow["count"]) == ("warning", "search_is_slow", 100_000)
+    assert "facematch index" in slow["event"]
     assert (defect["level"], defect["action"]) == ("error", "unexpected_error")

@@ -37,6 +37,7 @@ def do_everything(telemetry: OtelTelemetry) -> None:
     telemetry.dependency_down("database", "no answer")
     telemetry.dependency_up("database", after_seconds=1)
     telemetry.orphans_published(1)
+    telemetry.search_is_slow(1)
     telemetry.unexpected(ValueError("a defect"))
 
     def concluding(number: int, *, repeated: bool) -> Callable[[JobTrace], None]:

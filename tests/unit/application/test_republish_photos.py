@@ -1,23 +1,25 @@
-"""Publishing lost jobs again."""
+"""Publishing lost jobs again, and every job that is wanted."""
 
 from collections.abc import Callable, Sequence
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import attrs
 import pytest
 
 from adapters.nats_jetstream.payload import JsonJobParser
-from application.ports.photo_catalogue import CataloguePage
-from application.reconcile_photos import ReconcilePhotos, Reconciliation
+from application.ports.photo_catalogue import ANY_OR_NONE, NO_OUTCOME, CataloguePage, LastOutcome
+from application.republish_photos import Republication, RepublishPhotos
 from domain.errors import DatabaseUnavailableError, MessagingUnavailableError
 from domain.images import ImageRefPolicy
 from domain.jobs import MatchJob
-from tests.contract.ledger.jobs import record
+from domain.outcomes import Reason
+from domain.records import Skipped
+from tests.contract.ledger.jobs import header, later, record, unknown
 from tests.fakes.clock import ManualClock
 from tests.fakes.database import InMemoryDatabase
 from tests.fakes.ledger import InMemoryLedger
 from tests.fakes.queue import InMemoryJobQueue
-from tests.fakes.reconciling import InMemoryJobsInFlight, InMemoryPhotoCatalogue, InMemoryRepublisher
+from tests.fakes.republishing import InMemoryJobsInFlight, InMemoryPhotoCatalogue, InMemoryRepublisher
 
 GRACE_SECONDS = 5.0
 PAGE = 3
@@ -40,8 +42,8 @@ class _EventfulCatalogue(InMemoryPhotoCatalogue):
 
     meanwhile: Callable[[], object] = staticmethod(lambda: None)
 
-    async def unanswered(self, *, after: UUID | None, limit: int) -> CataloguePage:
-        page = await super().unanswered(after=after, limit=limit)
+    async def unmatched(self, last_outcome: LastOutcome, *, after: UUID | None, limit: int) -> CataloguePage:
+        page = await super().unmatched(last_outcome, after=after, limit=limit)
         self.meanwhile()
         return page
 
@@ -50,9 +52,9 @@ class World:
     """An application's photos, a queue, and what was answered."""
 
     def __init__(self) -> None:
-        self.database = InMemoryDatabase()
-        self.queue = InMemoryJobQueue()
         self.clock = _Clock()
+        self.database = InMemoryDatabase(self.clock)
+        self.queue = InMemoryJobQueue(self.clock)
         self.ledger = InMemoryLedger(self.database)
         self.image_refs: dict[UUID, str | None] = {}
         self.catalogue = _EventfulCatalogue(self.database, self.image_refs)
@@ -68,9 +70,9 @@ class World:
         """Publish a job as the application does."""
         await self.queue.submit(MatchJob(photo, self.image_refs[photo]))
 
-    def reconcile(self) -> ReconcilePhotos:
+    def reconcile(self) -> RepublishPhotos:
         """Return a run of its own."""
-        return ReconcilePhotos(
+        return RepublishPhotos(
             catalogue=self.catalogue,
             in_flight=InMemoryJobsInFlight(self.queue),
             republisher=InMemoryRepublisher(self.queue),
@@ -80,6 +82,20 @@ class World:
             page_size=PAGE,
             batch_size=2 * PAGE,
         )
+
+    def backfill(self) -> RepublishPhotos:
+        """Return a run that leaves nobody any time."""
+        return attrs.evolve(self.reconcile(), grace_seconds=0.0)
+
+    def fail_after(self, pages: int) -> None:
+        """Make the database go away when so many pages have been read."""
+        left = iter([set[str]()] * (pages - 1))
+        self.catalogue.meanwhile = lambda: self.database.failing.update(next(left, {"unmatched"}))
+
+    def recover(self) -> None:
+        """Let the database answer again."""
+        self.catalogue.meanwhile = lambda: None
+        self.database.failing.clear()
 
     def published(self) -> list[UUID | None]:
         """Return the photos of every job in the queue."""
@@ -99,28 +115,28 @@ async def test_a_photo_without_anything_gets_a_job(world: World) -> None:
     await world.submit(taken)
     await world.queue.fetch(1, timeout_seconds=1)
     await world.submit(waiting)
-    found = await world.reconcile()()
+    found = await world.reconcile()(NO_OUTCOME)
     job = MatchJob(lost, f"{lost}.jpg")
-    assert found == Reconciliation(photos=4, answered=1, in_flight=2, missing=1, published=1, example=job)
+    assert found == Republication(photos=4, left_out=1, in_flight=2, due=1, published=1, example=job)
     assert [JsonJobParser().parse(stored.body) for stored in world.queue.jobs[2:]] == [job]
 
 
 async def test_a_second_run_finds_nothing_missing(world: World) -> None:
     """What the first one published is in flight."""
     photos = world.add_photos(20)
-    first = await world.reconcile()()
-    second = await world.reconcile()()
-    assert (first.photos, first.missing, first.published) == (20, 20, 20)
-    assert (second.in_flight, second.missing, second.published) == (20, 0, 0)
+    first = await world.reconcile()(NO_OUTCOME)
+    second = await world.reconcile()(NO_OUTCOME)
+    assert (first.photos, first.due, first.published) == (20, 20, 20)
+    assert (second.in_flight, second.due, second.published) == (20, 0, 0)
     assert world.published() == photos
 
 
 async def test_a_dry_run_tells_the_same_and_publishes_nothing(world: World) -> None:
     """Only the number of published jobs differs."""
     world.add_photos(7)
-    dry = await world.reconcile()(dry_run=True)
+    dry = await world.reconcile()(NO_OUTCOME, dry_run=True)
     assert world.queue.jobs == []
-    assert attrs.evolve(dry, published=7) == await world.reconcile()()
+    assert attrs.evolve(dry, published=7) == await world.reconcile()(NO_OUTCOME)
 
 
 async def test_a_job_that_ends_while_photos_are_read_is_not_missed(world: World) -> None:
@@ -133,8 +149,8 @@ async def test_a_job_that_ends_while_photos_are_read_is_not_missed(world: World)
         delivery.job.acked = True
 
     world.catalogue.meanwhile = end
-    found = await world.reconcile()()
-    assert (found.in_flight, found.missing) == (1, 0)
+    found = await world.reconcile()(NO_OUTCOME)
+    assert (found.in_flight, found.due) == (1, 0)
 
 
 async def test_a_job_that_is_just_being_published_is_not_published_twice(world: World) -> None:
@@ -142,8 +158,8 @@ async def test_a_job_that_is_just_being_published_is_not_published_twice(world: 
     [photo] = world.add_photos(1)
     body = b'{"photo_id": "%s"}' % str(photo).encode()
     world.clock.meanwhile = lambda: world.queue.publish(body)
-    found = await world.reconcile()()
-    assert (found.in_flight, found.missing) == (1, 0)
+    found = await world.reconcile()(NO_OUTCOME)
+    assert (found.in_flight, found.due) == (1, 0)
     assert [job.body for job in world.queue.jobs] == [body]
     assert world.clock.slept == [GRACE_SECONDS]
 
@@ -154,8 +170,8 @@ async def test_another_run_that_is_faster_is_not_repeated(world: World) -> None:
     other = InMemoryRepublisher(world.queue)
     reconcile = world.reconcile()
     run = attrs.evolve(reconcile, republisher=_After(other, world.image_refs))
-    found = await run()
-    assert (found.missing, found.published) == (5, 3)
+    found = await run(NO_OUTCOME)
+    assert (found.due, found.published) == (5, 3)
     assert sorted(photo for photo in world.published() if photo) == photos
 
 
@@ -175,7 +191,7 @@ async def test_without_anything_missing_nobody_waits(world: World) -> None:
     """The grace time is for photos that seem to lack a job."""
     [photo] = world.add_photos(1)
     await world.ledger.conclude(record(photo_id=photo))
-    assert await world.reconcile()() == Reconciliation(photos=1, answered=1)
+    assert await world.reconcile()(NO_OUTCOME) == Republication(photos=1, left_out=1)
     assert world.clock.slept == []
 
 
@@ -183,8 +199,8 @@ async def test_photos_without_a_usable_reference_are_counted_and_left_alone(worl
     """They would be answered once and for all by `missing_image_ref` and `invalid_image_ref`."""
     unknown, empty, foreign, also_foreign, good = world.add_photos(5)
     world.image_refs |= {unknown: None, empty: "", foreign: "minio://private/a.jpg", also_foreign: "s3://images/a.jpg"}
-    found = await world.reconcile()()
-    assert (found.without_image_ref, found.invalid_image_ref, found.missing, found.published) == (2, 2, 1, 1)
+    found = await world.reconcile()(NO_OUTCOME)
+    assert (found.without_image_ref, found.invalid_image_ref, found.due, found.published) == (2, 2, 1, 1)
     assert found.example_of_invalid is not None
     assert str(foreign) in found.example_of_invalid
     assert world.published() == [good]
@@ -201,7 +217,7 @@ async def test_what_it_holds_is_bounded(world: World) -> None:
             sizes.append(len(jobs))
             return await publish(jobs, unless_after=unless_after)
 
-    await attrs.evolve(world.reconcile(), republisher=Counting())()
+    await attrs.evolve(world.reconcile(), republisher=Counting())(NO_OUTCOME)
     assert sizes == [6, 6, 6, 2]
 
 
@@ -210,18 +226,18 @@ async def test_progress_is_told_page_by_page(world: World) -> None:
     world.add_photos(4)
     told: list[tuple[int, int]] = []
     world.catalogue.meanwhile = lambda: world.database.add_photo(UUID(int=1000 + len(world.database.photos)))
-    await attrs.evolve(world.reconcile(), page_size=4)(progress=lambda done, of: told.append((done, of)))
-    assert told[0] == (4, 4)
+    await attrs.evolve(world.reconcile(), page_size=4)(NO_OUTCOME, progress=lambda _, done, of: told.append((done, of)))
+    assert told[:2] == [(0, 4), (4, 4)]
     assert all(done <= of for done, of in told)
     assert told[-1][0] == told[-1][1]
 
 
-@pytest.mark.parametrize("operation", ["estimate", "unanswered"])
+@pytest.mark.parametrize("operation", ["estimate", "unmatched"])
 async def test_without_a_database_it_ends(world: World, operation: str) -> None:
     """Another run will do it."""
     world.database.failing.add(operation)
     with pytest.raises(DatabaseUnavailableError):
-        await world.reconcile()()
+        await world.reconcile()(NO_OUTCOME)
 
 
 @pytest.mark.parametrize("what", ["among", "republish"])
@@ -230,4 +246,89 @@ async def test_without_a_broker_it_ends(world: World, what: str) -> None:
     world.add_photos(1)
     world.queue.failing.add(what)
     with pytest.raises(MessagingUnavailableError):
-        await world.reconcile()()
+        await world.reconcile()(NO_OUTCOME)
+
+
+STRANGERS = LastOutcome(reasons=frozenset({Reason.NO_MATCH}))
+
+
+async def test_photos_are_published_for_another_look(world: World) -> None:
+    """Those that are meant, but for what is in flight and what is matched; nobody waits for a grace time."""
+    stranger, waiting, faceless, matched, new = world.add_photos(5)
+    for photo, reason in ((stranger, Reason.NO_MATCH), (waiting, Reason.NO_MATCH), (faceless, Reason.NO_FACE)):
+        await world.ledger.conclude(record(Skipped(reason), photo_id=photo))
+    await world.ledger.conclude_face(header(matched), unknown())
+    [face] = world.database.faces()
+    world.database.add_match(face.id, world.database.add_user(uuid4()))
+    await world.submit(waiting)
+    found = await world.backfill()(STRANGERS)
+    assert attrs.evolve(found, example=None) == Republication(photos=5, left_out=3, in_flight=1, due=1, published=1)
+    everything = await world.backfill()(ANY_OR_NONE)
+    assert (everything.left_out, everything.in_flight, everything.published) == (1, 2, 2)
+    assert world.published() == [waiting, stranger, faceless, new]
+    assert sum(world.clock.slept) == 0
+
+
+async def test_it_goes_on_where_it_was_interrupted(world: World) -> None:
+    """What was done since the beginning is left out, and so is what is still in flight: each photo gets one job."""
+    photos = world.add_photos(4 * PAGE)
+    for photo in photos:
+        await world.ledger.conclude(record(Skipped(Reason.NO_MATCH), photo_id=photo))
+    world.clock.advance(1)
+    began = await world.catalogue.now()
+    world.fail_after(2)
+    with pytest.raises(DatabaseUnavailableError):
+        await world.backfill()(STRANGERS)
+    done, in_flight = await world.queue.fetch(2, timeout_seconds=1)
+    assert in_flight.key.sequence == 2
+    again = record(Skipped(Reason.NO_MATCH), photo_id=photos[0], job=done.key, occurred_at=later(1))
+    await world.ledger.conclude(again)
+    await done.ack()
+    world.recover()
+    found = await world.backfill()(attrs.evolve(STRANGERS, before=began))
+    assert (found.left_out, found.in_flight, found.published) == (1, 2 * PAGE - 1, 2 * PAGE)
+    assert world.published() == photos
+
+
+@pytest.mark.parametrize(("per_second", "sizes", "seconds"), [(2, [2, 1, 2, 1], 2.5), (100, [3, 3], 0.03)])
+async def test_no_more_are_published_in_a_second_than_may_be(
+    world: World, per_second: int, sizes: list[int], seconds: float
+) -> None:
+    """The pace is kept from page to page, and progress is told of each part of a page."""
+    photos = world.add_photos(2 * PAGE)
+    told: list[int] = []
+    run = attrs.evolve(world.backfill(), jobs_per_second=per_second)
+    found = await run(ANY_OR_NONE, progress=lambda _, done, _of: told.append(done))
+    assert (found.published, world.published()) == (2 * PAGE, photos)
+    assert world.clock.monotonic() == pytest.approx(seconds)
+    assert told == sorted(told)
+    assert {sum(sizes[: number + 1]) for number in range(len(sizes))} <= set(told)
+
+
+@pytest.mark.parametrize(("per_second", "jobs"), [(PAGE, 2), (None, 3)])
+async def test_while_there_is_time_the_queue_is_looked_at_again(
+    world: World, per_second: int | None, jobs: int
+) -> None:
+    """What the application publishes during a run at a pace is left out; one without is over before much comes."""
+    *_, last = world.add_photos(2)
+    body = b'{"photo_id": "%s"}' % str(last).encode()
+    world.catalogue.meanwhile = lambda: world.queue.publish(body)
+    await attrs.evolve(world.backfill(), jobs_per_second=per_second)(ANY_OR_NONE)
+    assert len(world.queue.jobs) == jobs
+
+
+async def test_a_dry_run_needs_no_pace(world: World) -> None:
+    """It publishes nothing that could come too fast."""
+    world.add_photos(2 * PAGE)
+    found = await attrs.evolve(world.backfill(), jobs_per_second=1)(ANY_OR_NONE, dry_run=True)
+    assert (found.due, found.published, world.clock.monotonic()) == (2 * PAGE, 0, 0)
+
+
+async def test_what_was_found_is_known_when_it_fails(world: World) -> None:
+    """Whoever hears the progress knows how many jobs were published before."""
+    world.add_photos(3 * PAGE)
+    heard: list[Republication] = []
+    world.fail_after(2)
+    with pytest.raises(DatabaseUnavailableError):
+        await world.backfill()(ANY_OR_NONE, progress=lambda found, _done, _of: heard.append(found))
+    assert heard[-1].published == len(world.queue.jobs) == 2 * PAGE

@@ -1,12 +1,13 @@
-"""What reconciling needs, in memory: the catalogue of photos, the jobs in flight, and who publishes again."""
+"""What publishing again needs, in memory: the catalogue of photos, the jobs in flight, and who publishes again."""
 
 import asyncio
 from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from adapters.nats_jetstream.payload import JsonJobParser, encode_job
 from application.ports.jobs_in_flight import InFlight
-from application.ports.photo_catalogue import CataloguedPhoto, CataloguePage
+from application.ports.photo_catalogue import CataloguedPhoto, CataloguePage, LastOutcome
 from domain.jobs import MatchJob
 from tests.fakes.database import InMemoryDatabase
 from tests.fakes.queue import InMemoryJobQueue
@@ -24,17 +25,31 @@ class InMemoryPhotoCatalogue:
         await self._database.operation("estimate")
         return len(self._database.photos)
 
-    async def unanswered(self, *, after: UUID | None, limit: int) -> CataloguePage:
+    async def now(self) -> datetime:
+        """Return the time of the database's clock."""
+        await self._database.operation("now")
+        return self._database.clock.now()
+
+    async def unmatched(self, last_outcome: LastOutcome, *, after: UUID | None, limit: int) -> CataloguePage:
         """Look at the next photos in the order of their ids."""
-        await self._database.operation("unanswered")
+        await self._database.operation("unmatched")
         page = sorted(photo for photo in self._database.photos if after is None or photo > after)[:limit]
-        answered = {row.record.photo_id for row in self._database.outcomes.values()}
         photos = [
             CataloguedPhoto(photo, self._image_refs.get(photo))
             for photo in page
-            if photo not in answered and not self._database.is_matched(photo)
+            if self._is_meant(photo, last_outcome) and not self._database.is_matched(photo)
         ]
         return CataloguePage(photos, len(page), page[-1] if len(page) == limit else None)
+
+    def _is_meant(self, photo: UUID, wanted: LastOutcome) -> bool:
+        rows = [row for row in self._database.outcomes.values() if row.record.photo_id == photo]
+        if not rows:
+            return wanted.none
+        last = max(rows, key=lambda row: (row.record.occurred_at, row.record.key.sequence))
+        outcome, clock = last.record.outcome, self._database.clock
+        recorded_at = clock.now() - timedelta(seconds=clock.monotonic() - last.recorded_at)
+        is_early = wanted.before is None or recorded_at < wanted.before
+        return is_early and (outcome.kind in wanted.kinds or outcome.reason in wanted.reasons)
 
 
 class InMemoryJobsInFlight:
@@ -43,16 +58,19 @@ class InMemoryJobsInFlight:
     def __init__(self, queue: InMemoryJobQueue) -> None:
         self._queue = queue
         self._floor: int | None = None
+        self._seen = 0
 
-    async def among(self, photos: Collection[UUID]) -> InFlight:
+    async def among(self, photos: Collection[UUID], *, look_again: bool = True) -> InFlight:
         """Look at every job above the floor."""
-        await self._queue.reach("among")
+        if look_again or self._floor is None:
+            await self._queue.reach("among")
+            self._seen = len(self._queue.jobs)
         if self._floor is None:
             running = [job.key.sequence for job in self._queue.jobs if not job.ended]
             self._floor = min(running) - 1 if running else len(self._queue.jobs)
         parse = JsonJobParser().parse
-        flying = {parse(job.body).photo_id for job in self._queue.jobs[self._floor :]}
-        return InFlight(frozenset(photo for photo in photos if photo in flying), len(self._queue.jobs))
+        flying = {parse(job.body).photo_id for job in self._queue.jobs[self._floor : self._seen]}
+        return InFlight(frozenset(photo for photo in photos if photo in flying), self._seen)
 
 
 class InMemoryRepublisher:

@@ -1,0 +1,274 @@
+"""Building, comparing and dropping the indexes that a large gallery is searched by: work for the tables' owner."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
+
+import attrs
+import psycopg
+from psycopg import AsyncConnection, sql
+from psycopg.errors import Diagnostic
+from psycopg.rows import TupleRow
+
+from adapters.postgres.catalogue import OWN_SCHEMA
+from adapters.postgres.conninfo import connection_string
+from adapters.postgres.errors import first_line, translated
+from adapters.postgres.index_filling import Difference, compare, fill
+from adapters.postgres.index_parts import MOST_DIMENSIONS, Parts
+from adapters.postgres.schema import Schema
+from adapters.postgres.search_index import CAN_ITERATE, IndexState, Names, look_at_index
+from adapters.postgres.versions import pending
+from domain.errors import FacematchError
+
+Progress = Callable[[str, int, int], None]
+"""Hears what is done, how far it is, and of how much; 0 of 0 where nobody knows."""
+
+_LOCK = 0x696E6478  # "indx": one at a time, on this database
+_PATIENCE = "500ms"  # less than PostgreSQL's deadlock_timeout: where two wait for each other, this is who gives way
+_ATTEMPTS = 30
+_PASSES = 5
+_PAUSE_SECONDS = 1.0
+_SESSION = """
+SELECT set_config('default_transaction_isolation', 'read committed', false), set_config('statement_timeout', '0', false)
+"""
+_MODELS = """
+SELECT DISTINCT ON (name) name, used.dimension, coalesce(used.users, 0), indexed.name IS NOT NULL
+  FROM (SELECT u.face_embedding_model AS name, {dimensions}(u.face_embedding) AS dimension, count(*) AS users
+          FROM {users} u WHERE u.face_embedding IS NOT NULL AND u.face_embedding_model IS NOT NULL GROUP BY 1, 2) used
+  FULL JOIN (SELECT pg_catalog.obj_description(inhrelid, 'pg_class') AS name FROM pg_catalog.pg_inherits
+              WHERE inhparent = 'facematch.gallery'::regclass) indexed USING (name)
+ ORDER BY name, used.users DESC
+"""
+_BUILT = """
+SELECT phase, blocks_done, blocks_total FROM pg_catalog.pg_stat_progress_create_index WHERE pid = %s
+"""
+_BYTES = "SELECT coalesce(pg_catalog.pg_relation_size(to_regclass(%s)), 0)"
+
+
+class IndexRefusedError(FacematchError):
+    """An index cannot be made here, or not now; the message says why and what to do."""
+
+
+@attrs.frozen
+class Model:
+    """A model that ``users`` are enrolled with, or that has an index, or both.
+
+    ``dimension`` is that of most of their vectors, None where there are none.
+    """
+
+    name: str
+    dimension: int | None
+    users: int
+    is_indexed: bool
+
+
+@attrs.frozen
+class BuildOptions:
+    """What a build may take of the server: PostgreSQL's own settings, and its defaults where they are None."""
+
+    memory: str | None = None
+    workers: int | None = None
+
+
+@attrs.frozen
+class IndexReport:
+    """One model's index after a comparison; ``serves`` is False where a part of it is missing or not valid."""
+
+    model: str
+    serves: bool
+    bytes: int
+    difference: Difference
+
+    @property
+    def is_good(self) -> bool:
+        """Whether searches go through it and find everybody."""
+        return self.serves and self.difference.rows == 0
+
+
+class IndexKeeper:
+    """The one who works on indexes, until the block of :meth:`opened` ends."""
+
+    def __init__(
+        self, connection: AsyncConnection[TupleRow], watcher: AsyncConnection[TupleRow], schema: Schema
+    ) -> None:
+        self._connection = connection
+        self._watcher = watcher
+        self._schema = schema
+
+    @classmethod
+    @asynccontextmanager
+    async def opened(cls, url: str, *, on_notice: Callable[[str], None]) -> AsyncIterator["IndexKeeper"]:
+        """Connect as the owner of the tables; ``on_notice`` hears what the server has to say of a build.
+
+        Raises:
+            DatabaseUnavailableError: no answer.
+            SchemaError: not migrated.
+            IndexRefusedError: pgvector is too old, ``users`` is no table, the role may not, or another one is at work.
+
+        """
+        conninfo = connection_string(url)
+        with translated("index"), _refusals_explained():
+            async with (
+                await AsyncConnection.connect(conninfo, autocommit=True) as connection,
+                await AsyncConnection.connect(conninfo, autocommit=True) as watcher,
+            ):
+                connection.add_notice_handler(lambda notice: on_notice(_told(notice)))
+                schema = await Schema.resolve(connection)
+                await connection.execute(_SESSION)
+                await _check(connection, schema)
+                yield cls(connection, watcher, schema)
+
+    async def models(self) -> list[Model]:
+        """Return every model that is in use or has an index, finished or not."""
+        query = sql.SQL(_MODELS).format(
+            users=self._schema.users.identifier,
+            dimensions=sql.Identifier(self._schema.vector_schema, "vector_dims"),
+        )
+        return [Model(*row) for row in await (await self._connection.execute(query)).fetchall()]
+
+    async def build(self, model: Model, options: BuildOptions, progress: Progress) -> None:
+        """Make what is missing of a model's index and bring it in step, while others read and write.
+
+        Raises:
+            IndexRefusedError: vectors that cannot be indexed, or users that somebody keeps locked.
+
+        """
+        state = await look_at_index(self._connection, self._schema, model.name)
+        dimension = model.dimension or (state and state.dimension)
+        if not dimension:
+            raise IndexRefusedError(f"nobody is enrolled with {model.name}: there is nothing to index, but to --drop")
+        if dimension > MOST_DIMENSIONS:
+            raise IndexRefusedError(
+                f"{model.name} has vectors of {dimension} dimensions, and pgvector can index {MOST_DIMENSIONS} at most"
+            )
+        parts = Parts(self._schema, model.name, dimension)
+        is_built = state is not None and state.dimension == dimension
+        if state is not None and not is_built:
+            await self._drop_graph(parts)
+        await self._follow(parts, state)
+        await self._fill(parts, model.users, progress)
+        if not is_built:
+            await self._build_graph(parts, options, progress)
+        await self._connection.execute(sql.SQL("ANALYZE {}").format(parts.partition))
+
+    async def check(self, model: Model) -> IndexReport:
+        """Compare the index of a model that has one with ``users``, row by row."""
+        state = await look_at_index(self._connection, self._schema, model.name)
+        dimension = model.dimension or (state and state.dimension) or 1
+        parts = Parts(self._schema, model.name, dimension)
+        difference = await compare(self._connection, parts)
+        [size] = await (await self._connection.execute(_BYTES, [parts.index.as_string()])).fetchone() or (0,)
+        return IndexReport(model.name, state is not None and state.serves(dimension), size, difference)
+
+    async def drop(self, model: str) -> None:
+        """Take a model's index away with all its parts: searches are exact from then on."""
+        names = Names.of(model)
+        users = self._schema.users.identifier
+        await self._briefly(
+            sql.SQL(template).format(
+                users=users,
+                trigger=sql.Identifier(names.trigger),
+                truncate_trigger=sql.Identifier(names.truncate_trigger),
+                function=sql.Identifier(OWN_SCHEMA, names.function),
+                partition=sql.Identifier(OWN_SCHEMA, names.partition),
+            )
+            for template in (
+                "DROP TRIGGER IF EXISTS {trigger} ON {users}",
+                "DROP TRIGGER IF EXISTS {truncate_trigger} ON {users}",
+                "DROP FUNCTION IF EXISTS {function}()",
+                "DROP TABLE IF EXISTS {partition}",
+            )
+        )
+
+    async def _follow(self, parts: Parts, state: IndexState | None) -> None:
+        """From its commit on, what anybody writes to ``users`` is in the partition, too."""
+        await self._briefly(
+            [
+                *(parts.making_partition() if state is None else ()),
+                *parts.making_function(),
+                *(parts.making_triggers() if state is None or not state.is_kept else ()),
+            ]
+        )
+
+    async def _fill(self, parts: Parts, users: int, progress: Progress) -> None:
+        copied = 0
+
+        def on_copied(rows: int) -> None:
+            nonlocal copied
+            copied += rows
+            progress("copying", copied, max(users, copied))
+
+        for _ in range(_PASSES):
+            await fill(self._connection, parts, on_copied=on_copied)
+            progress("comparing", 0, 0)
+            if (await compare(self._connection, parts)).rows == 0:
+                return
+            await asyncio.sleep(_PAUSE_SECONDS)
+        raise IndexRefusedError("rows of users stayed locked by somebody's long transaction; run it again")
+
+    async def _drop_graph(self, parts: Parts) -> None:
+        """Take away one that an interrupted build has left, or that is for vectors of another dimension."""
+        await self._connection.execute(sql.SQL("DROP INDEX CONCURRENTLY IF EXISTS {}").format(parts.index))
+
+    async def _build_graph(self, parts: Parts, options: BuildOptions, progress: Progress) -> None:
+        settings = {"maintenance_work_mem": options.memory, "max_parallel_maintenance_workers": options.workers}
+        for name, value in settings.items():
+            if value is not None:
+                await self._connection.execute("SELECT set_config(%s, %s, false)", [name, str(value)])
+        watching = asyncio.create_task(self._watch(progress))
+        try:
+            await self._connection.execute(parts.making_graph())
+        finally:
+            watching.cancel()
+            with suppress(asyncio.CancelledError):
+                await watching
+
+    async def _watch(self, progress: Progress) -> None:
+        while True:
+            row = await (await self._watcher.execute(_BUILT, [self._connection.info.backend_pid])).fetchone()
+            if row is not None:
+                progress(*row)
+            await asyncio.sleep(_PAUSE_SECONDS)
+
+    async def _briefly(self, statements: Iterable[sql.Composed]) -> None:
+        """Run them in one transaction that keeps nobody waiting for long; again and again until it gets its locks."""
+        wanted: Sequence[sql.Composed] = list(statements)
+        for _ in range(_ATTEMPTS):
+            try:
+                async with self._connection.transaction():
+                    await self._connection.execute("SELECT set_config('lock_timeout', %s, true)", [_PATIENCE])
+                    for statement in wanted:
+                        await self._connection.execute(statement)
+            except psycopg.errors.LockNotAvailable:
+                await asyncio.sleep(_PAUSE_SECONDS)
+            else:
+                return
+        raise IndexRefusedError(f"{self._schema.users} is in use by somebody's long transaction; run it again")
+
+
+async def _check(connection: AsyncConnection[TupleRow], schema: Schema) -> None:
+    """Raise :class:`IndexRefusedError` where no index can be had, or somebody else is at work."""
+    if await pending(connection):
+        raise IndexRefusedError("the database lacks migrations: run `facematch migrate`")
+    if not schema.users.is_table:
+        raise IndexRefusedError(f"{schema.users} is no table, and only a table can be followed: searches stay exact")
+    [can_iterate] = await (await connection.execute(sql.SQL("SELECT ") + CAN_ITERATE)).fetchone() or (False,)
+    if not can_iterate:
+        raise IndexRefusedError("this needs pgvector 0.8 or newer: install it and run ALTER EXTENSION vector UPDATE")
+    [is_mine] = await (await connection.execute("SELECT pg_try_advisory_lock(%s)", [_LOCK])).fetchone() or (False,)
+    if not is_mine:
+        raise IndexRefusedError("another `facematch index` is at work on this database, or its session still ends")
+
+
+@contextmanager
+def _refusals_explained() -> Iterator[None]:
+    try:
+        yield
+    except psycopg.errors.InsufficientPrivilege as error:
+        raise IndexRefusedError(f"{first_line(error)}: run it as `migrate`, as the owner of the tables") from error
+    except (psycopg.DataError, psycopg.NotSupportedError, psycopg.ProgrammingError) as error:
+        raise IndexRefusedError(f"the database refused: {first_line(error)}") from error
+
+
+def _told(notice: Diagnostic) -> str:
+    return "; ".join(filter(None, [notice.message_primary, notice.message_detail, notice.message_hint]))

@@ -1,0 +1,147 @@
+"""``index``: let a large gallery be searched in a few milliseconds."""
+
+import asyncio
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated, Any
+
+import typer
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from adapters.postgres.indexing import BuildOptions, IndexKeeper, IndexReport, Model
+from adapters.postgres.indexing import Progress as Hears
+from adapters.postgres.search_index import EXACT_BELOW
+from entrypoints.console import ExitCode, err, explained, fail, is_interactive, load_settings, out, visible
+
+_MEGABYTE = 1_000_000
+
+
+def index(
+    model: Annotated[
+        str | None, typer.Option(help="Only this embedder's users, however few they are.", metavar="ID")
+    ] = None,
+    memory: Annotated[
+        str | None, typer.Option(help="The server's maintenance_work_mem for the build, such as 2GB.", metavar="SIZE")
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(help="Processes of the server that help to build.", metavar="N", min=0)
+    ] = None,
+    check: Annotated[bool, typer.Option("--check", help="Change nothing; compare the index row by row.")] = False,
+    drop: Annotated[bool, typer.Option("--drop", help="Take the index away: searches are exact again.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON array.")] = False,
+) -> None:
+    """Build what a large gallery is searched by, and bring it in step; safe to run again, while everybody works.
+
+    Run it as the owner of the tables. Afterwards a trigger keeps the index in step with whatever is written to users.
+    """
+    if check and drop:
+        fail("--check and --drop exclude each other", ExitCode.USAGE)
+    settings = load_settings()
+    with explained():
+        if drop:
+            asyncio.run(_drop(settings.database_url, model))
+            return
+        options = None if check else BuildOptions(memory, workers)
+        reports = asyncio.run(_keep(settings.database_url, model, options))
+    if as_json:
+        out.print_json(json.dumps([_document(report) for report in reports]))
+    else:
+        _print(reports)
+    if not all(report.is_good for report in reports):
+        raise typer.Exit(ExitCode.FAILED)
+
+
+async def _keep(url: str, wanted: str | None, options: BuildOptions | None) -> list[IndexReport]:
+    """Build, unless there are no options, and compare."""
+    async with IndexKeeper.opened(url, on_notice=_tell) as keeper:
+        models = _selected(await keeper.models(), wanted)
+        if options is not None:
+            for model in models:
+                if model.is_indexed or model.users >= EXACT_BELOW or wanted is not None:
+                    with _watched(model.name) as progress:
+                        await keeper.build(model, options, progress)
+                else:
+                    err.print(f"{visible(model.name)}: {model.users:,} users need no index below {EXACT_BELOW:,}")
+            models = _selected(await keeper.models(), wanted)
+        return [await keeper.check(model) for model in models if model.is_indexed]
+
+
+async def _drop(url: str, wanted: str | None) -> None:
+    async with IndexKeeper.opened(url, on_notice=lambda _: None) as keeper:
+        for model in _selected(await keeper.models(), wanted):
+            if model.is_indexed:
+                await keeper.drop(model.name)
+                err.print(f"dropped the index of {visible(model.name)}")
+
+
+def _selected(models: list[Model], wanted: str | None) -> list[Model]:
+    if wanted is None:
+        return models
+    selected = [model for model in models if model.name == wanted]
+    if not selected:
+        fail(f"nobody is enrolled with {wanted}, and it has no index")
+    return selected
+
+
+def _tell(notice: str) -> None:
+    err.print(f"PostgreSQL: {visible(notice)}")
+
+
+@contextmanager
+def _watched(model: str) -> Iterator[Hears]:
+    """Yield what hears of the progress: a bar where somebody watches, a line for each step elsewhere."""
+    if not is_interactive():
+        told: set[str] = set()
+
+        def tell(what: str, _done: int, _of: int) -> None:
+            if what not in told:
+                told.add(what)
+                err.print(f"{visible(model)}: {what}")
+
+        yield tell
+        return
+    with Progress(
+        TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn(), console=err
+    ) as bar:
+        task = bar.add_task(visible(model), total=None)
+        yield lambda what, done, of: bar.update(
+            task, description=f"{visible(model)}: {what}", completed=done, total=of or None
+        )
+
+
+def _print(reports: list[IndexReport]) -> None:
+    if not reports:
+        err.print("There is no index: searches are exact")
+        return
+    table = Table("embedder", "users", "in the index", "missing", "left over", "different", "MB", "searches use it")
+    for report in reports:
+        found = report.difference
+        counts = (found.users, found.indexed, found.missing, found.left_over, found.different)
+        table.add_row(
+            visible(report.model),
+            *(f"{count:,}" for count in counts),
+            f"{report.bytes / _MEGABYTE:,.0f}",
+            "yes" if report.serves else "no",
+        )
+    out.print(table)
+    for report in reports:
+        if report.difference.examples:
+            ids = ", ".join(map(str, report.difference.examples))
+            out.print(f"{visible(report.model)}: not as they should be: {ids}; run `facematch index`")
+
+
+def _document(report: IndexReport) -> dict[str, Any]:
+    found = report.difference
+    return {
+        "embedder": report.model,
+        "serves": report.serves,
+        "users": found.users,
+        "indexed": found.indexed,
+        "missing": found.missing,
+        "left_over": found.left_over,
+        "different": found.different,
+        "examples": [str(user) for user in found.examples],
+        "bytes": report.bytes,
+    }

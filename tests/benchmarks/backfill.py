@@ -1,0 +1,129 @@
+"""How fast photos are put into the queue again, and in how much memory, against a loop that waits for each publish."""
+
+import asyncio
+import json
+import statistics
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import attrs
+import nats
+import psycopg
+from rich.console import Console
+from rich.progress import track
+
+from infra.local_stack.stack import LocalStack
+from tests.benchmarks.site import SUBJECT, Site, job
+from tests.e2e.world import FACEMATCH
+
+_SMALL, _LARGE = 10_000, 100_000
+_BY_THE_LOOP = 2_000
+_ROUNDS = 3
+_MIB = 1024**2
+
+
+@attrs.frozen
+class Backfill:
+    """Jobs a second, start and end of the command left out; and the most bytes that it had in memory."""
+
+    per_second: float
+    peak: int
+
+
+@attrs.frozen
+class Comparison:
+    """Medians of rounds that took turns, on a broker that syncs every write, and one run with many more photos."""
+
+    small: Backfill
+    large: Backfill
+    loop_per_second: float
+
+    @property
+    def ratio(self) -> float:
+        """How many times as fast as the loop."""
+        return self.small.per_second / self.loop_per_second
+
+
+def run(console: Console, _folder: Path) -> dict[str, Any]:
+    """Measure, print, and return the figures."""
+    found = measure()
+    report(found, console)
+    return attrs.asdict(found) | {"ratio": found.ratio, "photos": {"small": _SMALL, "large": _LARGE}}
+
+
+def measure() -> Comparison:
+    """Measure both in turns, each round with new photos and an empty stream."""
+    with LocalStack() as stack:
+        site = Site(stack)
+        rounds = [
+            (_backfill(site, _SMALL), asyncio.run(_loop(site, _BY_THE_LOOP)))
+            for _ in track(range(_ROUNDS), "backfill", console=Console(stderr=True))
+        ]
+        large = _backfill(site, _LARGE)
+    small, loop = zip(*rounds, strict=True)
+    rates, peaks = zip(*map(attrs.astuple, small), strict=True)
+    return Comparison(Backfill(statistics.median(rates), max(peaks)), large, statistics.median(loop))
+
+
+def report(found: Comparison, console: Console) -> None:
+    """Print the ratio, and what more photos cost."""
+    console.print(
+        f"backfill: {found.ratio:.1f} times the {found.loop_per_second:.0f} jobs/s of a loop that awaits each publish"
+    )
+    for count, each in ((_SMALL, found.small), (_LARGE, found.large)):
+        console.print(f"{count:,} photos: {each.per_second:.0f} jobs/s, {each.peak / _MIB:.0f} MiB at most")
+
+
+def _backfill(site: Site, count: int) -> Backfill:
+    """Run the command on so many photos."""
+    asyncio.run(site.forget())
+    _add_photos(site, count)
+    command = [FACEMATCH, "backfill", "--image-ref", "photos/{id}.jpg", "--json"]
+    process = subprocess.Popen(
+        command, env=site.environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    )
+    peak = 0
+    while process.poll() is None:
+        peak = max(peak, _peak(process.pid))
+        time.sleep(0.05)
+    stdout, _ = process.communicate()
+    found = json.loads(stdout)
+    if found["published"] != count:
+        raise RuntimeError(f"{found['published']} of {count} jobs were published")
+    return Backfill(count / found["seconds"], peak)
+
+
+async def _loop(site: Site, count: int) -> float:
+    """Return the jobs a second of one publish after the other, as in a first script."""
+    await site.forget()
+    _add_photos(site, count)
+    with psycopg.connect(site.database_url) as connection:
+        photos = [photo for (photo,) in connection.execute("SELECT id FROM photos")]
+    client = await nats.connect(site.stack.nats.url)
+    try:
+        stream = client.jetstream()
+        started = time.monotonic()
+        for photo in photos:
+            await stream.publish(SUBJECT, job(photo, f"photos/{photo}.jpg"), headers={"Nats-Msg-Id": str(photo)})
+        return count / (time.monotonic() - started)
+    finally:
+        await client.close()
+
+
+def _add_photos(site: Site, count: int) -> None:
+    """Put new photos in the place of all."""
+    with psycopg.connect(site.database_url, autocommit=True) as connection:
+        connection.execute("TRUNCATE photos CASCADE")
+        connection.execute("INSERT INTO photos (id) SELECT gen_random_uuid() FROM generate_series(1, %s)", (count,))
+        connection.execute("ANALYZE photos")
+
+
+def _peak(pid: int) -> int:
+    """Return the peak resident set size of a process so far; 0 when it has ended."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines()
+    except (FileNotFoundError, ProcessLookupError):
+        return 0
+    return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM"))

@@ -1,0 +1,52 @@
+"""What a worker meets every day: a gallery of 1,000 users, and real photographs of some of them."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import attrs
+
+from adapters.vision import registry
+from application.ports.face_pipeline import Embed, FacePipeline, ImageBudget
+from infra.local_stack.stack import LocalStack
+from tests.benchmarks.photographs import Sample, mix
+from tests.benchmarks.site import Site, Template
+from tests.benchmarks.stored_embedding.stored_embedding import vector
+
+EMBEDDER = "dlib"
+"""The default."""
+USERS = 1_000
+
+
+@attrs.frozen
+class Everyday:
+    """The installation, and the photographs with their keys in the store."""
+
+    site: Site
+    photographs: list[bytes]
+    keys: list[str]
+
+
+@contextmanager
+def everyday() -> Iterator[Everyday]:
+    """Run it until the block ends; every photograph shows somebody who is enrolled."""
+    photographs = mix()
+    pipeline = registry.load(EMBEDDER)(ImageBudget())
+    portraits = {sample.name: sample for sample in photographs if sample.megapixels == 1}
+    enrolled = [_template(pipeline, sample) for sample in portraits.values()]
+    others = [Template(pipeline.info.id, vector(seed)) for seed in range(USERS - len(enrolled))]
+    with LocalStack() as stack:
+        site = Site(stack)
+        site.enrol(enrolled + others)
+        stored = {
+            (sample.name, sample.megapixels): site.put(f"{sample.name}-{sample.megapixels:g}.jpg", sample.content)
+            for sample in dict.fromkeys(photographs)
+        }
+        keys = [stored[sample.name, sample.megapixels] for sample in photographs]
+        yield Everyday(site, [sample.content for sample in photographs], keys)
+
+
+def _template(pipeline: FacePipeline, sample: Sample) -> Template:
+    [face] = pipeline.read(sample.content, embed=Embed.ONLY_FACE).faces
+    if face.embedding is None:
+        raise AssertionError("the only face comes with its embedding")
+    return Template(face.embedding.model, face.embedding.vector)

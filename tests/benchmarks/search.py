@@ -1,0 +1,269 @@
+"""How long the nearest user takes to be found, exactly and through the index, and how often it is the right one.
+
+``python -m tests.benchmarks.search 10000 1000000`` measures galleries of these sizes.
+"""
+
+import asyncio
+import hashlib
+import json
+import shutil
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import attrs
+import numpy as np
+import psycopg
+from matplotlib import pyplot as plt
+from pgvector.psycopg import register_vector
+from psycopg import sql
+from rich.console import Console
+from rich.table import Table
+
+from adapters.postgres.database import Database
+from adapters.postgres.gallery import PostgresGallery
+from adapters.postgres.indexing import BuildOptions, IndexKeeper
+from adapters.postgres.migrate import migrate
+from adapters.system.clock import SystemClock
+from domain.decision import NEEDED_CANDIDATES
+from domain.faces import FaceEmbedding
+from infra.local_stack.postgres import PostgresServer
+from tests.benchmarks.site import cpu_seconds
+from tests.benchmarks.synthetic_faces import PEOPLE, Vectors, photographed_twice
+
+_SIZES = (1_000, 5_000, 20_000, 50_000)
+_DIMENSIONS = (128, 512)
+_PROBES = 500
+_PARTS_OF_PROBES = 50
+_EXACT_PROBES = 40
+_STRANGERS = 10**6
+"""Number of the first part that is never enrolled."""
+_SERVER = {"shared_buffers": "4GB", "max_wal_size": "16GB"}
+_MEMORY = "4GB"
+_WORKERS = 1
+_MODEL = "synthetic@1"
+
+
+@attrs.frozen
+class Timing:
+    """Milliseconds of a search as the worker sees it, and of the server's CPU."""
+
+    p50_ms: float
+    p95_ms: float
+    cpu_ms: float
+
+
+@attrs.frozen
+class Found:
+    """What was measured of one gallery; recalls are shares of the truly nearest, for people enrolled and for strangers.
+
+    ``recall_of_all`` is that of all candidates that a decision looks at.
+    """
+
+    dimension: int
+    users: int
+    exact: Timing
+    index: Timing
+    recall_enrolled: float
+    recall_strangers: float
+    recall_of_all: float
+    fill_and_build_seconds: float
+    index_mb: float
+
+
+@attrs.frozen
+class Probes:
+    """Vectors to search for, [probes, dimension], and whom a search has to find for each, the nearest first."""
+
+    vectors: Vectors
+    nearest: list[list[UUID]]
+
+
+def run(console: Console, folder: Path, sizes: Sequence[int] = _SIZES) -> dict[str, Any]:
+    """Measure, print, draw, and return the figures."""
+    found = [figures for dimension in _DIMENSIONS for figures in _measure(dimension, sorted(sizes))]
+    report(found, console)
+    draw(found, folder / "search.png")
+    settings = _SERVER | {"maintenance_work_mem": _MEMORY, "max_parallel_maintenance_workers": str(_WORKERS)}
+    return {"settings": settings, "galleries": [attrs.asdict(each) for each in found]}
+
+
+def _measure(dimension: int, sizes: Sequence[int]) -> Iterator[Found]:
+    """Measure one gallery as it grows; its index is built anew at each size."""
+    with _server() as server:
+        url = server.create_database("app")
+        asyncio.run(migrate(url))
+        loaded = 0
+        for size in sizes:
+            parts = -(-size // PEOPLE)
+            _load(url, dimension, range(loaded, parts))
+            loaded = parts
+            yield asyncio.run(_measure_size(url, dimension, parts))
+
+
+async def _measure_size(url: str, dimension: int, parts: int) -> Found:
+    chosen = sorted({part * parts // _PARTS_OF_PROBES for part in range(_PARTS_OF_PROBES)})
+    enrolled = _probes(dimension, chosen, parts)
+    strangers = _probes(dimension, [_STRANGERS + part for part in chosen], parts)
+    exact, _ = await _search(url, Probes(enrolled.vectors[:_EXACT_PROBES], enrolled.nearest), by_index=False)
+    async with IndexKeeper.opened(url, on_notice=print) as keeper:
+        [model] = await keeper.models()
+        if model.is_indexed:
+            await keeper.drop(model.name)
+        started = time.perf_counter()
+        await keeper.build(model, BuildOptions(_MEMORY, _WORKERS), lambda *_: None)
+        seconds = time.perf_counter() - started
+        size = (await keeper.check(attrs.evolve(model, is_indexed=True))).bytes
+    await _search(url, strangers, by_index=True)  # what is searched first comes from the disk
+    timing, found_enrolled = await _search(url, enrolled, by_index=True)
+    _, found_strangers = await _search(url, strangers, by_index=True)
+    both = [*zip(found_enrolled, enrolled.nearest, strict=True), *zip(found_strangers, strangers.nearest, strict=True)]
+    return Found(
+        dimension=dimension,
+        users=parts * PEOPLE,
+        exact=exact,
+        index=timing,
+        recall_enrolled=_share_of_first(found_enrolled, enrolled.nearest),
+        recall_strangers=_share_of_first(found_strangers, strangers.nearest),
+        recall_of_all=statistics.mean(len(set(found) & set(true)) / len(true) for found, true in both),
+        fill_and_build_seconds=seconds,
+        index_mb=size / 1e6,
+    )
+
+
+async def _search(url: str, probes: Probes, *, by_index: bool) -> tuple[Timing, list[list[UUID]]]:
+    """Search as a worker does, one after the other; return how long it took, and who was found."""
+    database = Database(url, size=1)
+    await database.open()
+    gallery = PostgresGallery(database, clock=SystemClock(), exact_below=0 if by_index else sys.maxsize)
+    found, seconds = [], []
+    try:
+        async with database.operation("pid") as connection:
+            pid = connection.info.backend_pid
+        await gallery.nearest(_face(probes.vectors[0]), limit=NEEDED_CANDIDATES)
+        cpu = cpu_seconds(pid, with_children=False)
+        for vector in probes.vectors:
+            face = _face(vector)
+            started = time.perf_counter()
+            candidates = await gallery.nearest(face, limit=NEEDED_CANDIDATES)
+            seconds.append(time.perf_counter() - started)
+            found.append([candidate.user_id for candidate in candidates])
+        cpu = cpu_seconds(pid, with_children=False) - cpu
+    finally:
+        await database.close()
+    p50, p95 = np.quantile(seconds, [0.5, 0.95])
+    return Timing(1000 * float(p50), 1000 * float(p95), 1000 * cpu / len(seconds)), found
+
+
+def _share_of_first(found: list[list[UUID]], true: list[list[UUID]]) -> float:
+    return statistics.mean(mine[0] == right[0] for mine, right in zip(found, true, strict=True))
+
+
+def _face(vector: Vectors) -> FaceEmbedding:
+    return FaceEmbedding(_MODEL, tuple(vector.tolist()))
+
+
+def _probes(dimension: int, chosen: Sequence[int], parts: int) -> Probes:
+    """Return second photographs of people from these parts, and the nearest of the first ones of all enrolled."""
+    each = _PROBES // len(chosen)
+    step = PEOPLE // each
+    vectors = np.concatenate([photographed_twice(dimension, part)[1][::step][:each] for part in chosen])
+    similarities = np.full((len(vectors), NEEDED_CANDIDATES), -2, dtype=np.float32)
+    numbers = np.zeros((len(vectors), NEEDED_CANDIDATES), dtype=np.int64)
+    for part in range(parts):
+        new = vectors @ photographed_twice(dimension, part)[0].T
+        all_similarities = np.concatenate([similarities, new], axis=1)
+        all_numbers = np.concatenate(
+            [numbers, np.broadcast_to(np.arange(part * PEOPLE, (part + 1) * PEOPLE), new.shape)], axis=1
+        )
+        order = np.argpartition(-all_similarities, NEEDED_CANDIDATES - 1, axis=1)[:, :NEEDED_CANDIDATES]
+        similarities = np.take_along_axis(all_similarities, order, axis=1)
+        numbers = np.take_along_axis(all_numbers, order, axis=1)
+    numbers = np.take_along_axis(numbers, np.argsort(-similarities, axis=1), axis=1)
+    return Probes(vectors, [[_user(int(number)) for number in row] for row in numbers])
+
+
+def _user(number: int) -> UUID:
+    return UUID(bytes=hashlib.sha256(str(number).encode()).digest()[:16])
+
+
+@contextmanager
+def _server() -> Iterator[PostgresServer]:
+    """Run a PostgreSQL with memory for a million users."""
+    folder = Path(tempfile.mkdtemp(prefix="facematch-"))
+    folder.chmod(0o711)
+    server = PostgresServer(folder / "postgres", durable=True)
+    server.start()
+    try:
+        with psycopg.connect(server.url(), autocommit=True) as connection:
+            for name, value in _SERVER.items():
+                connection.execute(sql.SQL("ALTER SYSTEM SET {} = {}").format(sql.Identifier(name), sql.Literal(value)))
+        server.stop()
+        server.start()
+        yield server
+    finally:
+        server.stop()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _load(url: str, dimension: int, parts: range) -> None:
+    with psycopg.connect(url, autocommit=True) as connection:
+        register_vector(connection)
+        with (
+            connection.cursor() as cursor,
+            cursor.copy("COPY users (id, face_embedding, face_embedding_model) FROM STDIN (FORMAT binary)") as copy,
+        ):
+            copy.set_types(["uuid", "vector", "text"])
+            for part in parts:
+                for number, vector in enumerate(photographed_twice(dimension, part)[0], part * PEOPLE):
+                    copy.write_row((_user(number), vector, _MODEL))
+        connection.execute("VACUUM ANALYZE users")
+
+
+def report(found: Sequence[Found], console: Console) -> None:
+    """Print one row for each gallery."""
+    columns = (
+        "exact: p50, p95, CPU ms",
+        "index: p50, p95, CPU ms",
+        "right: enrolled",
+        "strangers",
+        "all",
+        "built in s",
+        "MB",
+    )
+    table = Table("dimensions", "users", *columns, title="nearest user", title_justify="left")
+    for each in found:
+        timings = (f"{t.p50_ms:.1f}, {t.p95_ms:.1f}, {t.cpu_ms:.1f}" for t in (each.exact, each.index))
+        recalls = (f"{share:.3f}" for share in (each.recall_enrolled, each.recall_strangers, each.recall_of_all))
+        built = f"{each.fill_and_build_seconds:.0f}"
+        table.add_row(str(each.dimension), f"{each.users:,}", *timings, *recalls, built, f"{each.index_mb:.0f}")
+    console.print(table)
+
+
+def draw(found: Sequence[Found], path: Path) -> None:
+    """Draw the 95th percentiles over the number of users."""
+    figure, axes = plt.subplots(figsize=(6, 4))
+    for dimension in _DIMENSIONS:
+        mine = [each for each in found if each.dimension == dimension]
+        users = [each.users for each in mine]
+        axes.plot(users, [each.exact.p95_ms for each in mine], marker="o", label=f"exact, {dimension}")
+        axes.plot(users, [each.index.p95_ms for each in mine], marker="o", linestyle="--", label=f"index, {dimension}")
+    axes.set(xlabel="users", ylabel="milliseconds, 95th percentile", xscale="log", yscale="log")
+    axes.grid(visible=True, alpha=0.3)
+    axes.legend()
+    figure.tight_layout()
+    figure.savefig(path, dpi=120)
+    plt.close(figure)
+
+
+if __name__ == "__main__":
+    output = Path("bench-output")
+    output.mkdir(exist_ok=True)
+    document = run(Console(), output, [int(size) for size in sys.argv[1:]] or _SIZES)
+    (output / "search.json").write_text(json.dumps(document, indent=1), encoding="utf-8")

@@ -1,0 +1,385 @@
+"""The index of a large gallery: built beside everybody, in step with whatever is written, and used."""
+
+import asyncio
+import math
+import subprocess
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from threading import Event, Thread
+from uuid import UUID, uuid4
+
+import numpy as np
+import psycopg
+import pytest
+from psycopg import sql
+
+from adapters.postgres.gallery import PostgresGallery
+from adapters.postgres.indexing import BuildOptions, IndexKeeper, IndexRefusedError, IndexReport, Model
+from adapters.postgres.migrate import migrate
+from adapters.postgres.nearest import proposed_by_index
+from adapters.postgres.schema import Schema
+from adapters.postgres.search_index import IndexState, Names, look_at_index
+from domain.decision import Candidate
+from domain.faces import FaceEmbedding
+from infra.local_stack.postgres import PostgresServer, binaries
+from tests.databases import make_index
+from tests.fakes.clock import ManualClock
+from tests.integration.postgres.use import opened
+
+MODEL = "model@1"
+ODD_MODEL = "50 % o'brien's \\ {model} \"of\" ö " + "x" * 80
+PROBE = FaceEmbedding(MODEL, (1.0, 0.0, 0.0, 0.0))
+Change = Callable[[psycopg.Connection, UUID], object]
+
+
+def nothing(*_: object) -> None:
+    """Hear, and do nothing."""
+
+
+@pytest.fixture
+async def people(admin: psycopg.Connection, database_url: str) -> list[UUID]:
+    """Return 20 users of the model, in a database whose index has them all."""
+    await migrate(database_url)
+    enrol(admin, 20)
+    await make_index(database_url, MODEL, dimension=4)
+    return [row[0] for row in admin.execute("SELECT id FROM users ORDER BY id")]
+
+
+def enrol(connection: psycopg.Connection, count: int, *, model: str = MODEL, dimension: int = 4) -> None:
+    """Insert users with random vectors."""
+    vectors = f"SELECT array_agg(random() - 0.5)::vector FROM generate_series(1, {dimension} + 0 * g)"
+    query = f"INSERT INTO users SELECT gen_random_uuid(), ({vectors}), %s FROM generate_series(1, %s) g"
+    connection.execute(query.encode(), [model, count])
+    connection.execute("ANALYZE users")
+
+
+@asynccontextmanager
+async def keeper(url: str) -> AsyncIterator[IndexKeeper]:
+    """Be the one who works on indexes."""
+    async with IndexKeeper.opened(url, on_notice=nothing) as opened_keeper:
+        yield opened_keeper
+
+
+async def check(url: str, model: str = MODEL, dimension: int = 4) -> IndexReport:
+    """Compare the index with the users."""
+    async with keeper(url) as opened_keeper:
+        return await opened_keeper.check(Model(model, dimension, users=0, is_indexed=True))
+
+
+def run(program: str, *arguments: object) -> None:
+    """Run one of PostgreSQL's own programs."""
+    subprocess.run([binaries() / program, *map(str, arguments)], check=True, capture_output=True)
+
+
+async def state(url: str, model: str = MODEL) -> IndexState | None:
+    """Return what a worker sees of the index."""
+    async with opened(url) as database, database.operation("look") as connection:
+        return await look_at_index(connection, database.schema, model)
+
+
+async def nearest(url: str, probe: FaceEmbedding = PROBE, *, exact_below: int = 0) -> list[Candidate]:
+    """Search as a worker does that has just started."""
+    async with opened(url) as database:
+        gallery = PostgresGallery(database, clock=ManualClock(), exact_below=exact_below)
+        return list(await gallery.nearest(probe, limit=4))
+
+
+CHANGES: dict[str, tuple[Change, int]] = {
+    "enrolled": (lambda c, _: enrol(c, 1), 21),
+    "of another model": (lambda c, _: enrol(c, 1, model="model@2"), 20),
+    "other template": (lambda c, u: c.execute("UPDATE users SET face_embedding = '[0,0,0,-9]' WHERE id = %s", [u]), 20),
+    "no template": (lambda c, u: c.execute("UPDATE users SET face_embedding = NULL WHERE id = %s", [u]), 19),
+    "no direction": (lambda c, u: c.execute("UPDATE users SET face_embedding = '[0,0,0,0]' WHERE id = %s", [u]), 19),
+    "huge": (lambda c, u: c.execute("UPDATE users SET face_embedding = '[1e30,0,0,0]' WHERE id = %s", [u]), 20),
+    "tiny": (lambda c, u: c.execute("UPDATE users SET face_embedding = '[0,1e-15,0,0]' WHERE id = %s", [u]), 20),
+    "other dimension": (lambda c, u: c.execute("UPDATE users SET face_embedding = '[1,2]' WHERE id = %s", [u]), 19),
+    "model gone": (lambda c, u: c.execute("UPDATE users SET face_embedding_model = NULL WHERE id = %s", [u]), 19),
+    "other model": (lambda c, u: c.execute("UPDATE users SET face_embedding_model = 'm@2' WHERE id = %s", [u]), 19),
+    "other id": (lambda c, u: c.execute("UPDATE users SET id = gen_random_uuid() WHERE id = %s", [u]), 20),
+    "deleted": (lambda c, u: c.execute("DELETE FROM users WHERE id = %s", [u]), 19),
+    "upserted": (
+        lambda c, u: c.execute(
+            "INSERT INTO users VALUES (%s, '[0,1,0,0]', 'model@1') "
+            "ON CONFLICT (id) DO UPDATE SET face_embedding = excluded.face_embedding",
+            [u],
+        ),
+        20,
+    ),
+    "emptied": (lambda c, _: c.execute("TRUNCATE users CASCADE"), 0),
+    "nothing": (lambda c, _: c.execute("UPDATE users SET id = id"), 20),
+}
+
+
+async def test_whatever_the_application_writes_is_in_the_index_at_once(
+    admin: psycopg.Connection, database_url: str, people: list[UUID]
+) -> None:
+    """Every kind of change, in the same transaction, also when that is taken back."""
+    for name, (change, indexed) in CHANGES.items():
+        with admin.transaction(force_rollback=True):
+            change(admin, people[0])
+            copied = admin.execute("SELECT count(*) FROM facematch.gallery").fetchone()
+            stale = admin.execute(
+                "SELECT count(*) FROM facematch.gallery g JOIN users u ON u.id = g.user_id "
+                "WHERE g.embedding <> l2_normalize(u.face_embedding)::halfvec"
+            ).fetchone()
+        assert (name, copied, stale) == (name, (indexed,), (0,))
+    assert (await check(database_url)).is_good
+
+
+async def test_changes_of_the_table_are_not_hindered(
+    admin: psycopg.Connection, database_url: str, people: list[UUID]
+) -> None:
+    """Columns that the index follows are altered, renamed and dropped, and rows written all the time."""
+    for statement in (
+        "ALTER TABLE users ALTER face_embedding TYPE vector(4)",
+        "ALTER TABLE users ADD nickname text",
+        "UPDATE users SET nickname = 'x'",
+        "ALTER TABLE users RENAME face_embedding TO portrait",
+        "INSERT INTO users (id) VALUES (gen_random_uuid())",
+        "ALTER TABLE users RENAME portrait TO face_embedding",
+        "ALTER TABLE users DROP face_embedding",
+        "UPDATE users SET face_embedding_model = 'none'",
+    ):
+        admin.execute(statement.encode())
+    assert await migrate(database_url) != []
+    assert (await check(database_url)).difference.left_over == len(people)
+
+
+async def test_the_index_is_what_is_searched(admin: psycopg.Connection, database_url: str) -> None:
+    """No plan, for one probe or for all, reads a table from end to end or looks at another model's index."""
+    await migrate(database_url)
+    for model in (MODEL, ODD_MODEL):
+        enrol(admin, 2_000, model=model, dimension=8)
+        await make_index(database_url, model, dimension=8)
+    async with opened(database_url) as database:
+        schema: Schema = database.schema
+    for number, model in enumerate((MODEL, ODD_MODEL)):
+        query = proposed_by_index(schema, model, 8).as_string()
+        for position, name in enumerate(("probe", "model", "limit"), start=1):
+            query = query.replace(f"%({name})s", f"${position}")
+        admin.execute(f"PREPARE search{number} (vector, text, int) AS {query.replace('%%', '%')}".encode())
+        for mode in ("force_custom_plan", "force_generic_plan"):
+            admin.execute(f"SET plan_cache_mode = {mode}".encode())
+            execute = sql.SQL("EXPLAIN EXECUTE {}('[1,0,0,0,0,0,0,0]', {}, 4)")
+            plan = "\n".join(
+                row[0] for row in admin.execute(execute.format(sql.Identifier(f"search{number}"), sql.Literal(model)))
+            )
+            assert f"Index Scan using {Names.of(model).index}" in plan
+            assert "Index Scan using users_pkey" in plan
+            assert "Seq Scan" not in plan.replace("Seq Scan on templates", "")
+            assert len({name for name in (MODEL, ODD_MODEL) if Names.of(name).partition in plan}) == 1
+
+
+async def test_both_searches_find_the_same_while_users_come_and_go(
+    admin: psycopg.Connection, database_url: str
+) -> None:
+    """Half of the users are deleted, marked or replaced under the index; whom it proposes is compared exactly."""
+    await migrate(database_url)
+    admin.execute("ALTER TABLE users ADD blocked boolean")
+    enrol(admin, 1_500, dimension=16)
+    await make_index(database_url, MODEL, dimension=16)
+    admin.execute("DELETE FROM users WHERE get_byte(uuid_send(id), 15) < 64")
+    admin.execute("UPDATE users SET blocked = true WHERE get_byte(uuid_send(id), 15) < 128")
+    enrol(admin, 300, dimension=16)
+    random = np.random.default_rng(1)
+    probes = [FaceEmbedding(MODEL, tuple(random.normal(size=16).tolist())) for _ in range(40)]
+    async with opened(database_url) as database:
+        by_index = PostgresGallery(database, clock=ManualClock(), exact_below=0)
+        exact = PostgresGallery(database, clock=ManualClock(), exact_below=10**9)
+        found = [list(await by_index.nearest(probe, limit=4)) for probe in probes]
+        right = [list(await exact.nearest(probe, limit=4)) for probe in probes]
+    assert [len(each) for each in found] == [4] * 40
+    assert sum(mine == true for mine, true in zip(found, right, strict=True)) >= 38
+    assert (await check(database_url, dimension=16)).is_good
+
+
+async def test_writers_and_the_build_do_not_disturb_each_other(admin: psycopg.Connection, database_url: str) -> None:
+    """Users come, change and go all the time while it is built, and nothing is missing, left over or different."""
+    await migrate(database_url)
+    enrol(admin, 3_000, dimension=8)
+    done, failures = Event(), list[BaseException]()
+
+    def write(number: int) -> None:
+        random = np.random.default_rng(number)
+        with psycopg.connect(database_url) as connection:
+            while not done.is_set():
+                vector = str(random.normal(size=8).tolist())
+                start = UUID(int=int(random.integers(2**63)) << 65)
+                somebody = f"id IN (SELECT id FROM users WHERE id > '{start}' LIMIT 1)"
+                try:
+                    connection.execute("INSERT INTO users VALUES (gen_random_uuid(), %s, %s)", [vector, MODEL])
+                    connection.execute(f"UPDATE users SET face_embedding = %s WHERE {somebody}".encode(), [vector])
+                    connection.execute(f"DELETE FROM users WHERE {somebody}".encode())
+                    connection.commit()
+                except psycopg.errors.DeadlockDetected:  # of the two writers with each other
+                    connection.rollback()
+                except BaseException as error:
+                    failures.append(error)
+                    raise
+
+    writers = [Thread(target=write, args=(number,)) for number in range(2)]
+    for writer in writers:
+        writer.start()
+    try:
+        async with keeper(database_url) as opened_keeper:
+            [model] = await opened_keeper.models()
+            await opened_keeper.build(model, BuildOptions(), nothing)
+        report = await check(database_url, dimension=8)
+    finally:
+        done.set()
+        for writer in writers:
+            writer.join()
+    assert (failures, report.is_good) == ([], True)
+    assert (await check(database_url, dimension=8)).is_good
+
+
+async def test_rows_that_somebody_keeps_locked_are_waited_for(admin: psycopg.Connection, database_url: str) -> None:
+    """The build neither waits in line for them nor forgets them."""
+    await migrate(database_url)
+    enrol(admin, 5)
+    with psycopg.connect(database_url) as other:
+        other.execute("SELECT FROM users LIMIT 1 FOR UPDATE")
+        building = asyncio.create_task(make_index(database_url, MODEL, dimension=4))
+        await asyncio.sleep(0.7)
+        assert not building.done()
+        other.rollback()
+    await building
+    assert (await check(database_url)).difference.indexed == 5
+
+
+@pytest.mark.parametrize(
+    "harm",
+    [
+        "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'facematch.{index}'::regclass",
+        "DROP INDEX facematch.{index}",
+        "ALTER TABLE users DISABLE TRIGGER {trigger}",
+        "DROP TRIGGER {trigger} ON users",
+        "UPDATE pg_extension SET extversion = '0.7.4' WHERE extname = 'vector'",
+    ],
+    ids=["interrupted build", "no graph", "trigger off", "no trigger", "old pgvector"],
+)
+@pytest.mark.usefixtures("people")
+async def test_without_one_of_its_parts_nobody_relies_on_the_index(
+    admin: psycopg.Connection, database_url: str, harm: str
+) -> None:
+    """Searches are exact until it has been built again."""
+    names = Names.of(MODEL)
+    admin.execute(harm.format(index=names.index, trigger=names.trigger).encode())
+    admin.execute("INSERT INTO users VALUES (%s, '[1,0,0,0]', %s)", [UUID(int=7), MODEL])
+    seen = await state(database_url)
+    assert seen is not None
+    assert not seen.serves(4)
+    assert (await nearest(database_url))[0].distance == 0
+    if "pg_extension" in harm:
+        with pytest.raises(IndexRefusedError, match=r"pgvector 0\.8"):
+            await make_index(database_url, MODEL, dimension=4)
+        return
+    async with keeper(database_url) as opened_keeper:
+        [model] = await opened_keeper.models()
+        await opened_keeper.build(model, BuildOptions(), nothing)
+    assert (await check(database_url)).is_good
+
+
+async def test_a_comparison_names_what_differs_and_a_build_puts_it_right(
+    admin: psycopg.Connection, database_url: str, people: list[UUID]
+) -> None:
+    """What was written while the trigger was off: who is missing, left over, and different."""
+    for statement in (
+        "ALTER TABLE users DISABLE TRIGGER USER",
+        "DELETE FROM users WHERE id = {0}",
+        "UPDATE users SET face_embedding = '[0,0,0,1]' WHERE id = {1}",
+        "INSERT INTO users VALUES ({2}, '[0,0,1,0]', 'model@1')",
+        "ALTER TABLE users ENABLE TRIGGER USER",
+    ):
+        admin.execute(sql.SQL(statement).format(people[0], people[1], UUID(int=7)))
+    report = await check(database_url)
+    found = report.difference
+    assert (report.serves, report.is_good) == (True, False)
+    assert (found.users, found.indexed, found.missing, found.left_over, found.different) == (20, 20, 1, 1, 1)
+    assert set(found.examples) == {people[0], people[1], UUID(int=7)}
+    async with keeper(database_url) as opened_keeper:
+        [model] = await opened_keeper.models()
+        await opened_keeper.build(model, BuildOptions(), nothing)
+    assert (await check(database_url)).is_good
+
+
+async def test_an_index_that_goes_away_hides_nobody(database_url: str, people: list[UUID]) -> None:
+    """A worker that still believes in it compares with everybody; nothing of it is left behind."""
+    async with opened(database_url) as database:
+        gallery = PostgresGallery(database, clock=ManualClock(), exact_below=0)
+        before = list(await gallery.nearest(PROBE, limit=4))
+        async with keeper(database_url) as opened_keeper:
+            await opened_keeper.drop(MODEL)
+            assert await opened_keeper.models() == [Model(MODEL, 4, len(people), is_indexed=False)]
+        assert list(await gallery.nearest(PROBE, limit=4)) == before
+    assert await state(database_url) is None
+
+
+async def test_an_index_follows_its_model_to_another_dimension(
+    admin: psycopg.Connection, database_url: str, people: list[UUID]
+) -> None:
+    """It is built anew, and what was of the old dimension is in it no more."""
+    admin.execute("DELETE FROM users")
+    enrol(admin, len(people) + 1, dimension=6)
+    assert (await nearest(database_url, FaceEmbedding(MODEL, (1.0,) * 6)))[0].distance < 2
+    async with keeper(database_url) as opened_keeper:
+        [model] = await opened_keeper.models()
+        await opened_keeper.build(model, BuildOptions(memory="32MB", workers=0), nothing)
+    assert (await check(database_url, dimension=6)).difference.indexed == len(people) + 1
+
+
+@pytest.mark.parametrize(("dimension", "fits"), [(4_000, True), (4_001, False)])
+async def test_vectors_of_up_to_four_thousand_dimensions_are_indexed(
+    admin: psycopg.Connection, database_url: str, dimension: int, *, fits: bool
+) -> None:
+    """Under the longest name; larger ones are refused with a reason before anything is made."""
+    await migrate(database_url)
+    enrol(admin, 3, model=ODD_MODEL, dimension=dimension)
+    async with keeper(database_url) as opened_keeper:
+        [model] = await opened_keeper.models()
+        if not fits:
+            with pytest.raises(IndexRefusedError, match="4000 at most"):
+                await opened_keeper.build(model, BuildOptions(), nothing)
+            assert await opened_keeper.models() == [model]
+            return
+        await opened_keeper.build(model, BuildOptions(), nothing)
+    probe = FaceEmbedding(ODD_MODEL, (1 / math.sqrt(dimension),) * dimension)
+    assert len(await nearest(database_url, probe)) == 3
+
+
+async def test_only_one_works_on_indexes_at_a_time(database_url: str) -> None:
+    """The second is told so, and changes nothing."""
+    await migrate(database_url)
+    async with keeper(database_url):
+        with pytest.raises(IndexRefusedError, match="another"):
+            async with keeper(database_url):
+                pass
+
+
+async def test_an_index_is_nothing_that_migrate_minds(database_url: str, people: list[UUID]) -> None:
+    """There is nothing to do, and nothing of the index is lost."""
+    assert await migrate(database_url) == []
+    assert (await check(database_url)).difference.indexed == len(people)
+
+
+async def test_a_view_cannot_be_followed(admin: psycopg.Connection, database_url: str) -> None:
+    """Where it stands in for the table the command says so."""
+    await migrate(database_url)
+    admin.execute("CREATE SCHEMA app; ALTER TABLE users SET SCHEMA app; CREATE VIEW users AS SELECT * FROM app.users")
+    with pytest.raises(IndexRefusedError, match=r"public\.users is no table"):
+        await make_index(database_url, MODEL, dimension=4)
+
+
+async def test_a_dump_brings_the_index_along(
+    admin: psycopg.Connection, postgres_server: PostgresServer, database_url: str, people: list[UUID], tmp_path: Path
+) -> None:
+    """Restored into an empty database it serves, and follows what is written there."""
+    dump, copy_url = tmp_path / "dump.sql", postgres_server.create_database(f"copy_{uuid4().hex[:8]}")
+    await asyncio.to_thread(run, "pg_dump", database_url, "--file", dump)
+    await asyncio.to_thread(run, "psql", copy_url, "--quiet", "--set", "ON_ERROR_STOP=1", "--file", dump)
+    admin.execute("DELETE FROM users")
+    with psycopg.connect(copy_url, autocommit=True) as copied:
+        enrol(copied, 1)
+    report = await check(copy_url)
+    assert (report.is_good, report.difference.indexed) == (True, len(people) + 1)

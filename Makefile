@@ -17,7 +17,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 OLDEST_KUBERNETES := 1.31
 
-.PHONY: help setup demo test lint soak bench image-check lock clean
+.PHONY: help setup demo test lint soak bench docs image-check licences sbom audit lock clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do \
@@ -48,6 +48,7 @@ lint: setup ## Run every static check
 	$(BIN)/check-jsonschema --schemafile infra/kubernetes/components/keda/scaled-object.schema.json \
 		infra/kubernetes/components/keda/scaled-object.yaml
 	$(BIN)/yamllint --strict .
+	$(BIN)/python -m infra.supply_chain licences >/dev/null
 	$(BIN)/shellcheck infra/container/make-secrets.sh infra/setup.sh .ci/run
 
 soak: setup ## Break everything at random under load; SOAK="--jobs 3000 --seed 7" says how much, and how
@@ -56,14 +57,26 @@ soak: setup ## Break everything at random under load; SOAK="--jobs 3000 --seed 7
 bench: setup ## Measure speed, side by side with the alternatives, as ratios
 	@$(BIN)/python -m tests.benchmarks
 
+docs: setup ## Build the documentation as a site that needs nothing else, in site/
+	@$(BIN)/python -m infra.site
+
 image-check: setup ## Build the container image and run the main job in it, where the tools can be had
 	@$(BIN)/python -m infra.container.check_image $(if $(CI),--install) || [ $$? -eq 77 ]
+
+licences: setup ## List the licence of every package and of all weights that run; fail on one that is not allowed
+	@$(BIN)/python -m infra.supply_chain licences
+
+sbom: setup ## Write the bill of materials of what runs, CycloneDX, to facematch.cdx.json
+	@$(BIN)/python -m infra.supply_chain sbom >facematch.cdx.json
+
+audit: setup ## Ask for known vulnerabilities of the locked packages; fail on one, and where nobody can be asked
+	@$(BIN)/python -m infra.supply_chain audit
 
 lock: $(READY) ## Pin the newest versions that pyproject.toml allows, with hashes
 	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes --upgrade \
 		--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" --output-file requirements.lock
 
 clean: ## Remove what setup, tests and demo made here
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache demo-output bench-output
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache demo-output bench-output site facematch.cdx.json
 
 endif

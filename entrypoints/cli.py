@@ -1,14 +1,18 @@
 """The command line: ``facematch``. Each command is imported when it is used, so that small ones start at once."""
 
+import ast
 import importlib.util
 import pkgutil
-from importlib.metadata import version
+import sys
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
-from entrypoints.console import fail, out
+from entrypoints.manual import MANUALS, Manual
+from entrypoints.variables import variables
 
 COMMANDS: Final = {
     "worker": "entrypoints.commands.worker:worker",
@@ -32,15 +36,73 @@ COMMANDS: Final = {
     "evaluate": "entrypoints.commands.evaluate:evaluate",
     "calibrate": "entrypoints.commands.calibrate:calibrate",
     "demo": "entrypoints.commands.demo:demo",
+    "completion": "entrypoints.commands.completion:completion",
 }
 """Every command and the function behind it, in the order in which a newcomer needs them."""
 GROUPS: Final = {"dead": "See, repair and delete the jobs that were given up."}
 """What is behind the first word of commands of two."""
+_PLAIN: Final[dict[str, Any]] = {
+    "add_completion": False,
+    "rich_markup_mode": None,
+    "pretty_exceptions_show_locals": False,
+}
+"""Help is plain text, as manuals are; and locals, which may hold photographs and secrets, are never shown."""
+_HELP: Final = {"help_option_names": ["--help", "-h"]}
 
 
-def _is_here(command: str) -> bool:
-    """Tell whether a command can be run: the servers of the demo are not in the container image."""
-    return command != "demo" or importlib.util.find_spec("infra") is not None
+def available() -> tuple[str, ...]:
+    """Return the names of the commands that can be run: the servers of the demo are not in the container image."""
+    return tuple(name for name in COMMANDS if name != "demo" or importlib.util.find_spec("infra") is not None)
+
+
+def summary(name: str) -> str:
+    """Return the first line of what a command says of itself; read from its source, so nothing is imported."""
+    module, _, function = COMMANDS[name].partition(":")
+    spec = importlib.util.find_spec(module)
+    if spec is None or spec.origin is None:
+        return ""
+    tree = ast.parse(Path(spec.origin).read_text(encoding="utf-8"))
+    [found] = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == function]
+    return (ast.get_docstring(found) or "").partition("\n")[0]
+
+
+def command(name: str) -> Any:  # noqa: ANN401 - typer's own types are private
+    """Import and return a command."""
+    single = typer.Typer(**_PLAIN)
+    manual_page = type("_Page", (_Page,), {"manual": MANUALS[name]})
+    single.command(name.rpartition(" ")[2], cls=manual_page, context_settings=_HELP)(
+        pkgutil.resolve_name(COMMANDS[name])
+    )
+    return typer.main.get_command(single)
+
+
+class _Page(TyperCommand):
+    """A command whose help has all that a manual page has."""
+
+    manual: Manual
+
+    def format_epilog(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401, ARG002 - as above
+        """Write the sections below the options."""
+        if self.manual.environment:
+            with formatter.section("Environment"):
+                formatter.write_dl(list(_described(self.manual.environment)))
+        with formatter.section("Exit status"):
+            formatter.write_dl(self.manual.exit_status)
+        with formatter.section("Examples"):
+            for purpose, line in self.manual.examples:
+                formatter.write(f"{'':{formatter.current_indent}}{purpose}:\n")
+                formatter.write(f"{'':{formatter.current_indent + 2}}{line}\n")
+        if self.manual.see:
+            with formatter.section("See also"):
+                formatter.write_text(", ".join(f"facematch {name}" for name in self.manual.see))
+
+
+def _described(names: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+    """Yield variables with their meaning and default."""
+    declared = {known.name: known for known in variables(pkgutil.resolve_name("entrypoints.settings:Settings"))}
+    for name in names:
+        known = declared[name]
+        yield name, known.help if known.default == "-" else f"{known.help}  [default: {known.default}]"
 
 
 class _LazyGroup(TyperGroup):
@@ -48,23 +110,27 @@ class _LazyGroup(TyperGroup):
 
     first = ""
 
-    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ANN401, ARG002 - typer's own context type is private
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ANN401, ARG002 - as above
         """Return the names in the order of the help page."""
-        own = [name.removeprefix(self.first) for name in COMMANDS if name.startswith(self.first) and _is_here(name)]
+        own = [name.removeprefix(self.first) for name in available() if name.startswith(self.first)]
         return list(dict.fromkeys(name.partition(" ")[0] for name in own))
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ANN401, ARG002 - as above
-        """Import one command; None when there is none of that name."""
+        """Return what stands for a command in a list of them; None when there is none of that name."""
         name = self.first + cmd_name
         if name in GROUPS:
             return _group(name)
+        return TyperCommand(cmd_name, short_help=summary(name)) if name in COMMANDS else None
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:  # noqa: ANN401 - as above
+        """Return the command that is called, imported now."""
+        cmd_name, found, rest = super().resolve_command(ctx, args)
+        name = f"{self.first}{cmd_name}"
         if name not in COMMANDS:
-            return None
-        if not _is_here(name):
-            fail(f"{name} is not part of this installation: run it in a clone of the repository")
-        single = typer.Typer(add_completion=False, pretty_exceptions_show_locals=False)
-        single.command(cmd_name)(pkgutil.resolve_name(COMMANDS[name]))
-        return typer.main.get_command(single)
+            return cmd_name, found, rest
+        if name not in available():
+            sys.exit(f"{name} is not part of this installation: run it in a clone of the repository")
+        return cmd_name, command(name), rest
 
 
 def _group(name: str) -> Any:  # noqa: ANN401 - as above
@@ -73,38 +139,40 @@ def _group(name: str) -> Any:  # noqa: ANN401 - as above
         name=name,
         cls=type("_Group", (_LazyGroup,), {"first": f"{name} "}),
         no_args_is_help=True,
-        add_completion=False,
-        pretty_exceptions_show_locals=False,
+        context_settings=_HELP,
+        **_PLAIN,
     )
     group.callback(help=GROUPS[name])(lambda: None)
     return typer.main.get_command(group)
 
 
-app = typer.Typer(
-    name="facematch",
-    cls=_LazyGroup,
-    no_args_is_help=True,
-    pretty_exceptions_show_locals=False,  # locals may hold photographs and secrets
-    context_settings={"help_option_names": ["--help", "-h"]},
-)
+app = typer.Typer(name="facematch", cls=_LazyGroup, no_args_is_help=True, context_settings=_HELP, **_PLAIN)
 
 
 def _show_version(wanted: bool) -> None:
     if wanted:
-        out.print(f"facematch {version('facematch')}")
+        for line in pkgutil.resolve_name("entrypoints.versions:versions")():
+            typer.echo(line)
         raise typer.Exit
 
 
 @app.callback()
 def facematch(
     _version: Annotated[
-        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
+        bool,
+        typer.Option(
+            "--version",
+            callback=_show_version,
+            is_eager=True,
+            help="Show the version, those of the embedders, and the licences of their weights; then exit.",
+        ),
     ] = False,
 ) -> None:
     """Find out whose face is on a photo: jobs from NATS JetStream, photographs from S3, people in PostgreSQL.
 
     Every setting is an environment variable FACEMATCH_…; `facematch doctor` shows and checks them all.
-    Exit codes: 0 ok, 1 the work failed, 2 wrong usage or configuration.
+    Results go to standard output, messages and the log to standard error. The exit status is 0 when the work is done,
+    1 when it failed, 2 for wrong usage or settings; `facematch COMMAND --help` says more of each command.
     """
 
 

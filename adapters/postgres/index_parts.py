@@ -59,10 +59,11 @@ _TRUNCATE_TRIGGER = """
 CREATE OR REPLACE TRIGGER {truncate_trigger} AFTER TRUNCATE ON {users}
 FOR EACH STATEMENT EXECUTE FUNCTION {function}()
 """
-# The defaults of pgvector and of the paper, arXiv:1603.09320, spelled out because figures depend on them.
+# Twice pgvector's defaults, 16 and 64: faces fill more dimensions than most data, and with these the same work finds
+# the nearest more often. It takes four times as long to build.
 _GRAPH = """
 CREATE INDEX CONCURRENTLY {index} ON {partition} USING hnsw ((embedding::{half}) {extension}.halfvec_cosine_ops)
-WITH (m = 16, ef_construction = 64)
+WITH (m = 32, ef_construction = 128)
 """
 
 

@@ -1,16 +1,18 @@
-"""The recogniser's graph, built once and kept in the user's cache folder.
+"""What takes long to make of dlib's models, made once and kept in the user's cache folder.
 
-Building takes another library and a fifth of a second; reading what was built takes a third of that. Nothing depends
-on the cache: where it cannot be read or written, or holds something else than what was put there, the graph is built.
+Building the recogniser's graph takes another library and a fifth of a second; reading what was built takes a third of
+that. Nothing depends on the cache: where it cannot be read or written, or holds something else than what was put there,
+everything is made anew.
 
-A file of the cache is the SHA-256 of the graph, followed by the graph. Its name is made of everything that the graph
-is made of, so it never goes out of date.
+A file of the cache is the SHA-256 of its content, followed by the content. Its name is made of everything that the
+content is made of, so it never goes out of date.
 """
 
 import contextlib
 import hashlib
 import os
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -37,16 +39,21 @@ def dlib_resnet(weights: Path, folder: Path | None) -> bytes:
         UnexpectedWeightsError: the weights are of another network.
 
     """
-    if folder is None:
-        return _built(weights)
     key = hashlib.sha256(b"%d\0" % BUILDER_VERSION + weights.read_bytes()).hexdigest()
-    file = folder / f"dlib-resnet-{key[:32]}.graph"
-    graph = _kept(file)
-    if graph is None:
-        graph = _built(weights)
+    return made_once(f"dlib-resnet-{key[:32]}.graph", lambda: _built(weights), folder)
+
+
+def made_once(name: str, make: Callable[[], bytes], folder: Path | None) -> bytes:
+    """Return what ``make`` does, from the file of that name in ``folder`` where that holds it."""
+    if folder is None:
+        return make()
+    file = folder / name
+    content = _kept(file)
+    if content is None:
+        content = make()
         with contextlib.suppress(OSError):
-            _keep(graph, file)
-    return graph
+            _keep(content, file)
+    return content
 
 
 def _built(weights: Path) -> bytes:
@@ -58,19 +65,19 @@ def _built(weights: Path) -> bytes:
 
 def _kept(file: Path) -> bytes | None:
     try:
-        content = file.read_bytes()
+        whole = file.read_bytes()
     except OSError:
         return None
-    digest, graph = content[:_DIGEST_BYTES], content[_DIGEST_BYTES:]
-    return graph if hashlib.sha256(graph).digest() == digest else None
+    digest, content = whole[:_DIGEST_BYTES], whole[_DIGEST_BYTES:]
+    return content if hashlib.sha256(content).digest() == digest else None
 
 
-def _keep(graph: bytes, file: Path) -> None:
-    """Put the graph in the file's place at once and whole, however many processes do so."""
+def _keep(content: bytes, file: Path) -> None:
+    """Put the content in the file's place at once and whole, however many processes do so."""
     file.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile(dir=file.parent, prefix=file.name, delete=False) as part:
         try:
-            part.write(hashlib.sha256(graph).digest() + graph)
+            part.write(hashlib.sha256(content).digest() + content)
             part.close()
             os.replace(part.name, file)  # noqa: PTH105 - both are names
         except OSError:

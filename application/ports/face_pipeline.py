@@ -36,12 +36,25 @@ class ImageBudget:
 
 
 @attrs.frozen
+class Weights:
+    """What a pipeline learnt from others: a file, or what is built into a library.
+
+    ``licence`` is an SPDX expression; ``sha256`` is the file's digest in hexadecimal digits, None where there is none.
+    """
+
+    name: str
+    origin: str
+    licence: str
+    sha256: str | None = None
+
+
+@attrs.frozen
 class EmbedderInfo:
     """What identifies a pipeline and belongs to its embeddings.
 
     ``id`` is ``name@version`` and changes whenever embeddings stop being comparable; ``dimension`` is the
     length of a vector; ``calibration`` holds its measured impostor distances; ``licence`` names the terms of
-    the weights and ``description`` the parts, for people.
+    the weights and ``description`` the parts, for people; ``weights`` says the same of each, for machines.
     """
 
     id: str
@@ -50,6 +63,7 @@ class EmbedderInfo:
     description: str
     calibration: Calibration
     metric: str = "cosine"
+    weights: tuple[Weights, ...] = ()
 
 
 class FacePipeline(Protocol):

@@ -94,7 +94,11 @@ class _Run:
 def backfill(  # noqa: PLR0913, PLR0917 - each is an option of the command
     outcome: Annotated[
         list[Ended] | None,
-        typer.Option("--outcome", help="Only photos whose last job ended so; may be said several times."),
+        typer.Option(
+            "--outcome",
+            help="Only photos whose last job ended so: matched, skipped, failed or none; may be said several times.",
+            metavar="OUTCOME",
+        ),
     ] = None,
     reason: Annotated[
         list[Reason] | None,
@@ -114,15 +118,17 @@ def backfill(  # noqa: PLR0913, PLR0917 - each is an option of the command
     ] = None,
     image_ref: Annotated[str, typer.Option(help=IMAGE_REF_HELP, metavar="TEMPLATE")] = "{image_ref}",
     rate: Annotated[
-        int | None, typer.Option(help="Publish no more than that many jobs a second.", min=1, max=_MOST_PER_SECOND)
+        int | None,
+        typer.Option(help="Publish no more than that many jobs a second.", min=1, max=_MOST_PER_SECOND, metavar="N"),
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Publish nothing, only tell how many.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Publish a job for every photo without a match, or only for those that ended in a certain way.
+    """Publish a job for every photo without a match, or for some.
 
-    After people were enrolled, `--reason no_match` has the strangers' photos looked at again. Photos with a match or
-    with a job in flight are left out. Interrupted, it tells the command that goes on where it has stopped.
+    Options choose those that ended in a certain way. After people were enrolled, `--reason no_match` has the strangers'
+    photos looked at again. Photos with a match or with a job in flight are left out. Interrupted, it tells the command
+    that goes on where it has stopped.
     """
     settings = load_settings()
     options = [

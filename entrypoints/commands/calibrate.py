@@ -30,10 +30,11 @@ def calibrate(
     resume: ResumeOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Measure how far apart different people are, and write the file for FACEMATCH_MATCH_CALIBRATION. Needs no server.
+    """Measure how far apart your people are, for the threshold.
 
-    Every sub-folder must be another person: somebody who is there twice makes the threshold much too tight. The file
-    holds distances and counts, and nothing of anybody's face.
+    Writes the file for FACEMATCH_MATCH_CALIBRATION. Needs no server. Every sub-folder must be another person: somebody
+    who is there twice makes the threshold much too tight. The file holds distances and counts, and nothing of anybody's
+    face.
     """
     settings = load_settings()
     if not output.parent.is_dir():

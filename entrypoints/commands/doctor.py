@@ -48,7 +48,7 @@ class Finding:
 
 
 def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False) -> None:
-    """Check every setting and every dependency, and say what to do. The exit code is 1 if something failed."""
+    """Check every setting and every dependency, and say what to do."""
     settings = load_settings()
     shown = [
         {

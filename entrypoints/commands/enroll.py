@@ -21,21 +21,21 @@ from entrypoints.settings import Settings
 
 
 def enroll(
-    user_id: Annotated[UUID, typer.Argument(help="Id of a row of `users`.", show_default=False)],
+    user_id: Annotated[UUID, typer.Argument(help="Id of a row of `users`.", show_default=False, metavar="USER_ID")],
     images: Annotated[
         list[str],
         typer.Argument(
             help="Photographs of this person, one face each: local files, or references like minio://BUCKET/KEY.",
             show_default=False,
-            metavar="IMAGE...",
+            metavar="IMAGE",
         ),
     ],
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Learn a user's face from one or more photographs, replacing what was known. Needs no NATS.
+    """Learn a user's face from photographs, replacing what was known.
 
-    Several photographs, taken on different days, recognise better than one. Nothing is written unless every
-    photograph shows exactly one face and the user exists.
+    Needs no NATS. Several photographs, taken on different days, recognise better than one. Nothing is written unless
+    every photograph shows exactly one face and the user exists.
     """
     settings = load_settings()
     with explained():

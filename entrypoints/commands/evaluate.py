@@ -29,11 +29,12 @@ def evaluate(
     resume: ResumeOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Measure the active embedder on photographs of known people. Needs no server.
+    """Measure the active embedder on photographs of known people.
 
-    People with two photographs or more are enrolled with the first (by name) and searched for with the others, and once
-    more with the first three where they have more; people with one are the strangers. Where nobody has just one, every
-    other person is a stranger. A file groups.csv in the folder (person,group) gives each group's errors.
+    Needs no server. People with two photographs or more are enrolled with the first (by name) and searched for with the
+    others, and once more with the first three where they have more; people with one are the strangers. Where nobody has
+    just one, every other person is a stranger. A file groups.csv in the folder (person,group) gives each group's
+    errors.
     """
     settings = load_settings()
     with explained():

@@ -16,7 +16,7 @@ _ANY = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - addresses to listen
 def healthcheck(
     ready: Annotated[bool, typer.Option("--ready", help="Ask whether it takes jobs, too.")] = False,
 ) -> None:
-    """Ask the worker on this machine whether it lives (exit 0) or not (exit 1), at FACEMATCH_HEALTH_ADDRESS."""
+    """Ask the worker on this machine whether it lives."""
     host, port = load_settings().worker.health_address
     connection = HTTPConnection(_ANY.get(host, host), port, timeout=_SECONDS)
     try:

@@ -32,9 +32,10 @@ def index(
     drop: Annotated[bool, typer.Option("--drop", help="Take the index away: searches are exact again.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON array.")] = False,
 ) -> None:
-    """Build what a large gallery is searched by, and bring it in step; safe to run again, while everybody works.
+    """Build the index that a large gallery is searched through.
 
-    Run it as the owner of the tables. Afterwards a trigger keeps the index in step with whatever is written to users.
+    An index that is there is brought in step. Safe to run again, while everybody works, as the owner of the tables.
+    Afterwards a trigger keeps the index in step with whatever is written to users.
     """
     if check and drop:
         fail("--check and --drop exclude each other", ExitCode.USAGE)

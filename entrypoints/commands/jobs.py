@@ -25,14 +25,23 @@ _COLOURS: Final = {OutcomeKind.MATCHED: "#1a7f37", OutcomeKind.SKIPPED: "#9a6700
 
 
 def submit(
-    photo_id: Annotated[UUID, typer.Argument(help="Id of a row of `photos`.", show_default=False)],
-    image_ref: Annotated[str, typer.Argument(help="minio://BUCKET/KEY, or a KEY alone.", show_default=False)],
-    face_index: Annotated[int, typer.Option(help="Row of photo_faces to write.", min=0, max=MAX_FACE_INDEX)] = 0,
-    faces_detected: Annotated[int | None, typer.Option(help="What an earlier stage counted.", min=0)] = None,
-    job_id: Annotated[UUID | None, typer.Option(help="A correlation id of yours.")] = None,
+    photo_id: Annotated[UUID, typer.Argument(help="Id of a row of `photos`.", show_default=False, metavar="PHOTO_ID")],
+    image_ref: Annotated[
+        str, typer.Argument(help="minio://BUCKET/KEY, or a KEY alone.", show_default=False, metavar="IMAGE_REF")
+    ],
+    face_index: Annotated[
+        int, typer.Option(help="Row of photo_faces to write.", min=0, max=MAX_FACE_INDEX, metavar="N")
+    ] = 0,
+    faces_detected: Annotated[
+        int | None, typer.Option(help="What an earlier stage counted.", min=0, metavar="N")
+    ] = None,
+    job_id: Annotated[UUID | None, typer.Option(help="A correlation id of yours.", metavar="UUID")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Publish one job, as an application's backend does; `facematch show` then tells what became of it."""
+    """Publish one job, as an application's backend does.
+
+    `facematch show` then tells what became of it.
+    """
     settings = load_settings()
     job = MatchJob(photo_id, image_ref, face_index, faces_detected, job_id)
     with explained():
@@ -58,7 +67,9 @@ def _picture_path(text: str) -> Path:
 
 
 def show(
-    photo_id: Annotated[UUID, typer.Argument(help="Id of a photo that was submitted.", show_default=False)],
+    photo_id: Annotated[
+        UUID, typer.Argument(help="Id of a photo that was submitted.", show_default=False, metavar="PHOTO_ID")
+    ],
     image: Annotated[
         Path | None,
         typer.Option(
@@ -69,10 +80,11 @@ def show(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON array, the newest job first.")] = False,
 ) -> None:
-    """Answer "why was this photo (not) matched?" from the ledger: every job for it, the newest first.
+    """Tell why a photo was, or was not, matched.
 
-    --image fetches the image of the newest job whose image can be had, so it needs NATS and the object store, too; a
-    job that only found the photo matched already comes last.
+    Prints the ledger's record of every job for it, the newest first. --image fetches the image of the newest job whose
+    image can be had, so it needs NATS and the object store, too; a job that only found the photo matched already comes
+    last.
     """
     settings = load_settings()
     with explained():

@@ -21,9 +21,10 @@ def migrate(
         str | None, typer.Option(help="Another role that is to enrol users, with these rights only.", metavar="ROLE")
     ] = None,
 ) -> None:
-    """Bring the database up to date: create what is missing, alter nothing that exists. Safe to run again.
+    """Bring the database up to date.
 
-    Run it as the owner of the tables. Where the database refuses, the SQL to run is printed and the exit code is 1.
+    Creates what is missing and alters nothing that exists. Safe to run again. Run it as the owner of the tables; where
+    the database refuses, the SQL to run is printed.
     """
     settings = load_settings()
     with explained():
@@ -39,7 +40,10 @@ def migrate(
 
 
 def provision() -> None:
-    """Make the streams and the consumer on NATS, or bring them up to date. Safe to run again."""
+    """Make the streams and the consumer on NATS, or mend them.
+
+    Deletes nothing. Safe to run again.
+    """
     settings = load_settings()
     with explained():
         done = asyncio.run(_provision(settings))

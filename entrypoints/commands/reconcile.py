@@ -32,15 +32,16 @@ def reconcile(
             help="Seconds that the application may take from inserting a photo to publishing its job.",
             min=0,
             max=_MOST_SECONDS,
+            metavar="SECONDS",
         ),
     ] = 5.0,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Publish nothing, only tell what is missing.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Publish a job for each photo that has no outcome, no match and no job in flight.
+    """Publish a job for each photo that has lost its own.
 
-    Safe to run at any time, also from cron, while workers work, and several times at once. Photos without a usable
-    image reference are counted and left alone.
+    That is each one without an outcome, a match, or a job in flight. Safe to run at any time, also from cron, while
+    workers work, and several times at once. Photos without a usable image reference are counted and left alone.
     """
     settings = load_settings()
     with explained():

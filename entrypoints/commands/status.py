@@ -41,9 +41,9 @@ def status(
         bool, typer.Option("--json", help="Print one JSON object; with --watch, one per look and line.")
     ] = False,
 ) -> None:
-    """Tell what waits, what ends and how, who works, what is dead, and why nothing happens where nothing does.
+    """Tell what waits, what ends and how, who works, what is dead.
 
-    Needs NATS and the database, and shows what it can when one of them is away; the exit code is then 1.
+    Where nothing happens it says why. Needs NATS and the database, and shows what it can when one of them is away.
     """
     settings = load_settings()
     if watch:

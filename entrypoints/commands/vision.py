@@ -33,10 +33,10 @@ _GALLERIES = (20, 50, 1_000, 100_000)
 
 
 def embedders(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON array.")] = False) -> None:
-    """List the face pipelines that FACEMATCH_EMBEDDER can name, ours and installed plugins.
+    """List the face pipelines that FACEMATCH_EMBEDDER can name.
 
-    A plugin that cannot be used is told on standard error; what only lacks a configuration is listed with how to
-    configure it.
+    These are ours and installed plugins. A plugin that cannot be used is told on standard error; what only lacks a
+    configuration is listed with how to configure it.
     """
     settings = load_settings()
     known = {}
@@ -76,6 +76,7 @@ def _row(name: str, info: EmbedderInfo, fpir: float) -> dict[str, Any]:
         "metric": info.metric,
         "licence": info.licence,
         "description": info.description,
+        "weights": [attrs.asdict(weights) for weights in info.weights],
         "thresholds": _thresholds(info, fpir),
         "cohort_factor": info.calibration.cohort_factor_at(fpir),
     }
@@ -102,15 +103,15 @@ def _in_words(info: EmbedderInfo, fpir: float) -> str:
 
 
 def inspect(
-    images: Annotated[list[str], typer.Argument(help="Image files.", show_default=False, metavar="IMAGE...")],
+    images: Annotated[list[str], typer.Argument(help="Image files.", show_default=False, metavar="IMAGE")],
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object per image and line.")] = False,
     with_embedding: Annotated[
         bool, typer.Option("--with-embedding", help="Embed every face; with --json, print the vectors.")
     ] = False,
 ) -> None:
-    """Show what the active embedder sees on images: faces, boxes, milliseconds. Needs no server.
+    """Show what the active embedder sees on images.
 
-    The exit code is 1 if an image could not be read; all others are shown nevertheless.
+    Prints faces, boxes and milliseconds. Needs no server.
     """
     settings = load_settings()
     with explained():

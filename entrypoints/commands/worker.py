@@ -18,11 +18,12 @@ _WRONG_SETTINGS = (BrokenEmbedderError, DimensionMismatchError, HealthAddressErr
 
 
 def worker() -> None:
-    """Take jobs from NATS and find out whose faces are on their photographs, until SIGTERM or SIGINT.
+    """Take jobs and find out whose faces are on their photographs.
 
-    Run as many as you like; they share the work. /livez, /readyz and /metrics are served at FACEMATCH_HEALTH_ADDRESS,
-    of which each on one host needs its own. The log goes to standard error. On SIGTERM it finishes what it has in
-    hand within FACEMATCH_WORKER_SHUTDOWN_GRACE, gives back the rest, and ends with 0; a second signal ends it at once.
+    It does so until SIGTERM or SIGINT. Run as many as you like; they share the work. /livez, /readyz and /metrics are
+    served at FACEMATCH_HEALTH_ADDRESS, of which each on one host needs its own. The log goes to standard error. On
+    SIGTERM it finishes what it has in hand within FACEMATCH_WORKER_SHUTDOWN_GRACE, gives back the rest, and ends with
+    0; a second signal ends it at once.
     """
     settings = load_settings()
     configure_logging(form=settings.log.format, level=settings.log.level, secrets=secrets_of(settings))

@@ -1,27 +1,24 @@
 """What the service itself costs: jobs a second with vision taken out, against a plain loop on the same servers."""
 
 import asyncio
-import os
 import statistics
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import attrs
-from PIL import Image
 from rich.console import Console
 from rich.progress import track
 
 from infra.local_stack.stack import LocalStack
 from tests.benchmarks import bare_loop
-from tests.benchmarks.site import Site, Template
+from tests.benchmarks.photographs import noise
+from tests.benchmarks.site import Site, Template, without_vision
 from tests.benchmarks.stored_embedding.stored_embedding import MODEL, vector
 
 _USERS = 1_000
 _JOBS = 1_500
 _ROUNDS = 3
 _CONCURRENCY = 6
-_PLUGIN = str(Path(__file__).parent / "stored_embedding")
 
 
 @attrs.frozen
@@ -53,7 +50,7 @@ def measure() -> Overhead:
     with LocalStack() as stack:
         site = Site(stack)
         site.enrol([Template(MODEL, vector(seed)) for seed in range(1, _USERS + 1)])
-        keys = [site.put("photo.jpg", _photograph())]
+        keys = [site.put("photo.jpg", noise())]
         for _ in track(range(_ROUNDS), "overhead", console=Console(stderr=True)):
             service = _service(site, keys)
             bare = asyncio.run(_bare(site, keys))
@@ -75,14 +72,8 @@ def _service(site: Site, keys: list[str]) -> tuple[float, float, float]:
     """Return jobs a second, and the CPU seconds per job of the worker's main process and of the servers."""
     asyncio.run(site.forget())
     photos = site.add_photos(_JOBS)
-    variables = {
-        "PYTHONPATH": _PLUGIN,
-        "FACEMATCH_EMBEDDER": "stored",
-        "FACEMATCH_WORKER_CONCURRENCY": str(_CONCURRENCY),
-        "FACEMATCH_MATCH_MAX_DISTANCE": "none",
-        "FACEMATCH_LOG_FORMAT": "json",
-    }
-    with site.worker(**variables) as worker:
+    variables = without_vision("stored") | {"FACEMATCH_WORKER_CONCURRENCY": str(_CONCURRENCY)}
+    with site.worker(variables) as worker:
         before = site.cpu(worker)
         asyncio.run(site.publish(photos, keys))
         asyncio.run(site.settle())
@@ -94,10 +85,3 @@ async def _bare(site: Site, keys: list[str]) -> tuple[float, float]:
     await site.forget()
     await site.publish(site.add_photos(_JOBS), keys)
     return await bare_loop.run(site.stack.nats.url, site.database_url, site.s3, concurrency=_CONCURRENCY, jobs=_JOBS)
-
-
-def _photograph() -> bytes:
-    """Return a JPEG of about 200 kB of noise: nobody looks at it."""
-    stream = BytesIO()
-    Image.frombytes("RGB", (300, 300), os.urandom(270_000)).save(stream, "JPEG", quality=95)
-    return stream.getvalue()

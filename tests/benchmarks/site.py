@@ -8,7 +8,7 @@ import sysconfig
 import time
 import urllib.request
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
@@ -30,6 +30,15 @@ SUBJECT = "photo_faces.single.requested"
 _STREAM, _DURABLE = "PHOTO_FACES", "single-face-match"
 BUCKET = "images"
 _LOOK_SECONDS = 0.5
+
+
+def without_vision(embedder: str) -> dict[str, str]:
+    """Return the settings of a worker with one of the embedders that only pretend to see."""
+    return {
+        "PYTHONPATH": str(Path(__file__).parent / "stored_embedding"),
+        "FACEMATCH_EMBEDDER": embedder,
+        "FACEMATCH_MATCH_MAX_DISTANCE": "none",
+    }
 
 
 @attrs.frozen
@@ -128,16 +137,16 @@ class Site:
     async def settle(self, *, seconds: float = 600.0, look: Callable[[int], None] = lambda _: None) -> None:
         """Return when no job waits or is in hand.
 
-        Until then, ``look`` is told twice a second how many deliveries have ever been settled.
+        Until then, ``look`` is told twice a second how many are left.
         """
         deadline = time.monotonic() + seconds
         client = await nats.connect(self.nats_urls)
         try:
             while time.monotonic() < deadline:
                 info = await client.jetstream().consumer_info(_STREAM, _DURABLE)
-                in_hand, delivered = info.num_ack_pending or 0, info.delivered.consumer_seq if info.delivered else 0
-                look(delivered - in_hand)
-                if not in_hand and not info.num_pending:
+                left = (info.num_pending or 0) + (info.num_ack_pending or 0)
+                look(left)
+                if not left:
                     return
                 await asyncio.sleep(_LOOK_SECONDS)
         finally:
@@ -179,10 +188,12 @@ class Site:
         return Cpu(own, whole - own, *servers)
 
     @contextmanager
-    def worker(self, *, log: Path = Path(os.devnull), **variables: str) -> Iterator[subprocess.Popen[bytes]]:
+    def worker(
+        self, variables: Mapping[str, str] | None = None, *, log: Path = Path(os.devnull)
+    ) -> Iterator[subprocess.Popen[bytes]]:
         """Run a worker that is ready, until the block ends."""
         address = f"127.0.0.1:{free_port()}"
-        environment = self.environment | {"FACEMATCH_HEALTH_ADDRESS": address} | variables
+        environment = self.environment | {"FACEMATCH_HEALTH_ADDRESS": address, **(variables or {})}
         with log.open("wb") as stream:
             process = subprocess.Popen([_FACEMATCH, "worker"], env=environment, stdout=stream, stderr=stream)
         try:

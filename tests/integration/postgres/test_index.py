@@ -197,7 +197,7 @@ async def test_both_searches_find_the_same_while_users_come_and_go(
 async def test_writers_and_the_build_do_not_disturb_each_other(admin: psycopg.Connection, database_url: str) -> None:
     """Users come, change and go all the time while it is built, and nothing is missing, left over or different."""
     await migrate(database_url)
-    enrol(admin, 3_000, dimension=8)
+    enrol(admin, 800, dimension=8)
     done, failures = Event(), list[BaseException]()
 
     def write(number: int) -> None:

@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 import typer
+from typer.testing import CliRunner
 
-from entrypoints.cli import COMMANDS, GROUPS, app
+from entrypoints.cli import COMMANDS, GROUPS, app, command, summary
+from entrypoints.manual import MANUALS
 from tests.unit.docs.pages import Page, page, pages, rows
 
 _GROUP: Any = typer.main.get_command(app)
@@ -17,21 +19,14 @@ _COMMAND_LINE = re.compile(r"^(?:\w+=\S+ +)*(?:\S*/)?facematch +(?P<rest>[a-z-].
 _END_OF_COMMAND = {"|", ">", ">>", "&&", ";", "&", "||"}
 
 
-def _parameters(command: str) -> list[Any]:
-    found = _GROUP
-    for word in command.split():
-        found = found.get_command(None, word)
-    return list(found.params)
+def _options(name: str) -> set[str]:
+    return {option for parameter in command(name).params for option in parameter.opts if option.startswith("-")}
 
 
-def _options(command: str) -> set[str]:
-    return {name for parameter in _parameters(command) for name in parameter.opts if name.startswith("-")}
-
-
-def _arguments(command: str) -> list[str]:
+def _arguments(name: str) -> list[str]:
     arguments = [
         parameter
-        for parameter in _parameters(command)
+        for parameter in command(name).params
         if parameter.param_type_name == "argument" and parameter.required
     ]
     return [(argument.metavar or argument.name).rstrip(".").upper() for argument in arguments]
@@ -43,15 +38,42 @@ def test_the_reference_has_a_section_for_each_command_in_the_order_of_the_help()
     assert headings == list(COMMANDS)
 
 
-@pytest.mark.parametrize("command", COMMANDS)
-def test_the_reference_lists_each_option_of_a_command(command: str) -> None:
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_reference_lists_each_option_of_a_command(name: str) -> None:
     """The table has the real options, and usage shows them and every argument."""
-    section = _REFERENCE.section(f"facematch {command}")
-    listed = {name for [names, *_] in rows(section) for name in names.split(", ")}
-    assert listed == _options(command)
+    section = _REFERENCE.section(f"facematch {name}")
+    listed = {option for [options, *_] in rows(section) for option in options.split(", ")}
+    assert listed == _options(name)
     usage = section.partition("```text\n")[2].partition("\n")[0]
-    assert set(re.findall(r"--[a-z-]+", usage)) == _options(command)
-    assert re.findall(r"\b[A-Z_]{3,}\b", re.sub(r"\[.*?\]|--[a-z-]+ \S+", "", usage)) == _arguments(command)
+    assert set(re.findall(r"--[a-z-]+", usage)) == _options(name)
+    assert re.findall(r"\b[A-Z_]{3,}\b", re.sub(r"\[.*?\]|--[a-z-]+ \S+", "", usage)) == _arguments(name)
+
+
+def test_the_reference_has_the_exit_codes_of_each_command() -> None:
+    """One table says of every command what the help says of it."""
+    told = {name: tuple(meanings) for name, *meanings in rows(_REFERENCE.section("Exit codes"))}
+    assert told == {name: (manual.ended, manual.failed or "never", manual.usage) for name, manual in MANUALS.items()}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_help_of_a_command_is_a_whole_manual_page(name: str) -> None:
+    """In 80 columns: a summary of one line, every option, exit status, and examples that can be run."""
+    shown = CliRunner().invoke(app, [*name.split(), "--help"], env={"COLUMNS": "80"}).stdout
+    assert max(map(len, shown.splitlines())) <= 80
+    assert f"\n  {summary(name)}\n" in shown
+    assert {option for option in _options(name) if option not in shown} == set()
+    headings = [line.rstrip(":") for line in shown.splitlines() if re.fullmatch(r"[A-Z][a-z ]+:", line)]
+    assert headings[-3:] == ["Exit status", "Examples", "See also"] or headings[-2:] == ["Exit status", "Examples"]
+    lines = [match["rest"] for _, line in MANUALS[name].examples if (match := _COMMAND_LINE.match(line))]
+    assert len(lines) == len(MANUALS[name].examples)
+    assert [line for line in lines if not _is_real(line)] == []
+    assert set(MANUALS[name].see) <= set(COMMANDS)
+
+
+def test_each_summary_has_one_line_in_the_list_of_commands() -> None:
+    """Nothing is wrapped in 80 columns."""
+    shown = CliRunner().invoke(app, ["--help"], env={"COLUMNS": "80"}).stdout.splitlines()
+    assert [name for name in COMMANDS if " " not in name and f"  {name:<11}  {summary(name)}" not in shown] == []
 
 
 def test_the_reference_lists_the_options_of_the_program_itself() -> None:
@@ -75,13 +97,13 @@ def _quoted(written: Page) -> list[str]:
 
 
 def _is_real(rest: str) -> bool:
-    command, *words = _words(rest)
-    if command in {"--version", "--help", "-h"}:
+    name, *words = _words(rest)
+    if name in {"--version", "--help", "-h"}:
         return True
-    if command in GROUPS and words:
-        command = f"{command} {words.pop(0)}"
+    if name in GROUPS and words:
+        name = f"{name} {words.pop(0)}"
     given = {word.partition("=")[0] for word in words if word.startswith("-")}
-    return command in COMMANDS and given <= _options(command) | _HELP
+    return name in COMMANDS and given <= _options(name) | _HELP
 
 
 def _words(rest: str) -> list[str]:

@@ -1,0 +1,1 @@
+"""The documentation as a web site: staged from the repository's Markdown, then built by MkDocs."""

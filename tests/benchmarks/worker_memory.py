@@ -173,29 +173,34 @@ def _idle(site: Site, seconds: float) -> Cpu:
 
 
 def _grow(day: Everyday, jobs: int, variables: Mapping[str, str] | None = None) -> list[Series]:
-    """Have so many jobs done by a new worker, and look at its processes twice a second."""
+    """Have so many jobs done by a new worker, and look twice a second at the processes that it began with."""
     site = day.site
     asyncio.run(site.forget())
     with Progress(console=Console(stderr=True)) as progress, site.worker(variables) as worker:
         task = progress.add_task("memory", total=jobs)
-        jobs_done: list[int] = []
-        footprints: list[list[Footprint]] = []
+        vision = {f"vision process {number}": pid for number, pid in enumerate(children(worker.pid), 1)}
+        processes = {"main process": worker.pid} | vision
+        series = {name: Series(name, [], []) for name in processes}
 
         def look(left: int) -> None:
             progress.update(task, completed=jobs - left)
-            jobs_done.append(jobs - left)
-            footprints.append([_footprint(pid) for pid in (worker.pid, *children(worker.pid))])
+            for name, pid in processes.items():
+                footprint = _footprint(pid)
+                if footprint is not None:
+                    series[name].jobs.append(jobs - left)
+                    series[name].footprints.append(footprint)
 
         asyncio.run(site.publish(site.add_photos(jobs), day.keys))
         asyncio.run(site.settle(look=look, seconds=3600))
     site.rate(jobs)
-    names = ["main process", *(f"vision process {number}" for number in range(1, len(footprints[0])))]
-    return [
-        Series(name, jobs_done, list(each)) for name, each in zip(names, zip(*footprints, strict=True), strict=True)
-    ]
+    return list(series.values())
 
 
-def _footprint(pid: int) -> Footprint:
-    lines = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="utf-8").splitlines()[1:]
+def _footprint(pid: int) -> Footprint | None:
+    """Return it, or None when the process has ended: the pool replaces each after thousands of photographs."""
+    try:
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="utf-8").splitlines()[1:]
+    except (FileNotFoundError, ProcessLookupError):
+        return None
     kib = {line.split(":")[0]: int(line.split()[1]) for line in lines}
     return Footprint(kib["Rss"], kib["Pss"], kib["Private_Clean"] + kib["Private_Dirty"])

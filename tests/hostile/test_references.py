@@ -125,7 +125,8 @@ async def test_no_request_leaves_for_anything_but_an_allowed_object(server: Any,
     refs = accepted([*map(str, HERE), *hostile_references(MANY, seed=1)])
     with FaultyS3(server.endpoint) as recorder, connections.recorded() as connected:
         here = recorder.endpoint
-        async with MinioPhotoStore(StoreOptions(here, server.access_key, server.secret_key, connections=8)) as store:
+        options = StoreOptions(here, server.access_key, server.secret_key, connections=8, deadline_seconds=300.0)
+        async with MinioPhotoStore(options) as store:
             answers = await asyncio.gather(*(_fetched(store, ref) for ref in refs))
     assert len(refs) > MANY / 10
     assert Counter(map(asked, recorder.requests)) == Counter(expected(ref, here) for ref in refs)

@@ -84,6 +84,6 @@ async def test_what_the_object_store_says_of_a_file_is_not_trusted(world: World)
             before = usage.resident(worker.process.pid)
             found = await outcomes(world, await published(world, {key: key for key in expected}))
             peak = usage.peak(worker.process.pid)
-    assert found == expected
+    assert found in (expected, expected | {"halved": "no_face"})  # the rest may come in time to give the lie away
     assert peak - before < size / 2
     assert await world.stored("PHOTO_FACES_DEAD") == []

@@ -68,7 +68,7 @@ def test_one_delivery_is_one_tree(observation: Observation) -> None:
             "guardrails": {f"recall {name}": {}},
             "fetch": {"S3.GetObject": {}, "S3.GetObject'": {}},
             "vision": {"decode": {}, "detect": {}, "embed": {}},
-            "search": {f"nearest {name}": {}, f"count {name}": {}},
+            "search": {f"look_at_index {name}": {}, f"nearest {name}": {}, f"count {name}": {}},
             "transaction": {f"conclude_face {name}": {}},
             "publish": {},
             "ack": {},
@@ -100,8 +100,8 @@ def test_spans_say_what_they_are(observation: Observation) -> None:
     spans = observation.of_job(0)
     kinds = {span.name: span.kind for span in spans}
     name = observation.database
-    clients = {"S3.GetObject", "ack", f"recall {name}", f"nearest {name}", f"count {name}", f"conclude_face {name}"}
-    assert {name for name, kind in kinds.items() if kind == "CLIENT"} == clients
+    statements = {f"{what} {name}" for what in ("recall", "look_at_index", "nearest", "count", "conclude_face")}
+    assert {name for name, kind in kinds.items() if kind == "CLIENT"} == {"S3.GetObject", "ack", *statements}
     assert {name for name, kind in kinds.items() if kind == "CONSUMER"} == {"process jobs"}
     [process] = [span for span in spans if span.name == "process jobs"]
     assert process.attributes["messaging.message.conversation_id"] == str(JOB_ID)

@@ -65,9 +65,16 @@ class Cpu:
         return self.worker + self.nats + self.postgres + self.s3
 
     def since(self, earlier: "Cpu", *, per: float = 1.0) -> "Cpu":
-        """Return what has been used since then, divided by ``per``."""
-        pairs = zip(attrs.astuple(self), attrs.astuple(earlier), strict=True)
-        return Cpu(*((late - early) / per for late, early in pairs))
+        """Return what has been used since then, divided by ``per``.
+
+        Raises:
+            RuntimeError: it became less, because a process ended meanwhile and took its share with it.
+
+        """
+        used = [late - early for late, early in zip(attrs.astuple(self), attrs.astuple(earlier), strict=True)]
+        if min(used) < 0:
+            raise RuntimeError(f"a process ended while its CPU was measured: {used}")
+        return Cpu(*(seconds / per for seconds in used))
 
 
 class Site:

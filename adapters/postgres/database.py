@@ -3,10 +3,9 @@
 import asyncio
 import select
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 
 import attrs
-import psycopg
 from opentelemetry import trace
 from pgvector.psycopg.vector import register_vector_info
 from psycopg import AsyncConnection, IsolationLevel, sql
@@ -141,7 +140,7 @@ class Database:
 
     @asynccontextmanager
     async def transaction(self, name: str, first: str) -> AsyncIterator[Connection]:
-        """Lend a connection for one named transaction at read committed; the block's end commits.
+        """Lend a connection for one named transaction at read committed; the block's end commits, an error undoes.
 
         ``first`` is what it begins with: statements without parameters that go to the server together with BEGIN.
 
@@ -151,14 +150,7 @@ class Database:
         """
         async with self._lent(name) as connection:
             await connection.execute(f"{_BEGIN}; {first}".encode(), prepare=False)
-            try:
-                yield connection
-            except BaseException:
-                with suppress(
-                    psycopg.Error
-                ):  # the connection is lost, and with it the transaction: why is told already
-                    await connection.rollback()
-                raise
+            yield connection
             await connection.commit()
 
     @asynccontextmanager
@@ -177,7 +169,7 @@ class Database:
 
     @asynccontextmanager
     async def _borrowed(self) -> AsyncIterator[Connection]:
-        """Lend a connection that has not ended while it lay in the pool.
+        """Lend a connection that has not ended while it lay in the pool; a transaction that an error leaves is undone.
 
         The pool's own check asks the server each time, and waits longer after every dead connection that it meets:
         after a restart of the server all are dead.

@@ -1,10 +1,11 @@
 """The command line: ``facematch``. Each command is imported when it is used, so that small ones start at once."""
 
 import ast
+import gc
 import importlib.util
 import pkgutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -70,10 +71,19 @@ def command(name: str) -> Any:  # noqa: ANN401 - typer's own types are private
     """Import and return a command."""
     single = typer.Typer(**_PLAIN)
     manual_page = type("_Page", (_Page,), {"manual": MANUALS[name]})
-    single.command(name.rpartition(" ")[2], cls=manual_page, context_settings=_HELP)(
-        pkgutil.resolve_name(COMMANDS[name])
-    )
+    single.command(name.rpartition(" ")[2], cls=manual_page, context_settings=_HELP)(_imported(COMMANDS[name]))
     return typer.main.get_command(single)
+
+
+def _imported(path: str) -> Callable[..., None]:
+    """Return a function; what is imported for it stays, so the garbage collector need not look at it, now or later."""
+    gc.disable()
+    try:
+        function: Callable[..., None] = pkgutil.resolve_name(path)
+        gc.freeze()
+    finally:
+        gc.enable()
+    return function
 
 
 class _Page(TyperCommand):

@@ -16,7 +16,7 @@ from rich.progress import track
 
 from infra.local_stack.stack import LocalStack
 from tests.benchmarks.site import SUBJECT, Site, job
-from tests.e2e.world import FACEMATCH
+from tests.e2e.command import FACEMATCH
 
 _SMALL, _LARGE = 10_000, 100_000
 _BY_THE_LOOP = 2_000

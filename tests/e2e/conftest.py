@@ -8,13 +8,13 @@ import pytest_asyncio
 
 from infra.local_stack.nats import NatsServer
 from infra.local_stack.stack import LocalStack
-from tests.e2e.in_process import facematch
 from tests.e2e.world import World, make_world
 
 _QUICK = {
     "FACEMATCH_S3_RETRY_BASE_SECONDS": "0.05",
     "FACEMATCH_NATS_RETRY_BASE_SECONDS": "0.2",
     "FACEMATCH_LOG_FORMAT": "json",
+    "FACEMATCH_WORKER_PROCESSES": "1",
 }
 
 
@@ -40,9 +40,8 @@ async def bare_world(tmp_path: Path, s3_server: Any, database_url: str) -> Async
 @pytest_asyncio.fixture
 async def imageless_world(bare_world: World) -> World:
     """Return a provisioned, migrated world without a bucket, for where no photograph is looked at."""
-    for command in ("migrate", "provision"):
-        done = await facematch(bare_world.environment, command)
-        assert done.returncode == 0, done.stderr
+    bare_world.cli("migrate")
+    bare_world.cli("provision")
     return bare_world
 
 

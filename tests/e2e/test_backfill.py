@@ -11,8 +11,8 @@ from uuid import UUID
 import pytest
 from nats.js.api import DiscardPolicy
 
-from tests.e2e.in_process import facematch
-from tests.e2e.world import FACEMATCH, World, eventually
+from tests.e2e.command import FACEMATCH, facematch
+from tests.e2e.world import World, eventually
 
 _IMAGES = ("--image-ref", "photos/{id}.jpg")
 

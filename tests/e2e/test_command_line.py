@@ -8,7 +8,8 @@ from uuid import uuid4
 
 import pytest
 
-from tests.e2e.world import World, run_cli
+from tests.e2e.command import run_cli, run_process
+from tests.e2e.world import World
 
 _HOSTILE = str(Path(__file__).parents[1] / "integration" / "vision" / "embedders")
 _NO_SERVERS = {"FACEMATCH_NATS_URL": "nats://127.0.0.1:1", "FACEMATCH_DATABASE_URL": "postgresql://127.0.0.1:1/x"}
@@ -24,7 +25,7 @@ def test_commands_explain_themselves(arguments: tuple[str, ...]) -> None:
 
 def test_the_version_is_told() -> None:
     """``--version`` prints name and version, then each embedder with its weights and their licences."""
-    [first, *others] = run_cli("--version").stdout.splitlines()
+    [first, *others] = run_process("--version").stdout.splitlines()
     assert re.fullmatch(r"facematch \d+\.\d+\.\d+", first)
     assert {"dlib@2", "mediapipe@2"} <= set(others)
     assert any(re.fullmatch(r"  \S+\.tflite: Apache-2\.0, from \S+, SHA-256 [0-9a-f]{12}…", line) for line in others)
@@ -45,7 +46,7 @@ def test_all_wrong_settings_are_told_at_once_unbroken_in_a_narrow_terminal() -> 
         "FACEMATCH_S3_RETRY_BASE_SECONDS": "-1",
         "COLUMNS": "40",
     }
-    done = run_cli("worker", **wrong)
+    done = run_process("worker", **wrong)
     assert done.returncode == 2
     assert all(name in done.stderr for name in wrong if name.startswith("FACEMATCH_"))
     assert all(name in done.stderr for name in ("custom", "dlib", "mediapipe"))
@@ -55,14 +56,14 @@ def test_all_wrong_settings_are_told_at_once_unbroken_in_a_narrow_terminal() -> 
 def test_a_broken_plugin_harms_no_other_embedder() -> None:
     """It is named on standard error, the others are listed; who chooses it has a wrong configuration."""
     hostile = {"PYTHONPATH": _HOSTILE}
-    listed = run_cli("embedders", "--json", **hostile)
+    listed = run_process("embedders", "--json", **hostile)
     names = [row["name"] for row in json.loads(listed.stdout)]
     assert (listed.returncode, {"dlib", "mediapipe", "hostile"} <= set(names)) == (0, True)
     assert "not-importable" not in names
     assert "embedder 'not-importable' (facematch_hostile_missing" in listed.stderr
     chosen = {"FACEMATCH_EMBEDDER": "not-importable", **hostile}
     for arguments in (("worker",), ("inspect", "any.jpg")):
-        done = run_cli(*arguments, **chosen)
+        done = run_process(*arguments, **chosen)
         assert (done.returncode, "cannot be imported" in done.stderr) == (2, True)
         assert "Traceback" not in done.stderr
 
@@ -70,7 +71,7 @@ def test_a_broken_plugin_harms_no_other_embedder() -> None:
 @pytest.mark.parametrize("command", [("migrate",), ("provision",), ("submit", str(uuid4()), "a.jpg")])
 def test_a_server_that_is_away_is_a_clear_failure(command: tuple[str, ...]) -> None:
     """Exit code 1 and one sentence that says what cannot be reached; no stack trace."""
-    done = run_cli(*command, **_NO_SERVERS)
+    done = run_process(*command, **_NO_SERVERS)
     assert done.returncode == 1
     assert ("database" in done.stderr) or ("NATS" in done.stderr)
     assert "Traceback" not in done.stderr

@@ -20,8 +20,8 @@ from nats.js.errors import NotFoundError
 from adapters.nats_jetstream.names import Names
 from infra.local_stack.otlp import OtlpReceiver
 from tests.broker import connected, provisioned, running
-from tests.e2e.in_process import Done, facematch
-from tests.e2e.world import FACEMATCH, World, clean_environment, eventually
+from tests.e2e.command import FACEMATCH, Done, clean_environment, facematch
+from tests.e2e.world import World, eventually
 
 _TROUBLESOME = str(Path(__file__).parent / "troublesome")
 _TRACE, _SPAN = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from tests.e2e.world import FACEMATCH, run_cli
+from tests.e2e.command import FACEMATCH, run_process
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def temporary(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 def test_the_demo_shows_every_outcome_and_leaves_nothing_behind(tmp_path: Path, temporary: Path) -> None:
     """It ends with 0, writes contact sheet and trace, and removes its servers' data."""
-    done = run_cli("demo", "--output", str(tmp_path), TMPDIR=str(temporary))
+    done = run_process("demo", "--output", str(tmp_path), TMPDIR=str(temporary))
     assert done.returncode == 0, done.stdout + done.stderr
     for word in ("matched", "no_match", "multiple_faces", "no_face", "unreadable_image", "image_not_found"):
         assert word in done.stdout
@@ -45,7 +45,7 @@ def test_a_folder_of_people_is_matched_and_counted(tmp_path: Path, temporary: Pa
         (tmp_path / "people" / person).mkdir(parents=True)
         for name in names:
             shutil.copy(photographs.path(name), tmp_path / "people" / person)
-    done = run_cli(
+    done = run_process(
         "demo", "--photos", str(tmp_path / "people"), "--output", str(tmp_path / "out"), TMPDIR=str(temporary)
     )
     assert done.returncode == 0, done.stdout + done.stderr

@@ -14,8 +14,8 @@ import psycopg
 from opentelemetry.sdk.trace import TracerProvider
 
 from infra.local_stack.process import free_port
-from tests.e2e.in_process import facematch
-from tests.e2e.world import World, clean_environment, eventually
+from tests.e2e.command import clean_environment, facematch
+from tests.e2e.world import World, eventually
 from tests.unit.docs.pages import page
 
 _USER = UUID("11111111-1111-1111-1111-111111111111")

@@ -6,6 +6,7 @@ from uuid import uuid4
 
 import pytest
 
+from tests.e2e.command import run_process
 from tests.e2e.world import World, eventually
 
 _TROUBLESOME = str(Path(__file__).parent / "troublesome")
@@ -27,7 +28,7 @@ def troubled(world: World) -> World:
 
 def test_a_third_party_s_embedder_is_listed(troubled: World) -> None:
     """An installed package that registers an entry point is known, without any change to the product."""
-    assert "troublesome@1" in troubled.cli("embedders").stdout
+    assert "troublesome@1" in run_process("embedders", **troubled.environment).stdout
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import psycopg
 import pytest
 
 from adapters.postgres.migrate import migrate
-from tests.e2e.world import run_cli
+from tests.e2e.command import run_cli
 
 _ENROL = """
 INSERT INTO users

@@ -98,7 +98,7 @@ async def test_a_full_database_costs_no_job(world: World, photographs: Any) -> N
     with world.worker() as worker:
         await _publish(world, photos)
         await asyncio.sleep(_LONGER_THAN_ALL_DELIVERIES)
-        assert (await worker.not_ready()).keys() == {"database"}
+        await eventually(worker.not_ready, lambda found: found.keys() == {"database"}, "/readyz to name the database")
         world.sql("DROP FUNCTION disk_full CASCADE")
         await _end_without_a_face(world, photos)
     assert await world.stored("PHOTO_FACES_DEAD") == []

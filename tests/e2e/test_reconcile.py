@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from tests.e2e.in_process import facematch
+from tests.e2e.command import facematch
 from tests.e2e.world import World
 
 _OPTIONS = ("--json", "--grace", "0", "--image-ref", "photos/{id}.jpg")

@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 
 from PIL import ExifTags, Image
 
-from tests.e2e.in_process import facematch
+from tests.e2e.command import facematch
 from tests.e2e.world import World
 
 _OUTCOME = """

@@ -18,8 +18,7 @@ from adapters.nats_jetstream.names import Names
 from adapters.postgres.migrate import migrate
 from infra.local_stack.postgres import PostgresServer
 from tests.broker import connected, provisioned, running
-from tests.e2e.in_process import facematch
-from tests.e2e.world import FACEMATCH, clean_environment
+from tests.e2e.command import FACEMATCH, clean_environment, facematch
 from tests.unit.docs.pages import page
 
 _OUTCOME = """

@@ -3,10 +3,8 @@
 import asyncio
 import contextlib
 import json
-import os
 import signal
 import subprocess
-import sysconfig
 import time
 import urllib.error
 import urllib.request
@@ -23,35 +21,28 @@ from nats.aio.client import Client
 from nats.js import JetStreamContext
 
 from infra.local_stack.process import free_port
+from tests.e2e.command import FACEMATCH, Done, clean_environment, run_cli, run_process
+from tests.e2e.forked import ForkedWorker
 
-FACEMATCH = str(Path(sysconfig.get_path("scripts")) / "facematch")
 SUBJECT = "photo_faces.single.requested"
 PATIENCE_SECONDS = 60.0
 
 
-def run_cli(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    """Run ``facematch`` with these variables and none of the caller's own settings; return what it said."""
-    environment = clean_environment() | variables
-    return subprocess.run(
-        [FACEMATCH, *arguments], env=environment, capture_output=True, text=True, timeout=120, check=False
-    )
-
-
-def clean_environment() -> dict[str, str]:
-    """Return the environment without settings of facematch and of telemetry, and without what keeps MediaPipe quiet."""
-    foreign = ("FACEMATCH_", "OTEL_", "https_proxy", "no_proxy")
-    return {key: value for key, value in os.environ.items() if not key.startswith(foreign)}
-
-
 class WorkerProcess:
-    """One running ``facematch worker``."""
+    """One running ``facematch worker``, started as a command where it has to find packages of others."""
 
     def __init__(self, environment: dict[str, str], log: Path) -> None:
         self.health = f"127.0.0.1:{free_port()}"
         self.log = log
         self._environment = {**environment, "FACEMATCH_HEALTH_ADDRESS": self.health}
-        with log.open("wb") as stream:
-            self.process = subprocess.Popen([FACEMATCH, "worker"], env=self._environment, stderr=stream, stdout=stream)
+        self.process: ForkedWorker | subprocess.Popen[bytes]
+        if "PYTHONPATH" in environment:
+            with log.open("wb") as stream:
+                self.process = subprocess.Popen(
+                    [FACEMATCH, "worker"], env=self._environment, stderr=stream, stdout=stream
+                )
+        else:
+            self.process = ForkedWorker(self._environment, log)
 
     def get(self, path: str) -> tuple[int, str]:
         """Return status and body of a health endpoint; 0 when nobody listens."""
@@ -110,9 +101,10 @@ class World:
         if not self.s3.bucket_exists("images"):
             self.s3.make_bucket("images")
 
-    def cli(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-        """Run ``facematch`` and return what it said."""
-        done = run_cli(*arguments, **self.environment)
+    def cli(self, *arguments: str, check: bool = True) -> Done:
+        """Run ``facematch`` and return what it said; as a process where it has to find packages of others."""
+        run = run_process if "PYTHONPATH" in self.environment else run_cli
+        done = run(*arguments, **self.environment)
         if check and done.returncode != 0:
             raise AssertionError(f"facematch {arguments}: exit {done.returncode}\n{done.stdout}\n{done.stderr}")
         return done

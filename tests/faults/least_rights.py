@@ -18,7 +18,7 @@ from infra.local_stack.postgres import PostgresServer, binaries
 from infra.local_stack.s3 import S3Server
 from infra.local_stack.seaweed import SeaweedServer
 from tests.databases import PASSWORD, new_role, url_of
-from tests.e2e.world import clean_environment, run_cli
+from tests.e2e.command import clean_environment, run_cli
 from tests.guarded_nats import PASSWORDS
 
 ROLE_SQL: Final = Path("infra/postgres/worker-role.sql")

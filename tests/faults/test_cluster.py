@@ -20,13 +20,15 @@ from nats.js.api import ClusterInfo
 from infra.local_stack.nats_cluster import NatsCluster
 from infra.local_stack.process import ServerProcess, free_port, program
 from infra.local_stack.s3 import S3Server
-from tests.e2e.world import PATIENCE_SECONDS, SUBJECT, WorkerProcess, World, eventually, run_cli
+from tests.e2e.command import run_cli
+from tests.e2e.world import PATIENCE_SECONDS, SUBJECT, WorkerProcess, World, eventually
 from tests.faults.scene import IMAGE, add_photos, all_matched_once, cpu_seconds, outages_told, publish, scene
 from tests.guarded_nats import PASSWORDS, SHIPPED, lay_out
 
 _PHOTOS = 3000
 """More than are published before all servers have been killed."""
 _MORE = 30
+_DOWN_AND_UP = ["dependency_down", "dependency_up"]
 _BUSY = 0.5
 _Answer = TypeVar("_Answer")
 _SETTINGS = {"FACEMATCH_NATS_REPLICAS": "3", "FACEMATCH_NATS_ACK_WAIT": "5"}
@@ -165,7 +167,10 @@ async def test_a_server_that_is_missing_at_the_start_is_not_missed(world: World,
 
 @pytest.mark.slow
 async def test_a_lost_majority_costs_no_job(world: World, cluster: NatsCluster) -> None:
-    """With two of three away nothing can be stored: workers wait, say so, and go on when one is back."""
+    """With two of three away nothing can be stored: workers wait, say so, and go on when one is back.
+
+    The cluster may elect its leaders anew after it has answered for the first time, which is told as another outage.
+    """
     photos = add_photos(world, 40)
     with world.worker() as worker:
         await publish(world, photos)
@@ -183,7 +188,8 @@ async def test_a_lost_majority_costs_no_job(world: World, cluster: NatsCluster) 
         await _healthy(cluster)
         await _insist(lambda: all_matched_once(world, photos))
         await eventually(worker.not_ready, lambda found: not found, "/readyz to say yes")
-        assert outages_told(worker, "message broker") == ["dependency_down", "dependency_up"]
+        told = outages_told(worker, "message broker")
+        assert told in [_DOWN_AND_UP, 2 * _DOWN_AND_UP]
 
 
 def test_the_shipped_configuration_makes_a_cluster(tmp_path: Path) -> None:

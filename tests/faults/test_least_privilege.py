@@ -22,7 +22,8 @@ from infra.local_stack.s3 import S3Server
 from infra.local_stack.seaweed import SeaweedServer
 from infra.photographs import Photographs
 from tests.databases import new_role
-from tests.e2e.world import World, make_world, run_cli
+from tests.e2e.command import run_cli
+from tests.e2e.world import World, make_world
 from tests.faults.album import KINDS, SEVERAL, Job, Kind, add_photos, furnish, jobs_of
 from tests.faults.audit import find
 from tests.faults.least_rights import (

@@ -26,7 +26,7 @@ pytestmark = [
 ]
 
 _WORKERS: Final = 2
-_JOBS: Final = 40
+_JOBS: Final = 24
 _PATIENCE_SECONDS: Final = 200.0
 
 

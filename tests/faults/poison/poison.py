@@ -12,7 +12,7 @@ from application.ports.face_pipeline import Embed, EmbedderInfo, ImageBudget
 from domain.decision import Calibration
 from domain.faces import BoundingBox, DetectedFace, FaceEmbedding, PhotoReading
 
-MEMORY: Final = 512 * 1024**2
+MEMORY: Final = 256 * 1024**2
 """What a process may have here: less than the product allows, so that tests need not fill two gigabytes."""
 _PIECE: Final = 16 * 1024**2
 

@@ -27,7 +27,8 @@ from entrypoints.settings import Settings
 from entrypoints.variables import read, variables
 from entrypoints.worker import Worker
 from infra.local_stack.nats import NatsServer
-from tests.e2e.world import WorkerProcess, World, clean_environment, eventually, make_world, run_cli
+from tests.e2e.command import clean_environment, run_cli
+from tests.e2e.world import WorkerProcess, World, eventually, make_world
 from tests.guarded_nats import PASSWORDS, guarded_server, url
 from tests.unit.docs.pages import page
 from tests.unit.infra.test_container_files import DOCKERFILE, PROJECT, image_environment

@@ -15,8 +15,8 @@ from nats.aio.client import Client
 
 from infra.local_stack.nats import NatsServer
 from infra.local_stack.process import program
-from tests.e2e.in_process import facematch
-from tests.e2e.world import World, eventually, make_world, run_cli
+from tests.e2e.command import facematch, run_cli
+from tests.e2e.world import World, eventually, make_world
 from tests.guarded_nats import SHIPPED, guarded_server, lay_out, url
 
 

@@ -1,0 +1,63 @@
+"""Workers that are forked off a process which has imported everything: half of a worker's start is its imports."""
+
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+_CONTEXT: Final = multiprocessing.get_context("forkserver")
+_CONTEXT.set_forkserver_preload(["entrypoints.cli", "entrypoints.commands.worker"])
+
+
+class ForkedWorker:
+    """A process that runs ``facematch worker`` as its own; to be handled as a :class:`subprocess.Popen`."""
+
+    def __init__(self, environment: Mapping[str, str], log: Path) -> None:
+        log.touch()
+        self._process = _CONTEXT.Process(target=_run, args=(dict(environment), log), daemon=True)
+        self._process.start()
+        if self._process.pid is None:
+            raise AssertionError("a process that was started has an id")
+        self.pid: int = self._process.pid
+
+    @property
+    def returncode(self) -> int | None:
+        """What it ended with; the number of a signal is negative."""
+        return self.poll()
+
+    def poll(self) -> int | None:
+        """Return what it ended with, None while it runs."""
+        return self._process.exitcode
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Return what it ended with, when it has ended."""
+        self._process.join(timeout)
+        code = self._process.exitcode
+        if code is None:
+            raise subprocess.TimeoutExpired("facematch worker", timeout or 0)
+        return code
+
+    def send_signal(self, number: int) -> None:
+        """Send it a signal, unless it has ended."""
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        """Kill it, unless it has ended."""
+        self.send_signal(signal.SIGKILL)
+
+
+def _run(environment: dict[str, str], log: Path) -> None:
+    from entrypoints.cli import main  # noqa: PLC0415 - whoever starts it has not imported it
+
+    os.environ.clear()
+    os.environ.update(environment)
+    with log.open("wb") as stream:
+        for descriptor in (1, 2):
+            os.dup2(stream.fileno(), descriptor)
+    sys.argv = ["facematch", "worker"]
+    main()

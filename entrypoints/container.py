@@ -4,6 +4,7 @@ It only builds; whoever uses it opens and closes what it built.
 """
 
 import math
+import pkgutil
 from collections.abc import Mapping
 from importlib.metadata import version
 
@@ -27,6 +28,7 @@ from adapters.object_store.retrying import RetryingPhotoStore
 from adapters.object_store.store import MinioPhotoStore, ObjectStoreDependency, StoreOptions
 from adapters.object_store.witnesses import Witnesses
 from adapters.postgres.database import Database
+from adapters.postgres.following import Codes
 from adapters.postgres.gallery import PostgresEnrolment, PostgresGallery
 from adapters.postgres.ledger import PostgresLedger
 from adapters.postgres.photos import PostgresPhotoCatalogue
@@ -186,6 +188,12 @@ def connections(worker: WorkerSettings) -> int:
     return worker.jobs_in_hand + _SPARE_CONNECTIONS
 
 
+def make_codes(learnt: bytes) -> Codes:
+    """Return codes of nobody yet; faiss takes a third of a second to import, and only large galleries need it."""
+    codes: Codes = pkgutil.resolve_name("adapters.faiss_codes.codes:Codes")(learnt)
+    return codes
+
+
 def blamed(
     database: Database, objects: ObjectStoreDependency, embedder: ProcessPoolFaceReader
 ) -> Mapping[type[AttemptFailedError], Dependency]:
@@ -242,7 +250,7 @@ class Container(containers.DeclarativeContainer):
         Database, settings.provided.database_url, size=providers.Callable(connections, settings.provided.worker)
     )
     ledger = providers.Singleton(PostgresLedger, database)
-    gallery = providers.Singleton(PostgresGallery, database, clock=clock)
+    gallery = providers.Singleton(PostgresGallery, database, providers.Object(make_codes), clock=clock)
     enrolment = providers.Singleton(PostgresEnrolment, database)
 
     instruments = providers.Singleton(Instruments, providers.Callable(metrics.get_meter, "facematch", VERSION))

@@ -198,7 +198,7 @@ MANUALS: Final = {
         failed="The database refuses, somebody keeps rows locked, or with --check something differs.",
         environment=(*_DATABASE,),
         examples=(
-            ("Build it, or bring it in step", "facematch index --memory 2GB"),
+            ("Make it, or bring it in step", "facematch index"),
             ("Compare only", "facematch index --check"),
         ),
         see=("migrate", "doctor"),

@@ -152,8 +152,12 @@ async def _open(stack: AsyncExitStack, container: Container, state: list[Startin
     database = container.database()
     stack.push_async_callback(database.close)
 
+    gallery, info = container.gallery(), container.factory().info
+    stack.push_async_callback(gallery.close)
+
     async def open_servers() -> None:
-        await _patiently("database", lambda: database.open(container.factory().info, to_work=True), waits_for)
+        await _patiently("database", lambda: database.open(info, to_work=True), waits_for)
+        await _patiently("database", lambda: gallery.load(info.id, info.dimension), waits_for)
         await _patiently(
             "message broker",
             lambda: stack.enter_async_context(connected_to_nats(container, report=_report_nats)),

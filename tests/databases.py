@@ -9,7 +9,8 @@ import attrs
 import psycopg
 from psycopg import sql
 
-from adapters.postgres.indexing import BuildOptions, IndexKeeper, Model
+from adapters.faiss_codes.codes import EXAMPLES, learn
+from adapters.postgres.indexing import IndexKeeper, Model
 from adapters.postgres.migrate import migrate
 from infra.local_stack.postgres import PostgresServer
 from tests.tables import PostgresTables
@@ -132,5 +133,7 @@ def of_an_application(server: PostgresServer) -> PreparedDatabase:
 
 async def make_index(url: str, model: str, *, dimension: int) -> None:
     """Let a model's users be searched through an index, as `facematch index` does; the URL is the owner's."""
-    async with IndexKeeper.opened(url, on_notice=lambda _: None) as keeper:
-        await keeper.build(Model(model, dimension, users=0, is_indexed=False), BuildOptions(), lambda *_: None)
+    async with IndexKeeper.opened(url) as keeper:
+        there = {found.name: found for found in await keeper.models()}
+        model_there = there.get(model, Model(model, dimension, users=0, is_indexed=False))
+        await keeper.build(model_there, learn, lambda *_: None, examples=EXAMPLES)

@@ -1,15 +1,18 @@
 """The gallery: ``users.face_embedding`` by cosine distance, searched exactly or, among many users, through an index."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from uuid import UUID
 
+import attrs
 import numpy as np
 from pgvector import Vector
 from psycopg import sql
 
 from adapters.postgres.database import Database
-from adapters.postgres.nearest import exact, proposed_by_index
+from adapters.postgres.following import Follower, MakeCodes
+from adapters.postgres.gallery_feed import GalleryFeed
+from adapters.postgres.nearest import exact, proposed
 from adapters.postgres.recent import Recent
 from adapters.postgres.search_index import EXACT_BELOW, IndexState, look_at_index
 from adapters.postgres.statements import Statement
@@ -31,25 +34,50 @@ ON CONFLICT (user_id) DO UPDATE SET photographs = excluded.photographs, fingerpr
 class PostgresGallery:
     """Exact search, always right, unless the model has an index that holds ``exact_below`` users or more."""
 
-    def __init__(self, database: Database, *, clock: Clock, exact_below: int = EXACT_BELOW) -> None:
+    def __init__(
+        self, database: Database, make_codes: MakeCodes, *, clock: Clock, exact_below: int = EXACT_BELOW
+    ) -> None:
         self._database = database
+        self._make_codes = make_codes
+        self._clock = clock
         self._exact_below = exact_below
         self._counts = Recent(self._count, clock=clock, seconds=_RECENT_SECONDS)
         self._indexes = Recent(self._look_at_index, clock=clock, seconds=_RECENT_SECONDS)
+        self._followers: dict[tuple[str, int], Follower] = {}
         self._exact: dict[int, Statement] = {}
-        self._by_index: dict[tuple[str, int], Statement] = {}
+        self._proposed: dict[tuple[str, int], Statement] = {}
+
+    async def load(self, model: str, dimension: int) -> None:
+        """Return when searches are as quick as they will be: an index that serves is loaded.
+
+        Raises:
+            DatabaseUnavailableError: no answer.
+
+        """
+        index = await self._serving(model, dimension)
+        if index is not None:
+            await self._follower(model, dimension).load(index.version)
+
+    async def close(self) -> None:
+        """Give up what is being loaded."""
+        for follower in self._followers.values():
+            await follower.close()
 
     async def nearest(self, probe: FaceEmbedding, *, limit: int) -> Sequence[Candidate]:
         """Return the nearest candidates; rows whose distance is not a number sort last and are left out.
 
-        Where the index proposes too few, as when it was dropped a moment ago, everybody is compared with after all.
+        Where too few are found among those proposed, as when the index was dropped a moment ago, everybody is compared
+        with after all.
         """
-        index = await self._indexes.get(probe.model)
-        if index is not None and index.users >= self._exact_below and index.serves(probe.dimension):
-            found = await self._search(self._searching_index(probe), probe, limit)
-            if len(found) == limit:
-                return found
-        return await self._search(self._searching_all(probe), probe, limit)
+        index = await self._serving(probe.model, probe.dimension)
+        if index is not None:
+            proposal = await self._follower(probe.model, probe.dimension).propose(probe.vector, index.version)
+            if proposal is not None:
+                whom = {"users": proposal.users, **attrs.asdict(proposal.since)}
+                found = await self._search(self._searching_proposed(probe), probe, limit, whom)
+                if len(found) == limit:
+                    return found
+        return await self._search(self._searching_all(probe), probe, limit, {})
 
     async def size(self, model: str) -> int:
         """Return a count that is at most 10 seconds old; one query serves everyone who asks meanwhile."""
@@ -64,18 +92,32 @@ class PostgresGallery:
         dimension = probe.dimension
         return self._exact.setdefault(dimension, Statement(lambda schema: exact(schema, dimension)))
 
-    def _searching_index(self, probe: FaceEmbedding) -> Statement:
+    def _searching_proposed(self, probe: FaceEmbedding) -> Statement:
         model, dimension = probe.model, probe.dimension
-        statement = Statement(lambda schema: proposed_by_index(schema, model, dimension))
-        return self._by_index.setdefault((model, dimension), statement)
+        statement = Statement(lambda schema: proposed(schema, model, dimension))
+        return self._proposed.setdefault((model, dimension), statement)
 
-    async def _search(self, statement: Statement, probe: FaceEmbedding, limit: int) -> Sequence[Candidate]:
+    async def _search(
+        self, statement: Statement, probe: FaceEmbedding, limit: int, whom: Mapping[str, object]
+    ) -> Sequence[Candidate]:
         vector = Vector(np.asarray(probe.vector, dtype=np.float32))
-        values = {"probe": vector, "model": probe.model, "limit": limit}
+        values = {"probe": vector, "model": probe.model, "limit": limit, **whom}
         query = statement.on(self._database.schema)
         async with self._database.operation("nearest") as connection:
             rows = await (await connection.execute(query, values)).fetchall()
         return [Candidate(*row) for row in rows if row[1] is not None and not math.isnan(row[1])]
+
+    def _follower(self, model: str, dimension: int) -> Follower:
+        key = model, dimension
+        if key not in self._followers:
+            feed = GalleryFeed(self._database, model, dimension)
+            self._followers[key] = Follower(feed, self._make_codes, clock=self._clock)
+        return self._followers[key]
+
+    async def _serving(self, model: str, dimension: int) -> IndexState | None:
+        """Return the index that a search goes through, None where everybody is compared with."""
+        index = await self._indexes.get(model)
+        return index if index and index.users >= self._exact_below and index.serves(dimension) else None
 
     async def _look_at_index(self, model: str) -> IndexState | None:
         async with self._database.operation("look_at_index") as connection:

@@ -22,7 +22,7 @@ WITH page AS MATERIALIZED (
    ORDER BY u.id LIMIT {page} FOR SHARE OF u SKIP LOCKED),
 copied AS (
   INSERT INTO {partition} (model, user_id, embedding) SELECT {model}, id, embedding FROM page
-  ON CONFLICT (user_id) DO UPDATE SET embedding = excluded.embedding)
+  ON CONFLICT (user_id) DO UPDATE SET embedding = excluded.embedding, changed = excluded.changed)
 SELECT count(*), (SELECT id FROM page ORDER BY id DESC LIMIT 1) FROM page
 """
 _CLEAR = """

@@ -1,4 +1,4 @@
-"""The SQL of an index's parts: partition, trigger, graph; and what of ``users`` belongs into it."""
+"""The SQL of an index's parts: partition, trigger, codebook; and what of ``users`` belongs into it."""
 
 from collections.abc import Iterator
 from typing import LiteralString
@@ -11,7 +11,7 @@ from adapters.postgres.schema import Schema
 from adapters.postgres.search_index import Names
 
 MOST_DIMENSIONS = 4_000
-"""Of a vector of half precision in pgvector's HNSW."""
+"""Of a vector of half precision in one page of a table."""
 _FITS = """
 {row}.face_embedding_model = {model} AND {dimensions}({row}.face_embedding) = {dimension}
   AND {norm}({row}.face_embedding) > 0
@@ -42,7 +42,7 @@ BEGIN
     END IF;
     IF changed AND fits THEN
         INSERT INTO {partition} (model, user_id, embedding) VALUES ({model}, NEW.id, {unit})
-        ON CONFLICT (user_id) DO UPDATE SET embedding = excluded.embedding;
+        ON CONFLICT (user_id) DO UPDATE SET embedding = excluded.embedding, changed = excluded.changed;
     END IF;
     RETURN NULL;
 END
@@ -59,11 +59,9 @@ _TRUNCATE_TRIGGER = """
 CREATE OR REPLACE TRIGGER {truncate_trigger} AFTER TRUNCATE ON {users}
 FOR EACH STATEMENT EXECUTE FUNCTION {function}()
 """
-# Twice pgvector's defaults, 16 and 64: faces fill more dimensions than most data, and with these the same work finds
-# the nearest more often. It takes four times as long to build.
-_GRAPH = """
-CREATE INDEX CONCURRENTLY {index} ON {partition} USING hnsw ((embedding::{half}) {extension}.halfvec_cosine_ops)
-WITH (m = 32, ef_construction = 128)
+_EXAMPLES = """
+SELECT string_agg({extension}.halfvec_send(embedding), '')
+  FROM {partition} TABLESAMPLE BERNOULLI (least(100, 100.0 * {examples} / {users_there})) REPEATABLE (1)
 """
 
 
@@ -84,11 +82,6 @@ class Parts:
     def partition(self) -> sql.Identifier:
         """The table."""
         return sql.Identifier(OWN_SCHEMA, self.names.partition)
-
-    @property
-    def index(self) -> sql.Identifier:
-        """The graph."""
-        return sql.Identifier(OWN_SCHEMA, self.names.index)
 
     def fits(self, row: str) -> sql.Composed:
         """Return the SQL that is true for a row of ``users`` that belongs into the index."""
@@ -114,9 +107,9 @@ class Parts:
         yield self.compose(_TRIGGER)
         yield self.compose(_TRUNCATE_TRIGGER)
 
-    def making_graph(self) -> sql.Composed:
-        """Return the statement that builds the graph, which takes long."""
-        return self.compose(_GRAPH)
+    def taking_examples(self, count: int, users: int) -> sql.Composed:
+        """Return the query for about ``count`` of the vectors of so many users."""
+        return self.compose(_EXAMPLES, examples=sql.Literal(count), users_there=sql.Literal(max(users, 1)))
 
     def compose(self, template: LiteralString, **more: sql.Composable) -> sql.Composed:
         """Return a statement about the parts, with more to fill in; it may have no parameters, but the model a %."""
@@ -128,7 +121,6 @@ class Parts:
             function=sql.Identifier(OWN_SCHEMA, self.names.function),
             trigger=sql.Identifier(self.names.trigger),
             truncate_trigger=sql.Identifier(self.names.truncate_trigger),
-            index=sql.Identifier(self.names.index),
             model=sql.Literal(self.model),
             dimension=sql.Literal(self.dimension),
             extension=sql.Identifier(extension),

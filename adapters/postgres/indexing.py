@@ -2,21 +2,23 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager
 
 import attrs
+import numpy as np
 import psycopg
+from numpy.typing import NDArray
 from psycopg import AsyncConnection, sql
-from psycopg.errors import Diagnostic
 from psycopg.rows import TupleRow
 
 from adapters.postgres.catalogue import OWN_SCHEMA
 from adapters.postgres.conninfo import connection_string
 from adapters.postgres.errors import first_line, translated
+from adapters.postgres.gallery_feed import unit_vectors
 from adapters.postgres.index_filling import Difference, compare, fill
 from adapters.postgres.index_parts import MOST_DIMENSIONS, Parts
 from adapters.postgres.schema import Schema
-from adapters.postgres.search_index import CAN_ITERATE, IndexState, Names, look_at_index
+from adapters.postgres.search_index import IndexState, Names, look_at_index
 from adapters.postgres.versions import pending
 from domain.errors import FacematchError
 
@@ -39,10 +41,22 @@ SELECT DISTINCT ON (name) name, used.dimension, coalesce(used.users, 0), indexed
               WHERE inhparent = 'facematch.gallery'::regclass) indexed USING (name)
  ORDER BY name, used.users DESC
 """
-_BUILT = """
-SELECT phase, blocks_done, blocks_total FROM pg_catalog.pg_stat_progress_create_index WHERE pid = %s
+_BYTES = "SELECT coalesce(pg_catalog.pg_total_relation_size(to_regclass(%s)), 0)"
+_KEEP_CODEBOOK = """
+INSERT INTO facematch.codebooks (model, dimension, users, content) VALUES (%s, %s, %s, %s)
+ON CONFLICT (model) DO UPDATE SET dimension = excluded.dimension, users = excluded.users, content = excluded.content,
+                                  learnt_at = clock_timestamp()
 """
-_BYTES = "SELECT coalesce(pg_catalog.pg_relation_size(to_regclass(%s)), 0)"
+_SAMPLE_BYTES = 256 * 1024**2
+_ELEMENT_BYTES = 2
+_LEARN_AGAIN = 4
+"""A gallery that has grown by this factor is learnt from again: cells that were made for fewer users are too large."""
+# Where a database was restored elsewhere, rows can be from transactions that are still to come.
+_FROM_NOW_ON = """
+UPDATE {partition} SET changed = pg_catalog.pg_current_xact_id() WHERE changed > pg_catalog.pg_current_xact_id()
+"""
+Learn = Callable[[NDArray[np.float32], int], bytes]
+"""Makes a codebook, from examples, [examples, dimension], for so many users."""
 
 
 class IndexRefusedError(FacematchError):
@@ -63,14 +77,6 @@ class Model:
 
 
 @attrs.frozen
-class BuildOptions:
-    """What a build may take of the server: PostgreSQL's own settings, and its defaults where they are None."""
-
-    memory: str | None = None
-    workers: int | None = None
-
-
-@attrs.frozen
 class IndexReport:
     """One model's index after a comparison; ``serves`` is False where a part of it is missing or not valid."""
 
@@ -88,35 +94,27 @@ class IndexReport:
 class IndexKeeper:
     """The one who works on indexes, until the block of :meth:`opened` ends."""
 
-    def __init__(
-        self, connection: AsyncConnection[TupleRow], watcher: AsyncConnection[TupleRow], schema: Schema
-    ) -> None:
+    def __init__(self, connection: AsyncConnection[TupleRow], schema: Schema) -> None:
         self._connection = connection
-        self._watcher = watcher
         self._schema = schema
 
     @classmethod
     @asynccontextmanager
-    async def opened(cls, url: str, *, on_notice: Callable[[str], None]) -> AsyncIterator["IndexKeeper"]:
-        """Connect as the owner of the tables; ``on_notice`` hears what the server has to say of a build.
+    async def opened(cls, url: str) -> AsyncIterator["IndexKeeper"]:
+        """Connect as the owner of the tables.
 
         Raises:
             DatabaseUnavailableError: no answer.
             SchemaError: not migrated.
-            IndexRefusedError: pgvector is too old, ``users`` is no table, the role may not, or another one is at work.
+            IndexRefusedError: ``users`` is no table, the role may not, or another one is at work.
 
         """
-        conninfo = connection_string(url)
         with translated("index"), _refusals_explained():
-            async with (
-                await AsyncConnection.connect(conninfo, autocommit=True) as connection,
-                await AsyncConnection.connect(conninfo, autocommit=True) as watcher,
-            ):
-                connection.add_notice_handler(lambda notice: on_notice(_told(notice)))
+            async with await AsyncConnection.connect(connection_string(url), autocommit=True) as connection:
                 schema = await Schema.resolve(connection)
                 await connection.execute(_SESSION)
                 await _check(connection, schema)
-                yield cls(connection, watcher, schema)
+                yield cls(connection, schema)
 
     async def models(self) -> list[Model]:
         """Return every model that is in use or has an index, finished or not."""
@@ -126,8 +124,10 @@ class IndexKeeper:
         )
         return [Model(*row) for row in await (await self._connection.execute(query)).fetchall()]
 
-    async def build(self, model: Model, options: BuildOptions, progress: Progress) -> None:
+    async def build(self, model: Model, learn: Learn, progress: Progress, *, examples: int) -> None:
         """Make what is missing of a model's index and bring it in step, while others read and write.
+
+        Learns from about so many ``examples``, where nothing fitting was learnt yet.
 
         Raises:
             IndexRefusedError: vectors that cannot be indexed, or users that somebody keeps locked.
@@ -139,17 +139,18 @@ class IndexKeeper:
             raise IndexRefusedError(f"nobody is enrolled with {model.name}: there is nothing to index, but to --drop")
         if dimension > MOST_DIMENSIONS:
             raise IndexRefusedError(
-                f"{model.name} has vectors of {dimension} dimensions, and pgvector can index {MOST_DIMENSIONS} at most"
+                f"{model.name} has vectors of {dimension} dimensions, and {MOST_DIMENSIONS} at most can be indexed"
             )
         parts = Parts(self._schema, model.name, dimension)
-        is_built = state is not None and state.dimension == dimension
-        if state is not None and not is_built:
-            await self._drop_graph(parts)
         await self._follow(parts, state)
         await self._fill(parts, model.users, progress)
-        if not is_built:
-            await self._build_graph(parts, options, progress)
+        await self._connection.execute(parts.compose(_FROM_NOW_ON))
         await self._connection.execute(sql.SQL("ANALYZE {}").format(parts.partition))
+        if state is None or state.dimension != dimension or model.users > _LEARN_AGAIN * state.learnt_from:
+            progress("learning", 0, 0)
+            sample = await self._take_examples(parts, examples, model.users)
+            content = await asyncio.to_thread(learn, sample, model.users)
+            await self._connection.execute(_KEEP_CODEBOOK, [model.name, dimension, model.users, content])
 
     async def check(self, model: Model) -> IndexReport:
         """Compare the index of a model that has one with ``users``, row by row."""
@@ -157,7 +158,7 @@ class IndexKeeper:
         dimension = model.dimension or (state and state.dimension) or 1
         parts = Parts(self._schema, model.name, dimension)
         difference = await compare(self._connection, parts)
-        [size] = await (await self._connection.execute(_BYTES, [parts.index.as_string()])).fetchone() or (0,)
+        [size] = await (await self._connection.execute(_BYTES, [parts.partition.as_string()])).fetchone() or (0,)
         return IndexReport(model.name, state is not None and state.serves(dimension), size, difference)
 
     async def drop(self, model: str) -> None:
@@ -171,12 +172,14 @@ class IndexKeeper:
                 truncate_trigger=sql.Identifier(names.truncate_trigger),
                 function=sql.Identifier(OWN_SCHEMA, names.function),
                 partition=sql.Identifier(OWN_SCHEMA, names.partition),
+                model=sql.Literal(model),
             )
             for template in (
                 "DROP TRIGGER IF EXISTS {trigger} ON {users}",
                 "DROP TRIGGER IF EXISTS {truncate_trigger} ON {users}",
                 "DROP FUNCTION IF EXISTS {function}()",
                 "DROP TABLE IF EXISTS {partition}",
+                "DELETE FROM facematch.codebooks WHERE model = {model}",
             )
         )
 
@@ -206,29 +209,12 @@ class IndexKeeper:
             await asyncio.sleep(_PAUSE_SECONDS)
         raise IndexRefusedError("rows of users stayed locked by somebody's long transaction; run it again")
 
-    async def _drop_graph(self, parts: Parts) -> None:
-        """Take away one that an interrupted build has left, or that is for vectors of another dimension."""
-        await self._connection.execute(sql.SQL("DROP INDEX CONCURRENTLY IF EXISTS {}").format(parts.index))
-
-    async def _build_graph(self, parts: Parts, options: BuildOptions, progress: Progress) -> None:
-        settings = {"maintenance_work_mem": options.memory, "max_parallel_maintenance_workers": options.workers}
-        for name, value in settings.items():
-            if value is not None:
-                await self._connection.execute("SELECT set_config(%s, %s, false)", [name, str(value)])
-        watching = asyncio.create_task(self._watch(progress))
-        try:
-            await self._connection.execute(parts.making_graph())
-        finally:
-            watching.cancel()
-            with suppress(asyncio.CancelledError):
-                await watching
-
-    async def _watch(self, progress: Progress) -> None:
-        while True:
-            row = await (await self._watcher.execute(_BUILT, [self._connection.info.backend_pid])).fetchone()
-            if row is not None:
-                progress(*row)
-            await asyncio.sleep(_PAUSE_SECONDS)
+    async def _take_examples(self, parts: Parts, count: int, users: int) -> NDArray[np.float32]:
+        count = min(count, _SAMPLE_BYTES // (_ELEMENT_BYTES * parts.dimension))
+        query = parts.taking_examples(count, users)
+        row = await (await self._connection.execute(query, binary=True)).fetchone()
+        content = row[0] or b"" if row is not None else b""
+        return unit_vectors(content, parts.dimension)
 
     async def _briefly(self, statements: Iterable[sql.Composed]) -> None:
         """Run them in one transaction that keeps nobody waiting for long; again and again until it gets its locks."""
@@ -252,9 +238,6 @@ async def _check(connection: AsyncConnection[TupleRow], schema: Schema) -> None:
         raise IndexRefusedError("the database lacks migrations: run `facematch migrate`")
     if not schema.users.is_table:
         raise IndexRefusedError(f"{schema.users} is no table, and only a table can be followed: searches stay exact")
-    [can_iterate] = await (await connection.execute(sql.SQL("SELECT ") + CAN_ITERATE)).fetchone() or (False,)
-    if not can_iterate:
-        raise IndexRefusedError("this needs pgvector 0.8 or newer: install it and run ALTER EXTENSION vector UPDATE")
     [is_mine] = await (await connection.execute("SELECT pg_try_advisory_lock(%s)", [_LOCK])).fetchone() or (False,)
     if not is_mine:
         raise IndexRefusedError("another `facematch index` is at work on this database, or its session still ends")
@@ -268,7 +251,3 @@ def _refusals_explained() -> Iterator[None]:
         raise IndexRefusedError(f"{first_line(error)}: run it as `migrate`, as the owner of the tables") from error
     except (psycopg.DataError, psycopg.NotSupportedError, psycopg.ProgrammingError) as error:
         raise IndexRefusedError(f"the database refused: {first_line(error)}") from error
-
-
-def _told(notice: Diagnostic) -> str:
-    return "; ".join(filter(None, [notice.message_primary, notice.message_detail, notice.message_hint]))

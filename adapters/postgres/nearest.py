@@ -1,31 +1,27 @@
-"""The two searches for the nearest users, as SQL: with everybody, or with whom the index proposes."""
+"""The two searches for the nearest users, as SQL: with everybody, or with whom the codes propose."""
 
 from psycopg import sql
 from psycopg.abc import AdaptContext
 
 from adapters.postgres.catalogue import OWN_SCHEMA
+from adapters.postgres.gallery_feed import CHANGED_SINCE
 from adapters.postgres.schema import Schema
 
-PROPOSED = 16
-"""So many users the index proposes; seeing half precision, it may have those who are next to each other in disorder."""
-_EF_SEARCH = 100
-"""How many of the nearest the walk through the graph keeps in view: ``ef`` in Malkov and Yashunin, arXiv:1603.09320."""
 _EXACT = """
 SELECT u.id, u.face_embedding, {distance} AS distance FROM {users} u
  WHERE {fits} ORDER BY distance, id LIMIT %(limit)s
 """
-# The subquery of the probe is evaluated before the index is asked, and its settings end with the statement: one trip to
-# the server, and no session that a pooler lends to others is changed. Literals, because a generic plan must not differ.
+# Nobody is found where the index was dropped a moment ago, or the server is another one than the codes are of.
+# OFFSET 0: each of them is looked up by its id, whatever a generic plan takes their number for.
 _PROPOSED = """
-SELECT u.* FROM {gallery} g
+SELECT u.* FROM (
+    SELECT unnest(%(users)s::uuid[]) AS id
+     UNION
+    SELECT user_id FROM {gallery} WHERE model = {model} AND {has_changed}) wanted
  CROSS JOIN LATERAL (
-   SELECT u.id, u.face_embedding, {distance} AS distance FROM {users} u WHERE u.id = g.user_id AND {fits} OFFSET 0) u
- WHERE g.model = {model}
- ORDER BY g.embedding::{half} OPERATOR({extension}.<=>) (
-   SELECT CASE WHEN set_config('hnsw.ef_search', {ef_search}, true) <> ''
-                AND set_config('hnsw.iterative_scan', 'strict_order', true) <> ''
-               THEN %(probe)s::{vector}::{half} END)
- LIMIT {proposed}
+    SELECT u.id, u.face_embedding, {distance} AS distance FROM {users} u WHERE u.id = wanted.id AND {fits} OFFSET 0) u
+ WHERE EXISTS (SELECT FROM facematch.codebooks WHERE model = {model})
+   AND pg_catalog.pg_postmaster_start_time()::text = %(server)s
 """
 _NEAREST = """
 SELECT n.id, n.distance, t.photographs
@@ -40,20 +36,17 @@ def exact(schema: Schema, dimension: int) -> sql.Composed:
     return sql.SQL(_NEAREST).format(found=sql.SQL(_EXACT).format(**_parts(schema, dimension)))
 
 
-def proposed_by_index(schema: Schema, model: str, dimension: int) -> sql.Composed:
-    """Return the search among those whom the model's index proposes; parameters as for :func:`exact`.
+def proposed(schema: Schema, model: str, dimension: int) -> sql.Composed:
+    """Return the search among the ``users`` proposed and who has changed since a ``horizon`` on a ``server``.
 
-    Distances are those to ``users``, in full precision, and who is named is decided there: what the index says of
-    anybody only chooses whom to look at.
+    Distances are those to ``users``, in full precision, and who is named is decided there: what is proposed only
+    chooses whom to look at.
     """
     found = sql.SQL(_PROPOSED).format(
         **_parts(schema, dimension),
         gallery=sql.Identifier(OWN_SCHEMA, "gallery"),
         model=_LiteralBesideParameters(model),
-        half=schema.half_precision(dimension),
-        extension=sql.Identifier(schema.vector_schema),
-        ef_search=sql.Literal(str(_EF_SEARCH)),
-        proposed=sql.Literal(PROPOSED),
+        has_changed=sql.SQL(CHANGED_SINCE).format(horizon=sql.SQL("%(horizon)s")),
     )
     return sql.SQL(_NEAREST).format(found=found)
 

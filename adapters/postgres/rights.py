@@ -75,6 +75,7 @@ def worker_rights(tables: Mapping[str, Table]) -> list[Right]:
         Right("INSERT", OWN_SCHEMA, "attempts", _ATTEMPT_COLUMNS, whole=True),
         Right("SELECT", OWN_SCHEMA, "templates", ("user_id",), whole=True),
         Right("SELECT", OWN_SCHEMA, "gallery", ("user_id",), whole=True),
+        Right("SELECT", OWN_SCHEMA, "codebooks", ("model",), whole=True),
         Right("SELECT", OWN_SCHEMA, "schema_migrations", ("name",), whole=True),
     ]
 

@@ -10,7 +10,8 @@ import typer
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from adapters.postgres.indexing import BuildOptions, IndexKeeper, IndexReport, Model
+from adapters.faiss_codes.codes import EXAMPLES, learn
+from adapters.postgres.indexing import IndexKeeper, IndexReport, Model
 from adapters.postgres.indexing import Progress as Hears
 from adapters.postgres.search_index import EXACT_BELOW
 from entrypoints.console import ExitCode, err, explained, fail, is_interactive, load_settings, out, visible
@@ -22,12 +23,6 @@ def index(
     model: Annotated[
         str | None, typer.Option(help="Only this embedder's users, however few they are.", metavar="ID")
     ] = None,
-    memory: Annotated[
-        str | None, typer.Option(help="The server's maintenance_work_mem for the build, such as 2GB.", metavar="SIZE")
-    ] = None,
-    workers: Annotated[
-        int | None, typer.Option(help="Processes of the server that help to build.", metavar="N", min=0)
-    ] = None,
     check: Annotated[bool, typer.Option("--check", help="Change nothing; compare the index row by row.")] = False,
     drop: Annotated[bool, typer.Option("--drop", help="Take the index away: searches are exact again.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON array.")] = False,
@@ -35,7 +30,7 @@ def index(
     """Build the index that a large gallery is searched through.
 
     An index that is there is brought in step. Safe to run again, while everybody works, as the owner of the tables.
-    Afterwards a trigger keeps the index in step with whatever is written to users.
+    Afterwards a trigger keeps the index in step with whatever is written to users, and workers keep it in memory.
     """
     if check and drop:
         fail("--check and --drop exclude each other", ExitCode.USAGE)
@@ -44,8 +39,7 @@ def index(
         if drop:
             asyncio.run(_drop(settings.database_url, model))
             return
-        options = None if check else BuildOptions(memory, workers)
-        reports = asyncio.run(_keep(settings.database_url, model, options))
+        reports = asyncio.run(_keep(settings.database_url, model, build=not check))
     if as_json:
         out.print_json(json.dumps([_document(report) for report in reports]))
     else:
@@ -54,15 +48,15 @@ def index(
         raise typer.Exit(ExitCode.FAILED)
 
 
-async def _keep(url: str, wanted: str | None, options: BuildOptions | None) -> list[IndexReport]:
-    """Build, unless there are no options, and compare."""
-    async with IndexKeeper.opened(url, on_notice=_tell) as keeper:
+async def _keep(url: str, wanted: str | None, *, build: bool) -> list[IndexReport]:
+    """Build, where that is asked for, and compare."""
+    async with IndexKeeper.opened(url) as keeper:
         models = _selected(await keeper.models(), wanted)
-        if options is not None:
+        if build:
             for model in models:
                 if model.is_indexed or model.users >= EXACT_BELOW or wanted is not None:
                     with _watched(model.name) as progress:
-                        await keeper.build(model, options, progress)
+                        await keeper.build(model, learn, progress, examples=EXAMPLES)
                 else:
                     err.print(f"{visible(model.name)}: {model.users:,} users need no index below {EXACT_BELOW:,}")
             models = _selected(await keeper.models(), wanted)
@@ -70,7 +64,7 @@ async def _keep(url: str, wanted: str | None, options: BuildOptions | None) -> l
 
 
 async def _drop(url: str, wanted: str | None) -> None:
-    async with IndexKeeper.opened(url, on_notice=lambda _: None) as keeper:
+    async with IndexKeeper.opened(url) as keeper:
         for model in _selected(await keeper.models(), wanted):
             if model.is_indexed:
                 await keeper.drop(model.name)
@@ -84,10 +78,6 @@ def _selected(models: list[Model], wanted: str | None) -> list[Model]:
     if not selected:
         fail(f"nobody is enrolled with {wanted}, and it has no index")
     return selected
-
-
-def _tell(notice: str) -> None:
-    err.print(f"PostgreSQL: {visible(notice)}")
 
 
 @contextmanager

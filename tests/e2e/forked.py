@@ -59,5 +59,6 @@ def _run(environment: dict[str, str], log: Path) -> None:
     with log.open("wb") as stream:
         for descriptor in (1, 2):
             os.dup2(stream.fileno(), descriptor)
+    sys.path[:0] = filter(None, environment.get("PYTHONPATH", "").split(os.pathsep))
     sys.argv = ["facematch", "worker"]
     main()

@@ -30,7 +30,7 @@ def test_an_index_is_built_compared_and_dropped(database: dict[str, str]) -> Non
     few = run_cli("index", **database)
     assert (few.returncode, few.stdout) == (0, "")
     assert "m@1: 6 users need no index below 5,000" in few.stderr
-    built = run_cli("index", "--model", "m@1", "--memory", "64MB", "--workers", "0", "--json", **database)
+    built = run_cli("index", "--model", "m@1", "--json", **database)
     assert built.returncode == 0, built.stderr
     [report] = json.loads(built.stdout)
     assert report.pop("bytes") > 0
@@ -52,7 +52,6 @@ def test_an_index_is_built_compared_and_dropped(database: dict[str, str]) -> Non
     [
         (("--check", "--drop"), 2, "exclude each other"),
         (("--model", "nobody@1"), 1, "nobody is enrolled with nobody@1"),
-        (("--model", "m@1", "--memory", "much"), 1, 'invalid value for parameter "maintenance_work_mem"'),
     ],
 )
 def test_what_cannot_be_done_is_told(

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import json
 import signal
-import subprocess
 import time
 import urllib.error
 import urllib.request
@@ -21,7 +20,7 @@ from nats.aio.client import Client
 from nats.js import JetStreamContext
 
 from infra.local_stack.process import free_port
-from tests.e2e.command import FACEMATCH, Done, clean_environment, run_cli, run_process
+from tests.e2e.command import Done, clean_environment, run_cli, run_process
 from tests.e2e.forked import ForkedWorker
 
 SUBJECT = "photo_faces.single.requested"
@@ -29,20 +28,13 @@ PATIENCE_SECONDS = 60.0
 
 
 class WorkerProcess:
-    """One running ``facematch worker``, started as a command where it has to find packages of others."""
+    """One running ``facematch worker``."""
 
     def __init__(self, environment: dict[str, str], log: Path) -> None:
         self.health = f"127.0.0.1:{free_port()}"
         self.log = log
         self._environment = {**environment, "FACEMATCH_HEALTH_ADDRESS": self.health}
-        self.process: ForkedWorker | subprocess.Popen[bytes]
-        if "PYTHONPATH" in environment:
-            with log.open("wb") as stream:
-                self.process = subprocess.Popen(
-                    [FACEMATCH, "worker"], env=self._environment, stderr=stream, stdout=stream
-                )
-        else:
-            self.process = ForkedWorker(self._environment, log)
+        self.process = ForkedWorker(self._environment, log)
 
     def get(self, path: str) -> tuple[int, str]:
         """Return status and body of a health endpoint; 0 when nobody listens."""

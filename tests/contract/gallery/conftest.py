@@ -7,6 +7,7 @@ import attrs
 import pytest
 import pytest_asyncio
 
+from adapters.faiss_codes.codes import Codes
 from adapters.postgres.database import Database
 from adapters.postgres.gallery import PostgresEnrolment, PostgresGallery
 from adapters.postgres.search_index import EXACT_BELOW
@@ -78,9 +79,11 @@ async def subject(prepared: tuple[PreparedDatabase, int] | None) -> AsyncIterato
     with place.tables() as tables:
         database, clock = Database(place.url), ManualClock()
         await database.open(to_work=True)
-        gallery = PostgresGallery(database, clock=clock, exact_below=exact_below)
+        gallery = PostgresGallery(database, Codes, clock=clock, exact_below=exact_below)
+        await gallery.load("model@1", 4)
         enrolment = PostgresEnrolment(database)
         try:
             yield Subject(gallery, enrolment, tables, clock, database.close)
         finally:
+            await gallery.close()
             await database.close()

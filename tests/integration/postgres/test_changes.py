@@ -4,6 +4,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from adapters.faiss_codes.codes import Codes
 from adapters.postgres.catalogue import SchemaError
 from adapters.postgres.gallery import PostgresGallery
 from adapters.postgres.migrate import migrate
@@ -54,7 +55,7 @@ async def test_a_column_that_the_application_drops_is_not_asked_for_again(
     admin.execute("ALTER TABLE users ADD deleted_at timestamptz")
     probe = FaceEmbedding("model@1", (1.0, 0.0))
     async with opened(database_url) as database:
-        gallery = PostgresGallery(database, clock=ManualClock())
+        gallery = PostgresGallery(database, Codes, clock=ManualClock())
         admin.execute("ALTER TABLE users DROP deleted_at")
         with pytest.raises(DatabaseUnavailableError, match="deleted_at"):
             await gallery.nearest(probe, limit=1)

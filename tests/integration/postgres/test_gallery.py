@@ -8,6 +8,7 @@ from uuid import uuid4
 import psycopg
 import pytest
 
+from adapters.faiss_codes.codes import Codes
 from adapters.postgres.database import Connection, Database
 from adapters.postgres.gallery import PostgresGallery
 from adapters.postgres.migrate import migrate
@@ -54,7 +55,7 @@ async def test_one_count_serves_everybody_for_ten_seconds(prepared: PreparedData
     tables.add_user(uuid4(), PROBE)
     clock = ManualClock()
     async with watched(prepared.url) as database:
-        gallery = PostgresGallery(database, clock=clock)
+        gallery = PostgresGallery(database, Codes, clock=clock)
         assert await asyncio.gather(*(gallery.size(MODEL) for _ in range(20))) == [1] * 20
         clock.advance(10.0)
         assert await gallery.size(MODEL) == 1
@@ -68,7 +69,7 @@ async def test_each_model_has_its_own_count(prepared: PreparedDatabase, tables: 
     """Asking for another model neither uses nor spoils what is known of the first."""
     tables.add_user(uuid4(), PROBE)
     async with watched(prepared.url) as database:
-        gallery = PostgresGallery(database, clock=ManualClock())
+        gallery = PostgresGallery(database, Codes, clock=ManualClock())
         assert [await gallery.size(model) for model in (MODEL, "model@2", MODEL, "model@2")] == [1, 0, 1, 0]
         assert database.operations == ["count", "count"]
 
@@ -77,7 +78,7 @@ async def test_a_count_that_fails_fails_everybody_at_once(prepared: PreparedData
     """Nobody waits in line for the same failure, and who asks next tries again."""
     tables.add_user(uuid4(), PROBE)
     async with opened(prepared.url, size=1, wait_seconds=0.3) as database:
-        gallery = PostgresGallery(database, clock=ManualClock())
+        gallery = PostgresGallery(database, Codes, clock=ManualClock())
         async with database.operation("everything is lent"):
             async with asyncio.timeout(2):
                 failures = await asyncio.gather(*(gallery.size(MODEL) for _ in range(20)), return_exceptions=True)
@@ -91,7 +92,7 @@ async def test_a_job_that_is_given_up_takes_the_count_from_nobody(
     """The first who asked is cancelled; the others get their answer."""
     tables.add_user(uuid4(), PROBE)
     async with opened(prepared.url, size=1) as database:
-        gallery = PostgresGallery(database, clock=ManualClock())
+        gallery = PostgresGallery(database, Codes, clock=ManualClock())
         async with database.operation("everything is lent"):
             first, second = (asyncio.create_task(gallery.size(MODEL)) for _ in range(2))
             await asyncio.sleep(0)
@@ -111,7 +112,7 @@ async def test_the_columns_type_changes_nothing_but_speed(
     user, vector = uuid4(), "[1,0,0]" if column == "vector(3)" else "[1,0,0,0]"
     admin.execute("INSERT INTO users VALUES (%s, %s, %s)", [user, vector, MODEL])
     async with opened(database_url) as database:
-        found = await PostgresGallery(database, clock=ManualClock()).nearest(PROBE, limit=2)
+        found = await PostgresGallery(database, Codes, clock=ManualClock()).nearest(PROBE, limit=2)
     assert list(found) == ([] if column == "vector(3)" else [Candidate(user, 0.0)])
 
 
@@ -123,10 +124,12 @@ async def test_many_users_without_an_index_are_a_slow_search(
         tables.add_user(uuid4(), PROBE)
     async with opened(prepared.url) as database:
         seen = [
-            await PostgresGallery(database, clock=ManualClock(), exact_below=size).is_slow(MODEL, PROBE.dimension)
+            await PostgresGallery(database, Codes, clock=ManualClock(), exact_below=size).is_slow(
+                MODEL, PROBE.dimension
+            )
             for size in (3, 4)
         ]
         await make_index(prepared.owner_url, MODEL, dimension=PROBE.dimension)
-        gallery = PostgresGallery(database, clock=ManualClock(), exact_below=3)
+        gallery = PostgresGallery(database, Codes, clock=ManualClock(), exact_below=3)
         seen += [await gallery.is_slow(MODEL, dimension) for dimension in (PROBE.dimension, 5)]
     assert seen == [True, False, False, True]

@@ -18,6 +18,7 @@ from uuid import UUID
 import attrs
 from opentelemetry import metrics
 
+from adapters.faiss_codes.codes import Codes
 from adapters.object_store.retrying import RetryingPhotoStore
 from adapters.postgres.database import Database
 from adapters.postgres.gallery import PostgresGallery
@@ -118,7 +119,7 @@ async def main() -> None:
             database = Database(url)
             await database.open()
             stack.push_async_callback(database.close)
-            ledger, gallery = PostgresLedger(database), PostgresGallery(database, clock=ManualClock())
+            ledger, gallery = PostgresLedger(database), PostgresGallery(database, Codes, clock=ManualClock())
             match = attrs.evolve(match, ledger=ledger, gallery=gallery)
             process = attrs.evolve(process, ledger=ledger, match=match)
             await ledger.unpublished(older_than_seconds=0, limit=1)  # which is no part of any job

@@ -32,15 +32,25 @@ def test_a_bucket_that_is_missing_is_a_wrong_setting(name: str, state: Bucket, s
     assert (found.what, found.status, words in found.detail) == ("bucket", status, True)
 
 
+def index_state(dimension: int | None, *, is_kept: bool = True) -> IndexState:
+    """Return what is known of an index of 9 users."""
+    return IndexState(dimension, is_kept=is_kept, users=9, version="1", learnt_from=9)
+
+
 @pytest.mark.parametrize(
     ("enrolled", "index", "status", "words"),
     [
         (4_999, None, Status.OK, "every user is compared with"),
         (5_000, None, Status.WARNING, "5000 users are compared with one by one: `facematch index`"),
-        (9, IndexState(128, is_kept=True, can_iterate=True, users=9), Status.OK, "through an index of about 9 users"),
-        (9, IndexState(None, is_kept=True, can_iterate=True, users=9), Status.WARNING, "not complete"),
-        (9, IndexState(128, is_kept=False, can_iterate=True, users=9), Status.WARNING, "not complete"),
-        (9, IndexState(512, is_kept=True, can_iterate=True, users=9), Status.WARNING, "run `facematch index`"),
+        (
+            9,
+            index_state(128),
+            Status.OK,
+            "through an index of about 9 users",
+        ),
+        (9, index_state(None), Status.WARNING, "not complete"),
+        (9, index_state(128, is_kept=False), Status.WARNING, "not complete"),
+        (9, index_state(512), Status.WARNING, "run `facematch index`"),
     ],
 )
 def test_a_search_that_could_be_faster_is_told(

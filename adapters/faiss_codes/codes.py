@@ -1,0 +1,84 @@
+"""Vectors as codes of half a byte for each principal axis, and the search for those that are near a probe.
+
+Vectors are turned onto their principal axes and cut off after the first :data:`_AXES`, sorted into cells around
+centroids, and each axis is rounded to one of 16 values: an inverted file with product quantisation (Jégou, Douze and
+Schmid, IEEE TPAMI 33(1), 2011) in the layout that processors compare 32 of at once (André, Kermarrec and Le Scouarnec,
+PVLDB 9(4), 2015). What is near by its code is only proposed: who is nearest, whoever has the vectors decides.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Any, Final
+from uuid import UUID
+
+import faiss
+import numpy as np
+from numpy.typing import NDArray
+
+Vectors = NDArray[np.float32]
+Users = NDArray[np.uint8]
+"""Ids of users, 16 bytes each: [users, 16]."""
+
+EXAMPLES: Final = 100_000
+"""So many vectors are enough to learn from."""
+PROPOSED: Final = 32
+"""So many users a search proposes."""
+_LEARNS_FROM: Final = 4_000
+"""With fewer examples nothing is learnt, and vectors are kept as they are."""
+_AXES: Final = 64
+_MOST_CELLS: Final = 2_048
+"""Which examples are enough for: faiss wants 39 for each."""
+_SEARCHED: Final = 3 / 16
+_AT_LEAST: Final = 256
+"""A search looks into this share of the cells, or so many of them where that is more."""
+_ID_BYTES: Final = 16
+
+faiss.omp_set_num_threads(1)  # the other cores look at photographs
+
+
+def learn(sample: Vectors, users: int) -> bytes:
+    """Return what codes are made by, for a gallery of so many users, from examples: float32, [examples, dimension].
+
+    It tells of axes, centroids and steps, and holds no user's vector.
+    """
+    dimension = sample.shape[1]
+    if len(sample) < _LEARNS_FROM:
+        return bytes(faiss.serialize_index(faiss.IndexFlatL2(dimension)))
+    axes = min(_AXES, dimension)
+    cells = min(_MOST_CELLS, 2 ** round(math.log2(2 * math.sqrt(users))))
+    index = faiss.index_factory(dimension, f"PCA{axes},IVF{cells},PQ{axes}x4fs", faiss.METRIC_L2)
+    index.train(sample)
+    inverted = faiss.extract_index_ivf(index)
+    inverted.nprobe = min(cells, max(_AT_LEAST, round(_SEARCHED * cells)))
+    return bytes(faiss.serialize_index(index))
+
+
+class Codes:
+    """The codes of a gallery's users. A user who is added again has several codes, and is proposed once.
+
+    Not to be searched while something is added.
+    """
+
+    def __init__(self, learnt: bytes) -> None:
+        self._index: Any = faiss.deserialize_index(np.frombuffer(learnt, np.uint8))
+        self._users: Users = np.empty((0, _ID_BYTES), np.uint8)
+
+    def __len__(self) -> int:
+        """Return how many codes there are."""
+        return int(self._index.ntotal)
+
+    def add(self, users: Users, vectors: Vectors) -> None:
+        """Add users, uint8, [users, 16], with their unit vectors, float32, [users, dimension]."""
+        count = len(self) + len(users)
+        if count > len(self._users):
+            grown = np.empty((max(count, len(self._users) * 5 // 4), _ID_BYTES), np.uint8)
+            grown[: len(self)] = self._users[: len(self)]
+            self._users = grown
+        self._users[len(self) : count] = users
+        self._index.add(np.ascontiguousarray(vectors))
+
+    def near(self, probe: Sequence[float]) -> list[UUID]:
+        """Return up to :data:`PROPOSED` users whose codes are nearest to a unit vector."""
+        _, [places] = self._index.search(np.asarray([probe], np.float32), PROPOSED)
+        ids = dict.fromkeys(self._users[place].tobytes() for place in places if place >= 0)
+        return [UUID(bytes=user) for user in ids]

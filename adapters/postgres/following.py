@@ -1,0 +1,137 @@
+"""One model's gallery as codes in this process's memory, in step with the database.
+
+Every search names the moment that the codes are of: whatever transactions have changed from then on, the database
+adds by itself. So nothing has to be announced, and nobody is missed in between.
+"""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Sequence
+from contextlib import suppress
+from typing import Final, Protocol
+from uuid import UUID
+
+import attrs
+import numpy as np
+from numpy.typing import NDArray
+
+from adapters.postgres.gallery_feed import GalleryFeed, Moment, Rows
+from application.ports.clock import Clock
+from domain.errors import DatabaseUnavailableError
+
+_REFRESH_SECONDS: Final = 1.0
+_SPARE: Final = 10_000
+"""So many codes more than twice as many as at first, of users who have changed or gone, are no reason to load anew."""
+
+
+class Codes(Protocol):
+    """Users' unit vectors in little space."""
+
+    def __len__(self) -> int:
+        """Return how many there are."""
+
+    def add(self, users: NDArray[np.uint8], vectors: NDArray[np.float32]) -> None:
+        """Add users, [users, 16], with their vectors, [users, dimension]."""
+
+    def near(self, probe: Sequence[float]) -> list[UUID]:
+        """Return the users that seem to be nearest to a vector."""
+
+
+MakeCodes = Callable[[bytes], Codes]
+"""Makes codes, of nobody yet, by what was learnt."""
+
+
+@attrs.frozen
+class Proposal:
+    """Whom to compare with: these, and whoever has changed since the moment."""
+
+    users: list[UUID]
+    since: Moment
+
+
+@attrs.frozen
+class _Loaded:
+    version: str
+    codes: Codes
+    at_first: int
+
+
+class Follower:
+    """Loads the codes of one model once they are asked for, and keeps them in step while they are."""
+
+    def __init__(self, feed: GalleryFeed, make_codes: MakeCodes, *, clock: Clock) -> None:
+        self._feed = feed
+        self._make_codes = make_codes
+        self._clock = clock
+        self._loaded: _Loaded | None = None
+        self._moment = Moment("", "")
+        self._recent: dict[bytes, bytes] = {}
+        self._refreshed_at = 0.0
+        self._undisturbed = asyncio.Lock()
+        self._work: asyncio.Task[None] | None = None
+
+    async def propose(self, probe: Sequence[float], version: str) -> Proposal | None:
+        """Return whom to compare with, None while nothing is loaded; another version is loaded meanwhile."""
+        self._see_to(version)
+        if self._loaded is None:
+            return None
+        async with self._undisturbed:
+            users = await asyncio.to_thread(self._loaded.codes.near, probe)
+            return Proposal(users, self._moment)
+
+    async def load(self, version: str) -> None:
+        """Return when that version is loaded.
+
+        Raises:
+            DatabaseUnavailableError: no answer.
+
+        """
+        learnt, moment = await self._feed.codebook(), await self._feed.moment()
+        if learnt is None:
+            return
+        codes = self._make_codes(learnt)
+        async for rows in self._feed.rows():
+            await asyncio.to_thread(codes.add, rows.users, rows.vectors)
+        async with self._undisturbed:
+            self._loaded, self._moment, self._recent = _Loaded(version, codes, len(codes)), moment, {}
+            self._refreshed_at = self._clock.monotonic()
+
+    async def close(self) -> None:
+        """Give up what is going on."""
+        if self._work is not None:
+            self._work.cancel()
+            await asyncio.wait([self._work])
+
+    def _see_to(self, version: str) -> None:
+        if self._work is not None and not self._work.done():
+            return
+        loaded = self._loaded
+        if loaded is None or loaded.version != version or len(loaded.codes) > 2 * loaded.at_first + _SPARE:
+            self._work = asyncio.create_task(_attempt(self.load(version)))
+        elif self._clock.monotonic() - self._refreshed_at >= _REFRESH_SECONDS:
+            self._work = asyncio.create_task(_attempt(self._refresh(loaded)))
+
+    async def _refresh(self, loaded: _Loaded) -> None:
+        """Take in what has changed. What transactions that go on have written comes again, and is known by then."""
+        self._refreshed_at = self._clock.monotonic()
+        moment = await self._feed.moment()
+        if moment.server != self._moment.server:
+            await self.load(loaded.version)
+            return
+        recent: dict[bytes, bytes] = {}
+        async for rows in self._feed.rows(since=self._moment.horizon):
+            fresh = [place for place, row in enumerate(_keys(rows)) if self._recent.get(row[0]) != row[1]]
+            recent.update(_keys(rows))
+            async with self._undisturbed:
+                await asyncio.to_thread(loaded.codes.add, rows.users[fresh], rows.vectors[fresh])
+        async with self._undisturbed:
+            self._moment, self._recent = moment, recent
+
+
+def _keys(rows: Rows) -> list[tuple[bytes, bytes]]:
+    return [(user.tobytes(), vector.tobytes()) for user, vector in zip(rows.users, rows.vectors, strict=True)]
+
+
+async def _attempt(work: Coroutine[None, None, None]) -> None:
+    """Do what the next search tries again: a database that is away is the searches' own matter."""
+    with suppress(DatabaseUnavailableError):
+        await work

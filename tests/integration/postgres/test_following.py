@@ -1,0 +1,174 @@
+"""A worker's copy of the gallery: whatever is written meanwhile, the next search finds, and nothing comes in twice."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from uuid import UUID
+
+import attrs
+import psycopg
+import pytest
+
+from adapters.faiss_codes.codes import Codes
+from adapters.postgres.gallery import PostgresGallery
+from adapters.postgres.gallery_feed import GalleryFeed, Moment
+from adapters.postgres.migrate import migrate
+from domain.faces import FaceEmbedding
+from tests.databases import make_index
+from tests.fakes.clock import ManualClock
+from tests.integration.postgres.use import opened
+
+MODEL = "model@1"
+PROBE = FaceEmbedding(MODEL, (1.0, 0.0, 0.0, 0.0))
+NEW = UUID(int=7)
+ENROL = "INSERT INTO users VALUES (%s, '[1,0,0,0]', 'model@1')"
+
+
+@attrs.frozen
+class Worker:
+    """A gallery that is loaded, its clock, and the codes that it has made."""
+
+    gallery: PostgresGallery
+    clock: ManualClock
+    made: list[Codes]
+
+    async def nearest(self) -> UUID:
+        """Search, and return who is nearest."""
+        [first, *_] = await self.gallery.nearest(PROBE, limit=2)
+        return first.user_id
+
+    async def refreshed(self, until: Callable[[], bool]) -> None:
+        """Search as time goes by until it is so."""
+        for _ in range(100):
+            if until():
+                return
+            self.clock.advance(1)
+            await self.nearest()
+            await asyncio.sleep(0.05)
+        raise AssertionError("it never came to that")
+
+
+@pytest.fixture
+async def worker(admin: psycopg.Connection, database_url: str) -> AsyncIterator[Worker]:
+    """Return a worker that has loaded an index of 20 users."""
+    await migrate(database_url)
+    admin.execute(
+        "INSERT INTO users SELECT gen_random_uuid(), ARRAY[0, cos(g), sin(g), 0]::vector, 'model@1' "
+        "FROM generate_series(1, 20) g"
+    )
+    await make_index(database_url, MODEL, dimension=4)
+    made: list[Codes] = []
+
+    def make(learnt: bytes) -> Codes:
+        made.append(Codes(learnt))
+        return made[-1]
+
+    clock = ManualClock()
+    async with opened(database_url) as database:
+        gallery = PostgresGallery(database, make, clock=clock, exact_below=0)
+        await gallery.load(MODEL, 4)
+        yield Worker(gallery, clock, made)
+        await gallery.close()
+
+
+async def test_an_enrolment_is_found_by_the_next_search_and_taken_in_once(
+    admin: psycopg.Connection, worker: Worker
+) -> None:
+    """No time passes between commit and search; later the codes have it, and no longer ask for it."""
+    [codes] = worker.made
+    admin.execute(ENROL, [NEW])
+    assert (await worker.nearest(), len(codes)) == (NEW, 20)
+    await worker.refreshed(lambda: len(codes) == 21)
+    admin.execute("UPDATE facematch.gallery SET changed = '3' WHERE user_id = %s", [NEW])  # as if long ago
+    assert await worker.nearest() == NEW
+
+
+async def test_a_transaction_that_stays_open_hides_nobody(
+    admin: psycopg.Connection, database_url: str, worker: Worker
+) -> None:
+    """It began before others that are taken in, and is found once it is committed; nobody comes in again and again."""
+    [codes] = worker.made
+    with psycopg.connect(database_url) as slow:
+        slow.execute(ENROL, [NEW])
+        admin.execute("INSERT INTO users VALUES (%s, '[0,0,0,1]', 'model@1')", [UUID(int=8)])
+        await worker.refreshed(lambda: len(codes) == 21)
+        for _ in range(3):
+            worker.clock.advance(1)
+            assert await worker.nearest() != NEW
+            await asyncio.sleep(0.1)
+        slow.commit()
+    assert await worker.nearest() == NEW
+    await worker.refreshed(lambda: len(codes) == 22)
+
+
+async def test_who_changes_is_compared_as_they_are_now(admin: psycopg.Connection, worker: Worker) -> None:
+    """A template that is replaced, a user who is deleted: neither is found as they were."""
+    admin.execute(ENROL, [NEW])
+    await worker.refreshed(lambda: len(worker.made[0]) == 21)
+    admin.execute("UPDATE users SET face_embedding = '[-1,0,0,0]' WHERE id = %s", [NEW])
+    assert await worker.nearest() != NEW
+    admin.execute("UPDATE users SET face_embedding = '[1,0,0,0]' WHERE id = %s", [NEW])
+    assert await worker.nearest() == NEW
+    admin.execute("DELETE FROM users WHERE id = %s", [NEW])
+    assert await worker.nearest() != NEW
+
+
+async def test_an_index_that_is_made_anew_is_loaded_meanwhile(
+    admin: psycopg.Connection, database_url: str, worker: Worker
+) -> None:
+    """Searches go on with what was loaded before."""
+    admin.execute("UPDATE facematch.codebooks SET learnt_at = now()")
+    admin.execute(ENROL, [NEW])
+    worker.clock.advance(11)
+    assert await worker.nearest() == NEW
+    await worker.refreshed(lambda: len(worker.made) == 2 and len(worker.made[1]) == 21)
+    assert await worker.nearest() == NEW
+    await make_index(database_url, MODEL, dimension=4)
+
+
+async def test_rows_from_another_server_s_transactions_are_found(
+    admin: psycopg.Connection, database_url: str, worker: Worker
+) -> None:
+    """After a dump is restored they may be from transactions to come: compared with by each search until put right."""
+    admin.execute("UPDATE facematch.gallery SET changed = '4000000000'")
+    admin.execute(ENROL, [NEW])
+    assert await worker.nearest() == NEW
+    await make_index(database_url, MODEL, dimension=4)
+    ahead = admin.execute("SELECT count(*) FROM facematch.gallery WHERE changed > pg_current_xact_id()").fetchone()
+    assert ahead == (0,)
+
+
+async def test_another_server_is_asked_for_everything(
+    admin: psycopg.Connection, worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a fail-over numbers of lost transactions come again: what was loaded counts no more, and is loaded anew."""
+    [codes] = worker.made
+    moment = GalleryFeed.moment
+
+    async def of_another_server(feed: GalleryFeed) -> Moment:
+        return attrs.evolve(await moment(feed), server="2000-01-01")
+
+    monkeypatch.setattr(GalleryFeed, "moment", of_another_server)
+    await worker.refreshed(lambda: len(worker.made) == 2 and len(worker.made[1]) == len(codes))
+    monkeypatch.undo()
+    admin.execute(ENROL, [NEW])
+    admin.execute("UPDATE facematch.gallery SET changed = '3' WHERE user_id = %s", [NEW])  # as if long ago
+    assert await worker.nearest() == NEW
+    await worker.refreshed(lambda: len(worker.made) == 3 and len(worker.made[2]) == 21)
+    assert await worker.nearest() == NEW
+
+
+async def test_a_gallery_that_has_grown_is_learnt_from_again(admin: psycopg.Connection, database_url: str) -> None:
+    """By a factor of more than four; before, what was learnt stays."""
+    await migrate(database_url)
+    learnt = []
+    for users in (10, 30, 70):
+        present = admin.execute("SELECT count(*) FROM users").fetchone() or (0,)
+        admin.execute(
+            "INSERT INTO users SELECT gen_random_uuid(), ARRAY[0, cos(g), sin(g), 0]::vector, 'model@1' "
+            "FROM generate_series(1, %s) g",
+            [users - present[0]],
+        )
+        await make_index(database_url, MODEL, dimension=4)
+        learnt.append(admin.execute("SELECT users, learnt_at FROM facematch.codebooks").fetchone())
+    assert learnt[0] == learnt[1]
+    assert [row[0] for row in learnt if row] == [10, 10, 70]

@@ -1,0 +1,71 @@
+"""Codes propose the right users: those whose vectors are nearest, though each axis is rounded to one of 16 values."""
+
+from uuid import UUID
+
+import numpy as np
+import pytest
+
+from adapters.faiss_codes.codes import PROPOSED, Codes, Users, Vectors, learn
+from tests.benchmarks.synthetic_faces import photographed_twice
+
+PARTS = 8
+
+
+def ids(count: int, first: int = 0) -> Users:
+    """Return so many ids, in their order."""
+    numbers = b"".join(UUID(int=first + number).bytes for number in range(count))
+    return np.frombuffer(numbers, np.uint8).reshape(count, 16)
+
+
+@pytest.fixture(scope="module", params=[128, 512])
+def people(request: pytest.FixtureRequest) -> tuple[Vectors, Vectors]:
+    """Return two photographs' vectors of each of thousands of people."""
+    both = [photographed_twice(request.param, part) for part in range(PARTS)]
+    return np.concatenate([first for first, _ in both]), np.concatenate([second for _, second in both])
+
+
+def test_who_is_nearest_is_proposed(people: tuple[Vectors, Vectors]) -> None:
+    """In at least 995 of 1,000 searches, for vectors of few and of many dimensions."""
+    enrolled, probes = people[0], people[1][::8]
+    codes = Codes(learn(enrolled, len(enrolled)))
+    codes.add(ids(len(enrolled)), enrolled)
+    nearest = np.argmax(probes @ enrolled.T, axis=1)
+    hits = [UUID(int=int(true)) in codes.near(probe.tolist()) for probe, true in zip(probes, nearest, strict=True)]
+    assert np.mean(hits) >= 0.995
+
+
+def test_who_is_added_later_is_proposed_too(people: tuple[Vectors, Vectors]) -> None:
+    """Codes are learnt from some and good for others."""
+    learnt_from, others = people[0][:5_000], people[0][5_000:]
+    codes = Codes(learn(learnt_from, len(learnt_from)))
+    for part in range(6):
+        codes.add(ids(500, first=500 * part), others[500 * part :][:500])
+    assert len(codes) == 3_000
+    found = [codes.near(vector.tolist())[:3] for vector in others[:3_000:100]]
+    assert sum(UUID(int=100 * number) in near for number, near in enumerate(found)) >= 29
+
+
+def test_few_are_kept_as_they_are() -> None:
+    """Nothing can be learnt from them: the nearest come first, in their order."""
+    few = np.eye(6, dtype=np.float32)
+    codes = Codes(learn(few[:0], 0))
+    assert codes.near([1, 0, 0, 0, 0, 0]) == []
+    codes.add(ids(6), few)
+    assert codes.near([0, 1, 0.5, 0, 0, 0])[:2] == [UUID(int=1), UUID(int=2)]
+
+
+def test_a_user_with_several_codes_is_proposed_once() -> None:
+    """Under the nearest of them."""
+    codes = Codes(learn(np.empty((0, 2), np.float32), 0))
+    codes.add(ids(2), np.asarray([[1, 0], [0, 1]], np.float32))
+    codes.add(ids(1), np.asarray([[0.1, 0.995]], np.float32))
+    assert codes.near([0, 1]) == [UUID(int=1), UUID(int=0)]
+
+
+def test_what_was_learnt_holds_nobody(people: tuple[Vectors, Vectors]) -> None:
+    """It is as large for any number of examples, and proposes nobody."""
+    enrolled = people[0]
+    few, many = learn(enrolled[:4_000], 4_000), learn(enrolled, 4_000)
+    assert len(few) == len(many)
+    assert (len(Codes(many)), Codes(many).near(enrolled[0].tolist())) == (0, [])
+    assert PROPOSED < 4_000

@@ -7,7 +7,9 @@ PVLDB 9(4), 2015). What is near by its code is only proposed: who is nearest, wh
 """
 
 import math
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Final
 from uuid import UUID
 
@@ -33,8 +35,6 @@ _AT_LEAST: Final = 256
 """A search looks into this share of the cells, or so many of them where that is more."""
 _ID_BYTES: Final = 16
 
-faiss.omp_set_num_threads(1)  # the other cores look at photographs
-
 
 def learn(sample: Vectors, users: int) -> bytes:
     """Return what codes are made by, for a gallery of so many users, from examples: float32, [examples, dimension].
@@ -54,14 +54,15 @@ def learn(sample: Vectors, users: int) -> bytes:
 
 
 class Codes:
-    """The codes of a gallery's users. A user who is added again has several codes, and is proposed once.
+    """The codes of a gallery's users, for several threads at once.
 
-    Not to be searched while something is added.
+    A user who is added again has several codes, and is proposed once.
     """
 
     def __init__(self, learnt: bytes) -> None:
         self._index: Any = faiss.deserialize_index(np.frombuffer(learnt, np.uint8))
         self._users: Users = np.empty((0, _ID_BYTES), np.uint8)
+        self._in_use = threading.Lock()
 
     def __len__(self) -> int:
         """Return how many codes there are."""
@@ -69,16 +70,24 @@ class Codes:
 
     def add(self, users: Users, vectors: Vectors) -> None:
         """Add users, uint8, [users, 16], with their unit vectors, float32, [users, dimension]."""
-        count = len(self) + len(users)
-        if count > len(self._users):
-            grown = np.empty((max(count, len(self._users) * 5 // 4), _ID_BYTES), np.uint8)
-            grown[: len(self)] = self._users[: len(self)]
-            self._users = grown
-        self._users[len(self) : count] = users
-        self._index.add(np.ascontiguousarray(vectors))
+        with self._alone():
+            count = len(self) + len(users)
+            if count > len(self._users):
+                grown = np.empty((max(count, len(self._users) * 5 // 4), _ID_BYTES), np.uint8)
+                grown[: len(self)] = self._users[: len(self)]
+                self._users = grown
+            self._users[len(self) : count] = users
+            self._index.add(np.ascontiguousarray(vectors))
 
     def near(self, probe: Sequence[float]) -> list[UUID]:
         """Return up to :data:`PROPOSED` users whose codes are nearest to a unit vector."""
-        _, [places] = self._index.search(np.asarray([probe], np.float32), PROPOSED)
-        ids = dict.fromkeys(self._users[place].tobytes() for place in places if place >= 0)
+        with self._alone():
+            _, [places] = self._index.search(np.asarray([probe], np.float32), PROPOSED)
+            ids = dict.fromkeys(self._users[place].tobytes() for place in places if place >= 0)
         return [UUID(bytes=user) for user in ids]
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        with self._in_use:
+            faiss.omp_set_num_threads(1)  # of this very thread: the other cores look at photographs
+            yield

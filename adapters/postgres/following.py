@@ -5,6 +5,7 @@ adds by itself. So nothing has to be announced, and nobody is missed in between.
 """
 
 import asyncio
+import hashlib
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from typing import Final, Protocol
@@ -12,6 +13,7 @@ from uuid import UUID
 
 import attrs
 import numpy as np
+import psycopg
 from numpy.typing import NDArray
 
 from adapters.postgres.gallery_feed import GalleryFeed, Moment, Rows
@@ -19,12 +21,13 @@ from application.ports.clock import Clock
 from domain.errors import DatabaseUnavailableError
 
 _REFRESH_SECONDS: Final = 1.0
+_DIGEST_BYTES: Final = 16
 _SPARE: Final = 10_000
 """So many codes more than twice as many as at first, of users who have changed or gone, are no reason to load anew."""
 
 
 class Codes(Protocol):
-    """Users' unit vectors in little space."""
+    """Users' unit vectors in little space; for several threads at once."""
 
     def __len__(self) -> int:
         """Return how many there are."""
@@ -66,17 +69,15 @@ class Follower:
         self._moment = Moment("", "")
         self._recent: dict[bytes, bytes] = {}
         self._refreshed_at = 0.0
-        self._undisturbed = asyncio.Lock()
         self._work: asyncio.Task[None] | None = None
 
     async def propose(self, probe: Sequence[float], version: str) -> Proposal | None:
         """Return whom to compare with, None while nothing is loaded; another version is loaded meanwhile."""
         self._see_to(version)
-        if self._loaded is None:
+        loaded, moment = self._loaded, self._moment
+        if loaded is None:
             return None
-        async with self._undisturbed:
-            users = await asyncio.to_thread(self._loaded.codes.near, probe)
-            return Proposal(users, self._moment)
+        return Proposal(await asyncio.to_thread(loaded.codes.near, probe), moment)
 
     async def load(self, version: str) -> None:
         """Return when that version is loaded.
@@ -91,9 +92,8 @@ class Follower:
         codes = self._make_codes(learnt)
         async for rows in self._feed.rows():
             await asyncio.to_thread(codes.add, rows.users, rows.vectors)
-        async with self._undisturbed:
-            self._loaded, self._moment, self._recent = _Loaded(version, codes, len(codes)), moment, {}
-            self._refreshed_at = self._clock.monotonic()
+        self._loaded, self._moment, self._recent = _Loaded(version, codes, len(codes)), moment, {}
+        self._refreshed_at = self._clock.monotonic()
 
     async def close(self) -> None:
         """Give up what is going on."""
@@ -119,19 +119,21 @@ class Follower:
             return
         recent: dict[bytes, bytes] = {}
         async for rows in self._feed.rows(since=self._moment.horizon):
-            fresh = [place for place, row in enumerate(_keys(rows)) if self._recent.get(row[0]) != row[1]]
-            recent.update(_keys(rows))
-            async with self._undisturbed:
-                await asyncio.to_thread(loaded.codes.add, rows.users[fresh], rows.vectors[fresh])
-        async with self._undisturbed:
-            self._moment, self._recent = moment, recent
+            keys = await asyncio.to_thread(_keys, rows)
+            fresh = [place for place, (user, vector) in enumerate(keys) if self._recent.get(user) != vector]
+            recent.update(keys)
+            await asyncio.to_thread(loaded.codes.add, rows.users[fresh], rows.vectors[fresh])
+            self._recent.update(keys)
+        self._moment, self._recent = moment, recent
 
 
 def _keys(rows: Rows) -> list[tuple[bytes, bytes]]:
-    return [(user.tobytes(), vector.tobytes()) for user, vector in zip(rows.users, rows.vectors, strict=True)]
+    """Return each user's id with a digest of the vector."""
+    digests = (hashlib.blake2b(vector.tobytes(), digest_size=_DIGEST_BYTES).digest() for vector in rows.vectors)
+    return [(user.tobytes(), digest) for user, digest in zip(rows.users, digests, strict=True)]
 
 
 async def _attempt(work: Coroutine[None, None, None]) -> None:
-    """Do what the next search tries again: a database that is away is the searches' own matter."""
-    with suppress(DatabaseUnavailableError):
+    """Do what the next search tries again: what is wrong with the database is the searches' own matter."""
+    with suppress(DatabaseUnavailableError, psycopg.Error):
         await work

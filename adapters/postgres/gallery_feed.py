@@ -11,19 +11,21 @@ from psycopg import sql
 from adapters.postgres.catalogue import OWN_SCHEMA
 from adapters.postgres.database import Database
 
-_PAGE: Final = 20_000
+_PAGE_BYTES: Final = 4 * 1024**2
 _ID_BYTES: Final = 16
 _HEAD_BYTES: Final = 4
 """Before the elements that pgvector sends of a ``halfvec``: how many there are, and nothing, as two 16-bit numbers."""
 _CODEBOOK = "SELECT content FROM facematch.codebooks WHERE model = %s"
-_MOMENT = """
-SELECT pg_catalog.pg_snapshot_xmin(pg_catalog.pg_current_snapshot())::text,
-       pg_catalog.pg_postmaster_start_time()::text
+SERVER: Final = """
+concat_ws(' ', extract(epoch FROM pg_catalog.pg_postmaster_start_time()),
+               extract(epoch FROM pg_catalog.pg_stat_get_bgwriter_stat_reset_time()))
 """
+"""SQL for what is another text after every start of a server, and after every crash, which it forgets statistics by."""
+_MOMENT = f"SELECT pg_catalog.pg_snapshot_xmin(pg_catalog.pg_current_snapshot())::text, {SERVER}"
 _ROWS = """
 SELECT string_agg(pg_catalog.uuid_send(user_id) || {extension}.halfvec_send(embedding), '' ORDER BY user_id)
   FROM (SELECT user_id, embedding FROM {gallery}
-         WHERE model = {model} AND user_id > {after} AND {is_wanted} ORDER BY user_id LIMIT {page}) page
+         WHERE model = {model} AND {is_next} AND {is_wanted} ORDER BY user_id LIMIT {page}) page
 """
 CHANGED_SINCE: Final = "changed BETWEEN {horizon}::xid8 AND '18446744073709551615'"
 """SQL for the rows of transactions that had not ended at a horizon, or have begun since.
@@ -90,24 +92,25 @@ class GalleryFeed:
         """Yield all rows, or those of a horizon and later, page by page."""
         changed = sql.SQL(CHANGED_SINCE).format(horizon=sql.Literal(since))
         is_wanted = sql.SQL("true") if since is None else changed
-        after = bytes(_ID_BYTES)
-        count = _PAGE
-        while count == _PAGE:
-            content = await self._page(after, is_wanted)
+        is_next = sql.Composed([sql.SQL("true")])
+        page = count = _PAGE_BYTES // self._record.itemsize
+        while count == page:
+            content = await self._page(is_next, is_wanted, page)
             records = np.frombuffer(content, self._record)
             count = len(records)
             if count:
-                after = records["user"][-1].tobytes()
+                last = sql.Literal(records["user"][-1].tobytes().hex())
+                is_next = sql.SQL("user_id > {}::uuid").format(last)
                 yield Rows(records["user"], records["sent"]["vector"].astype(np.float32))
 
-    async def _page(self, after: bytes, is_wanted: sql.Composable) -> bytes:
+    async def _page(self, is_next: sql.Composable, is_wanted: sql.Composable, page: int) -> bytes:
         query = sql.SQL(_ROWS).format(
             extension=sql.Identifier(self._database.schema.vector_schema),
             gallery=sql.Identifier(OWN_SCHEMA, "gallery"),
             model=sql.Literal(self._model),
-            after=sql.Literal(f"{after.hex()}") + sql.SQL("::uuid"),
+            is_next=is_next,
             is_wanted=is_wanted,
-            page=sql.Literal(_PAGE),
+            page=sql.Literal(page),
         )
         async with self._database.operation("read_gallery") as connection:
             row = await (await connection.execute(query, binary=True)).fetchone()

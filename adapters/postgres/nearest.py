@@ -4,24 +4,29 @@ from psycopg import sql
 from psycopg.abc import AdaptContext
 
 from adapters.postgres.catalogue import OWN_SCHEMA
-from adapters.postgres.gallery_feed import CHANGED_SINCE
+from adapters.postgres.gallery_feed import CHANGED_SINCE, SERVER
 from adapters.postgres.schema import Schema
 
+_TOO_MANY = 10_000
 _EXACT = """
 SELECT u.id, u.face_embedding, {distance} AS distance FROM {users} u
  WHERE {fits} ORDER BY distance, id LIMIT %(limit)s
 """
-# Nobody is found where the index was dropped a moment ago, or the server is another one than the codes are of.
+# Nobody is found where the index was dropped a moment ago, the server is another one than the codes are of, or so many
+# have changed that comparing with everybody is as quick.
 # OFFSET 0: each of them is looked up by its id, whatever a generic plan takes their number for.
 _PROPOSED = """
+WITH changed AS MATERIALIZED (
+    SELECT user_id FROM {gallery} WHERE model = {model} AND {has_changed} LIMIT {too_many})
 SELECT u.* FROM (
     SELECT unnest(%(users)s::uuid[]) AS id
      UNION
-    SELECT user_id FROM {gallery} WHERE model = {model} AND {has_changed}) wanted
+    SELECT user_id FROM changed) wanted
  CROSS JOIN LATERAL (
     SELECT u.id, u.face_embedding, {distance} AS distance FROM {users} u WHERE u.id = wanted.id AND {fits} OFFSET 0) u
  WHERE EXISTS (SELECT FROM facematch.codebooks WHERE model = {model})
-   AND pg_catalog.pg_postmaster_start_time()::text = %(server)s
+   AND {server} = %(server)s
+   AND (SELECT count(*) FROM changed) < {too_many}
 """
 _NEAREST = """
 SELECT n.id, n.distance, t.photographs
@@ -47,6 +52,8 @@ def proposed(schema: Schema, model: str, dimension: int) -> sql.Composed:
         gallery=sql.Identifier(OWN_SCHEMA, "gallery"),
         model=_LiteralBesideParameters(model),
         has_changed=sql.SQL(CHANGED_SINCE).format(horizon=sql.SQL("%(horizon)s")),
+        server=sql.SQL(SERVER),
+        too_many=sql.Literal(_TOO_MANY),
     )
     return sql.SQL(_NEAREST).format(found=found)
 

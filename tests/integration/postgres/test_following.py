@@ -9,6 +9,7 @@ import psycopg
 import pytest
 
 from adapters.faiss_codes.codes import Codes
+from adapters.postgres import nearest
 from adapters.postgres.gallery import PostgresGallery
 from adapters.postgres.gallery_feed import GalleryFeed, Moment
 from adapters.postgres.migrate import migrate
@@ -123,6 +124,29 @@ async def test_an_index_that_is_made_anew_is_loaded_meanwhile(
     await worker.refreshed(lambda: len(worker.made) == 2 and len(worker.made[1]) == 21)
     assert await worker.nearest() == NEW
     await make_index(database_url, MODEL, dimension=4)
+
+
+async def test_the_first_of_all_ids_is_loaded(admin: psycopg.Connection, worker: Worker) -> None:
+    """It is a user like all others."""
+    admin.execute(ENROL, [UUID(int=0)])
+    admin.execute("UPDATE facematch.gallery SET changed = '3'")  # as if long ago
+    await worker.gallery.load(MODEL, 4)
+    assert await worker.nearest() == UUID(int=0)
+    assert len(worker.made[1]) == 21
+
+
+async def test_when_many_have_changed_everybody_is_compared_with(
+    admin: psycopg.Connection, worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Looking each of them up would take longer."""
+    monkeypatch.setattr(nearest, "_TOO_MANY", 5)
+    admin.execute(
+        "INSERT INTO users SELECT gen_random_uuid(), ARRAY[0, cos(g), sin(g), 0]::vector, 'model@1' "
+        "FROM generate_series(1, 8) g"
+    )
+    admin.execute(ENROL, [NEW])
+    admin.execute("DELETE FROM facematch.gallery WHERE user_id = %s", [NEW])
+    assert await worker.nearest() == NEW
 
 
 async def test_rows_from_another_server_s_transactions_are_found(

@@ -70,6 +70,7 @@ async def test_an_empty_database_gets_everything(admin: psycopg.Connection, data
         "outcomes",
         "attempts",
         "templates",
+        "codebooks",
         "schema_migrations",
     }
     await assert_a_worker_starts(database_url)

@@ -76,11 +76,10 @@ def command(name: str) -> Any:  # noqa: ANN401 - typer's own types are private
 
 
 def _imported(path: str) -> Callable[..., None]:
-    """Return a function; what is imported for it stays, so the garbage collector need not look at it, now or later."""
+    """Return a function; what is imported for it stays, so the garbage collector need not look at it meanwhile."""
     gc.disable()
     try:
         function: Callable[..., None] = pkgutil.resolve_name(path)
-        gc.freeze()
     finally:
         gc.enable()
     return function

@@ -6,6 +6,7 @@ adds by itself. So nothing has to be announced, and nobody is missed in between.
 
 import asyncio
 import hashlib
+import math
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from typing import Final, Protocol
@@ -16,6 +17,7 @@ import numpy as np
 import psycopg
 from numpy.typing import NDArray
 
+from adapters.postgres.catalogue import SchemaError
 from adapters.postgres.gallery_feed import GalleryFeed, Moment, Rows
 from application.ports.clock import Clock
 from domain.errors import DatabaseUnavailableError
@@ -68,7 +70,7 @@ class Follower:
         self._loaded: _Loaded | None = None
         self._moment = Moment("", "")
         self._recent: dict[bytes, bytes] = {}
-        self._refreshed_at = 0.0
+        self._looked_at = -math.inf
         self._work: asyncio.Task[None] | None = None
 
     async def propose(self, probe: Sequence[float], version: str) -> Proposal | None:
@@ -84,16 +86,23 @@ class Follower:
 
         Raises:
             DatabaseUnavailableError: no answer.
+            SchemaError: what was learnt cannot be read here.
 
         """
         learnt, moment = await self._feed.codebook(), await self._feed.moment()
         if learnt is None:
             return
-        codes = self._make_codes(learnt)
+        try:
+            codes = self._make_codes(learnt)
+        except RuntimeError as error:
+            raise SchemaError(
+                f"what `facematch index` has learnt for {self._feed.model} cannot be read by this release: run "
+                "`facematch index --drop`, and `facematch index` with the oldest release that still works"
+            ) from error
         async for rows in self._feed.rows():
             await asyncio.to_thread(codes.add, rows.users, rows.vectors)
         self._loaded, self._moment, self._recent = _Loaded(version, codes, len(codes)), moment, {}
-        self._refreshed_at = self._clock.monotonic()
+        self._looked_at = self._clock.monotonic()
 
     async def close(self) -> None:
         """Give up what is going on."""
@@ -102,17 +111,17 @@ class Follower:
             await asyncio.wait([self._work])
 
     def _see_to(self, version: str) -> None:
-        if self._work is not None and not self._work.done():
+        now, loaded = self._clock.monotonic(), self._loaded
+        if (self._work is not None and not self._work.done()) or now - self._looked_at < _REFRESH_SECONDS:
             return
-        loaded = self._loaded
+        self._looked_at = now
         if loaded is None or loaded.version != version or len(loaded.codes) > 2 * loaded.at_first + _SPARE:
             self._work = asyncio.create_task(_attempt(self.load(version)))
-        elif self._clock.monotonic() - self._refreshed_at >= _REFRESH_SECONDS:
+        else:
             self._work = asyncio.create_task(_attempt(self._refresh(loaded)))
 
     async def _refresh(self, loaded: _Loaded) -> None:
         """Take in what has changed. What transactions that go on have written comes again, and is known by then."""
-        self._refreshed_at = self._clock.monotonic()
         moment = await self._feed.moment()
         if moment.server != self._moment.server:
             await self.load(loaded.version)
@@ -135,5 +144,5 @@ def _keys(rows: Rows) -> list[tuple[bytes, bytes]]:
 
 async def _attempt(work: Coroutine[None, None, None]) -> None:
     """Do what the next search tries again: what is wrong with the database is the searches' own matter."""
-    with suppress(DatabaseUnavailableError, psycopg.Error):
+    with suppress(DatabaseUnavailableError, SchemaError, psycopg.Error):
         await work

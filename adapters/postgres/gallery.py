@@ -52,6 +52,7 @@ class PostgresGallery:
 
         Raises:
             DatabaseUnavailableError: no answer.
+            SchemaError: the index cannot be read here.
 
         """
         index = await self._serving(model, dimension)

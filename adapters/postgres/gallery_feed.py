@@ -71,13 +71,13 @@ class GalleryFeed:
 
     def __init__(self, database: Database, model: str, dimension: int) -> None:
         self._database = database
-        self._model = model
+        self.model = model
         self._record = np.dtype([("user", np.uint8, _ID_BYTES), ("sent", _sent(dimension))])
 
     async def codebook(self) -> bytes | None:
         """Return what codes are made by, None where nothing was learnt."""
         async with self._database.operation("read_codebook") as connection:
-            row = await (await connection.execute(_CODEBOOK, [self._model])).fetchone()
+            row = await (await connection.execute(_CODEBOOK, [self.model])).fetchone()
         return row[0] if row is not None else None
 
     async def moment(self) -> Moment:
@@ -107,7 +107,7 @@ class GalleryFeed:
         query = sql.SQL(_ROWS).format(
             extension=sql.Identifier(self._database.schema.vector_schema),
             gallery=sql.Identifier(OWN_SCHEMA, "gallery"),
-            model=sql.Literal(self._model),
+            model=sql.Literal(self.model),
             is_next=is_next,
             is_wanted=is_wanted,
             page=sql.Literal(page),

@@ -73,8 +73,8 @@ async def test_a_commit_that_is_not_answered_leaves_one_outcome(
             place.address.listener = Interruption([b"INSERT INTO facematch.outcomes", b"COMMIT\0"], fate)
             await publish(place.world, photos)
             await all_matched_once(place.world, photos)
-            actions = [line["action"] for line in worker.lines() if line.get("event") == "job"]
-            assert outages_told(worker, "database") == []
+        actions = [line["action"] for line in worker.lines() if line.get("event") == "job"]
+        assert outages_told(worker, "database") == []
     assert actions == ["retry", "repeated" if fate is Fate.SWALLOW else "matched"]
 
 
@@ -89,7 +89,7 @@ async def test_a_record_that_is_not_confirmed_stands_once(
             await publish(place.world, [photo])
             [event] = await place.world.outcome_of(photo)
             await place.world.settled()
-            actions = [line["action"] for line in worker.lines() if line.get("event") == "job"]
+        actions = [line["action"] for line in worker.lines() if line.get("event") == "job"]
         assert event["reason"] == "photo_not_found"
         assert place.world.sql("SELECT reason FROM facematch.outcomes") == [("photo_not_found",)]
         assert await place.world.stored("PHOTO_FACES_DEAD") == []

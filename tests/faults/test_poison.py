@@ -83,7 +83,7 @@ async def test_poison_among_good_photographs_harms_none_of_them(poisoned: World)
         await poisoned.settled()
         grown = usage.resident(worker.process.pid) - before
         assert worker.get("/livez")[0] == 200
-        lines = [line for line in worker.lines() if line.get("event") == "job"]
+    lines = [line for line in worker.lines() if line.get("event") == "job"]
     told = {event["photo_id"]: event["reason"] for event in events}
     assert [told[str(photo)] for photo, _ in photos] == [POISON.get(key, "no_enrolled_users") for _, key in photos]
     assert len(events) == 1 + len(keys)

@@ -10,6 +10,7 @@ import pytest
 
 from adapters.faiss_codes.codes import Codes
 from adapters.postgres import nearest
+from adapters.postgres.catalogue import SchemaError
 from adapters.postgres.gallery import PostgresGallery
 from adapters.postgres.gallery_feed import GalleryFeed, Moment
 from adapters.postgres.migrate import migrate
@@ -133,6 +134,18 @@ async def test_the_first_of_all_ids_is_loaded(admin: psycopg.Connection, worker:
     await worker.gallery.load(MODEL, 4)
     assert await worker.nearest() == UUID(int=0)
     assert len(worker.made[1]) == 21
+
+
+async def test_an_index_that_cannot_be_read_is_told_at_the_start(admin: psycopg.Connection, worker: Worker) -> None:
+    """In a sentence that says what to do; workers that were there go on."""
+    admin.execute("UPDATE facematch.codebooks SET content = 'of another time', learnt_at = now()")
+    with pytest.raises(SchemaError, match=r"facematch index --drop"):
+        await worker.gallery.load(MODEL, 4)
+    admin.execute(ENROL, [NEW])
+    for _ in range(3):
+        worker.clock.advance(11)
+        assert await worker.nearest() == NEW
+        await asyncio.sleep(0.1)
 
 
 async def test_when_many_have_changed_everybody_is_compared_with(

@@ -4,6 +4,7 @@ import contextlib
 import ctypes
 import os
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Final
 
@@ -37,14 +38,7 @@ class BlazeFaceDetector:
     _LEAST_SCORE: Final = 0.5
 
     def __init__(self, model: Path) -> None:
-        options = vision.FaceDetectorOptions(
-            base_options=BaseOptions(model_asset_path=str(model)), min_detection_confidence=self._LEAST_SCORE
-        )
-        with _quiet_stderr():
-            self._detector = vision.FaceDetector.create_from_options(options)
-            self._detect(np.zeros((64, 64, 3), np.uint8))
-        # Never collected: its destructor cannot run while the interpreter shuts down, and says so on standard error.
-        ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._detector))
+        self._model = model.read_bytes()
 
     def find(self, picture: Image.Image, *, every: bool) -> Sequence[Found]:  # noqa: ARG002 - it has but one look
         """Return the faces, the most certain first."""
@@ -61,6 +55,21 @@ class BlazeFaceDetector:
 
     def _detect(self, pixels: Pixels) -> vision.FaceDetectorResult:
         return self._detector.detect(mediapipe.Image(image_format=mediapipe.ImageFormat.SRGB, data=pixels))
+
+    @cached_property
+    def _detector(self) -> vision.FaceDetector:
+        """What looks; it has threads, so each process that is forked makes its own when it begins to look."""
+        options = vision.FaceDetectorOptions(
+            base_options=BaseOptions(model_asset_buffer=self._model), min_detection_confidence=self._LEAST_SCORE
+        )
+        with _quiet_stderr():
+            detector = vision.FaceDetector.create_from_options(options)
+            detector.detect(
+                mediapipe.Image(image_format=mediapipe.ImageFormat.SRGB, data=np.zeros((64, 64, 3), np.uint8))
+            )
+        # Never collected: its destructor cannot run while the interpreter shuts down, and says so on standard error.
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(detector))
+        return detector
 
 
 @contextlib.contextmanager

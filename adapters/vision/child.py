@@ -1,10 +1,13 @@
-"""What runs in a process of the pool: one pipeline, loaded once, asked again and again.
+"""The program that vision processes run: it loads one pipeline, once, and makes them by forking.
 
-Started as ``python -m adapters.vision.child SETTINGS`` with one end of a socket as its standard input.
+Started as ``python -m adapters.vision.child SETTINGS`` with one end of a socket as its standard input. Each of the
+processes is asked again and again, on a socket of its own.
 """
 
 import contextlib
 import ctypes
+import errno
+import gc
 import os
 import resource
 import signal
@@ -26,22 +29,82 @@ _MOST_EXPENDABLE: Final = 1000
 
 
 def main() -> None:
-    """Load the pipeline, say so, and answer requests until the other side closes."""
+    """Load the pipeline, say so, and make processes until the other side closes."""
     settings = wire.ChildSettings.from_text(sys.argv[1])
     _die_with(settings.parent)
     _confine(settings.memory_limit)
-    with socket.socket(fileno=os.dup(0)) as channel, channel.makefile("rwb") as both:
-        stream = cast("BinaryIO", both)
+    with socket.socket(fileno=os.dup(0)) as control:
         _point_at_nothing(sys.stdin.fileno())
         try:
             pipeline = load(settings.embedder, settings.budget, settings.model)
         except EmbedderUnavailableError as error:
-            _send(stream, wire.answer(error))
+            control.sendall(b"".join(wire.answer(error)))
             return
-        _send(stream, wire.answer(None))
+        control.sendall(b"".join(wire.answer(None)))
         _point_at_nothing(sys.stderr.fileno())  # what native decoders say there may quote the image
+        gc.collect()
+        gc.freeze()  # else looking for garbage would write to memory that is shared
+        _serve(control, pipeline)
+
+
+def _serve(control: socket.socket, pipeline: FacePipeline) -> None:
+    """Do what is asked: make a process, or tell what one ended with."""
+    while True:
+        request, descriptors, *_ = socket.recv_fds(control, wire.REQUEST_BYTES, 1, socket.MSG_WAITALL)
+        if not request:
+            return
+        if not descriptors:
+            _say(control, _returncode(int.from_bytes(request)))
+        elif _has_threads():
+            _say(control, os.getpid())
+            _answer_all(descriptors[0], pipeline)
+            return
+        else:
+            _say(control, _forked(control, descriptors[0], pipeline))
+            os.close(descriptors[0])
+
+
+def _has_threads() -> bool:
+    """Whether there are other threads: a fork would leave them behind, with whatever they hold."""
+    return len(list(Path("/proc/self/task").iterdir())) > 1
+
+
+def _forked(control: socket.socket, descriptor: int, pipeline: FacePipeline) -> int:
+    """Make a process that answers on a socket; return its id, or a negative error number."""
+    maker = os.getpid()
+    try:
+        pid = os.fork()
+    except OSError as error:
+        return -(error.errno or errno.EAGAIN)
+    if pid:
+        return pid
+    code = 1
+    try:
+        control.close()
+        _die_with(maker)
+        _answer_all(descriptor, pipeline)
+        code = 0
+    finally:
+        os._exit(code)
+
+
+def _returncode(pid: int) -> int | None:
+    """Return what a process ended with, None while it runs."""
+    ended, status = os.waitpid(pid, os.WNOHANG)
+    return os.waitstatus_to_exitcode(status) if ended else None
+
+
+def _say(control: socket.socket, number: int | None) -> None:
+    control.sendall(b"".join(wire.number(number)))
+
+
+def _answer_all(descriptor: int, pipeline: FacePipeline) -> None:
+    """Answer requests until the other side closes."""
+    with socket.socket(fileno=descriptor) as channel, channel.makefile("rwb") as both:
+        stream = cast("BinaryIO", both)
         while content := _receive(stream):
-            _send(stream, wire.answer(_result(pipeline, content)))
+            stream.writelines(wire.answer(_result(pipeline, content)))
+            stream.flush()
 
 
 def _result(pipeline: FacePipeline, content: bytes) -> PhotoReading | FacematchError:
@@ -57,11 +120,6 @@ def _result(pipeline: FacePipeline, content: bytes) -> PhotoReading | FacematchE
 def _receive(stream: BinaryIO) -> bytes:
     """Return the content of the next message; nothing when the other side has closed."""
     return stream.read(int.from_bytes(stream.read(wire.LENGTH_BYTES)))
-
-
-def _send(stream: BinaryIO, message: tuple[bytes, ...]) -> None:
-    stream.writelines(message)
-    stream.flush()
 
 
 def _die_with(parent: int) -> None:

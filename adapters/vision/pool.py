@@ -8,6 +8,7 @@ from typing import Final, TypeVar
 import attrs
 
 from adapters.vision import registry, wire
+from adapters.vision.fork_server import ForkServer
 from adapters.vision.process import VisionProcess
 from application.ports.face_pipeline import Embed, EmbedderInfo, ImageBudget
 from domain.errors import AttemptFailedError, EmbedderCrashedError, EmbedderTimeoutError, EmbedderUnavailableError
@@ -57,8 +58,8 @@ class _LostAtStartError(EmbedderUnavailableError):
 class _Place:
     """A place in the pool: always a process, or one that is being started after the last one ended."""
 
-    def __init__(self, settings: wire.ChildSettings, on_loss: Callable[[], None]) -> None:
-        self._settings = settings
+    def __init__(self, fork_server: ForkServer, on_loss: Callable[[], None]) -> None:
+        self._fork_server = fork_server
         self._on_loss = on_loss
         self._latest: VisionProcess | None = None
         self._retired: VisionProcess | None = None
@@ -114,8 +115,7 @@ class _Place:
         await asyncio.sleep(min(self._vain_starts * PAUSE_SECONDS, LONGEST_PAUSE_SECONDS))
         self._vain_starts += 1  # until it has looked at a photograph
         try:
-            self._latest = process = VisionProcess(self._settings)
-            await process.ready()
+            self._latest = process = await self._fork_server.process()
         except EmbedderUnavailableError:
             raise
         except (EmbedderCrashedError, OSError) as error:
@@ -157,7 +157,7 @@ class ProcessPoolFaceReader:
         self._limits = limits or PoolLimits()
         self._info = registry.load(embedder).info
         memory = self._limits.memory_for(budget)
-        self._settings = wire.ChildSettings(os.getpid(), embedder, self._info.id, budget, memory)
+        self._fork_server = ForkServer(wire.ChildSettings(os.getpid(), embedder, self._info.id, budget, memory))
         self._size = processes
         self._places: list[_Place] = []
         self._free: asyncio.Queue[_Place] = asyncio.Queue()
@@ -187,7 +187,7 @@ class ProcessPoolFaceReader:
             EmbedderUnavailableError: a pipeline cannot be loaded, or its processes keep dying; the message says why.
 
         """
-        self._places = [_Place(self._settings, self._count_restart) for _ in range(self._size)]
+        self._places = [_Place(self._fork_server, self._count_restart) for _ in range(self._size)]
         try:
             await asyncio.gather(*map(self._first_process, self._places))
         except BaseException:
@@ -231,6 +231,7 @@ class ProcessPoolFaceReader:
             task.cancel()
         await asyncio.gather(*self._running, return_exceptions=True)
         await asyncio.gather(*(place.close() for place in self._places))
+        await self._fork_server.close()
         for place in self._places[:1]:
             self._free.put_nowait(place)
 

@@ -3,9 +3,17 @@
 A message is its length in four bytes, then its content. The pool asks with the wish for embeddings, a line's end and
 the image; a process answers in JSON. Nothing is pickled: a process that a hostile image has taken over can answer
 nonsense, but it cannot make the pool run anything.
+
+The process that makes the others says first whether it has loaded the pipeline. Then it is asked by a number of
+:data:`REQUEST_BYTES`: :data:`NEW_PROCESS`, along with one end of a socket, or the id of a process; and answers with a
+number: the new process's id or a negative error number; or what that one ended with, nothing while it runs.
 """
 
+import asyncio
 import json
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from typing import Final
 
 import attrs
@@ -23,6 +31,8 @@ from domain.errors import (
 from domain.faces import PhotoReading
 
 LENGTH_BYTES: Final = 4
+REQUEST_BYTES: Final = 4
+NEW_PROCESS: Final = 0
 LONGEST_ANSWER: Final = 4 * 1024**2
 OUT_OF_MEMORY: Final = 12
 """The exit code of a process that has reached its memory limit."""
@@ -73,6 +83,26 @@ def framed(*content: bytes) -> tuple[bytes, ...]:
     return sum(map(len, content)).to_bytes(LENGTH_BYTES), *content
 
 
+@asynccontextmanager
+async def messages(channel: socket.socket) -> AsyncIterator[tuple[AsyncIterator[bytes], asyncio.StreamWriter]]:
+    """Yield what comes on a socket, until the other side closes or is no longer sane, and the way back."""
+    try:
+        reader, writer = await asyncio.open_connection(sock=channel)
+    except BaseException:
+        channel.close()
+        raise
+    try:
+        yield _contents(reader), writer
+    finally:
+        writer.transport.abort()
+
+
+async def _contents(reader: asyncio.StreamReader) -> AsyncIterator[bytes]:
+    with suppress(asyncio.IncompleteReadError, ConnectionError):
+        while (size := int.from_bytes(await reader.readexactly(LENGTH_BYTES))) <= LONGEST_ANSWER:
+            yield await reader.readexactly(size)
+
+
 def request(image: bytes, embed: Embed) -> tuple[bytes, ...]:
     """Return the message of a request, in parts, which spares copies of the image."""
     return framed(embed.encode() + b"\n", image)
@@ -82,6 +112,16 @@ def parse_request(content: bytes) -> tuple[bytes, Embed]:
     """Return the image and the wish for embeddings that the content of a request holds."""
     embed, _, image = content.partition(b"\n")
     return image, Embed(embed.decode())
+
+
+def number(value: int | None) -> tuple[bytes, ...]:
+    """Return the message of a number, or of none, in parts."""
+    return framed(b"" if value is None else str(value).encode())
+
+
+def parse_number(content: bytes) -> int | None:
+    """Return the number that the content of an answer holds, None where it holds none."""
+    return int(content) if content else None
 
 
 def answer(result: PhotoReading | FacematchError | None) -> tuple[bytes, ...]:

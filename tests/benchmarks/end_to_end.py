@@ -125,7 +125,7 @@ async def _see(pool: ProcessPoolFaceReader, worker: int, photographs: Sequence[b
         ends.append(time.monotonic())
 
     def used() -> Cpu:
-        return Cpu(time.process_time(), sum(cpu_seconds(pid, with_children=False) for pid in processes), 0, 0, 0)
+        return Cpu(time.process_time(), sum(cpu_seconds(pid, with_children=True) for pid in processes), 0, 0, 0)
 
     before = used()
     await asyncio.gather(*map(see, photographs))

@@ -178,8 +178,9 @@ def _grow(day: Everyday, jobs: int, variables: Mapping[str, str] | None = None) 
     asyncio.run(site.forget())
     with Progress(console=Console(stderr=True)) as progress, site.worker(variables) as worker:
         task = progress.add_task("memory", total=jobs)
-        vision = {f"vision process {number}": pid for number, pid in enumerate(children(worker.pid), 1)}
-        processes = {"main process": worker.pid} | vision
+        [maker] = children(worker.pid)
+        vision = {f"vision process {number}": pid for number, pid in enumerate(children(maker), 1)}
+        processes = {"main process": worker.pid, "fork server": maker} | vision
         series = {name: Series(name, [], []) for name in processes}
 
         def look(left: int) -> None:

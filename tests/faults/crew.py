@@ -89,13 +89,16 @@ class Crew:
 
 
 def vision_processes(worker: WorkerProcess) -> list[int]:
-    """Return the ids of a worker's vision processes; none where it is gone."""
-    pid = worker.process.pid
+    """Return the ids of a worker's vision processes, after that of the one that makes them; none where it is gone."""
+    return [pid for pid in _descendants(worker.process.pid) if b"adapters.vision.child" in _command(pid)]
+
+
+def _descendants(pid: int) -> list[int]:
     try:
-        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        children = list(map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split()))
     except OSError:
         return []
-    return [int(child) for child in children if b"adapters.vision.child" in _command(int(child))]
+    return children + [descendant for child in children for descendant in _descendants(child)]
 
 
 def _command(pid: int) -> bytes:

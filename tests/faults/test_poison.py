@@ -7,7 +7,8 @@ from uuid import UUID
 
 import pytest
 
-from tests.e2e.world import WorkerProcess, World, eventually
+from tests.e2e.world import World, eventually
+from tests.faults.crew import vision_processes
 from tests.hostile import usage
 
 POISON = {
@@ -41,12 +42,6 @@ def poisoned(world: World) -> World:
     for what in {*POISON, *HARMLESS}:
         world.put(what, what.encode())
     return world
-
-
-def children(worker: WorkerProcess) -> list[int]:
-    """Return the ids of a worker's processes."""
-    listings = Path(f"/proc/{worker.process.pid}/task").glob("*/children")
-    return [int(pid) for listing in listings for pid in listing.read_text().split()]
 
 
 def is_running(pid: int) -> bool:
@@ -97,11 +92,11 @@ async def test_poison_among_good_photographs_harms_none_of_them(poisoned: World)
 
 
 async def test_the_processes_end_with_their_worker(poisoned: World) -> None:
-    """Killed with -9, it takes them with it within seconds: the idle one, and those that listen to nobody."""
+    """Killed with -9, it takes them with it within seconds: their maker, the idle one, and who listens to nobody."""
     hanging = ["sleep", "spin", "backtrack"]
     poisoned.environment |= {"FACEMATCH_VISION_TIMEOUT_SECONDS": "600", "FACEMATCH_WORKER_PROCESSES": "4"}
     with poisoned.worker() as worker:
-        pids = children(worker)
+        pids = vision_processes(worker)
         before = sum(map(usage.cpu_seconds, pids))
         await publish(poisoned, hanging)
 
@@ -118,7 +113,7 @@ async def test_the_processes_end_with_their_worker(poisoned: World) -> None:
 
         await eventually(survivors, lambda alive: not alive, "their end")
         assert time.monotonic() - died < DEATH_SECONDS
-    assert len(pids) == 1 + len(hanging)
+    assert len(pids) == 2 + len(hanging)
 
 
 async def test_many_of_the_largest_photographs_at_once(poisoned: World) -> None:

@@ -27,6 +27,15 @@ from domain.errors import (
 from tests.integration.vision.conftest import EMBEDDERS, StartPool, eventually, is_running
 
 GONE_SECONDS = 5.0
+MODEL_BYTES = 64 * 1024**2
+"""What the embedder ``hostile-start`` loads."""
+
+
+@pytest.fixture
+def well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the embedders that a file tells what to do loaded without trouble."""
+    (tmp_path / "start").write_text("well")
+    monkeypatch.setenv("HOSTILE_START", str(tmp_path / "start"))
 
 
 async def ask(pool: ProcessPoolFaceReader, image: bytes) -> int:
@@ -286,13 +295,13 @@ async def test_closing_while_it_starts(third_party: None, tmp_path: Path, monkey
     monkeypatch.setenv("HOSTILE_START", str(tmp_path / "start"))
     pool = ProcessPoolFaceReader("hostile-start", ImageBudget(), 2)
     start = asyncio.create_task(pool.start())
-    await eventually(lambda: len(children()) == 2)
+    await eventually(makers)
     start.cancel()
     async with asyncio.timeout(GONE_SECONDS):
         await pool.close()
         with pytest.raises(asyncio.CancelledError):
             await start
-    assert children() == []
+    assert makers() == []
 
 
 @pytest.mark.parametrize(
@@ -315,10 +324,10 @@ async def test_a_pipeline_that_cannot_be_loaded_stops_the_start(
     monkeypatch.setenv("HOSTILE_START", str(tmp_path / "start"))
     monkeypatch.setattr("adapters.vision.pool.PAUSE_SECONDS", 0.05)
     if order == "hang":
-        monkeypatch.setattr("adapters.vision.process.START_SECONDS", 1.0)
+        monkeypatch.setattr("adapters.vision.fork_server.START_SECONDS", 1.0)
     with pytest.raises(EmbedderUnavailableError, match=words):
         await start_pool("hostile-start", processes=3)
-    assert children() == []
+    assert makers() == []
 
 
 async def test_a_process_that_is_killed_at_the_start_is_replaced(
@@ -328,9 +337,9 @@ async def test_a_process_that_is_killed_at_the_start_is_replaced(
     (tmp_path / "start").write_text("hang")
     monkeypatch.setenv("HOSTILE_START", str(tmp_path / "start"))
     starting = asyncio.ensure_future(start_pool("hostile-start", processes=1))
-    await eventually(lambda: len(children()) == 1)
+    await eventually(makers)
     (tmp_path / "start").write_text("well")
-    os.kill(children()[0], signal.SIGKILL)
+    end_maker()
     assert await ask(await starting, b"hello")
 
 
@@ -344,9 +353,8 @@ async def test_an_embedder_that_cannot_be_loaded_any_more_is_a_dependency_that_i
     dependency: Dependency = pool
     await dependency.check()
     (tmp_path / "start").write_text("raise")
-    for _ in range(2):
-        with pytest.raises(EmbedderCrashedError, match="SIGSEGV"):
-            await ask(pool, b"segfault")
+    end_maker()
+    await eventually(lambda: pool.restarts == 2)
     with pytest.raises(EmbedderUnavailableError, match="no model here"):
         await dependency.check()
     told = await asyncio.gather(*(ask(pool, b"hello") for _ in range(4)), return_exceptions=True)
@@ -368,9 +376,9 @@ async def test_a_system_without_room_for_a_process_is_an_outage(
 
     pool = await start_pool()
     with monkeypatch.context() as full:
-        full.setattr("adapters.vision.process.subprocess.Popen", refuse)
-        with pytest.raises(EmbedderCrashedError):
-            await ask(pool, b"segfault")
+        full.setattr("adapters.vision.fork_server.subprocess.Popen", refuse)
+        end_maker()
+        await eventually(lambda: pool.restarts == 1)
         with pytest.raises(EmbedderUnavailableError, match=os.strerror(code)):
             await pool.check()
     await pool.check()
@@ -383,7 +391,7 @@ async def test_a_place_without_a_process_is_passed_over(
     """While one process works nobody hears that another one cannot be started, and the pool is up."""
     (tmp_path / "start").write_text("well")
     monkeypatch.setenv("HOSTILE_START", str(tmp_path / "start"))
-    pool = await start_pool("hostile-start", processes=2)
+    pool = await start_pool("hostile-threads", processes=2)
     (tmp_path / "start").write_text("raise")
     with pytest.raises(EmbedderCrashedError):
         await ask(pool, b"segfault")
@@ -399,12 +407,12 @@ async def test_a_check_has_an_end(start_pool: StartPool, tmp_path: Path, monkeyp
     monkeypatch.setattr("adapters.vision.pool.CHECK_SECONDS", 0.5)
     pool = await start_pool("hostile-start")
     (tmp_path / "start").write_text("hang")
-    with pytest.raises(EmbedderCrashedError):
-        await ask(pool, b"segfault")
+    end_maker()
+    await eventually(lambda: pool.restarts == 1)
     for _ in range(2):
         with pytest.raises(EmbedderUnavailableError, match=r"no vision process was ready within 0\.5 s"):
             await pool.check()
-    assert len(children()) == 1
+    assert len(makers()) == 1
 
 
 async def test_a_replacement_that_dies_is_not_started_again_and_again(
@@ -415,11 +423,11 @@ async def test_a_replacement_that_dies_is_not_started_again_and_again(
     monkeypatch.setenv("HOSTILE_START", str(tmp_path / "start"))
     pool = await start_pool("hostile-start")
     (tmp_path / "start").write_text("die")
-    with pytest.raises(EmbedderCrashedError, match="SIGSEGV"):
-        await ask(pool, b"segfault")
+    end_maker()
+    await eventually(lambda: pool.restarts == 1)
     with pytest.raises(EmbedderUnavailableError, match="exit code 9"):
         await ask(pool, b"hello")
-    await eventually(lambda: children() == [])
+    await eventually(lambda: makers() == [])
     for pause in (1.0, 2.0):
         started = time.monotonic()
         with pytest.raises(EmbedderUnavailableError, match="exit code 9"):
@@ -431,12 +439,71 @@ async def test_a_replacement_that_dies_is_not_started_again_and_again(
 async def test_a_process_that_dies_unused_is_not_replaced_at_once(start_pool: StartPool) -> None:
     """One that never looked at a photograph was started in vain, and so may the next one be."""
     pool = await start_pool()
-    [unused] = children()
+    [unused] = processes_of(makers()[0])
     killed = time.monotonic()
     os.kill(unused, signal.SIGKILL)
     await eventually(lambda: pool.restarts == 1)
     assert await ask(pool, b"hello") != unused
     assert time.monotonic() - killed >= PAUSE_SECONDS
+
+
+async def test_processes_share_what_was_loaded(well: None, start_pool: StartPool) -> None:  # noqa: ARG001 - its effect is wanted
+    """A model is in memory once, whatever the number of processes: what it takes was loaded before they were made."""
+    pool = await start_pool("hostile-start", processes=3)
+    [maker] = makers()
+    processes = processes_of(maker)
+    assert len(processes) == 3
+    assert resident(maker) > MODEL_BYTES
+    assert sum(map(own, processes)) < MODEL_BYTES
+    assert await ask(pool, b"hello") in processes
+
+
+async def test_who_cannot_be_forked_loads_for_itself(well: None, start_pool: StartPool) -> None:  # noqa: ARG001 - its effect is wanted
+    """A pipeline that has threads would lose them: each process loads its own, and is replaced by one that does."""
+    pool = await start_pool("hostile-threads", processes=2)
+    assert len(makers()) == 2
+    assert [processes_of(pid) for pid in makers()] == [[], []]
+    workers = await asyncio.gather(*(ask(pool, b"hello") for _ in range(4)))
+    assert set(workers) == set(makers())
+    with pytest.raises(EmbedderCrashedError, match="SIGSEGV"):
+        await ask(pool, b"segfault")
+    assert await ask(pool, b"hello")
+    await eventually(lambda: len(makers()) == 2)
+
+
+async def test_the_maker_of_processes_is_replaced_with_them(start_pool: StartPool) -> None:
+    """Killed, it takes its processes with it, and nobody who asks gets an error."""
+    pool = await start_pool(processes=2)
+    before = [await ask(pool, b"hello") for _ in range(2)]
+    end_maker()
+    await eventually(lambda: pool.restarts == 2)
+    after = await asyncio.gather(*(ask(pool, b"hello") for _ in range(4)))
+    assert not set(before) & set(after)
+
+
+async def test_a_maker_that_does_not_answer_is_replaced(start_pool: StartPool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Asked for a process in vain, it is killed, and another one asked after the usual pause."""
+    monkeypatch.setattr("adapters.vision.fork_server._FORK_SECONDS", 0.5)
+    monkeypatch.setattr("adapters.vision.process._REAP_SECONDS", 0.5)
+    pool = await start_pool()
+    worker, [maker] = await ask(pool, b"hello"), makers()
+    os.kill(maker, signal.SIGSTOP)
+    os.kill(worker, signal.SIGKILL)
+    with pytest.raises(EmbedderUnavailableError, match=r"no vision process was made within 0\.5 s"):
+        await ask(pool, b"hello")
+    assert await ask(pool, b"hello") != worker
+    assert not is_running(maker)
+
+
+async def test_no_room_for_another_process_is_an_outage(
+    start_pool: StartPool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the system says to the maker of processes is told."""
+    (tmp_path / "start").write_text("no-room")
+    monkeypatch.setenv("HOSTILE_START", str(tmp_path / "start"))
+    monkeypatch.setattr("adapters.vision.pool.PAUSE_SECONDS", 0.05)
+    with pytest.raises(EmbedderUnavailableError, match=os.strerror(errno.EAGAIN)):
+        await start_pool("hostile-start")
 
 
 PARENT = """
@@ -503,10 +570,21 @@ def expendability(pid: int) -> int:
     return int(Path(f"/proc/{pid}/oom_score_adj").read_text())
 
 
-def children() -> list[int]:
-    """Return the ids of this process's living children that are of a pool."""
-    listed = map(int, Path(f"/proc/self/task/{os.getpid()}/children").read_text().split())
-    return [pid for pid in listed if is_running(pid) and b"adapters.vision.child" in command_of(pid)]
+def makers() -> list[int]:
+    """Return the ids of this process's living children that are of a pool: they make its processes."""
+    return [pid for pid in processes_of(os.getpid()) if b"adapters.vision.child" in command_of(pid)]
+
+
+def end_maker() -> None:
+    """Kill the process that makes the others, which takes them with it."""
+    [maker] = makers()
+    os.kill(maker, signal.SIGKILL)
+
+
+def processes_of(pid: int) -> list[int]:
+    """Return the ids of a process's living children."""
+    listed = map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())
+    return list(filter(is_running, listed))
 
 
 def command_of(pid: int) -> bytes:
@@ -514,3 +592,18 @@ def command_of(pid: int) -> bytes:
     with contextlib.suppress(OSError):
         return Path(f"/proc/{pid}/cmdline").read_bytes()
     return b""
+
+
+def resident(pid: int) -> int:
+    """Return how many bytes of memory a process has, its own or not."""
+    return _memory(pid, "Rss")
+
+
+def own(pid: int) -> int:
+    """Return how many bytes of a process's memory are nobody else's."""
+    return _memory(pid, "Private_Clean") + _memory(pid, "Private_Dirty")
+
+
+def _memory(pid: int, kind: str) -> int:
+    lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(f"{kind}:"))

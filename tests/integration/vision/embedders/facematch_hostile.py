@@ -1,10 +1,12 @@
 """A third party's embedders, installed beside the product, that do what the image, or a file, tells them."""
 
 import ctypes
+import errno
 import mmap
 import os
 import re
 import signal
+import threading
 import time
 from pathlib import Path
 from typing import NoReturn
@@ -33,6 +35,7 @@ class Hostile:
     info = INFO
 
     def __init__(self) -> None:
+        self.model = b""
         self._kept: list[bytes] = []
         self._undermined = False
 
@@ -175,7 +178,22 @@ class _StartFactory:
                 os._exit(9)
             case "hang":
                 time.sleep(600)
-        return Hostile()
+            case "no-room":
+                os.fork = _no_room
+        pipeline = Hostile()
+        pipeline.model = b"x" * 64 * 1024**2
+        return pipeline
+
+
+def _no_room() -> NoReturn:
+    raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+
+class _ThreadsFactory(_StartFactory):
+    def __call__(self, budget: ImageBudget) -> FacePipeline:
+        pipeline = super().__call__(budget)
+        threading.Thread(target=threading.Event().wait, daemon=True).start()
+        return pipeline
 
 
 class _EuclideanFactory(_Factory):
@@ -189,4 +207,5 @@ def without_info(_budget: ImageBudget) -> FacePipeline:
 
 pipeline = _Factory()
 start = _StartFactory()
+threads = _ThreadsFactory()
 euclidean = _EuclideanFactory()

@@ -1,0 +1,231 @@
+"""The process that loads a pipeline, once for all of a pool, and makes the pool's processes by forking.
+
+They share its memory until they write to it, so that a model is in memory once, and a new one is ready at once. A
+pipeline that has started threads cannot be forked: its process serves as the only one that it makes, and the next is
+loaded anew.
+"""
+
+import asyncio
+import errno
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections import deque
+from contextlib import ExitStack, suppress
+from typing import Final
+
+import attrs
+
+from adapters.vision import wire
+from adapters.vision.process import VisionProcess, ending
+from domain.errors import EmbedderCrashedError, EmbedderTimeoutError
+
+START_SECONDS: Final = 120.0
+"""How long a process may take to import its libraries and load its models."""
+_FORK_SECONDS: Final = 10.0
+_REAP_SECONDS: Final = 5.0
+_ONE_THREAD: Final = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+"""The pool is as wide as the machine: threads of a single process would only be in the way of the others."""
+_KEPT_FROM_IT: Final = ("FACEMATCH_", "OTEL_", "PG", "AWS_", "MINIO_")
+_MEANT_FOR_IT: Final = frozenset({"FACEMATCH_EMBEDDER_FILE", "FACEMATCH_CACHE"})
+"""Secrets of the service are among its variables; native code that reads strangers' images gets none of them."""
+
+
+class ForkServer:
+    """Makes processes; itself it is started when the first one is wanted, and again after it has ended.
+
+    What it starts lives no longer than the thread that runs the event loop.
+    """
+
+    def __init__(self, settings: wire.ChildSettings) -> None:
+        self._settings = settings
+        self._one_at_a_time = asyncio.Lock()
+        self._running: _Running | None = None
+        self._forks = True
+
+    async def process(self) -> VisionProcess:
+        """Return a new process, which has the pipeline.
+
+        Raises:
+            EmbedderUnavailableError: the pipeline cannot be loaded; the message says why.
+            EmbedderCrashedError, EmbedderTimeoutError: the process died, or did not say anything, meanwhile.
+            OSError: the system has no process, memory or file descriptor to spare.
+
+        """
+        async with self._one_at_a_time:
+            if self._forks:
+                if self._running is None or self._running.has_ended:
+                    self._running = await _Running.started(self._settings)
+                process = await self._made_by(self._running)
+                if process.pid == self._running.pid:
+                    self._forks, self._running = False, None
+                return process
+        return await self._made_by(await _Running.started(self._settings))
+
+    async def close(self) -> None:
+        """End it; the processes that it has made end with it."""
+        if self._running is not None:
+            await self._running.stop()
+
+    async def _made_by(self, server: "_Running") -> VisionProcess:
+        ours, theirs = socket.socketpair()
+        try:
+            with theirs:
+                pid = await server.fork(theirs)
+        except BaseException:
+            ours.close()
+            raise
+        return VisionProcess(ours, _Leash(server, pid), self._settings.memory_limit)
+
+
+class _Running:
+    """A process that loads, or has loaded, the pipeline; begin with :meth:`started`."""
+
+    def __init__(self, settings: wire.ChildSettings) -> None:
+        ours, theirs = socket.socketpair()
+        with theirs, ExitStack() as unless_started:
+            unless_started.enter_context(ours)
+            self._requests = unless_started.enter_context(ours.dup())
+            self._popen = _spawn(settings, theirs)
+            unless_started.pop_all()
+        self._loaded = asyncio.get_running_loop().create_future()
+        self._expected = deque([self._loaded])
+        self._life = asyncio.create_task(self._live(ours))
+
+    @classmethod
+    async def started(cls, settings: wire.ChildSettings) -> "_Running":
+        """Return one that has loaded the pipeline; it is stopped where it has not."""
+        server = cls(settings)
+        try:
+            async with asyncio.timeout(START_SECONDS):
+                wire.parse_answer(await server._loaded)
+        except TimeoutError as error:
+            await server.stop()
+            raise EmbedderTimeoutError(
+                f"embedder {settings.embedder!r} was not loaded within {START_SECONDS:.0f} s"
+            ) from error
+        except wire.NonsenseError as error:
+            await server.stop()
+            raise EmbedderCrashedError(f"the vision process answered nonsense, and was killed: {error}") from error
+        except BaseException:
+            await server.stop()
+            raise
+        return server
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._popen.pid
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether it makes no process any more."""
+        return self.returncode is not None
+
+    @property
+    def returncode(self) -> int | None:
+        """What it ended with, negative for a signal's number; None while it runs."""
+        return self._popen.poll()
+
+    async def fork(self, channel: socket.socket) -> int:
+        """Have a process made that answers on the channel; return its id, or this one's own if it can make none."""
+        try:
+            async with asyncio.timeout(_FORK_SECONDS):
+                made = await self._ask(wire.NEW_PROCESS, channel.fileno()) or -errno.EPROTO
+        except TimeoutError as error:
+            await self.stop()
+            raise EmbedderTimeoutError(f"no vision process was made within {_FORK_SECONDS:g} s") from error
+        if made < 0:
+            raise OSError(-made, os.strerror(-made))
+        return made
+
+    async def returncode_of(self, pid: int) -> int | None:
+        """Return what a process ended with that it has made; None while it runs. With this one all end."""
+        try:
+            return await self._ask(pid)
+        except EmbedderCrashedError:
+            return -signal.SIGKILL
+
+    def kill(self) -> None:
+        """Kill it, unless it has ended."""
+        self._popen.kill()
+
+    async def stop(self) -> None:
+        """Kill it, and return when it has ended."""
+        self._life.cancel()
+        await asyncio.wait([self._life])
+
+    async def _ask(self, what: int, *descriptors: int) -> int | None:
+        if self._life.done():
+            raise self._ended()
+        answer = asyncio.get_running_loop().create_future()
+        self._expected.append(answer)
+        with suppress(ConnectionError):  # then it has died, which the answer says
+            socket.send_fds(self._requests, [what.to_bytes(wire.REQUEST_BYTES)], descriptors)
+        return wire.parse_number(await answer)
+
+    async def _live(self, channel: socket.socket) -> None:
+        """Pass on its answers until it has ended, or until this task is cancelled, which ends it."""
+        try:
+            async with wire.messages(channel) as (answers, _):
+                async for content in answers:
+                    answer = self._expected.popleft()
+                    if not answer.done():
+                        answer.set_result(content)
+        finally:
+            self._requests.close()
+            self._popen.kill()
+            deadline = time.monotonic() + _REAP_SECONDS
+            try:
+                while not self.has_ended and time.monotonic() < deadline:  # noqa: ASYNC110 - nobody would set an event
+                    await asyncio.sleep(0.001)
+            finally:
+                for answer in self._expected:
+                    if not answer.done():
+                        answer.set_exception(self._ended())
+
+    def _ended(self) -> EmbedderCrashedError:
+        return EmbedderCrashedError(f"the process that makes vision processes {ending(self.returncode)}")
+
+
+@attrs.frozen
+class _Leash:
+    """What holds a process that was made: its maker, which alone hears how it ends."""
+
+    _server: _Running
+    pid: int
+
+    def kill(self) -> None:
+        """Kill it; its id is nobody else's until :meth:`returncode` has been told."""
+        if self.pid == self._server.pid:
+            self._server.kill()
+        elif not self._server.has_ended:
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, signal.SIGKILL)
+
+    async def returncode(self) -> int | None:
+        """Return what it ended with, None while it runs."""
+        if self.pid == self._server.pid:
+            return self._server.returncode
+        return await self._server.returncode_of(self.pid)
+
+
+def _spawn(settings: wire.ChildSettings, channel: socket.socket) -> subprocess.Popen[bytes]:
+    """Start the program; it finds the packages that this one finds, and a terminal's Ctrl-C does not reach it."""
+    return subprocess.Popen(  # noqa: S603 - our own program, with fixed arguments
+        [sys.executable, "-P", "-m", "adapters.vision.child", settings.to_text()],
+        stdin=channel.fileno(),
+        stdout=subprocess.DEVNULL,
+        env={**_ONE_THREAD, **_environment(), "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        start_new_session=True,
+    )
+
+
+def _environment() -> dict[str, str]:
+    """Return this process's variables without those that say where the service's servers are, and as whom."""
+    return {
+        name: value for name, value in os.environ.items() if name in _MEANT_FOR_IT or not name.startswith(_KEPT_FROM_IT)
+    }

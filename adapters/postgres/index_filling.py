@@ -12,18 +12,21 @@ from adapters.postgres.index_parts import Parts
 
 _PAGE = 5_000
 _EXAMPLES = 10
+_PAGED: dict[str, LiteralString] = {"users_page": "u.id", "gallery_page": "g.user_id"}
+_LAST_OF_PAGE = "SELECT u.id FROM {users} u WHERE {users_page} ORDER BY u.id LIMIT 1 OFFSET {page} - 1"
+# Both tables are asked for the page's range, so that no plan reads them whole for each page.
 # A page's rows are locked against change until it is copied, a few hundredths of a second, so that nothing older than
 # what the trigger writes is written after it. Rows that somebody else has locked are left to a later pass: who never
 # waits for one lock while it holds another takes part in no deadlock.
 _COPY = """
 WITH page AS MATERIALIZED (
-  SELECT u.id, {unit} AS embedding FROM {users} u LEFT JOIN {partition} g ON g.user_id = u.id
-   WHERE u.id >= {start} AND {fits} AND (g.user_id IS NULL OR g.embedding OPERATOR({extension}.<>) {unit})
-   ORDER BY u.id LIMIT {page} FOR SHARE OF u SKIP LOCKED),
+  SELECT u.id, {unit} AS embedding FROM {users} u LEFT JOIN {partition} g ON g.user_id = u.id AND {gallery_page}
+   WHERE {users_page} AND {fits} AND (g.user_id IS NULL OR g.embedding OPERATOR({extension}.<>) {unit})
+   ORDER BY u.id FOR SHARE OF u SKIP LOCKED),
 copied AS (
   INSERT INTO {partition} (model, user_id, embedding) SELECT {model}, id, embedding FROM page
   ON CONFLICT (user_id) DO UPDATE SET embedding = excluded.embedding, changed = excluded.changed)
-SELECT count(*), (SELECT id FROM page ORDER BY id DESC LIMIT 1) FROM page
+SELECT count(*) FROM page
 """
 _CLEAR = """
 WITH left_over AS MATERIALIZED (
@@ -63,14 +66,17 @@ class Difference:
 
 async def fill(connection: AsyncConnection[TupleRow], parts: Parts, *, on_copied: Callable[[int], None]) -> None:
     """Copy what is missing or different, page by page, and delete what is left over; ``on_copied`` hears of rows."""
-    start = UUID(int=0)
+    after: UUID | None = None
     while True:
-        copy = _composed(_COPY, parts, start=sql.Literal(start), page=sql.Literal(_PAGE))
-        row = await (await connection.execute(copy)).fetchone()
-        if row is None or row[0] == 0:
-            break
-        copied, start = row
+        is_next = _within("u.id", after, None)
+        last_of_page = parts.compose(_LAST_OF_PAGE, users_page=is_next, page=sql.Literal(_PAGE))
+        [last] = await (await connection.execute(last_of_page)).fetchone() or (None,)
+        page = {name: _within(column, after, last) for name, column in _PAGED.items()}
+        [copied] = await (await connection.execute(_composed(_COPY, parts, **page))).fetchone() or (0,)
         on_copied(copied)
+        if last is None:
+            break
+        after = last
     await connection.execute(_composed(_CLEAR, parts))
 
 
@@ -81,6 +87,15 @@ async def compare(connection: AsyncConnection[TupleRow], parts: Parts) -> Differ
         raise AssertionError("an aggregate has one row")
     users, indexed, missing, left_over, different, examples = row
     return Difference(users, indexed, missing, left_over, different, tuple(examples or ()))
+
+
+def _within(column: LiteralString, after: UUID | None, last: UUID | None) -> sql.Composed:
+    """Return the SQL that is true for ids after one, up to another; None is no bound."""
+    bounds = [(" AND {} > {}", after), (" AND {} <= {}", last)]
+    conditions = [
+        sql.SQL(template).format(sql.SQL(column), sql.Literal(bound)) for template, bound in bounds if bound is not None
+    ]
+    return sql.SQL("true") + sql.Composed(conditions)
 
 
 def _composed(template: LiteralString, parts: Parts, **more: sql.Composable) -> sql.Composed:

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -13,11 +14,11 @@ from adapters.telemetry import providers as telemetry
 from domain.errors import FacematchError
 from entrypoints.console import ExitCode, err, explained, load_settings, out
 from entrypoints.container import VERSION
-from entrypoints.demo import contact_sheet, report, scenes, trace_text
+from entrypoints.demo import contact_sheet, report, scenes, trace_picture, trace_text
 from entrypoints.demo.play import Observer, Performance, Result, perform
 from entrypoints.demo.scenes import Person, Scene
 from infra.local_stack.interruption import treat_alike
-from infra.local_stack.otlp import OtlpReceiver
+from infra.local_stack.otlp import OtlpReceiver, ReceivedSpan
 from infra.local_stack.stack import LocalStack
 from infra.photographs import Photographs
 
@@ -55,11 +56,11 @@ def demo(
             _credit()
         else:
             people, played = scenes.of_folder(photos)
-        performance, trace = _run(people, played, output)
-    _report(performance, trace, output, built_in=photos is None, seconds=time.monotonic() - started)
+        performance, spans = _run(people, played, output)
+    _report(performance, spans, output, built_in=photos is None, seconds=time.monotonic() - started)
 
 
-def _run(people: list[Person], played: list[Scene], output: Path) -> tuple[Performance, str]:
+def _run(people: list[Person], played: list[Scene], output: Path) -> tuple[Performance, list[ReceivedSpan]]:
     with OtlpReceiver() as receiver:
         export = {"OTEL_EXPORTER_OTLP_ENDPOINT": receiver.http_endpoint, "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf"}
         os.environ.update(export, OTEL_SERVICE_NAME=_PUBLISHER)
@@ -84,25 +85,34 @@ def _perform(people: list[Person], played: list[Scene], output: Path) -> Perform
         return asyncio.run(perform(stack, people, played, environment=environment, folder=output, observer=observer))
 
 
-def _trace(results: tuple[Result, ...], receiver: OtlpReceiver) -> str:
-    """Return the trace of the first match, or of the first job when nothing matched."""
-    chosen = next((result for result in results if result.named), results[0])
-    spans = [span for span in receiver.spans() if span.trace_id == chosen.trace_id]
+def _shown(results: Sequence[Result]) -> Result:
+    """Return the first match, or the first job when nothing matched."""
+    return next((result for result in results if result.named), results[0])
+
+
+def _trace(results: tuple[Result, ...], receiver: OtlpReceiver) -> list[ReceivedSpan]:
+    trace_id = _shown(results).trace_id
+    spans = [span for span in receiver.spans() if span.trace_id == trace_id]
     if not spans:
         raise FacematchError("the worker exported no trace")
-    return f"{chosen.scene.title} ({chosen.event['outcome']})\n{trace_text.render(spans)}"
+    return spans
 
 
-def _report(performance: Performance, trace: str, output: Path, *, built_in: bool, seconds: float) -> None:
+def _report(
+    performance: Performance, spans: list[ReceivedSpan], output: Path, *, built_in: bool, seconds: float
+) -> None:
     console = report.console()
     for table in report.tables(performance.results, console.width):
         console.print(table)
     for name, reason in performance.refused.items():
         out.print(f"not enrolled: {name} ({reason})")
     contact_sheet.draw(report.tiles(performance.results), output / "contact-sheet.png")
+    shown = _shown(performance.results)
+    trace = f"{shown.scene.title} ({shown.event['outcome']})\n{trace_text.render(spans)}"
     (output / "trace.txt").write_text(trace, encoding="utf-8")
+    trace_picture.draw(spans, output / "trace.png")
     out.print(trace)
-    files = ", ".join(str(output / name) for name in ("contact-sheet.png", "trace.txt", "worker.log"))
+    files = ", ".join(str(output / name) for name in ("contact-sheet.png", "trace.png", "trace.txt", "worker.log"))
     out.print(f"Written: {files}")
     unexpected = [result.scene.title for result in performance.results if not result.as_expected]
     if not built_in:

@@ -35,6 +35,8 @@ def test_the_demo_shows_every_outcome_and_leaves_nothing_behind(tmp_path: Path, 
     with Image.open(tmp_path / "contact-sheet.png") as sheet:
         assert sheet.width > 1000
     trace = (tmp_path / "trace.txt").read_text()
+    with Image.open(tmp_path / "trace.png") as picture:
+        assert picture.height > 20 * len(trace.splitlines())
     assert all(word in trace for word in ("photo-app", "guardrails", "decode", "embed", "ack"))
     assert list(temporary.iterdir()) == []
 

@@ -1,0 +1,35 @@
+"""The spans of one trace in the order in which a reader wants them: each under its parent, by when it began."""
+
+from collections.abc import Iterator, Sequence
+
+import attrs
+
+from infra.local_stack.otlp import ReceivedSpan
+
+
+@attrs.frozen
+class Row:
+    """A span, how deep it is below the first one, and when it began, in milliseconds after the trace did."""
+
+    depth: int
+    span: ReceivedSpan
+    at_ms: float
+
+    @property
+    def took_ms(self) -> float:
+        """How long it took."""
+        return (self.span.end_ns - self.span.start_ns) / 1e6
+
+
+def rows(spans: Sequence[ReceivedSpan]) -> list[Row]:
+    """Return all spans of one trace; those whose parent is not among them stand at the outside."""
+    start = min(span.start_ns for span in spans)
+    known = {span.span_id for span in spans}
+
+    def below(parent: str | None, depth: int) -> Iterator[Row]:
+        children = [s for s in spans if (s.parent_id if s.parent_id in known else None) == parent]
+        for span in sorted(children, key=lambda child: child.start_ns):
+            yield Row(depth, span, (span.start_ns - start) / 1e6)
+            yield from below(span.span_id, depth + 1)
+
+    return list(below(None, 0))

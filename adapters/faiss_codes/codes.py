@@ -1,6 +1,6 @@
 """Vectors as codes of half a byte for each principal axis, and the search for those that are near a probe.
 
-Vectors are turned onto their principal axes and cut off after the first :data:`_AXES`, sorted into cells around
+Vectors are turned onto their principal axes and cut off after the first :data:`_AXES` or more, sorted into cells around
 centroids, and each axis is rounded to one of 16 values: an inverted file with product quantisation (Jégou, Douze and
 Schmid, IEEE TPAMI 33(1), 2011) in the layout that processors compare 32 of at once (André, Kermarrec and Le Scouarnec,
 PVLDB 9(4), 2015). What is near by its code is only proposed: who is nearest, whoever has the vectors decides.
@@ -23,13 +23,13 @@ Users = NDArray[np.uint8]
 
 EXAMPLES: Final = 100_000
 """So many vectors are enough to learn from."""
-PROPOSED: Final = (32, 64)
-"""So many users a search proposes: among short vectors, and among those of more dimensions."""
+PROPOSED: Final = 32
+"""So many users a search proposes."""
 _LEARNS_FROM: Final = 4_000
 """With fewer examples nothing is learnt, and vectors are kept as they are."""
-_SHORT: Final = 128
-"""Up to so many dimensions a vector is short."""
-_AXES: Final = (64, 96)
+_AXES: Final = 64
+_MORE_AXES: Final = 96
+"""Of vectors with more than twice as many dimensions as :data:`_AXES`."""
 _MOST_CELLS: Final = 2_048
 """Which examples are enough for: faiss wants 39 for each."""
 _SEARCHED: Final = 3 / 16
@@ -46,7 +46,7 @@ def learn(sample: Vectors, users: int) -> bytes:
     dimension = sample.shape[1]
     if len(sample) < _LEARNS_FROM:
         return bytes(faiss.serialize_index(faiss.IndexFlatL2(dimension)))
-    axes = min(_AXES[dimension > _SHORT], dimension)
+    axes = min(_MORE_AXES if dimension > 2 * _AXES else _AXES, dimension)
     cells = min(_MOST_CELLS, 2 ** round(math.log2(2 * math.sqrt(users))))
     index = faiss.index_factory(dimension, f"PCA{axes},IVF{cells},PQ{axes}x4fs", faiss.METRIC_L2)
     index.train(sample)
@@ -64,7 +64,6 @@ class Codes:
     def __init__(self, learnt: bytes) -> None:
         self._index: Any = faiss.deserialize_index(np.frombuffer(learnt, np.uint8))
         self._users: Users = np.empty((0, _ID_BYTES), np.uint8)
-        self._proposed = PROPOSED[self._index.d > _SHORT]
         self._in_use = threading.Lock()
 
     def __len__(self) -> int:
@@ -83,9 +82,9 @@ class Codes:
             self._index.add(np.ascontiguousarray(vectors))
 
     def near(self, probe: Sequence[float]) -> list[UUID]:
-        """Return some users, :data:`PROPOSED` at most, whose codes are nearest to a unit vector."""
+        """Return up to :data:`PROPOSED` users whose codes are nearest to a unit vector."""
         with self._alone():
-            _, [places] = self._index.search(np.asarray([probe], np.float32), self._proposed)
+            _, [places] = self._index.search(np.asarray([probe], np.float32), PROPOSED)
             ids = dict.fromkeys(self._users[place].tobytes() for place in places if place >= 0)
         return [UUID(bytes=user) for user in ids]
 

@@ -8,8 +8,6 @@ from adapters.postgres.gallery_feed import CHANGED_SINCE, SERVER
 from adapters.postgres.schema import Schema
 
 _TOO_MANY = 10_000
-_LOOKED_UP = 16
-"""Of those proposed, so many of the nearest by their vectors of half precision are looked up in ``users``."""
 _EXACT = """
 SELECT u.id, u.face_embedding, {distance} AS distance FROM {users} u
  WHERE {fits} ORDER BY distance, id LIMIT %(limit)s
@@ -17,16 +15,13 @@ SELECT u.id, u.face_embedding, {distance} AS distance FROM {users} u
 # Nobody is found where the index was dropped a moment ago, the server is another one than the codes are of, or so many
 # have changed that comparing with everybody is as quick.
 # OFFSET 0: each of them is looked up by its id, whatever a generic plan takes their number for.
-# Vectors of half precision lie in the rows of their table; many of ``users``' own are too large for that.
 _PROPOSED = """
 WITH changed AS MATERIALIZED (
-    SELECT user_id FROM {gallery} WHERE model = {model} AND {has_changed} LIMIT {too_many}),
-near AS MATERIALIZED (
-    SELECT g.user_id FROM unnest(%(users)s::uuid[]) AS proposed (id) CROSS JOIN LATERAL (
-        SELECT user_id, embedding {cosine} (SELECT {normalise}(%(probe)s::{vector})::{half}) AS distance
-          FROM {gallery} WHERE model = {model} AND user_id = proposed.id OFFSET 0) g
-     ORDER BY g.distance LIMIT {looked_up})
-SELECT u.* FROM (SELECT user_id AS id FROM near UNION SELECT user_id FROM changed) wanted
+    SELECT user_id FROM {gallery} WHERE model = {model} AND {has_changed} LIMIT {too_many})
+SELECT u.* FROM (
+    SELECT unnest(%(users)s::uuid[]) AS id
+     UNION
+    SELECT user_id FROM changed) wanted
  CROSS JOIN LATERAL (
     SELECT u.id, u.face_embedding, {distance} AS distance FROM {users} u WHERE u.id = wanted.id AND {fits} OFFSET 0) u
  WHERE EXISTS (SELECT FROM facematch.codebooks WHERE model = {model})
@@ -59,9 +54,6 @@ def proposed(schema: Schema, model: str, dimension: int) -> sql.Composed:
         has_changed=sql.SQL(CHANGED_SINCE).format(horizon=sql.SQL("%(horizon)s")),
         server=sql.SQL(SERVER),
         too_many=sql.Literal(_TOO_MANY),
-        looked_up=sql.Literal(_LOOKED_UP),
-        half=schema.half_precision(dimension),
-        normalise=sql.Identifier(schema.vector_schema, "l2_normalize"),
     )
     return sql.SQL(_NEAREST).format(found=found)
 
@@ -81,12 +73,7 @@ def _parts(schema: Schema, dimension: int) -> dict[str, sql.Composable]:
         ),
         "distance": _distance(schema, dimension),
         "vector": schema.vector(dimension),
-        "cosine": _cosine(schema),
     }
-
-
-def _cosine(schema: Schema) -> sql.Composed:
-    return sql.SQL("OPERATOR({}.<=>)").format(sql.Identifier(schema.vector_schema))
 
 
 def _distance(schema: Schema, dimension: int) -> sql.Composed:
@@ -96,7 +83,7 @@ def _distance(schema: Schema, dimension: int) -> sql.Composed:
     them; it costs a second look at each vector.
     """
     parts = {
-        "cosine": _cosine(schema),
+        "cosine": sql.SQL("OPERATOR({}.<=>)").format(sql.Identifier(schema.vector_schema)),
         "dimensions": sql.Identifier(schema.vector_schema, "vector_dims"),
         "vector": schema.vector(dimension),
         "dimension": sql.Literal(dimension),

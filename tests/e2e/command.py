@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from entrypoints.cli import app
 
 FACEMATCH: Final = str(Path(sysconfig.get_path("scripts")) / "facematch")
-_PATIENCE_SECONDS: Final = 120.0
+PATIENCE_SECONDS: Final = 120.0
 _ONE_AT_A_TIME: Final = threading.Lock()
 """Variables and standard streams are the whole process's."""
 
@@ -44,7 +44,7 @@ def run_process(*arguments: str, **variables: str) -> Done:
         env=environment,
         capture_output=True,
         text=True,
-        timeout=_PATIENCE_SECONDS,
+        timeout=PATIENCE_SECONDS,
         check=False,
     )
     return Done(done.returncode, done.stdout, done.stderr)

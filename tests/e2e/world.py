@@ -20,8 +20,8 @@ from nats.aio.client import Client
 from nats.js import JetStreamContext
 
 from infra.local_stack.process import free_port
-from tests.e2e.command import Done, clean_environment, run_cli, run_process
-from tests.e2e.forked import ForkedWorker
+from tests.e2e.command import Done, clean_environment, run_cli
+from tests.e2e.forked import Forked, run_forked
 
 SUBJECT = "photo_faces.single.requested"
 PATIENCE_SECONDS = 60.0
@@ -34,7 +34,7 @@ class WorkerProcess:
         self.health = f"127.0.0.1:{free_port()}"
         self.log = log
         self._environment = {**environment, "FACEMATCH_HEALTH_ADDRESS": self.health}
-        self.process = ForkedWorker(self._environment, log)
+        self.process = Forked(self._environment, ["worker"], log, log)
 
     def get(self, path: str) -> tuple[int, str]:
         """Return status and body of a health endpoint; 0 when nobody listens."""
@@ -95,7 +95,7 @@ class World:
 
     def cli(self, *arguments: str, check: bool = True) -> Done:
         """Run ``facematch`` and return what it said; as a process where it has to find packages of others."""
-        run = run_process if "PYTHONPATH" in self.environment else run_cli
+        run = run_forked if "PYTHONPATH" in self.environment else run_cli
         done = run(*arguments, **self.environment)
         if check and done.returncode != 0:
             raise AssertionError(f"facematch {arguments}: exit {done.returncode}\n{done.stdout}\n{done.stderr}")

@@ -26,7 +26,8 @@ from infra.local_stack.postgres import PostgresServer
 from infra.local_stack.process import free_port
 from infra.local_stack.s3 import S3Server
 from infra.photographs import Photographs
-from tests.e2e.command import clean_environment, run_process
+from tests.e2e.command import clean_environment
+from tests.e2e.forked import run_forked
 from tests.e2e.world import PATIENCE_SECONDS, WorkerProcess, World
 from tests.faults.least_rights import add_reader
 from tests.faults.outlets import KeepingReceiver, Outlets, family, from_database, from_streams, vectors_of
@@ -62,7 +63,7 @@ class Scene:
 
     def run(self, *arguments: str, **changed: str) -> int:
         """Run a command, collect what it says, and return its exit code."""
-        done = run_process(*arguments, **self.environment(**changed))
+        done = run_forked(*arguments, **self.environment(**changed))
         self.outlets.add(" ".join(arguments), done.stdout + done.stderr)
         return done.returncode
 
@@ -293,7 +294,7 @@ ALL_WRONG: Final = (*(MISTAKES.keys() - {"FACEMATCH_NATS_PASSWORD", "FACEMATCH_S
 def test_wrong_settings_are_told_without_what_they_hold() -> None:
     """However secrets are mistyped or misplaced, the table says which variables are wrong, and not how."""
     planted = {name: f"canary{uuid4().hex[:8]}" for name in MISTAKES}
-    done = run_process("doctor", **{name: MISTAKES[name].format(canary) for name, canary in planted.items()})
+    done = run_forked("doctor", **{name: MISTAKES[name].format(canary) for name, canary in planted.items()})
     outlets = Outlets(planted)
     outlets.add("doctor", done.stdout + done.stderr)
     assert done.returncode == 2

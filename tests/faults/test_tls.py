@@ -23,7 +23,8 @@ from infra.local_stack.s3 import S3Server
 from infra.photographs import Photographs
 from tests.certificates import Certificate, authority, needs_openssl, signed
 from tests.debian import NotToBeHadError, program
-from tests.e2e.command import clean_environment, run_process
+from tests.e2e.command import clean_environment
+from tests.e2e.forked import run_forked
 from tests.e2e.world import WorkerProcess, World, eventually
 from tests.faults.album import KINDS, add_photos, furnish, jobs_of
 from tests.faults.audit import find
@@ -152,7 +153,7 @@ def _learns_nothing(kind: str, folder: Path, ca: Certificate) -> None:
     certificate = _bad_certificate(kind, folder, ca)
     with ExitStack() as stack:
         impostors = {service: stack.enter_context(Impostor(service, certificate)) for service in Service}
-        done = run_process("doctor", "--json", **_trusting(ca, impostors))
+        done = run_forked("doctor", "--json", **_trusting(ca, impostors))
     checks = {check["what"]: check for check in json.loads(done.stdout)["checks"]}
     of_database, *of_others = REASONS[kind]
     for service, impostor in impostors.items():

@@ -27,7 +27,7 @@ _SESSION = (
     "set_config('extra_float_digits', '1', false)"
 )
 _PLAN_ONCE = "SET plan_cache_mode = force_generic_plan"
-"""Statements look rows up by their keys, whatever the values; planning for each value is a third of the search's time."""
+"""Statements look rows up by their keys, whatever the values; planning for each takes a third of the search's time."""
 _READ_COMMITTED = "read committed"
 _BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED"
 _PREPARED_AFTER = 2

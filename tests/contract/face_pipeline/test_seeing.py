@@ -20,13 +20,15 @@ FORMATS = ["JPEG", "PNG", "WEBP", "HEIF", "AVIF", "TIFF", "BMP", "GIF", "MPO"]
 SAME_PIXELS = 1e-6
 SAME_PHOTOGRAPH = 0.02
 SAME_PERSON = 0.07
+SEEN: dict[tuple[str, bytes], DetectedFace] = {}
 
 
-@cache
 def only_face(pipeline: FacePipeline, image: bytes) -> DetectedFace:
     """Return the only face on an image; looks at each but once."""
-    [face] = pipeline.read(image, embed=Embed.ONLY_FACE).faces
-    return face
+    key = pipeline.info.id, image
+    if key not in SEEN:
+        [SEEN[key]] = pipeline.read(image, embed=Embed.ONLY_FACE).faces
+    return SEEN[key]
 
 
 def distance(one: DetectedFace, other: DetectedFace) -> float:

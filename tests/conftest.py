@@ -21,6 +21,22 @@ settings.register_profile("shared machine", deadline=None)
 settings.load_profile("shared machine")
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Divide the slow tests, module by module, among the processes that tests run in: each begins with its share."""
+    processes = getattr(config, "workerinput", {}).get("workercount", 1)
+    if processes == 1:
+        return
+    slow = [item for item in items if item.get_closest_marker("slow")]
+    others = [item for item in items if not item.get_closest_marker("slow")]
+    modules = list(dict.fromkeys(item.path for item in slow))
+    shares: list[list[pytest.Item]] = []
+    for process in range(processes):
+        mine = modules[process::processes]
+        first, last = (len(others) * number // processes for number in (process, process + 1))
+        shares.append([item for item in slow if item.path in mine] + others[first:last])
+    items[:] = [item for share in shares for item in share]
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Let reports travel between processes: what was printed of broken text is told by its escapes."""

@@ -13,7 +13,6 @@ from typing import Any, Final
 from uuid import UUID, uuid4
 
 import attrs
-import nats.errors
 import psycopg
 import urllib3
 from minio import Minio
@@ -207,7 +206,7 @@ async def _play(
                 raise FacematchError(f"only {len(events)} of {len(scenes)} jobs ended; see the worker's log")
             try:
                 messages = await subscription.fetch(100, timeout=1)
-            except nats.errors.TimeoutError:
+            except TimeoutError:  # of nats-py, or asyncio's own
                 continue
             for message in messages:
                 event = json.loads(message.data)

@@ -13,7 +13,7 @@ _NAMES, _BARS, _MARGIN = 380, 700, 16
 _INDENT = 16
 _LEAST_BAR = 2
 _TICKS = 5
-_PAPER, _INK, _FAINT, _STRIPE = "white", "#222222", "#777777", "#f4f6f8"
+_PAPER, _INK, _FAINT, _LINE = "white", "#222222", "#777777", "#dddddd"
 _COLOURS = ("#b5651d", "#2f6f9f", "#4d7c4d", "#7a5195")
 """Of services, in the order in which they appear."""
 
@@ -27,18 +27,17 @@ def draw(spans: Sequence[ReceivedSpan], target: Path) -> None:
     picture = Image.new("RGB", (_NAMES + _BARS + 2 * _MARGIN, (len(tree) + 2) * _ROW + 2 * _MARGIN), _PAPER)
     pen = ImageDraw.Draw(picture)
     _legend(pen, spans[0].trace_id, colours)
-    for number, row in enumerate(tree):
-        top = _MARGIN + (number + 2) * _ROW
-        if number % 2 == 0:
-            pen.rectangle((_MARGIN, top, _MARGIN + _NAMES + _BARS, top + _ROW - 1), fill=_STRIPE)
-        _bar(pen, row, top, _BARS / until, colours[row.span.service])
     for tick in range(_TICKS + 1):
         x = _MARGIN + _NAMES + tick * _BARS / _TICKS
         anchor = "lm" if tick == 0 else "rm" if tick == _TICKS else "mm"
-        pen.line((x, _MARGIN + 2 * _ROW, x, picture.height - _MARGIN), fill="#dddddd")
+        pen.line((x, _MARGIN + 2 * _ROW, x, picture.height - _MARGIN), fill=_LINE)
         pen.text(
             (x, _MARGIN + 1.5 * _ROW), f"{tick * until / _TICKS:.0f} ms", _FAINT, ImageFont.load_default(13), anchor
         )
+    for number, row in enumerate(tree):
+        top = _MARGIN + (number + 2) * _ROW
+        pen.line((_MARGIN, top, _MARGIN + _NAMES + _BARS, top), fill=_LINE)
+        _bar(pen, row, top, _BARS / until, colours[row.span.service])
     picture.save(target)
 
 

@@ -9,6 +9,7 @@ from uuid import uuid4
 import pytest
 
 from tests.e2e.command import run_cli, run_process
+from tests.e2e.forked import run_forked
 from tests.e2e.world import World
 
 _HOSTILE = str(Path(__file__).parents[1] / "integration" / "vision" / "embedders")
@@ -56,14 +57,14 @@ def test_all_wrong_settings_are_told_at_once_unbroken_in_a_narrow_terminal() -> 
 def test_a_broken_plugin_harms_no_other_embedder() -> None:
     """It is named on standard error, the others are listed; who chooses it has a wrong configuration."""
     hostile = {"PYTHONPATH": _HOSTILE}
-    listed = run_process("embedders", "--json", **hostile)
+    listed = run_forked("embedders", "--json", **hostile)
     names = [row["name"] for row in json.loads(listed.stdout)]
     assert (listed.returncode, {"dlib", "mediapipe", "hostile"} <= set(names)) == (0, True)
     assert "not-importable" not in names
     assert "embedder 'not-importable' (facematch_hostile_missing" in listed.stderr
     chosen = {"FACEMATCH_EMBEDDER": "not-importable", **hostile}
     for arguments in (("worker",), ("inspect", "any.jpg")):
-        done = run_process(*arguments, **chosen)
+        done = run_forked(*arguments, **chosen)
         assert (done.returncode, "cannot be imported" in done.stderr) == (2, True)
         assert "Traceback" not in done.stderr
 
@@ -71,7 +72,7 @@ def test_a_broken_plugin_harms_no_other_embedder() -> None:
 @pytest.mark.parametrize("command", [("migrate",), ("provision",), ("submit", str(uuid4()), "a.jpg")])
 def test_a_server_that_is_away_is_a_clear_failure(command: tuple[str, ...]) -> None:
     """Exit code 1 and one sentence that says what cannot be reached; no stack trace."""
-    done = run_process(*command, **_NO_SERVERS)
+    done = run_forked(*command, **_NO_SERVERS)
     assert done.returncode == 1
     assert ("database" in done.stderr) or ("NATS" in done.stderr)
     assert "Traceback" not in done.stderr

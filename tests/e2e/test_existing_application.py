@@ -4,7 +4,7 @@ import json
 from typing import Any
 from uuid import UUID, uuid4
 
-from tests.e2e.command import run_process
+from tests.e2e.forked import run_forked
 from tests.e2e.world import World
 
 _APPLICATION = """
@@ -72,7 +72,7 @@ async def test_an_embedder_that_does_not_fit_the_column_stops_the_start(bare_wor
     """The worker names the column, its dimension and the embedder's, and ends with the code of a wrong setting."""
     _made_by_an_application(bare_world, 512)
     bare_world.environment["FACEMATCH_HEALTH_ADDRESS"] = "127.0.0.1:0"
-    done = run_process("worker", **bare_world.environment)
+    done = run_forked("worker", **bare_world.environment)
     assert done.returncode == 2
     assert "app.users.face_embedding is vector(512)" in done.stderr
     assert "128 dimensions" in done.stderr

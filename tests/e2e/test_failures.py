@@ -1,12 +1,14 @@
 """Faults of the system, not of the job: repeated a few times, then dead-lettered once; others are not disturbed."""
 
 import json
+import os
+import signal
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
 
-from tests.e2e.command import run_process
+from tests.e2e.forked import run_forked
 from tests.e2e.world import World, eventually
 
 _TROUBLESOME = str(Path(__file__).parent / "troublesome")
@@ -28,7 +30,7 @@ def troubled(world: World) -> World:
 
 def test_a_third_party_s_embedder_is_listed(troubled: World) -> None:
     """An installed package that registers an entry point is known, without any change to the product."""
-    assert "troublesome@1" in run_process("embedders", **troubled.environment).stdout
+    assert "troublesome@1" in run_forked("embedders", **troubled.environment).stdout
 
 
 @pytest.mark.parametrize(
@@ -62,7 +64,7 @@ async def test_a_job_that_always_fails_is_dead_lettered_once(troubled: World, im
 
 
 async def test_an_embedder_that_cannot_be_loaded_any_more_costs_no_other_job(troubled: World, tmp_path: Path) -> None:
-    """While the model is missing jobs are held and ``/readyz`` says why; only the one that crashes it is lost."""
+    """When it has to be loaded anew and is missing, jobs are held and ``/readyz`` says why; none is lost."""
     model = tmp_path / "model"
     model.touch()
     troubled.environment |= {"TROUBLESOME_MODEL": str(model), "FACEMATCH_WORKER_PROCESSES": "1"}
@@ -70,6 +72,7 @@ async def test_an_embedder_that_cannot_be_loaded_any_more_costs_no_other_job(tro
     photos = [troubled.add_photo() for _ in range(8)]
     with troubled.worker() as worker:
         model.unlink()
+        os.kill(worker.vision_processes()[0], signal.SIGKILL)
         await troubled.publish({"photo_id": str(poisoned), "image_ref": "crash"})
         for photo in photos:
             await troubled.publish({"photo_id": str(photo), "image_ref": "fine"})

@@ -4,7 +4,8 @@ import json
 from pathlib import Path
 
 from infra.photographs import Photographs
-from tests.e2e.command import run_cli, run_process
+from tests.e2e.command import run_cli
+from tests.e2e.forked import run_forked
 from tests.own_models import resnet_document, tiny_document, written
 
 _NO_SERVERS = {"FACEMATCH_NATS_URL": "nats://127.0.0.1:1", "FACEMATCH_DATABASE_URL": "postgresql://127.0.0.1:1/x"}
@@ -40,7 +41,7 @@ def test_without_a_description_the_list_says_how_to_give_one() -> None:
 
 def test_choosing_it_without_a_description_is_a_wrong_setting() -> None:
     """It stands in the table of wrong settings."""
-    done = run_process("worker", FACEMATCH_EMBEDDER="custom", COLUMNS="200")
+    done = run_forked("worker", FACEMATCH_EMBEDDER="custom", COLUMNS="200")
     assert done.returncode == 2
     assert "FACEMATCH_EMBEDDER_FILE" in done.stderr
     assert "is missing, while FACEMATCH_EMBEDDER is custom" in done.stderr
@@ -56,7 +57,7 @@ def test_a_wrong_description_stops_everything_with_all_that_is_wrong(tmp_path: P
     ):
         chosen = {"FACEMATCH_EMBEDDER": "custom", "FACEMATCH_EMBEDDER_FILE": str(written(document, tmp_path))}
         for arguments in (("worker",), ("inspect", str(tmp_path / "own.toml"))):
-            done = run_process(*arguments, **chosen, **_NO_SERVERS, FACEMATCH_HEALTH_ADDRESS="127.0.0.1:0")
+            done = run_forked(*arguments, **chosen, **_NO_SERVERS, FACEMATCH_HEALTH_ADDRESS="127.0.0.1:0")
             assert done.returncode == 2
             assert [words for words in told if words not in done.stderr] == []
             assert "Traceback" not in done.stderr
@@ -67,7 +68,7 @@ def test_the_doctor_says_what_is_wrong_with_the_model(tmp_path: Path) -> None:
     document = tiny_document(tmp_path)
     document["input"]["layout"] = "NHWC"
     chosen = {"FACEMATCH_EMBEDDER": "custom", "FACEMATCH_EMBEDDER_FILE": str(written(document, tmp_path))}
-    done = run_process("doctor", **chosen, **_NO_SERVERS, COLUMNS="300")
+    done = run_forked("doctor", **chosen, **_NO_SERVERS, COLUMNS="300")
     assert done.returncode == 1
     assert "the model takes [any, 3, 32, 32] of float32" in done.stdout
     assert "say [1, 32, 32, 3] of float32" in done.stdout

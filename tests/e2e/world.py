@@ -70,9 +70,28 @@ class WorkerProcess:
             if self.process.poll() is None:
                 self.process.kill()
 
+    def vision_processes(self) -> list[int]:
+        """Return the ids of its vision processes, after that of the one that makes them; none where it is gone."""
+        return [pid for pid in _descendants(self.process.pid) if b"adapters.vision.child" in _command(pid)]
+
     def lines(self) -> list[dict[str, Any]]:
         """Return the log's JSON lines."""
         return [json.loads(line) for line in self.log.read_text().splitlines() if line.startswith("{")]
+
+
+def _descendants(pid: int) -> list[int]:
+    try:
+        children = list(map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split()))
+    except OSError:
+        return []
+    return children + [descendant for child in children for descendant in _descendants(child)]
+
+
+def _command(pid: int) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""
 
 
 class World:

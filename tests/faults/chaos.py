@@ -17,7 +17,7 @@ from infra.local_stack.postgres import PostgresServer
 from infra.local_stack.s3 import S3Server
 from infra.local_stack.stack import LocalStack
 from tests.e2e.world import WorkerProcess, World
-from tests.faults.crew import Crew, vision_processes
+from tests.faults.crew import Crew
 
 _PATIENCE_SECONDS: Final = 60.0
 _POLL_SECONDS: Final = 0.1
@@ -107,7 +107,7 @@ class Chaos:
                 await asyncio.sleep(chance.uniform(0.1, self._frozen))
 
     def _a_vision_process(self, chance: random.Random) -> Sequence[int]:
-        pids = vision_processes(self._crew.worker(chance.choice(self._crew.present)))
+        pids = self._crew.worker(chance.choice(self._crew.present)).vision_processes()
         return [chance.choice(pids)] if pids else []
 
     async def _kill_nats(self, chance: random.Random) -> None:

@@ -86,23 +86,3 @@ class Crew:
         self.note_deaths()
         self._workers[place] = None
         return worker
-
-
-def vision_processes(worker: WorkerProcess) -> list[int]:
-    """Return the ids of a worker's vision processes, after that of the one that makes them; none where it is gone."""
-    return [pid for pid in _descendants(worker.process.pid) if b"adapters.vision.child" in _command(pid)]
-
-
-def _descendants(pid: int) -> list[int]:
-    try:
-        children = list(map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split()))
-    except OSError:
-        return []
-    return children + [descendant for child in children for descendant in _descendants(child)]
-
-
-def _command(pid: int) -> bytes:
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes()
-    except OSError:
-        return b""

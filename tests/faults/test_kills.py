@@ -18,7 +18,6 @@ from tests import faulty_s3
 from tests.e2e.world import eventually
 from tests.faults.album import KINDS, Job, jobs_of
 from tests.faults.audit import Findings, find
-from tests.faults.crew import vision_processes
 from tests.faults.proxy import Fate
 from tests.faults.site import Site, Trace, held_back, locked, open_site, unanswered
 from tests.faulty_s3 import Exchange
@@ -26,6 +25,7 @@ from tests.faulty_s3 import Exchange
 pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),
     pytest.mark.timeout(600),
+    pytest.mark.slow,
 ]
 
 _EVENT: Final = b"photo_faces.single.matched"
@@ -84,7 +84,7 @@ async def _seeing(site: Site, _: Job) -> AsyncIterator[Reached]:
         return served.is_set()
 
     site.s3.script.append(serve)
-    for pid in vision_processes(site.crew.worker(0)):
+    for pid in site.crew.worker(0).vision_processes():
         os.kill(pid, signal.SIGSTOP)
     yield lambda: eventually(has_come, bool, "the photograph to come")
 
@@ -98,7 +98,7 @@ async def _searching(site: Site, job: Job) -> AsyncIterator[Reached]:
             async def reached() -> None:
                 await seeing()
                 stack.enter_context(locked(site.world, "LOCK TABLE users"))
-                for pid in vision_processes(site.crew.worker(0)):
+                for pid in site.crew.worker(0).vision_processes():
                     os.kill(pid, signal.SIGCONT)
                 await site.blocked("%<=>%")
 

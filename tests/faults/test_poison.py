@@ -8,7 +8,6 @@ from uuid import UUID
 import pytest
 
 from tests.e2e.world import World, eventually
-from tests.faults.crew import vision_processes
 from tests.hostile import usage
 
 POISON = {
@@ -96,7 +95,7 @@ async def test_the_processes_end_with_their_worker(poisoned: World) -> None:
     hanging = ["sleep", "spin", "backtrack"]
     poisoned.environment |= {"FACEMATCH_VISION_TIMEOUT_SECONDS": "600", "FACEMATCH_WORKER_PROCESSES": "4"}
     with poisoned.worker() as worker:
-        pids = vision_processes(worker)
+        pids = worker.vision_processes()
         before = sum(map(usage.cpu_seconds, pids))
         await publish(poisoned, hanging)
 

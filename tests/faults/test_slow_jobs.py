@@ -10,7 +10,6 @@ import pytest
 
 from tests.e2e.world import World, eventually
 from tests.faults.album import KINDS, add_photos, jobs_of
-from tests.faults.crew import vision_processes
 
 _ACK_WAIT: Final = 2.0
 _LONGER: Final = 2.5 * _ACK_WAIT
@@ -25,7 +24,7 @@ async def test_a_job_slower_than_the_ack_wait_is_delivered_once(world: World, ph
     [job] = jobs = jobs_of([kind for kind in KINDS if kind.name == "no_face"], random.Random(0))
     add_photos(world, jobs)
     with world.worker() as one, world.worker() as other:
-        looking = [pid for worker in (one, other) for pid in vision_processes(worker)]
+        looking = [pid for worker in (one, other) for pid in worker.vision_processes()]
         for pid in looking:
             os.kill(pid, signal.SIGSTOP)
         await world.publish(job.body)

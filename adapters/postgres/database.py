@@ -27,7 +27,7 @@ _SESSION = (
     "set_config('extra_float_digits', '1', false)"
 )
 _PLAN_ONCE = "SET plan_cache_mode = force_generic_plan"
-"""Statements look rows up by their keys, whatever the values; planning for each takes a third of the search's time."""
+"""A worker looks rows up by their keys, whatever the values; planning for each takes a third of the search's time."""
 _READ_COMMITTED = "read committed"
 _BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED"
 _PREPARED_AFTER = 2
@@ -213,7 +213,8 @@ class Database:
         # A pooler introduces itself with a number of its own, and another session may answer the next statement.
         if row is not None and row[0] == connection.info.backend_pid:
             connection.prepare_threshold = _PREPARED_AFTER
-            await connection.execute(_PLAN_ONCE)
+            if self._to_work:
+                await connection.execute(_PLAN_ONCE)
         vector = await TypeInfo.fetch(connection, sql.Identifier(self.schema.vector_schema, "vector"))
         register_vector_info(connection, vector)
 

@@ -137,7 +137,7 @@ async def _measure_size(url: str, dimension: int, parts: int) -> Found:
 async def _search(url: str, probes: Probes, *, by_index: bool) -> tuple[Timing, list[list[UUID]]]:
     """Search as a worker does, one after the other; return how long it took, and who was found."""
     database = Database(url, size=1)
-    await database.open()
+    await database.open(to_work=True)
     gallery = PostgresGallery(database, Codes, clock=SystemClock(), exact_below=0 if by_index else sys.maxsize)
     found, seconds = [], []
     try:

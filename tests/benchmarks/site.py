@@ -227,7 +227,7 @@ def cpu_seconds(pid: int, *, with_children: bool) -> float:
     """Return user and system time of a process and, where asked, of its descendants and those that have ended."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):
         return 0.0
     own = sum(map(int, fields[11:15] if with_children else fields[11:13])) / _TICKS
     return own + (sum(cpu_seconds(child, with_children=True) for child in children(pid)) if with_children else 0.0)
@@ -237,7 +237,7 @@ def children(pid: int) -> list[int]:
     """Return the ids of the processes that a process's main thread has started; none when it has ended."""
     try:
         return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="utf-8").split()]
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):
         return []
 
 

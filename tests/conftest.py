@@ -29,12 +29,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     slow = [item for item in items if item.get_closest_marker("slow")]
     others = [item for item in items if not item.get_closest_marker("slow")]
     modules = list(dict.fromkeys(item.path for item in slow))
-    shares: list[list[pytest.Item]] = []
+    shares: list[pytest.Item] = []
     for process in range(processes):
         mine = modules[process::processes]
-        first, last = (len(others) * number // processes for number in (process, process + 1))
-        shares.append([item for item in slow if item.path in mine] + others[first:last])
-    items[:] = [item for share in shares for item in share]
+        share = [item for item in slow if item.path in mine]
+        size = (len(items) - len(shares)) // (processes - process)  # as pytest-xdist divides them
+        more = max(0, size - len(share))
+        shares += share + others[:more]
+        others = others[more:]
+    items[:] = shares + others
 
 
 @pytest.hookimpl(wrapper=True)

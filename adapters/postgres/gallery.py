@@ -12,7 +12,7 @@ from psycopg import sql
 from adapters.postgres.database import Database
 from adapters.postgres.following import Follower, MakeCodes
 from adapters.postgres.gallery_feed import GalleryFeed
-from adapters.postgres.nearest import exact, proposed
+from adapters.postgres.nearest import Wanted, exact, proposed
 from adapters.postgres.recent import Recent
 from adapters.postgres.search_index import EXACT_BELOW, IndexState, look_at_index
 from adapters.postgres.statements import Statement
@@ -44,8 +44,8 @@ class PostgresGallery:
         self._counts = Recent(self._count, clock=clock, seconds=_RECENT_SECONDS)
         self._indexes = Recent(self._look_at_index, clock=clock, seconds=_RECENT_SECONDS)
         self._followers: dict[tuple[str, int], Follower] = {}
-        self._exact: dict[int, Statement] = {}
-        self._proposed: dict[tuple[str, int], Statement] = {}
+        self._exact: dict[Wanted, Statement] = {}
+        self._proposed: dict[Wanted, Statement] = {}
 
     async def load(self, model: str, dimension: int) -> None:
         """Return when searches are as quick as they will be: an index that serves is loaded.
@@ -70,15 +70,16 @@ class PostgresGallery:
         Where too few are found among those proposed, as when the index was dropped a moment ago, everybody is compared
         with after all.
         """
+        wanted = Wanted(probe.model, probe.dimension, limit)
         index = await self._serving(probe.model, probe.dimension)
         if index is not None:
             proposal = await self._follower(probe.model, probe.dimension).propose(probe.vector, index.version)
             if proposal is not None:
                 whom = {"users": proposal.users, **attrs.asdict(proposal.since)}
-                found = await self._search(self._searching_proposed(probe), probe, limit, whom)
+                found = await self._search(self._searching_proposed(wanted), probe, whom)
                 if len(found) == limit:
                     return found
-        return await self._search(self._searching_all(probe), probe, limit, {})
+        return await self._search(self._searching_all(wanted), probe, {})
 
     async def size(self, model: str) -> int:
         """Return a count that is at most 10 seconds old; one query serves everyone who asks meanwhile."""
@@ -89,20 +90,17 @@ class PostgresGallery:
         index = await self._indexes.get(model)
         return not (index and index.serves(dimension)) and await self.size(model) >= self._exact_below
 
-    def _searching_all(self, probe: FaceEmbedding) -> Statement:
-        dimension = probe.dimension
-        return self._exact.setdefault(dimension, Statement(lambda schema: exact(schema, dimension)))
+    def _searching_all(self, wanted: Wanted) -> Statement:
+        return self._exact.setdefault(wanted, Statement(lambda schema: exact(schema, wanted)))
 
-    def _searching_proposed(self, probe: FaceEmbedding) -> Statement:
-        model, dimension = probe.model, probe.dimension
-        statement = Statement(lambda schema: proposed(schema, model, dimension))
-        return self._proposed.setdefault((model, dimension), statement)
+    def _searching_proposed(self, wanted: Wanted) -> Statement:
+        return self._proposed.setdefault(wanted, Statement(lambda schema: proposed(schema, wanted)))
 
     async def _search(
-        self, statement: Statement, probe: FaceEmbedding, limit: int, whom: Mapping[str, object]
+        self, statement: Statement, probe: FaceEmbedding, whom: Mapping[str, object]
     ) -> Sequence[Candidate]:
         vector = Vector(np.asarray(probe.vector, dtype=np.float32))
-        values = {"probe": vector, "model": probe.model, "limit": limit, **whom}
+        values = {"probe": vector, **whom}
         query = statement.on(self._database.schema)
         async with self._database.operation("nearest") as connection:
             rows = await (await connection.execute(query, values)).fetchall()

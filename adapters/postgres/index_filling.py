@@ -13,7 +13,10 @@ from adapters.postgres.index_parts import Parts
 _PAGE = 5_000
 _EXAMPLES = 10
 _PAGED: dict[str, LiteralString] = {"users_page": "u.id", "gallery_page": "g.user_id"}
-_LAST_OF_PAGE = "SELECT u.id FROM {users} u WHERE {users_page} ORDER BY u.id LIMIT 1 OFFSET {page} - 1"
+_LAST_OF_PAGE = """
+SELECT u.id FROM {users} u WHERE {users_page} AND u.face_embedding_model = {model}
+ ORDER BY u.id LIMIT 1 OFFSET {page} - 1
+"""
 # Both tables are asked for the page's range, so that no plan reads them whole for each page.
 # A page's rows are locked against change until it is copied, a few hundredths of a second, so that nothing older than
 # what the trigger writes is written after it. Rows that somebody else has locked are left to a later pass: who never

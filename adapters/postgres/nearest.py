@@ -1,5 +1,6 @@
 """The two searches for the nearest users, as SQL: with everybody, or with whom the codes propose."""
 
+import attrs
 from psycopg import sql
 from psycopg.abc import AdaptContext
 
@@ -10,7 +11,7 @@ from adapters.postgres.schema import Schema
 _TOO_MANY = 10_000
 _EXACT = """
 SELECT u.id, u.face_embedding, {distance} AS distance FROM {users} u
- WHERE {fits} ORDER BY distance, id LIMIT %(limit)s
+ WHERE {fits} ORDER BY distance, id LIMIT {limit}
 """
 # Nobody is found where the index was dropped a moment ago, the server is another one than the codes are of, or so many
 # have changed that comparing with everybody is as quick.
@@ -30,32 +31,47 @@ SELECT u.* FROM (
 """
 _NEAREST = """
 SELECT n.id, n.distance, t.photographs
-  FROM (SELECT * FROM ({found}) f ORDER BY distance, id LIMIT %(limit)s) n
+  FROM (SELECT * FROM ({found}) f ORDER BY distance, id LIMIT {limit}) n
   LEFT JOIN facematch.templates t ON t.user_id = n.id AND t.fingerprint = sha256(n.face_embedding::text::bytea)
  ORDER BY n.distance, n.id
 """
 
 
-def exact(schema: Schema, dimension: int) -> sql.Composed:
-    """Return the search among all users of a model; parameters ``probe``, ``model``, ``limit``."""
-    return sql.SQL(_NEAREST).format(found=sql.SQL(_EXACT).format(**_parts(schema, dimension)))
+@attrs.frozen
+class Wanted:
+    """What is searched for: a ``limit`` of users of a model, whose vectors have one dimension.
+
+    These are part of the statements' text, so that a plan for any probe is a plan for such searches.
+    """
+
+    model: str
+    dimension: int
+    limit: int
 
 
-def proposed(schema: Schema, model: str, dimension: int) -> sql.Composed:
-    """Return the search among the ``users`` proposed and who has changed since a ``horizon`` on a ``server``.
+def exact(schema: Schema, wanted: Wanted) -> sql.Composed:
+    """Return the search among all users of a model for those near a ``probe``."""
+    parts = _parts(schema, wanted)
+    return sql.SQL(_NEAREST).format(found=sql.SQL(_EXACT).format(**parts), limit=parts["limit"])
+
+
+def proposed(schema: Schema, wanted: Wanted) -> sql.Composed:
+    """Return the search for those near a ``probe``, among ``users`` and who has changed since a ``horizon``.
+
+    It finds nobody but on that ``server``.
 
     Distances are those to ``users``, in full precision, and who is named is decided there: what is proposed only
     chooses whom to look at.
     """
+    parts = _parts(schema, wanted)
     found = sql.SQL(_PROPOSED).format(
-        **_parts(schema, dimension),
+        **parts,
         gallery=sql.Identifier(OWN_SCHEMA, "gallery"),
-        model=_LiteralBesideParameters(model),
         has_changed=sql.SQL(CHANGED_SINCE).format(horizon=sql.SQL("%(horizon)s")),
         server=sql.SQL(SERVER),
         too_many=sql.Literal(_TOO_MANY),
     )
-    return sql.SQL(_NEAREST).format(found=found)
+    return sql.SQL(_NEAREST).format(found=found, limit=parts["limit"])
 
 
 class _LiteralBesideParameters(sql.Literal):
@@ -65,14 +81,16 @@ class _LiteralBesideParameters(sql.Literal):
         return super().as_bytes(context).replace(b"%", b"%%")
 
 
-def _parts(schema: Schema, dimension: int) -> dict[str, sql.Composable]:
+def _parts(schema: Schema, wanted: Wanted) -> dict[str, sql.Composable]:
+    model = _LiteralBesideParameters(wanted.model)
     return {
         "users": schema.users.identifier,
-        "fits": sql.SQL("u.face_embedding_model = %(model)s AND u.face_embedding IS NOT NULL AND {}").format(
-            schema.candidate_condition("u")
+        "fits": sql.SQL("u.face_embedding_model = {} AND u.face_embedding IS NOT NULL AND {}").format(
+            model, schema.candidate_condition("u")
         ),
-        "distance": _distance(schema, dimension),
-        "vector": schema.vector(dimension),
+        "model": model,
+        "distance": _distance(schema, wanted.dimension),
+        "limit": sql.Literal(wanted.limit),
     }
 
 

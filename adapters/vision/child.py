@@ -23,8 +23,9 @@ from domain.errors import EmbedderUnavailableError, FacematchError
 from domain.faces import PhotoReading
 
 _PR_SET_PDEATHSIG: Final = 1
-_MORE_EXPENDABLE: Final = 500
-"""By how much the kernel, out of memory, shall rather kill this process than the one that started it."""
+_THAN_THE_WORKER: Final = 400
+_THAN_ITS_MAKER: Final = 100
+"""By how much the kernel, out of memory, shall rather kill a process than the one that started it."""
 _MOST_EXPENDABLE: Final = 1000
 
 
@@ -40,7 +41,7 @@ def main() -> None:
         except EmbedderUnavailableError as error:
             control.sendall(b"".join(wire.answer(error)))
             return
-        control.sendall(b"".join(wire.answer(None)))
+        control.sendall(b"".join((*wire.answer(None), *wire.number(int(not _has_threads())))))
         _point_at_nothing(sys.stderr.fileno())  # what native decoders say there may quote the image
         gc.collect()
         gc.freeze()  # else looking for garbage would write to memory that is shared
@@ -49,24 +50,60 @@ def main() -> None:
 
 def _serve(control: socket.socket, pipeline: FacePipeline) -> None:
     """Do what is asked: make a process, or tell what one ended with."""
+    endings = _Endings()
     while True:
         request, descriptors, *_ = socket.recv_fds(control, wire.REQUEST_BYTES, 1, socket.MSG_WAITALL)
-        if not request:
+        asked = int.from_bytes(request)
+        if not request or (asked == wire.NEW_PROCESS and _has_threads()):
             return
         if not descriptors:
-            _say(control, _returncode(int.from_bytes(request)))
-        elif _has_threads():
+            _say(control, endings.of(asked))
+        elif asked == wire.ITSELF:
             _say(control, os.getpid())
             _answer_all(descriptors[0], pipeline)
             return
         else:
-            _say(control, _forked(control, descriptors[0], pipeline))
+            endings.release()
+            made = _forked(control, descriptors[0], pipeline)
+            endings.begin(made)
+            _say(control, made)
             os.close(descriptors[0])
+
+
+class _Endings:
+    """What the processes ended with that were made here; each may be asked about again, until another has its id."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, int] = {}
+        self._held: list[int] = []
+
+    def of(self, pid: int) -> int | None:
+        """Return what a process ended with, None while it runs; its id stays its own."""
+        if pid not in self._known:
+            ended = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+            if ended is None:
+                return None
+            self._known[pid] = ended.si_status if ended.si_code == os.CLD_EXITED else -ended.si_status
+            self._held.append(pid)
+        return self._known[pid]
+
+    def release(self) -> None:
+        """Give the ids of those that have been asked about back to the system."""
+        for pid in self._held:
+            os.waitpid(pid, 0)
+        self._held.clear()
+
+    def begin(self, pid: int) -> None:
+        """Take note that the id is a new process's."""
+        self._known.pop(pid, None)
 
 
 def _has_threads() -> bool:
     """Whether there are other threads: a fork would leave them behind, with whatever they hold."""
-    return len(list(Path("/proc/self/task").iterdir())) > 1
+    try:
+        return len(list(Path("/proc/self/task").iterdir())) > 1
+    except OSError:
+        return True
 
 
 def _forked(control: socket.socket, descriptor: int, pipeline: FacePipeline) -> int:
@@ -82,16 +119,11 @@ def _forked(control: socket.socket, descriptor: int, pipeline: FacePipeline) -> 
     try:
         control.close()
         _die_with(maker)
+        _be_more_expendable(_THAN_ITS_MAKER)
         _answer_all(descriptor, pipeline)
         code = 0
     finally:
         os._exit(code)
-
-
-def _returncode(pid: int) -> int | None:
-    """Return what a process ended with, None while it runs."""
-    ended, status = os.waitpid(pid, os.WNOHANG)
-    return os.waitstatus_to_exitcode(status) if ended else None
 
 
 def _say(control: socket.socket, number: int | None) -> None:
@@ -134,9 +166,13 @@ def _confine(memory_limit: int) -> None:
         signal.signal(number, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_DATA, (memory_limit, memory_limit))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core dump would hold photographs
+    _be_more_expendable(_THAN_THE_WORKER)
+
+
+def _be_more_expendable(by: int) -> None:
     with contextlib.suppress(OSError):  # where the system's processes are hidden from it, it is as expendable as others
         score = Path("/proc/self/oom_score_adj")
-        score.write_text(str(min(int(score.read_text()) + _MORE_EXPENDABLE, _MOST_EXPENDABLE)))
+        score.write_text(str(min(int(score.read_text()) + by, _MOST_EXPENDABLE)))
 
 
 def _point_at_nothing(descriptor: int) -> None:

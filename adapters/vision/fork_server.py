@@ -42,9 +42,9 @@ class ForkServer:
 
     def __init__(self, settings: wire.ChildSettings) -> None:
         self._settings = settings
-        self._one_at_a_time = asyncio.Lock()
-        self._running: _Running | None = None
+        self._start: asyncio.Task[_Running] | None = None
         self._forks = True
+        self._closed = False
 
     async def process(self) -> VisionProcess:
         """Return a new process, which has the pipeline.
@@ -55,26 +55,46 @@ class ForkServer:
             OSError: the system has no process, memory or file descriptor to spare.
 
         """
-        async with self._one_at_a_time:
+        if self._forks:
+            server = await self._shared()
+            if server.forks:
+                return await self._made_by(server, wire.NEW_PROCESS)
             if self._forks:
-                if self._running is None or self._running.has_ended:
-                    self._running = await _Running.started(self._settings)
-                process = await self._made_by(self._running)
-                if process.pid == self._running.pid:
-                    self._forks, self._running = False, None
-                return process
-        return await self._made_by(await _Running.started(self._settings))
+                self._forks, self._start = False, None
+                return await self._become(server)
+        return await self._become(await _Running.started(self._settings))
 
     async def close(self) -> None:
         """End it; the processes that it has made end with it."""
-        if self._running is not None:
-            await self._running.stop()
+        if self._start is not None:
+            if not self._closed:
+                self._closed = True
+                self._start.cancel()
+            await asyncio.wait([self._start])
+            if not self._start.cancelled() and self._start.exception() is None:
+                await self._start.result().stop()
 
-    async def _made_by(self, server: "_Running") -> VisionProcess:
+    async def _shared(self) -> "_Running":
+        """Return the one that is running; whoever asks while it is started gets it, or hears why there is none."""
+        start = self._start
+        if start is None or (start.done() and (start.cancelled() or start.exception() or start.result().has_ended)):
+            start = self._start = asyncio.create_task(_Running.started(self._settings))
+            start.add_done_callback(lambda done: done.cancelled() or done.exception())
+        return await asyncio.shield(start)
+
+    async def _become(self, server: "_Running") -> VisionProcess:
+        """Have it look at photographs itself."""
+        try:
+            return await self._made_by(server, wire.ITSELF)
+        except BaseException:
+            await server.stop()
+            raise
+
+    async def _made_by(self, server: "_Running", which: int) -> VisionProcess:
         ours, theirs = socket.socketpair()
         try:
             with theirs:
-                pid = await server.fork(theirs)
+                pid = await server.make(which, theirs)
         except BaseException:
             ours.close()
             raise
@@ -91,8 +111,12 @@ class _Running:
             self._requests = unless_started.enter_context(ours.dup())
             self._popen = _spawn(settings, theirs)
             unless_started.pop_all()
-        self._loaded = asyncio.get_running_loop().create_future()
-        self._expected = deque([self._loaded])
+        loop = asyncio.get_running_loop()
+        self._loaded, self._said_whether = loop.create_future(), loop.create_future()
+        self._expected = deque([self._loaded, self._said_whether])
+        self.forks = False
+        """Whether it makes others; if not, it can only look at photographs itself."""
+        self._stopped = False
         self._life = asyncio.create_task(self._live(ours))
 
     @classmethod
@@ -102,6 +126,7 @@ class _Running:
         try:
             async with asyncio.timeout(START_SECONDS):
                 wire.parse_answer(await server._loaded)
+                server.forks = bool(wire.parse_number(await server._said_whether))
         except TimeoutError as error:
             await server.stop()
             raise EmbedderTimeoutError(
@@ -130,11 +155,11 @@ class _Running:
         """What it ended with, negative for a signal's number; None while it runs."""
         return self._popen.poll()
 
-    async def fork(self, channel: socket.socket) -> int:
-        """Have a process made that answers on the channel; return its id, or this one's own if it can make none."""
+    async def make(self, which: int, channel: socket.socket) -> int:
+        """Have a new process, or this one itself, answer on the channel; return its id."""
         try:
             async with asyncio.timeout(_FORK_SECONDS):
-                made = await self._ask(wire.NEW_PROCESS, channel.fileno()) or -errno.EPROTO
+                made = await self._ask(which, channel.fileno()) or -errno.EPROTO
         except TimeoutError as error:
             await self.stop()
             raise EmbedderTimeoutError(f"no vision process was made within {_FORK_SECONDS:g} s") from error
@@ -147,6 +172,8 @@ class _Running:
         try:
             return await self._ask(pid)
         except EmbedderCrashedError:
+            with suppress(ChildProcessError):  # it is this process's child where that is the first of the system's
+                os.waitpid(pid, os.WNOHANG)  # noqa: ASYNC222 - waits for nothing
             return -signal.SIGKILL
 
     def kill(self) -> None:
@@ -155,16 +182,19 @@ class _Running:
 
     async def stop(self) -> None:
         """Kill it, and return when it has ended."""
-        self._life.cancel()
+        if not self._stopped:
+            self._stopped = True
+            self._life.cancel()
         await asyncio.wait([self._life])
 
     async def _ask(self, what: int, *descriptors: int) -> int | None:
-        if self._life.done():
-            raise self._ended()
+        try:
+            socket.send_fds(self._requests, [what.to_bytes(wire.REQUEST_BYTES)], descriptors)
+        except OSError as error:
+            self.kill()
+            raise EmbedderCrashedError(f"the process that makes vision processes cannot be asked: {error}") from error
         answer = asyncio.get_running_loop().create_future()
         self._expected.append(answer)
-        with suppress(ConnectionError):  # then it has died, which the answer says
-            socket.send_fds(self._requests, [what.to_bytes(wire.REQUEST_BYTES)], descriptors)
         return wire.parse_number(await answer)
 
     async def _live(self, channel: socket.socket) -> None:
@@ -199,7 +229,7 @@ class _Leash:
     pid: int
 
     def kill(self) -> None:
-        """Kill it; its id is nobody else's until :meth:`returncode` has been told."""
+        """Kill it; its id is nobody else's until another process is made."""
         if self.pid == self._server.pid:
             self._server.kill()
         elif not self._server.has_ended:

@@ -136,7 +136,7 @@ class _Place:
 
 
 class ProcessPoolFaceReader:
-    """Reads photographs in a pool of processes, each with a pipeline of its own.
+    """Reads photographs in a pool of processes, which share a pipeline that was loaded once.
 
     A process that dies, at work or idle, is replaced at once; so is one that takes too long for a photograph, which
     is killed. A photograph whose process dies is read once more by a new one, unless the process had looked at no

@@ -118,7 +118,8 @@ class VisionProcess:
                 await self._wait(_LAST_WORDS_SECONDS)
         finally:
             watch.cancel()
-            self._leash.kill()
+            if self._returncode is None:
+                self._leash.kill()
             try:
                 await self._wait(_REAP_SECONDS)
             finally:

@@ -4,9 +4,10 @@ A message is its length in four bytes, then its content. The pool asks with the 
 the image; a process answers in JSON. Nothing is pickled: a process that a hostile image has taken over can answer
 nonsense, but it cannot make the pool run anything.
 
-The process that makes the others says first whether it has loaded the pipeline. Then it is asked by a number of
-:data:`REQUEST_BYTES`: :data:`NEW_PROCESS`, along with one end of a socket, or the id of a process; and answers with a
-number: the new process's id or a negative error number; or what that one ended with, nothing while it runs.
+The process that makes the others says first whether it has loaded the pipeline, and whether it can be forked (1 or 0).
+Then it is asked by a number of :data:`REQUEST_BYTES`: :data:`NEW_PROCESS` or :data:`ITSELF`, along with one end of a
+socket, or the id of a process that it has made. It answers with a number: the id of who answers on the socket, or a
+negative error number; or what that process ended with, nothing while it runs.
 """
 
 import asyncio
@@ -33,6 +34,7 @@ from domain.faces import PhotoReading
 LENGTH_BYTES: Final = 4
 REQUEST_BYTES: Final = 4
 NEW_PROCESS: Final = 0
+ITSELF: Final = 2**32 - 1
 LONGEST_ANSWER: Final = 4 * 1024**2
 OUT_OF_MEMORY: Final = 12
 """The exit code of a process that has reached its memory limit."""

@@ -21,7 +21,10 @@ def run_forked(*arguments: str, **variables: str) -> Done:
     with TemporaryDirectory() as folder:
         out, err = Path(folder) / "out", Path(folder) / "err"
         process = Forked(clean_environment() | variables, arguments, out, err)
-        code = process.wait(PATIENCE_SECONDS)
+        try:
+            code = process.wait(PATIENCE_SECONDS)
+        finally:
+            process.kill()
         return Done(code, out.read_text(), err.read_text())
 
 

@@ -19,7 +19,7 @@ from adapters.faiss_codes.codes import EXAMPLES, Codes, learn
 from adapters.postgres.gallery import PostgresGallery
 from adapters.postgres.indexing import IndexKeeper, IndexRefusedError, IndexReport, Model
 from adapters.postgres.migrate import migrate
-from adapters.postgres.nearest import proposed
+from adapters.postgres.nearest import Wanted, exact, proposed
 from adapters.postgres.schema import Schema
 from adapters.postgres.search_index import IndexState, Names, look_at_index
 from domain.decision import Candidate
@@ -158,23 +158,37 @@ async def test_the_index_is_what_is_searched(admin: psycopg.Connection, database
     async with opened(database_url) as database:
         schema: Schema = database.schema
     for number, model in enumerate((MODEL, ODD_MODEL)):
-        query = proposed(schema, model, 8).as_string()
-        for position, name in enumerate(("probe", "model", "limit", "users", "horizon", "server"), start=1):
+        query = proposed(schema, Wanted(model, 8, 4)).as_string()
+        for position, name in enumerate(("probe", "users", "horizon", "server"), start=1):
             query = query.replace(f"%({name})s", f"${position}")
-        types = "vector, text, int, uuid[], text, text"
+        types = "vector, uuid[], text, text"
         admin.execute(f"PREPARE search{number} ({types}) AS {query.replace('%%', '%')}".encode())
         for mode in ("force_custom_plan", "force_generic_plan"):
             admin.execute(f"SET plan_cache_mode = {mode}".encode())
-            execute = sql.SQL(
-                "EXPLAIN EXECUTE {}('[1,0,0,0,0,0,0,0]', {}, 4, ARRAY[gen_random_uuid()], '999999999', '')"
-            )
-            plan = "\n".join(
-                row[0] for row in admin.execute(execute.format(sql.Identifier(f"search{number}"), sql.Literal(model)))
-            )
+            execute = f"EXPLAIN EXECUTE search{number}('[1,0,0,0,0,0,0,0]', ARRAY[gen_random_uuid()], '999999999', '')"
+            plan = "\n".join(row[0] for row in admin.execute(execute.encode()))
             assert re.search(rf"Index Scan (on|using) {Names.of(model).partition}_changed_idx", plan)
             assert "Index Scan using users_pkey" in plan
             assert "Seq Scan" not in re.sub("Seq Scan on (templates|codebooks)", "", plan)
             assert len({name for name in (MODEL, ODD_MODEL) if Names.of(name).partition in plan}) == 1
+
+
+@pytest.mark.parametrize("mode", ["force_custom_plan", "force_generic_plan"])
+async def test_an_exact_search_reads_users_alone_from_end_to_end(
+    admin: psycopg.Connection, database_url: str, mode: str
+) -> None:
+    """What else is known of the few that it finds is looked up by their ids, however many they are."""
+    await migrate(database_url)
+    enrol(admin, 20_000, dimension=8)
+    admin.execute("INSERT INTO facematch.templates (user_id, photographs, fingerprint) SELECT id, 1, '' FROM users")
+    admin.execute("ANALYZE")
+    async with opened(database_url) as database:
+        query = exact(database.schema, Wanted(MODEL, 8, 4)).as_string()
+    admin.execute(f"PREPARE search (vector) AS {query.replace('%(probe)s', '$1')}".encode())
+    admin.execute(f"SET plan_cache_mode = {mode}".encode())
+    plan = "\n".join(row[0] for row in admin.execute("EXPLAIN EXECUTE search('[1,0,0,0,0,0,0,0]')"))
+    assert re.findall(r"Seq Scan on (\w+)", plan) == ["users"]
+    assert "Index Scan using templates_pkey" in plan
 
 
 async def test_both_searches_find_the_same_while_users_come_and_go(

@@ -27,6 +27,10 @@ from domain.errors import (
 from tests.integration.vision.conftest import EMBEDDERS, StartPool, eventually, is_running
 
 GONE_SECONDS = 5.0
+LATE_SECONDS = 2.5
+"""More than a process's last words are waited for, and less than a new one is."""
+SLOW_SECONDS = 1.0
+"""What the embedder ``hostile-start`` takes to fail slowly."""
 MODEL_BYTES = 64 * 1024**2
 """What the embedder ``hostile-start`` loads."""
 
@@ -493,6 +497,33 @@ async def test_a_maker_that_does_not_answer_is_replaced(start_pool: StartPool, m
         await ask(pool, b"hello")
     assert await ask(pool, b"hello") != worker
     assert not is_running(maker)
+
+
+async def test_a_maker_that_is_late_costs_nobody_but_who_waits(start_pool: StartPool) -> None:
+    """While it sleeps a process dies, and its end is asked for in vain; when it wakes, the others are still there."""
+    pool = await start_pool(processes=2)
+    [maker] = makers()
+    victim, survivor = processes_of(maker)
+    os.kill(maker, signal.SIGSTOP)
+    os.kill(victim, signal.SIGKILL)
+    await asyncio.sleep(LATE_SECONDS)
+    os.kill(maker, signal.SIGCONT)
+    await eventually(lambda: pool.restarts == 1)
+    answers = {await ask(pool, b"hello") for _ in range(4)}
+    assert survivor in answers
+    assert makers() == [maker]
+
+
+async def test_who_waits_for_the_same_load_hears_of_its_failure(
+    start_pool: StartPool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many processes are wanted, a pipeline that cannot be loaded is loaded once."""
+    (tmp_path / "start").write_text("slowly")
+    monkeypatch.setenv("HOSTILE_START", str(tmp_path / "start"))
+    started = time.monotonic()
+    with pytest.raises(EmbedderUnavailableError, match="no model here"):
+        await start_pool("hostile-start", processes=8)
+    assert time.monotonic() - started < 4 * SLOW_SECONDS
 
 
 async def test_no_room_for_another_process_is_an_outage(

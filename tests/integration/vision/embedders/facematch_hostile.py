@@ -174,6 +174,9 @@ class _StartFactory:
         match Path(os.environ[START_FILE]).read_text():
             case "raise":
                 raise RuntimeError("no model here")
+            case "slowly":
+                time.sleep(1)
+                raise RuntimeError("no model here")
             case "die":
                 os._exit(9)
             case "hang":

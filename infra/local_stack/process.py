@@ -18,6 +18,7 @@ _POLL_SECONDS = 0.02
 _PORTS = range(15_000, 32_000)
 _PORT_TRIES = 100
 _LOG_TAIL = 2000
+_given: set[int] = set()
 
 
 GET_THE_EXTRA = (
@@ -30,7 +31,7 @@ class ServerError(FacematchError):
 
 
 def free_port() -> int:
-    """Return a loopback port that nobody listens on, below those that the system gives to outgoing connections.
+    """Return another loopback port that nobody listens on, below those that the system gives to outgoing connections.
 
     Raises:
         ServerError: none was found.
@@ -38,11 +39,14 @@ def free_port() -> int:
     """
     for _ in range(_PORT_TRIES):
         port = _PORTS.start + secrets.randbelow(len(_PORTS))
+        if port in _given:
+            continue
         with socket.socket() as probe:
             try:
                 probe.bind(("127.0.0.1", port))
             except OSError:
                 continue
+            _given.add(port)
             return port
     raise ServerError(f"no free port from {_PORTS.start} to {_PORTS.stop} was found")
 

@@ -9,6 +9,7 @@ from uuid import UUID
 from adapters.nats_jetstream.names import Names
 from adapters.nats_jetstream.provisioning import provision
 from adapters.postgres.migrate import migrate
+from domain.errors import MessagingUnavailableError
 from infra.local_stack.s3 import S3Server
 from tests.e2e.world import WorkerProcess, World, eventually, make_world
 
@@ -20,6 +21,7 @@ FEW_DELIVERIES = {
 }
 LONGER_THAN_ALL_DELIVERIES = 6.0
 """Seconds: well beyond two deliveries, their delay and the ack wait."""
+_TRIES = 4
 IMAGE = "fine"
 ANNA = "[1, 4, 0.5]"
 """What the embedder of these tests makes of :data:`IMAGE`."""
@@ -44,12 +46,7 @@ async def scene(
     }
     async with make_world(environment | (settings or {}), s3.client(), folder) as world:
         await migrate(database)
-        await provision(
-            world.js,
-            Names(),
-            ack_wait_seconds=float(world.environment.get("FACEMATCH_NATS_ACK_WAIT", "30")),
-            replicas=int(world.environment.get("FACEMATCH_NATS_REPLICAS", "1")),
-        )
+        await _provision(world)
         if not world.s3.bucket_exists("images"):
             world.s3.make_bucket("images")
         world.put(IMAGE, IMAGE.encode())
@@ -59,6 +56,23 @@ async def scene(
             world.add_user(),
         )
         yield world
+
+
+async def _provision(world: World) -> None:
+    """Make the streams; servers that have just been started may still be electing who does that."""
+    for tries_left in reversed(range(_TRIES)):
+        try:
+            await provision(
+                world.js,
+                Names(),
+                ack_wait_seconds=float(world.environment.get("FACEMATCH_NATS_ACK_WAIT", "30")),
+                replicas=int(world.environment.get("FACEMATCH_NATS_REPLICAS", "1")),
+            )
+        except MessagingUnavailableError:
+            if tries_left == 0:
+                raise
+        else:
+            return
 
 
 def add_photos(world: World, count: int) -> list[UUID]:

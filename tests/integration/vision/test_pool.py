@@ -410,6 +410,7 @@ async def test_a_check_has_an_end(start_pool: StartPool, tmp_path: Path, monkeyp
     monkeypatch.setenv("HOSTILE_START", str(tmp_path / "start"))
     monkeypatch.setattr("adapters.vision.pool.CHECK_SECONDS", 0.5)
     pool = await start_pool("hostile-start")
+    await ask(pool, b"hello")
     (tmp_path / "start").write_text("hang")
     end_maker()
     await eventually(lambda: pool.restarts == 1)

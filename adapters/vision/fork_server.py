@@ -216,6 +216,7 @@ class _Running:
                 for answer in self._expected:
                     if not answer.done():
                         answer.set_exception(self._ended())
+                        answer.exception()  # no news to the event loop where nobody waits for it any more
 
     def _ended(self) -> EmbedderCrashedError:
         return EmbedderCrashedError(f"the process that makes vision processes {ending(self.returncode)}")

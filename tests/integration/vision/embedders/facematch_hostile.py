@@ -175,6 +175,8 @@ class _StartFactory:
             case "raise":
                 raise RuntimeError("no model here")
             case "slowly":
+                with Path(os.environ[START_FILE]).with_suffix(".loads").open("a") as loads:
+                    loads.write("x")
                 time.sleep(1)
                 raise RuntimeError("no model here")
             case "die":

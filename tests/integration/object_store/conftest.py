@@ -39,15 +39,15 @@ def proxy(s3_server: S3Server) -> Iterator[FaultyS3]:
 
 @pytest.fixture
 def options(s3_server: S3Server, proxy: FaultyS3) -> StoreOptions:
-    """Return how to reach the proxy, with times that tests can wait for."""
+    """Return how to reach the proxy, with times that no busy machine needs."""
     return StoreOptions(
         proxy.endpoint,
         s3_server.access_key,
         s3_server.secret_key,
         connections=2,
-        connect_seconds=0.5,
-        read_seconds=0.3,
-        deadline_seconds=0.8,
+        connect_seconds=30.0,
+        read_seconds=30.0,
+        deadline_seconds=60.0,
     )
 
 
@@ -78,7 +78,7 @@ async def store(options: StoreOptions) -> AsyncIterator[MinioPhotoStore]:
 
 
 @pytest_asyncio.fixture
-async def patient(options: StoreOptions) -> AsyncIterator[MinioPhotoStore]:
-    """Return a store that the deadline alone can stop."""
-    async with MinioPhotoStore(attrs.evolve(options, read_seconds=30.0)) as store:
+async def hurried(options: StoreOptions) -> AsyncIterator[MinioPhotoStore]:
+    """Return a store with a deadline that tests can wait for."""
+    async with MinioPhotoStore(attrs.evolve(options, deadline_seconds=2.0)) as store:
         yield store

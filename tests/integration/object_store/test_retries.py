@@ -118,10 +118,10 @@ async def test_all_tries_together_have_a_deadline(memory: InMemoryPhotoStore) ->
 async def test_the_deadline_cuts_a_try(store: MinioPhotoStore, proxy: FaultyS3, photo: ImageRef) -> None:
     """A store that trickles does not get the time of every try."""
     proxy.script += [faulty.trickle_body] * 10
-    patient = RetryingPhotoStore(store, LinearBackoff(10, 0.0), clock=SystemClock(), deadline_seconds=1.0)
+    patient = RetryingPhotoStore(store, LinearBackoff(10, 0.0), clock=SystemClock(), deadline_seconds=2.0)
     with pytest.raises(StorageUnavailableError, match="all tries together"):
         await patient.fetch(photo, max_bytes=LIMIT)
-    assert len(proxy.requests) <= 2
+    assert len(proxy.requests) == 1
     await asyncio.to_thread(faulty.wait_until, lambda: proxy.open_connections == 0, "the last connection to be cut")
 
 
@@ -140,11 +140,11 @@ FAULTS = {
 
 
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
-async def test_a_real_fault_passes(store: MinioPhotoStore, proxy: FaultyS3, photo: ImageRef, fault: Fault) -> None:
+async def test_a_real_fault_passes(hurried: MinioPhotoStore, proxy: FaultyS3, photo: ImageRef, fault: Fault) -> None:
     """Two faults on the wire, then the photograph: three requests, two waits."""
     clock = ManualClock()
     proxy.script += [fault, fault]
-    content = await RetryingPhotoStore(store, LinearBackoff(3, 0.5), clock=clock).fetch(photo, max_bytes=LIMIT)
+    content = await RetryingPhotoStore(hurried, LinearBackoff(3, 0.5), clock=clock).fetch(photo, max_bytes=LIMIT)
     assert (content, clock.slept, len(proxy.requests)) == (CONTENT, [0.5, 1.0], 3)
 
 
@@ -187,10 +187,10 @@ async def test_a_real_refusal_does_not(
     assert (clock.slept, len(proxy.requests)) == ([], 1)
 
 
-async def test_a_real_fault_that_stays_is_raised(store: MinioPhotoStore, proxy: FaultyS3, photo: ImageRef) -> None:
+async def test_a_real_fault_that_stays_is_raised(hurried: MinioPhotoStore, proxy: FaultyS3, photo: ImageRef) -> None:
     """The last attempt's fault is what the caller sees."""
     clock = ManualClock()
     proxy.script += [faulty.hang_up, faulty.silence, faulty.error("503 Slow Down", "SlowDown")]
     with pytest.raises(StorageUnavailableError, match="SlowDown"):
-        await RetryingPhotoStore(store, LinearBackoff(3, 0.5), clock=clock).fetch(photo, max_bytes=LIMIT)
+        await RetryingPhotoStore(hurried, LinearBackoff(3, 0.5), clock=clock).fetch(photo, max_bytes=LIMIT)
     assert (clock.slept, len(proxy.requests)) == ([0.5, 1.0], 3)

@@ -1,1 +1,1 @@
-"""Short codes of many users' vectors in the process's own memory, searched with faiss."""
+"""Codes of many users' vectors in the process's own memory, searched with faiss."""

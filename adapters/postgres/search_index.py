@@ -1,7 +1,7 @@
 """The index of one model's users: what its parts are called, and whether a search can rely on it.
 
 It is a partition of ``facematch.gallery``, which a trigger on ``users`` keeps in step within the application's own
-transactions, and a codebook, by which each worker makes short codes of the vectors there.
+transactions, and a codebook, by which each worker makes codes of the vectors there.
 """
 
 import hashlib

@@ -18,7 +18,7 @@ BEGIN
 END
 $$;
 
--- What the codes of a model's vectors are made by in every worker alike: it tells of no single user.
+-- What the short codes of a model's vectors are made by in every worker alike: it tells of no single user.
 CREATE TABLE facematch.codebooks (
     model text PRIMARY KEY,
     dimension integer NOT NULL,

@@ -77,10 +77,10 @@ async def test_each_model_has_its_own_count(prepared: PreparedDatabase, tables: 
 async def test_a_count_that_fails_fails_everybody_at_once(prepared: PreparedDatabase, tables: PostgresTables) -> None:
     """Nobody waits in line for the same failure, and who asks next tries again."""
     tables.add_user(uuid4(), PROBE)
-    async with opened(prepared.url, size=1, wait_seconds=0.3) as database:
+    async with opened(prepared.url, size=1, wait_seconds=3) as database:
         gallery = PostgresGallery(database, Codes, clock=ManualClock())
         async with database.operation("everything is lent"):
-            async with asyncio.timeout(2):
+            async with asyncio.timeout(10):
                 failures = await asyncio.gather(*(gallery.size(MODEL) for _ in range(20)), return_exceptions=True)
         assert [type(failure) for failure in failures] == [DatabaseUnavailableError] * 20
         assert await gallery.size(MODEL) == 1

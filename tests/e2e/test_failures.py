@@ -21,7 +21,6 @@ def troubled(world: World) -> World:
         "PYTHONPATH": _TROUBLESOME,
         "FACEMATCH_EMBEDDER": "troublesome",
         "FACEMATCH_NATS_MAX_DELIVER": "2",
-        "FACEMATCH_VISION_TIMEOUT_SECONDS": "1",
     }
     for what in ("crash", "hang", "fail", "fine"):
         world.put(what, what.encode())
@@ -34,14 +33,16 @@ def test_a_third_party_s_embedder_is_listed(troubled: World) -> None:
 
 
 @pytest.mark.parametrize(
-    ("image", "reason"),
-    [("crash", "embedder_crashed"), ("hang", "embedder_timeout"), ("fail", "internal_error")],
+    ("image", "reason", "seconds"),
+    [("crash", "embedder_crashed", "5"), ("hang", "embedder_timeout", "1"), ("fail", "internal_error", "5")],
 )
-async def test_a_job_that_always_fails_is_dead_lettered_once(troubled: World, image: str, reason: str) -> None:
+async def test_a_job_that_always_fails_is_dead_lettered_once(
+    troubled: World, image: str, reason: str, seconds: str
+) -> None:
     """After its deliveries it ends ``failed`` with one event and one dead letter; a job beside it ends as ever."""
     poisoned, beside = troubled.add_photo(), troubled.add_photo()
     body = {"photo_id": str(poisoned), "image_ref": image, "job_id": str(uuid4())}
-    with troubled.worker() as worker:
+    with troubled.worker(FACEMATCH_VISION_TIMEOUT_SECONDS=seconds) as worker:
         await troubled.publish(body, {"X-Own": "kept", "Nats-Msg-Id": "publisher-1"})
         await troubled.publish({"photo_id": str(beside), "image_ref": "fine"})
         [event] = await troubled.outcome_of(beside)

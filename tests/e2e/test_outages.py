@@ -12,11 +12,12 @@ from tests.e2e.world import World, eventually
 
 _PATIENCE = {
     "FACEMATCH_NATS_MAX_DELIVER": "2",
-    "FACEMATCH_NATS_ACK_WAIT": "2",
+    "FACEMATCH_NATS_ACK_WAIT": "4",
     "FACEMATCH_NATS_RETRY_BASE_SECONDS": "0.1",
 }
 _LONGER_THAN_ALL_DELIVERIES = 6.0
-"""Seconds: well beyond two deliveries, their delay and the ack wait."""
+"""Seconds: from when an outage is told, beyond what is left of two deliveries, their delay and the ack wait."""
+_DOWN_AND_UP = ["dependency_down", "dependency_up"]
 
 
 def _server(stack: LocalStack, name: str) -> Any:
@@ -45,7 +46,10 @@ async def _end_without_a_face(world: World, photos: list[UUID]) -> None:
 
 @pytest.mark.parametrize("name", ["object store", "database"])
 async def test_an_outage_costs_no_job(fragile: tuple[World, LocalStack], photographs: Any, name: str) -> None:
-    """While it lasts ``/readyz`` names the dependency; afterwards every job ends as if nothing had been."""
+    """While it lasts ``/readyz`` names the dependency; afterwards every job ends as if nothing had been.
+
+    A store that has answered its first probe may be too slow for the photographs, which is told as another outage.
+    """
     world, stack = fragile
     photos = _patient(world, photographs, 8)
     with world.worker() as worker:
@@ -57,9 +61,9 @@ async def test_an_outage_costs_no_job(fragile: tuple[World, LocalStack], photogr
         assert await world.stored("PHOTO_FACES_DEAD") == []
         _server(stack, name).start()
         await _end_without_a_face(world, photos)
-        assert worker.get("/readyz")[0] == 200
+        await eventually(worker.not_ready, lambda found: not found, "/readyz to say yes")
         actions = [line["action"] for line in worker.lines() if line.get("action", "").startswith("dependency")]
-    assert actions == ["dependency_down", "dependency_up"]
+    assert actions in [_DOWN_AND_UP, (2 if name == "object store" else 1) * _DOWN_AND_UP]
     assert await world.stored("PHOTO_FACES_DEAD") == []
 
 
@@ -70,7 +74,7 @@ async def test_restarts_during_an_outage_cost_no_job(fragile: tuple[World, Local
     stack.s3.kill()
     await _publish(world, photos)
     for number in range(4):
-        with world.worker() as worker:
+        with world.starting_worker() as worker:
             await eventually(
                 worker.not_ready, lambda found: "object store" in found, "/readyz to name the object store"
             )
@@ -132,7 +136,7 @@ async def test_a_missing_stream_of_events_costs_no_job(fragile: tuple[World, Loc
         await _end_without_a_face(world, photos)
         await eventually(worker.not_ready, lambda found: not found, "/readyz to say yes")
         actions = [line["action"] for line in worker.lines() if line.get("action", "").startswith("dependency")]
-    assert actions == ["dependency_down", "dependency_up"]
+    assert actions == _DOWN_AND_UP
     assert await world.stored("PHOTO_FACES_DEAD") == []
 
 

@@ -16,11 +16,11 @@ from tests.e2e.world import WorkerProcess, World, eventually, make_world
 _TROUBLESOME = Path(__file__).parent.parent / "e2e" / "troublesome"
 FEW_DELIVERIES = {
     "FACEMATCH_NATS_MAX_DELIVER": "2",
-    "FACEMATCH_NATS_ACK_WAIT": "2",
+    "FACEMATCH_NATS_ACK_WAIT": "4",
     "FACEMATCH_NATS_RETRY_BASE_SECONDS": "0.1",
 }
 LONGER_THAN_ALL_DELIVERIES = 6.0
-"""Seconds: well beyond two deliveries, their delay and the ack wait."""
+"""Seconds: from when an outage is told, beyond what is left of two deliveries, their delay and the ack wait."""
 _TRIES = 4
 IMAGE = "fine"
 ANNA = "[1, 4, 0.5]"

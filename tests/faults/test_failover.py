@@ -25,6 +25,8 @@ from tests.faults.scene import (
 )
 from tests.faults.standby import Standby
 
+_QUICK = {"FACEMATCH_NATS_RETRY_BASE_SECONDS": "0.1"}
+
 
 @attrs.frozen
 class Site:
@@ -67,7 +69,7 @@ async def test_a_commit_that_is_not_answered_leaves_one_outcome(
     tmp_path: Path, s3_server: S3Server, database_url: str, fate: Fate
 ) -> None:
     """Whether it was lost, after every row had been written, or only its confirmation: nobody can tell, nor need to."""
-    async with site(tmp_path, s3_server, database_url, FEW_DELIVERIES) as place:
+    async with site(tmp_path, s3_server, database_url, _QUICK) as place:
         photos = add_photos(place.world, 1)
         with place.world.worker() as worker:
             place.address.listener = Interruption([b"INSERT INTO facematch.outcomes", b"COMMIT\0"], fate)
@@ -82,7 +84,7 @@ async def test_a_record_that_is_not_confirmed_stands_once(
     tmp_path: Path, s3_server: S3Server, database_url: str
 ) -> None:
     """An outcome that needs no more than one row is written without a transaction, and is as safe."""
-    async with site(tmp_path, s3_server, database_url, FEW_DELIVERIES) as place:
+    async with site(tmp_path, s3_server, database_url, _QUICK) as place:
         photo = uuid4()
         with place.world.worker() as worker:
             place.address.listener = Interruption([b"INSERT INTO facematch.outcomes"], Fate.SWALLOW)

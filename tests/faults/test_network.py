@@ -30,6 +30,7 @@ from tests.faulty_s3 import FaultyS3, cut_mid_body, only_for, pass_on, trickle_p
 _BUSY = 0.5
 """The share of a processor that a worker in an outage stays well below; a loop without a pause takes all of it."""
 _MORE_THAN_SOCKETS_HOLD = 20
+_DOWN_AND_UP = ["dependency_down", "dependency_up"]
 _LARGE_ONES = ["1", "12", "123", "1234"]
 """Photographs that would trickle for minutes."""
 
@@ -72,7 +73,10 @@ def _port(url: str) -> int:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["message broker", "database", "object store"])
 async def test_a_half_open_connection_costs_no_job(network: Network, name: str) -> None:
-    """Packets are dropped for longer than all deliveries take: that is told once, waited for, and over at once."""
+    """Packets are dropped for longer than all deliveries take: that is told once, waited for, and over at once.
+
+    A store that has answered its first probe may be too slow for the photographs, which is told as another outage.
+    """
     world, way = network.world, network.ways[name]
     before, during = add_photos(world, 2), add_photos(world, 8)
     with network.worker() as worker:
@@ -88,9 +92,10 @@ async def test_a_half_open_connection_costs_no_job(network: Network, name: str) 
         assert cpu_seconds(worker) - used < _BUSY * LONGER_THAN_ALL_DELIVERIES
         assert await world.stored("PHOTO_FACES_DEAD") == []
         way.speak()
-        await eventually(worker.not_ready, lambda found: not found, "/readyz to say yes")
         await all_matched_once(world, before + during)
-        assert outages_told(worker, name) == ["dependency_down", "dependency_up"]
+        await eventually(worker.not_ready, lambda found: not found, "/readyz to say yes")
+        told = outages_told(worker, name)
+        assert told in [_DOWN_AND_UP, (2 if name == "object store" else 1) * _DOWN_AND_UP]
 
 
 async def test_a_worker_stops_although_nothing_answers(network: Network) -> None:
@@ -118,7 +123,7 @@ async def test_a_forgotten_connection_with_unsent_messages_is_given_up(tmp_path:
     """However much could not be sent on it, a connection on which nothing comes back is replaced."""
     async with running(tmp_path) as server:
         with Proxy(_port(server.url)) as way:
-            client = await connect(ConnectionOptions((way.before(server.url),)), ping_seconds=0.3)
+            client = await connect(ConnectionOptions((way.before(server.url),)), ping_seconds=1)
             way.forget()
             for _ in range(_MORE_THAN_SOCKETS_HOLD):
                 await client.publish("anything", bytes(client.max_payload))
@@ -126,7 +131,7 @@ async def test_a_forgotten_connection_with_unsent_messages_is_given_up(tmp_path:
             async def reconnects() -> int:
                 return client.stats["reconnects"]
 
-            await eventually(reconnects, lambda count: count == 1, "the reconnection")
+            await eventually(reconnects, lambda count: count >= 1, "the reconnection")
             await client.flush()
             await disconnect(client)
 
@@ -174,7 +179,7 @@ class Shop:
 
 @pytest_asyncio.fixture
 async def shop(tmp_path: Path, s3_server: S3Server, database_url: str) -> AsyncIterator[Shop]:
-    """Return a world with few deliveries, whose photographs have two seconds to come."""
+    """Return a world with few deliveries, whose photographs have three seconds to come."""
     async with running(tmp_path) as broker:
         with FaultyS3(s3_server.endpoint) as store:
             async with scene(
@@ -188,7 +193,10 @@ async def shop(tmp_path: Path, s3_server: S3Server, database_url: str) -> AsyncI
 
 @pytest.mark.parametrize("when", ["before the worker starts", "while it works"])
 async def test_a_store_that_is_slow_for_everybody_costs_no_job(shop: Shop, when: str) -> None:
-    """It answers every small question, but photographs do not come in time: that is an outage, not the jobs' fault."""
+    """It answers every small question, but photographs do not come in time: that is an outage, not the jobs' fault.
+
+    Photographs that it is too slow for at once, although it is well again, are told as another one.
+    """
     world, store = shop.world, shop.store
     early, late = [], add_photos(world, 8)
     if when == "before the worker starts":
@@ -212,7 +220,8 @@ async def test_a_store_that_is_slow_for_everybody_costs_no_job(shop: Shop, when:
         assert await world.stored("PHOTO_FACES_DEAD") == []
         store.standing = pass_on
         await all_matched_once(world, early + late)
-        assert outages_told(worker, "object store") == ["dependency_down", "dependency_up"]
+        await eventually(worker.not_ready, lambda found: not found, "/readyz to say yes")
+        assert outages_told(worker, "object store") in [_DOWN_AND_UP, 2 * _DOWN_AND_UP]
 
 
 async def test_a_store_that_is_too_slow_for_large_photographs_costs_none(shop: Shop) -> None:

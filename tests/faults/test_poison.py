@@ -36,7 +36,7 @@ def poisoned(world: World) -> World:
         "FACEMATCH_EMBEDDER": "poison",
         "FACEMATCH_WORKER_PROCESSES": "2",
         "FACEMATCH_NATS_MAX_DELIVER": "2",
-        "FACEMATCH_VISION_TIMEOUT_SECONDS": "4",
+        "FACEMATCH_VISION_TIMEOUT_SECONDS": "6",
     }
     for what in {*POISON, *HARMLESS}:
         world.put(what, what.encode())

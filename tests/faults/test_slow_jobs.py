@@ -11,8 +11,8 @@ import pytest
 from tests.e2e.world import World, eventually
 from tests.faults.album import KINDS, add_photos, jobs_of
 
-_ACK_WAIT: Final = 2.0
-_LONGER: Final = 2.5 * _ACK_WAIT
+_ACK_WAIT: Final = 4.0
+_LONGER: Final = 1.5 * _ACK_WAIT
 
 
 @pytest.mark.timeout(600)

@@ -33,9 +33,10 @@ def migrate(
                 bring_up_to_date(settings.database_url, grant_to=grant_to, grant_enrolment_to=grant_enrolment_to)
             )
         except MigrationRefusedError as refused:
-            if refused.statements:
-                out.print(";\n\n".join(s.strip().removesuffix(";") for s in refused.statements) + ";")
-            fail(f"{refused}; the owner of the tables can run the SQL above")
+            if not refused.statements:
+                fail(str(refused))
+            out.print(";\n\n".join(s.strip().removesuffix(";") for s in refused.statements) + ";")
+            fail(f"{refused}; a role that has the rights can run the SQL above")
     out.print(f"The database is up to date ({len(statements)} statements were needed).")
 
 

@@ -70,7 +70,8 @@ async def test_an_event_left_behind_by_a_dead_worker_is_published(world: World, 
         await world.js.delete_stream("PHOTO_FACES_RESULTS")
         world.cli("provision")
         world.sql("UPDATE facematch.outcomes SET published_at = NULL")
-        [event] = await world.outcome_of(photo)
+        async with asyncio.timeout(15):
+            [event] = await world.outcome_of(photo)
     assert event["outcome"] == "matched"
 
 

@@ -25,7 +25,7 @@ from tests.faults.scene import (
 )
 from tests.faults.standby import Standby
 
-_QUICK = {"FACEMATCH_NATS_RETRY_BASE_SECONDS": "0.1"}
+_QUICK = {"FACEMATCH_NATS_RETRY_BASE_SECONDS": "0.1", "FACEMATCH_NATS_MAX_DELIVER": "2"}
 
 
 @attrs.frozen

@@ -76,7 +76,7 @@ async def test_a_long_outage_ends_as_quickly_as_a_short_one(server: PostgresServ
     async with opened(url, wait_seconds=3.5) as database:
         await use_every_connection(database, 4)
         server.stop()
-        for _ in range(2):
+        for _ in range(3):
             with pytest.raises(DatabaseUnavailableError):
                 await recall(database)
         server.start()

@@ -264,7 +264,7 @@ def test_a_dead_collector_delays_nobody(protocol: str) -> None:
     )
     assert [line["action"] for line in run.jobs] == ["matched", "skipped", "retry"]
     assert run.jobs[1]["total_ms"] < 5000
-    assert run.shutdown_seconds < 8
+    assert run.shutdown_seconds < 5
     complaints = [line for line in run.log if line["event"] != "job"]
     assert len(complaints) == 1
     assert complaints[0]["logger"].startswith("opentelemetry.")
@@ -277,5 +277,5 @@ def test_a_silent_collector_delays_nobody(silent_endpoint: str, protocol: str) -
     run = run_deliveries(OTEL_EXPORTER_OTLP_ENDPOINT=silent_endpoint, OTEL_EXPORTER_OTLP_PROTOCOL=protocol)
     assert [line["action"] for line in run.jobs] == ["matched", "skipped", "retry"]
     assert run.jobs[1]["total_ms"] < 5000
-    assert run.shutdown_seconds < 8
+    assert run.shutdown_seconds < 5
     assert len([line for line in run.log if line["event"] != "job"]) <= 1

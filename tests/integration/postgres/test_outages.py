@@ -84,7 +84,7 @@ async def test_a_long_outage_ends_as_quickly_as_a_short_one(server: PostgresServ
 
 
 async def test_a_restart_between_two_jobs_is_not_noticed(server: PostgresServer) -> None:
-    """However many connections lay idle and died, the next operation succeeds, without waiting for each of them."""
+    """However many connections lay idle and died, the next operations succeed in the time to wait for one."""
     url = server.create_database("restart")
     await migrate(url)
     async with opened(url, size=8, wait_seconds=5) as database:

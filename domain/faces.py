@@ -73,7 +73,7 @@ class FaceEmbedding:
 
     def __attrs_post_init__(self) -> None:
         """Refuse what no distance is defined for."""
-        if not all(math.isfinite(value) for value in self.vector):
+        if not all(map(math.isfinite, self.vector)):
             raise InvalidEmbeddingError(f"an embedding of {self.model} holds a value that is not finite")
         if not any(self.vector):
             raise InvalidEmbeddingError(f"an embedding of {self.model} is the zero vector, which has no direction")

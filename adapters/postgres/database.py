@@ -3,9 +3,10 @@
 import asyncio
 import select
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext, suppress
 
 import attrs
+import psycopg
 from opentelemetry import trace
 from pgvector.psycopg.vector import register_vector_info
 from psycopg import AsyncConnection, IsolationLevel, sql
@@ -163,29 +164,32 @@ class Database:
         ) as span:
             try:
                 with translated(name):
-                    async with self._borrowed() as connection, asyncio.timeout(self.statement_seconds):
-                        yield connection
+                    connection = await self._borrow()
+                    try:
+                        async with asyncio.timeout(self.statement_seconds):
+                            yield connection
+                    except BaseException:
+                        with suppress(psycopg.Error):  # what cannot be undone, the pool throws away
+                            await connection.rollback()
+                        raise
+                    finally:
+                        await self._pool.putconn(connection)
             except DatabaseUnavailableError as error:
                 span.set_attribute("error.type", type(error.__cause__).__name__)
                 raise
 
-    @asynccontextmanager
-    async def _borrowed(self) -> AsyncIterator[Connection]:
-        """Lend a connection that has not ended while it lay in the pool; a transaction that an error leaves is undone.
+    async def _borrow(self) -> Connection:
+        """Return a connection that has not ended while it lay in the pool.
 
         The pool's own check asks the server each time, and waits longer after every dead connection that it meets:
         after a restart of the server all are dead.
         """
         while True:
             connection = await self._pool.getconn()
-            try:
-                if not _has_news(connection):
-                    async with connection:
-                        yield connection
-                    return
-                await connection.close()
-            finally:
-                await self._pool.putconn(connection)
+            if not _has_news(connection):
+                return connection
+            await connection.close()
+            await self._pool.putconn(connection)
 
     def _read_committed(self, connection: Connection) -> AbstractAsyncContextManager[object]:
         """Run single statements at read committed too: where that is not the default, in a transaction of their own."""

@@ -8,7 +8,7 @@ from contextlib import suppress
 import attrs
 from opentelemetry import metrics, propagate, trace
 from opentelemetry.exporter.prometheus import PrometheusMetricReader
-from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics import AlwaysOffExemplarFilter, MeterProvider
 from opentelemetry.sdk.metrics.export import MetricReader, PeriodicExportingMetricReader
 from opentelemetry.sdk.resources import OTELResourceDetector, Resource
 from opentelemetry.sdk.trace import TracerProvider
@@ -79,7 +79,13 @@ def set_up(environ: Mapping[str, str], *, version: str, instance: str, secrets: 
             readers.append(PeriodicExportingMetricReader(figures))
     except Exception as error:  # the SDK has no one error for settings that it does not understand
         raise TelemetrySettingsError(f"the OTEL_* settings are wrong: {error}") from error
-    meters = MeterProvider(metric_readers=readers, resource=resource, shutdown_on_exit=False)
+    meters = MeterProvider(
+        metric_readers=readers,
+        resource=resource,
+        # Prometheus' format is written without exemplars: unless they go elsewhere, none are looked for.
+        exemplar_filter=AlwaysOffExemplarFilter() if figures is None else None,
+        shutdown_on_exit=False,
+    )
     trace.set_tracer_provider(tracers if spans is not None else UnexportedTracerProvider(tracers))
     metrics.set_meter_provider(meters)
     propagate.set_global_textmap(TraceContextTextMapPropagator())

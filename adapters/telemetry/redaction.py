@@ -39,8 +39,9 @@ class Redactor:
             text = f"{text[:_LONGEST_TEXT]}... ({len(text)} characters)"
         for secret in self._secrets:
             text = text.replace(secret, MASK)
-        for pattern, replacement in _RULES:
-            text = pattern.sub(replacement, text)
+        if "@" in text or "=" in text:  # else no rule applies
+            for pattern, replacement in _RULES:
+                text = pattern.sub(replacement, text)
         return disclosable(text)
 
     def value(self, value: Any) -> Any:  # noqa: ANN401, PLR0911 - log records hold anything, and each kind is its own case

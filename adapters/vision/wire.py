@@ -1,8 +1,9 @@
 """What the pool and its processes say to each other, over one socket for each.
 
 A message is its length in four bytes, then its content. The pool asks with the wish for embeddings, a line's end and
-the image; a process answers in JSON. Nothing is pickled: a process that a hostile image has taken over can answer
-nonsense, but it cannot make the pool run anything.
+the image; a process answers in JSON, with the components of an embedding as the hexadecimal digits of their doubles:
+hundreds of decimal numbers would take the pool longer to read. Nothing is pickled: a process that a hostile image has
+taken over can answer nonsense, but it cannot make the pool run anything.
 
 The process that makes the others says first whether it has loaded the pipeline, and whether it can be forked (1 or 0).
 Then it is asked by a number of :data:`REQUEST_BYTES`: :data:`NEW_PROCESS` or :data:`ITSELF`, along with one end of a
@@ -13,6 +14,7 @@ negative error number; or what that process ended with, nothing while it runs.
 import asyncio
 import json
 import socket
+from array import array
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Final
@@ -29,7 +31,7 @@ from domain.errors import (
     ImageTooLargeError,
     UnreadableImageError,
 )
-from domain.faces import PhotoReading
+from domain.faces import FaceEmbedding, PhotoReading
 
 LENGTH_BYTES: Final = 4
 REQUEST_BYTES: Final = 4
@@ -39,8 +41,12 @@ LONGEST_ANSWER: Final = 4 * 1024**2
 OUT_OF_MEMORY: Final = 12
 """The exit code of a process that has reached its memory limit."""
 _converter: Final = cattrs.Converter(detailed_validation=False)
-
-
+_converter.register_unstructure_hook(
+    FaceEmbedding, lambda it: {"model": it.model, "vector": array("d", it.vector).tobytes().hex()}
+)
+_converter.register_structure_hook(
+    FaceEmbedding, lambda said, _: FaceEmbedding(str(said["model"]), tuple(array("d", bytes.fromhex(said["vector"]))))
+)
 _KINDS: Final = {
     kind.__name__: kind
     for kind in (

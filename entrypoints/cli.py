@@ -1,17 +1,16 @@
 """The command line: ``facematch``. Each command is imported when it is used, so that small ones start at once."""
 
 import ast
-import gc
 import importlib.util
-import pkgutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from entrypoints.importing import imported
 from entrypoints.manual import MANUALS, Manual
 from entrypoints.variables import variables
 
@@ -71,18 +70,8 @@ def command(name: str) -> Any:  # noqa: ANN401 - typer's own types are private
     """Import and return a command."""
     single = typer.Typer(**_PLAIN)
     manual_page = type("_Page", (_Page,), {"manual": MANUALS[name]})
-    single.command(name.rpartition(" ")[2], cls=manual_page, context_settings=_HELP)(_imported(COMMANDS[name]))
+    single.command(name.rpartition(" ")[2], cls=manual_page, context_settings=_HELP)(imported(COMMANDS[name]))
     return typer.main.get_command(single)
-
-
-def _imported(path: str) -> Callable[..., None]:
-    """Return a function; what is imported for it stays, so the garbage collector need not look at it meanwhile."""
-    gc.disable()
-    try:
-        function: Callable[..., None] = pkgutil.resolve_name(path)
-    finally:
-        gc.enable()
-    return function
 
 
 class _Page(TyperCommand):
@@ -108,7 +97,7 @@ class _Page(TyperCommand):
 
 def _described(names: tuple[str, ...]) -> Iterator[tuple[str, str]]:
     """Yield variables with their meaning and default."""
-    declared = {known.name: known for known in variables(pkgutil.resolve_name("entrypoints.settings:Settings"))}
+    declared = {known.name: known for known in variables(imported("entrypoints.settings:Settings"))}
     for name in names:
         known = declared[name]
         yield name, known.help if known.default == "-" else f"{known.help}  [default: {known.default}]"
@@ -160,7 +149,7 @@ app = typer.Typer(name="facematch", cls=_LazyGroup, no_args_is_help=True, contex
 
 def _show_version(wanted: bool) -> None:
     if wanted:
-        for line in pkgutil.resolve_name("entrypoints.versions:versions")():
+        for line in imported("entrypoints.versions:versions")():
             typer.echo(line)
         raise typer.Exit
 

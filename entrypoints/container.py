@@ -8,7 +8,7 @@ import pkgutil
 from collections.abc import Mapping
 from importlib.metadata import version
 
-from dependency_injector import containers, providers
+from dependency_injector import providers
 from nats.aio.client import Client
 from opentelemetry import metrics
 
@@ -36,9 +36,7 @@ from adapters.postgres.statistics import PostgresStatistics
 from adapters.system.clock import SystemClock
 from adapters.telemetry.instruments import Instruments
 from adapters.telemetry.job import OtelTelemetry
-from adapters.vision import registry
-from adapters.vision.in_process import InProcessFaceReader
-from adapters.vision.pool import PoolLimits, ProcessPoolFaceReader
+from adapters.vision.pool import ProcessPoolFaceReader
 from application.broker_watch import BrokerWatch, WatchedDeadLetters, WatchedResults
 from application.calibrate_embedder import CalibrateEmbedder
 from application.enroll_user import EnrollUser
@@ -47,7 +45,7 @@ from application.event_relay import EventRelay
 from application.match_single_face import MatchPolicy, MatchSingleFace
 from application.outages import Outages
 from application.ports.dependency import Dependency
-from application.ports.face_pipeline import EmbedderInfo, FacePipelineFactory, ImageBudget
+from application.ports.face_pipeline import EmbedderInfo, FacePipelineFactory
 from application.process_delivery import DeliveryPolicy, ProcessDelivery
 from application.read_photos import ReadPhotos
 from application.repair_dead_letters import RepairDeadLetters
@@ -65,6 +63,7 @@ from domain.images import ImageRefPolicy
 from domain.retries import LinearBackoff
 from entrypoints.figures import FiguresWatch
 from entrypoints.settings import NatsSettings, S3Settings, Settings, VisionSettings, WorkerSettings
+from entrypoints.vision_container import Vision
 from entrypoints.worker import Worker
 
 VERSION = version("facematch")
@@ -168,11 +167,6 @@ def forget_seconds(nats: NatsSettings) -> float:
     return 2 * nats.ack_wait
 
 
-def budget(vision: VisionSettings) -> ImageBudget:
-    """Return what an image may cost."""
-    return ImageBudget(max_bytes=vision.max_bytes, max_pixels=vision.max_pixels)
-
-
 def embedder_info(factory: FacePipelineFactory) -> EmbedderInfo:
     """Return what identifies the embedder, without loading its models."""
     return factory.info
@@ -205,29 +199,23 @@ def blamed(
     }
 
 
-class Container(containers.DeclarativeContainer):
+class Container(Vision):
     """Everything that the entry points need, built once each when it is first asked for.
 
     Override ``settings``; and ``nats_client``, once connected, for whatever talks to the broker.
     """
 
-    settings: providers.Dependency[Settings] = providers.Dependency(instance_of=Settings)
+    settings = Vision.settings
+    factory = Vision.factory
+    face_reader = Vision.face_reader
+    in_process_reader = Vision.in_process_reader
+
     nats_client: providers.Dependency[Client] = providers.Dependency(instance_of=Client)
 
     clock = providers.Singleton(SystemClock)
     names = providers.Singleton(names, settings.provided.nats)
     connection_options = providers.Singleton(connection_options, settings.provided.nats)
 
-    factory = providers.Singleton(registry.load, settings.provided.vision.embedder)
-    budget = providers.Singleton(budget, settings.provided.vision)
-    face_reader = providers.Singleton(
-        ProcessPoolFaceReader,
-        settings.provided.vision.embedder,
-        budget,
-        settings.provided.worker.processes,
-        providers.Factory(PoolLimits, seconds=settings.provided.vision.timeout),
-    )
-    in_process_reader = providers.Singleton(InProcessFaceReader, settings.provided.vision.embedder, budget)
     policy = providers.Singleton(match_policy, settings, providers.Callable(embedder_info, factory))
     embedder = providers.Callable(embedder_id, factory)
 

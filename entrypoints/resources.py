@@ -11,11 +11,15 @@ from adapters.postgres.database import Database
 from entrypoints.console import err, visible
 from entrypoints.container import Container
 from entrypoints.settings import Settings
+from entrypoints.vision_container import Vision
 
 
-def build(settings: Settings) -> Container:
-    """Return the composition root for these settings; nothing is opened yet."""
-    return Container(settings=providers.Object(settings))
+def build(settings: Settings, vision: Vision | None = None) -> Container:
+    """Return the composition root for these settings; nothing is opened yet, but what ``vision`` has begun."""
+    container = Container(settings=providers.Object(settings))
+    if vision is not None:
+        container.override_providers(factory=vision.factory, face_reader=vision.face_reader)
+    return container
 
 
 @asynccontextmanager

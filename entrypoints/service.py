@@ -10,14 +10,18 @@ import attrs
 import structlog
 from aiohttp import web
 
+from adapters.postgres.schema import DimensionMismatchError
 from adapters.telemetry import providers as telemetry
 from adapters.telemetry.figures import observe, observe_readiness
+from adapters.telemetry.providers import TelemetrySettingsError
+from adapters.vision.registry import BrokenEmbedderError
 from domain.errors import DatabaseUnavailableError, FacematchError, MessagingUnavailableError
 from entrypoints.console import secrets_of
 from entrypoints.container import VERSION, Container
 from entrypoints.health import health_application
 from entrypoints.resources import build, connected_to_nats
 from entrypoints.settings import Settings
+from entrypoints.vision_container import Vision
 from entrypoints.worker import Worker
 
 _LOG = structlog.get_logger("facematch")
@@ -60,8 +64,12 @@ class _Signals:
         (self.abort if self.stop.is_set() else self.stop).set()
 
 
-async def serve(settings: Settings) -> None:
-    """Run a worker until it is told to stop; return after everything is settled and closed.
+WRONG_SETTINGS = (BrokenEmbedderError, DimensionMismatchError, HealthAddressError, TelemetrySettingsError)
+"""The errors of :func:`serve` that another setting puts right."""
+
+
+async def serve(settings: Settings, vision: Vision) -> None:
+    """Run a worker until it is told to stop; return after everything is settled and closed, ``vision`` too.
 
     A dependency that is away at the start is waited for, with the reason on ``/readyz``.
 
@@ -69,15 +77,16 @@ async def serve(settings: Settings) -> None:
         FacematchError: it can never work like this: the schema, the embedder or the health address is wrong.
 
     """
-    providers = telemetry.set_up(
-        os.environ, version=VERSION, instance=settings.worker.identity, secrets=secrets_of(settings)
-    )
     signals = _Signals()
     signals.listen()
     state: list[Starting | Worker] = [Starting()]
     async with _closed_in_time() as stack:
+        stack.push_async_callback(vision.face_reader().close)
+        providers = telemetry.set_up(
+            os.environ, version=VERSION, instance=settings.worker.identity, secrets=secrets_of(settings)
+        )
         stack.callback(providers.shutdown)
-        container = build(settings)
+        container = build(settings, vision)
         observe_readiness(container.instruments(), lambda: state[0].not_ready)
         await _serve_health(stack, settings, lambda: state[0], providers.render_metrics)
         opening = asyncio.create_task(_open(stack, container, state))
@@ -143,9 +152,7 @@ async def _open(stack: AsyncExitStack, container: Container, state: list[Startin
     """Open everything that a worker needs, in the order in which it is closed again, reversed."""
     starting = state[0]
     waits_for = starting.waits_for if isinstance(starting, Starting) else {}
-    reader = container.face_reader()
-    stack.push_async_callback(reader.close)
-    loading = asyncio.create_task(reader.start())
+    loading = asyncio.create_task(container.face_reader().start())
     stack.callback(loading.cancel)
     stack.push_async_callback(container.photo_store().close)
     stack.push_async_callback(container.objects().close)

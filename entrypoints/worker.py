@@ -17,7 +17,7 @@ from application.process_delivery import ProcessDelivery
 from domain.errors import DatabaseUnavailableError, MessagingUnavailableError
 
 _FETCH_SECONDS = 5.0
-_FIRST_FETCH_SECONDS = 0.2
+_FIRST_FETCH_SECONDS = 0.05
 _STALL_MARGIN_SECONDS = 60.0
 
 

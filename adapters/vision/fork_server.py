@@ -15,7 +15,7 @@ import sys
 import time
 from collections import deque
 from contextlib import ExitStack, suppress
-from typing import Final
+from typing import Final, Self
 
 import attrs
 
@@ -42,9 +42,15 @@ class ForkServer:
 
     def __init__(self, settings: wire.ChildSettings) -> None:
         self._settings = settings
+        self._begun: _Program | None = None
         self._start: asyncio.Task[_Running] | None = None
         self._forks = True
         self._closed = False
+
+    def begin(self) -> None:
+        """Start it already, without an event loop; where that fails, the first who wants a process hears why."""
+        with suppress(OSError):
+            self._begun = _Program.started(self._settings)
 
     async def process(self) -> VisionProcess:
         """Return a new process, which has the pipeline.
@@ -66,6 +72,9 @@ class ForkServer:
 
     async def close(self) -> None:
         """End it; the processes that it has made end with it."""
+        if self._begun is not None:
+            self._begun.end()
+            self._begun = None
         if self._start is not None:
             if not self._closed:
                 self._closed = True
@@ -78,7 +87,8 @@ class ForkServer:
         """Return the one that is running; whoever asks while it is started gets it, or hears why there is none."""
         start = self._start
         if start is None or (start.done() and (start.cancelled() or start.exception() or start.result().has_ended)):
-            start = self._start = asyncio.create_task(_Running.started(self._settings))
+            program, self._begun = self._begun, None
+            start = self._start = asyncio.create_task(_Running.started(self._settings, program))
             start.add_done_callback(lambda done: done.cancelled() or done.exception())
         return await asyncio.shield(start)
 
@@ -101,28 +111,50 @@ class ForkServer:
         return VisionProcess(ours, _Leash(server, pid), self._settings.memory_limit)
 
 
-class _Running:
-    """A process that loads, or has loaded, the pipeline; begin with :meth:`started`."""
+@attrs.frozen
+class _Program:
+    """The program in a process of its own, and our end of the socket that it is asked on, twice."""
 
-    def __init__(self, settings: wire.ChildSettings) -> None:
+    process: subprocess.Popen[bytes]
+    channel: socket.socket
+    requests: socket.socket
+
+    @classmethod
+    def started(cls, settings: wire.ChildSettings) -> Self:
+        """Start it; it begins to load the pipeline."""
         ours, theirs = socket.socketpair()
         with theirs, ExitStack() as unless_started:
             unless_started.enter_context(ours)
-            self._requests = unless_started.enter_context(ours.dup())
-            self._popen = _spawn(settings, theirs)
+            requests = unless_started.enter_context(ours.dup())
+            program = cls(_spawn(settings, theirs), ours, requests)
             unless_started.pop_all()
+        return program
+
+    def end(self) -> None:
+        """Kill it before anybody has asked it for anything."""
+        self.process.kill()
+        self.process.wait()
+        self.channel.close()
+        self.requests.close()
+
+
+class _Running:
+    """A process that loads, or has loaded, the pipeline; begin with :meth:`started`."""
+
+    def __init__(self, program: _Program) -> None:
+        self._popen, self._requests = program.process, program.requests
         loop = asyncio.get_running_loop()
         self._loaded, self._said_whether = loop.create_future(), loop.create_future()
         self._expected = deque([self._loaded, self._said_whether])
         self.forks = False
         """Whether it makes others; if not, it can only look at photographs itself."""
         self._stopped = False
-        self._life = asyncio.create_task(self._live(ours))
+        self._life = asyncio.create_task(self._live(program.channel))
 
     @classmethod
-    async def started(cls, settings: wire.ChildSettings) -> "_Running":
-        """Return one that has loaded the pipeline; it is stopped where it has not."""
-        server = cls(settings)
+    async def started(cls, settings: wire.ChildSettings, program: _Program | None = None) -> "_Running":
+        """Return one that has loaded the pipeline; it is stopped where it has not. The program may be running."""
+        server = cls(program or _Program.started(settings))
         try:
             async with asyncio.timeout(START_SECONDS):
                 wire.parse_answer(await server._loaded)

@@ -180,6 +180,10 @@ class ProcessPoolFaceReader:
         """How many processes were replaced because they died or had to be killed."""
         return self._restarts
 
+    def begin(self) -> None:
+        """Let the pipeline be loaded already, before there is an event loop; :meth:`close` ends that, too."""
+        self._fork_server.begin()
+
     async def start(self) -> None:
         """Start all processes and return when each has loaded its pipeline; those that die meanwhile are replaced.
 

@@ -3,18 +3,17 @@
 import structlog
 import typer
 import uvloop
+from dependency_injector import providers
 
-from adapters.postgres.schema import DimensionMismatchError
 from adapters.system.allocator import give_back_large_blocks
 from adapters.telemetry.logging import configure_logging
-from adapters.telemetry.providers import TelemetrySettingsError
 from adapters.vision.registry import BrokenEmbedderError
 from domain.errors import FacematchError
 from entrypoints.console import ExitCode, load_settings, secrets_of
-from entrypoints.service import HealthAddressError, serve
+from entrypoints.importing import imported
+from entrypoints.vision_container import Vision
 
 _LOG = structlog.get_logger("facematch")
-_WRONG_SETTINGS = (BrokenEmbedderError, DimensionMismatchError, HealthAddressError, TelemetrySettingsError)
 
 
 def worker() -> None:
@@ -28,9 +27,12 @@ def worker() -> None:
     settings = load_settings()
     configure_logging(form=settings.log.format, level=settings.log.level, secrets=secrets_of(settings))
     give_back_large_blocks()
+    wrong_settings: tuple[type[FacematchError], ...] = (BrokenEmbedderError,)
     try:
-        uvloop.run(serve(settings))
+        vision = Vision(settings=providers.Object(settings))
+        vision.face_reader().begin()  # it loads its models while this process imports the rest
+        wrong_settings = imported("entrypoints.service:WRONG_SETTINGS")
+        uvloop.run(imported("entrypoints.service:serve")(settings, vision))
     except FacematchError as error:
         _LOG.error("cannot work", action="cannot_work", detail=str(error))
-        wrong_setting = isinstance(error, _WRONG_SETTINGS)
-        raise typer.Exit(ExitCode.USAGE if wrong_setting else ExitCode.FAILED) from error
+        raise typer.Exit(ExitCode.USAGE if isinstance(error, wrong_settings) else ExitCode.FAILED) from error

@@ -318,6 +318,41 @@ async def test_closing_while_it_starts(third_party: None, tmp_path: Path, monkey
     assert makers() == []
 
 
+async def test_what_was_begun_early_is_what_serves(third_party: None, well: None) -> None:  # noqa: ARG001 - as above
+    """The models that are being loaded before there is an event loop are not loaded a second time."""
+    pool = ProcessPoolFaceReader("hostile-start", ImageBudget(), 1)
+    pool.begin()
+    begun = makers()
+    try:
+        await pool.start()
+        assert await ask(pool, b"who?") not in (os.getpid(), *begun)
+        assert makers() == begun != []
+    finally:
+        await pool.close()
+    assert makers() == []
+
+
+async def test_what_was_begun_early_and_died_is_begun_again(third_party: None, well: None) -> None:  # noqa: ARG001 - as above
+    """Somebody killed it before the pool was started: that costs time, and is no reason not to start."""
+    pool = ProcessPoolFaceReader("hostile-start", ImageBudget(), 1)
+    pool.begin()
+    end_maker()
+    try:
+        await pool.start()
+        assert await ask(pool, b"who?") != os.getpid()
+    finally:
+        await pool.close()
+
+
+async def test_what_was_begun_early_ends_with_a_pool_that_never_started(third_party: None, well: None) -> None:  # noqa: ARG001 - as above
+    """A worker whose settings are wrong leaves no process behind."""
+    pool = ProcessPoolFaceReader("hostile-start", ImageBudget(), 1)
+    pool.begin()
+    assert len(makers()) == 1
+    await pool.close()
+    assert makers() == []
+
+
 @pytest.mark.parametrize(
     ("order", "words"),
     [

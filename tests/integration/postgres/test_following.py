@@ -84,6 +84,18 @@ async def test_an_enrolment_is_found_by_the_next_search_and_taken_in_once(
     assert await worker.nearest() == NEW
 
 
+async def test_a_search_while_users_are_added_waits_without_the_others(
+    admin: psycopg.Connection, worker: Worker
+) -> None:
+    """It does so in a thread: the event loop goes on."""
+    admin.execute(ENROL, [NEW])
+    with worker.made[0]._in_use:
+        search = asyncio.create_task(worker.nearest())
+        await asyncio.sleep(0.2)
+        assert not search.done()
+    assert await search == NEW
+
+
 async def test_a_transaction_that_stays_open_hides_nobody(
     admin: psycopg.Connection, database_url: str, worker: Worker
 ) -> None:

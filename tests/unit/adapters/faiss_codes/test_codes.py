@@ -72,6 +72,24 @@ def test_a_user_with_several_codes_is_proposed_once() -> None:
     assert codes.near([0, 1]) == [UUID(int=1), UUID(int=0)]
 
 
+def test_what_is_brief_is_found_at_once() -> None:
+    """The same as otherwise; while users are being added, nobody is waited for."""
+    codes = Codes(learn(np.empty((0, 2), np.float32), 0))
+    codes.add(ids(2), np.asarray([[1, 0], [0, 1]], np.float32))
+    assert codes.near_at_once([0, 1]) == codes.near([0, 1]) == [UUID(int=1), UUID(int=0)]
+    with codes._in_use:
+        assert codes.near_at_once([0, 1]) is None
+
+
+@pytest.mark.parametrize(("users", "brief"), [(2_500, True), (2_600, False)])
+def test_what_takes_long_is_left_to_a_thread(users: int, brief: bool) -> None:
+    """Ten megabytes of vectors with 1,024 dimensions."""
+    codes = Codes(learn(np.empty((0, 1_024), np.float32), 0))
+    codes.add(ids(users), np.eye(users, 1_024, dtype=np.float32))
+    assert (codes.near_at_once([1.0] + 1_023 * [0.0]) is not None) == brief
+    assert codes.near([1.0] + 1_023 * [0.0])[0] == UUID(int=0)
+
+
 def test_what_was_learnt_holds_nobody(people: tuple[Vectors, Vectors]) -> None:
     """It is as large for any number of examples, and proposes nobody."""
     enrolled = people[0]

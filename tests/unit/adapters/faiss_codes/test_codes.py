@@ -81,13 +81,15 @@ def test_what_is_brief_is_found_at_once() -> None:
         assert codes.near_at_once([0, 1]) is None
 
 
-@pytest.mark.parametrize(("users", "brief"), [(2_500, True), (2_600, False)])
-def test_what_takes_long_is_left_to_a_thread(users: int, brief: bool) -> None:
-    """Ten megabytes of vectors with 1,024 dimensions."""
+def test_what_takes_long_is_left_to_a_thread() -> None:
+    """More than ten megabytes of vectors with 1,024 dimensions."""
+    probe = [1.0] + 1_023 * [0.0]
     codes = Codes(learn(np.empty((0, 1_024), np.float32), 0))
-    codes.add(ids(users), np.eye(users, 1_024, dtype=np.float32))
-    assert (codes.near_at_once([1.0] + 1_023 * [0.0]) is not None) == brief
-    assert codes.near([1.0] + 1_023 * [0.0])[0] == UUID(int=0)
+    codes.add(ids(2_500), np.eye(2_500, 1_024, dtype=np.float32))
+    assert codes.near_at_once(probe) == codes.near(probe)
+    codes.add(ids(100, first=2_500), np.eye(100, 1_024, dtype=np.float32))
+    assert codes.near_at_once(probe) is None
+    assert codes.near(probe)[0] == UUID(int=0)
 
 
 def test_what_was_learnt_holds_nobody(people: tuple[Vectors, Vectors]) -> None:

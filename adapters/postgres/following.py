@@ -106,8 +106,13 @@ class Follower:
                 f"what `facematch index` has learnt for {self._feed.model} cannot be read by this release: run "
                 "`facematch index --drop`, and `facematch index` with the oldest release that still works"
             ) from error
+        adding: asyncio.Task[None] | None = None
         async for rows in self._feed.rows():
-            await asyncio.to_thread(codes.add, rows.users, rows.vectors)
+            if adding is not None:
+                await adding
+            adding = asyncio.create_task(asyncio.to_thread(codes.add, rows.users, rows.vectors))
+        if adding is not None:
+            await adding
         self._loaded, self._moment, self._recent = _Loaded(version, codes, len(codes)), moment, {}
         self._looked_at = self._clock.monotonic()
 

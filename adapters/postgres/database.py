@@ -188,8 +188,10 @@ class Database:
             connection = await self._pool.getconn()
             if not _has_news(connection):
                 return connection
-            await connection.close()
-            await self._pool.putconn(connection)
+            try:
+                await connection.close()
+            finally:
+                await self._pool.putconn(connection)
 
     def _read_committed(self, connection: Connection) -> AbstractAsyncContextManager[object]:
         """Run single statements at read committed too: where that is not the default, in a transaction of their own."""

@@ -86,8 +86,8 @@ class Codes:
         """Return how many codes there are."""
         return int(self._index.ntotal)
 
-    def add(self, users: Users, vectors: Vectors) -> None:
-        """Add users, uint8, [users, 16], with their unit vectors, float32, [users, dimension]."""
+    def add(self, users: Users, vectors: NDArray[np.floating[Any]]) -> None:
+        """Add users, uint8, [users, 16], with their unit vectors, of any precision, [users, dimension]."""
         with self._in_use:
             faiss.omp_set_num_threads(1)
             count = len(self) + len(users)
@@ -96,7 +96,7 @@ class Codes:
                 grown[: len(self)] = self._users[: len(self)]
                 self._users = grown
             self._users[len(self) : count] = users
-            self._index.add(np.ascontiguousarray(vectors))
+            self._index.add(np.ascontiguousarray(vectors, np.float32))
 
     def near(self, probe: Sequence[float]) -> list[UUID]:
         """Return up to :data:`PROPOSED` users whose codes are nearest to a unit vector."""

@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext, suppress
 
 import attrs
-import psycopg
 from opentelemetry import trace
 from pgvector.psycopg.vector import register_vector_info
 from psycopg import AsyncConnection, IsolationLevel, sql
@@ -169,7 +168,7 @@ class Database:
                         async with asyncio.timeout(self.statement_seconds):
                             yield connection
                     except BaseException:
-                        with suppress(psycopg.Error):  # what cannot be undone, the pool throws away
+                        with suppress(Exception):  # what cannot be undone, the pool throws away
                             await connection.rollback()
                         raise
                     finally:

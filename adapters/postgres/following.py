@@ -9,7 +9,7 @@ import hashlib
 import math
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 from uuid import UUID
 
 import attrs
@@ -34,7 +34,7 @@ class Codes(Protocol):
     def __len__(self) -> int:
         """Return how many there are."""
 
-    def add(self, users: NDArray[np.uint8], vectors: NDArray[np.float32]) -> None:
+    def add(self, users: NDArray[np.uint8], vectors: NDArray[np.floating[Any]]) -> None:
         """Add users, [users, 16], with their vectors, [users, dimension]."""
 
     def near(self, probe: Sequence[float]) -> list[UUID]:
@@ -107,12 +107,14 @@ class Follower:
                 "`facematch index --drop`, and `facematch index` with the oldest release that still works"
             ) from error
         adding: asyncio.Task[None] | None = None
-        async for rows in self._feed.rows():
+        try:
+            async for rows in self._feed.rows():
+                if adding is not None:
+                    await adding
+                adding = asyncio.create_task(asyncio.to_thread(codes.add, rows.users, rows.vectors))
+        finally:
             if adding is not None:
                 await adding
-            adding = asyncio.create_task(asyncio.to_thread(codes.add, rows.users, rows.vectors))
-        if adding is not None:
-            await adding
         self._loaded, self._moment, self._recent = _Loaded(version, codes, len(codes)), moment, {}
         self._looked_at = self._clock.monotonic()
 

@@ -48,10 +48,10 @@ class Moment:
 
 @attrs.frozen
 class Rows:
-    """Users' ids, uint8, [users, 16], and their unit vectors, float32, [users, dimension]."""
+    """Users' ids, uint8, [users, 16], and their unit vectors, of half precision as sent, [users, dimension]."""
 
     users: NDArray[np.uint8]
-    vectors: NDArray[np.float32]
+    vectors: NDArray[np.float16]
 
 
 def _sent(dimension: int) -> np.dtype[np.void]:
@@ -101,7 +101,7 @@ class GalleryFeed:
             if count:
                 last = sql.Literal(records["user"][-1].tobytes().hex())
                 is_next = sql.SQL("user_id > {}::uuid").format(last)
-                yield Rows(records["user"], records["sent"]["vector"].astype(np.float32))
+                yield Rows(records["user"], records["sent"]["vector"])
 
     async def _page(self, is_next: sql.Composable, is_wanted: sql.Composable, page: int) -> bytes:
         query = sql.SQL(_ROWS).format(

@@ -8,8 +8,8 @@ import attrs
 import psycopg
 from psycopg import sql
 
-from adapters.postgres import conclusion
 from adapters.postgres.database import Connection, Database
+from adapters.postgres.face_rows import face_values, insert_match, upsert_face
 from adapters.postgres.rows import COLUMNS, from_row, readable, storable, to_row
 from adapters.postgres.schema import Schema
 from adapters.postgres.statements import Statement
@@ -22,7 +22,13 @@ from domain.records import JobRecord, Matched, Outcome, SeenFace, Skipped
 _COLUMN_LIST = sql.SQL(", ").join(map(sql.Identifier, COLUMNS))
 _SELECT = sql.SQL("SELECT {} FROM facematch.outcomes ").format(_COLUMN_LIST)
 _BY_KEY = _SELECT + sql.SQL("WHERE stream_seq = %s AND stored_at = %s")
-_RECORD = conclusion.record().as_bytes()
+# The message is acknowledged on the strength of this row. Where commits do not wait for the disk, a crash of the server
+# would take the row back and leave the job without an outcome: so this one waits, whatever the database's default is.
+_RECORD = sql.SQL(
+    "INSERT INTO facematch.outcomes ({}) VALUES ({}) ON CONFLICT (stream_seq, stored_at) DO NOTHING "
+    "RETURNING set_config('synchronous_commit', "
+    "coalesce(nullif(current_setting('synchronous_commit'), 'off'), 'on'), true)"
+).format(_COLUMN_LIST, sql.SQL(", ").join(map(sql.Placeholder, COLUMNS)))
 _KNOWN = """
 SELECT EXISTS (SELECT 1 FROM {photos} WHERE id = %(photo_id)s) AS photo_exists,
        EXISTS (SELECT 1 FROM {matches} m JOIN {faces} f ON f.id = m.photo_face_id WHERE f.photo_id = %(photo_id)s)
@@ -43,7 +49,9 @@ def _known(schema: Schema) -> sql.Composed:
 
 
 _RECALL = Statement(_known)
-_CONCLUDE_FACE = Statement(lambda schema: conclusion.conclude(schema, _known(schema)))
+_WRITE_FACE = Statement(lambda schema: upsert_face(schema, _known(schema)))
+_RECORD_OTHER = _RECORD.as_bytes()
+_RECORD_MATCH = Statement(lambda schema: insert_match(schema) + _RECORD)
 # Any fixed seed sets us apart from other users of advisory locks. A worker that freezes in the middle of its
 # transaction is cut off, so that the photo does not stay locked.
 _LOCK_PHOTO = (
@@ -164,24 +172,36 @@ class PostgresLedger:
             photo=UUID(int=header.photo_id.int),  # a UUID's own text needs no quoting, whatever class this one is of
         )
         async with self._database.transaction("conclude_face", lock) as connection:
-            face, match_id = SeenFace(self._new_id(), result.box), self._new_id()
-            proposed = _judged(header, result, face, match_id)
-            values = conclusion.values(schema, proposed, result.embedding, result.box)
-            cursor = await connection.execute(_CONCLUDE_FACE.on(schema), values)
-            face_id, recorded, *known = await cursor.fetchone() or (None, False)
+            values = face_values(schema, header, result, new_id=self._new_id())
+            face_id, *known = await (await connection.execute(_WRITE_FACE.on(schema), values)).fetchone() or (None,)
             if face_id is None:
                 recollection = _recollection(known)
                 return recollection.record or await self._record(connection, _objection(recollection, header))
-            if not recorded and (standing := await self._find(connection, header.key)) is not None:
+            record = self._judged(header, result, SeenFace(face_id, result.box))
+            standing = await self._record(connection, record)
+            if standing is not record:
                 raise _OvertakenError(standing)
-            return _judged(header, result, attrs.evolve(face, photo_face_id=face_id), match_id)
+            return record
+
+    def _judged(self, header: JobHeader, result: FaceResult, face: SeenFace) -> JobRecord:
+        match result.decision:
+            case Accepted(user_id=user_id, comparison=comparison):
+                return _record(header, Matched(user_id, self._new_id(), face, comparison))
+            case Unknown(comparison=comparison) as unknown:
+                return _record(header, Skipped(Reason.NO_MATCH, unknown.detail, face, comparison))
+            case NobodyEnrolled():
+                detail = "nobody is enrolled with this embedder"
+                return _record(header, Skipped(Reason.NO_ENROLLED_USERS, detail, face))
 
     async def _find(self, connection: Connection, key: JobKey) -> JobRecord | None:
         row = await (await connection.execute(_BY_KEY, [key.sequence, key.stored_at])).fetchone()
         return from_row(row) if row is not None else None
 
     async def _record(self, connection: Connection, record: JobRecord) -> JobRecord:
-        inserted = await connection.execute(_RECORD, to_row(record))
+        """Insert the outcome, and the match if it is one."""
+        matched = isinstance(record.outcome, Matched)
+        insert = _RECORD_MATCH.on(self._database.schema) if matched else _RECORD_OTHER
+        inserted = await connection.execute(insert, to_row(record))
         if inserted.rowcount == 1:
             return record
         return await self._find(connection, record.key) or record
@@ -191,16 +211,6 @@ def _recollection(row: Sequence[Any] | None) -> Recollection:
     exists, matched, *record = row or (False, False, None)
     known = from_row(record) if record[0] is not None else None
     return Recollection(record=known, photo_exists=exists, already_matched=matched)
-
-
-def _judged(header: JobHeader, result: FaceResult, face: SeenFace, match_id: UUID) -> JobRecord:
-    match result.decision:
-        case Accepted(user_id=user_id, comparison=comparison):
-            return _record(header, Matched(user_id, match_id, face, comparison))
-        case Unknown(comparison=comparison) as unknown:
-            return _record(header, Skipped(Reason.NO_MATCH, unknown.detail, face, comparison))
-        case NobodyEnrolled():
-            return _record(header, Skipped(Reason.NO_ENROLLED_USERS, "nobody is enrolled with this embedder", face))
 
 
 def _record(header: JobHeader, outcome: Outcome) -> JobRecord:

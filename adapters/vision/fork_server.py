@@ -35,7 +35,7 @@ _MEANT_FOR_IT: Final = frozenset({"FACEMATCH_EMBEDDER_FILE", "FACEMATCH_CACHE"})
 
 
 class ForkServer:
-    """Makes processes; itself it is started when the first one is wanted, and again after it has ended.
+    """Makes processes; itself it is started when told to, or when one is wanted, and again after it has ended.
 
     What it starts lives no longer than the thread that runs the event loop.
     """

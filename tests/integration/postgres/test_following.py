@@ -84,6 +84,15 @@ async def test_an_enrolment_is_found_by_the_next_search_and_taken_in_once(
     assert await worker.nearest() == NEW
 
 
+async def test_a_brief_search_takes_no_thread(
+    admin: psycopg.Connection, worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To hand it over would take longer than the search."""
+    admin.execute(ENROL, [NEW])
+    monkeypatch.delattr(Codes, "near")
+    assert await worker.nearest() == NEW
+
+
 async def test_a_search_while_users_are_added_waits_without_the_others(
     admin: psycopg.Connection, worker: Worker
 ) -> None:

@@ -59,14 +59,14 @@ async def test_an_outcome_that_is_recorded_meanwhile_stands(
                 ],
             )
 
-    ledger = PostgresLedger(database, new_id=ids(give_up))
+    ledger = PostgresLedger(database, new_id=ids(None, give_up))
     assert await ledger.conclude_face(header(photo, job=failed.key), accepted(user)) == failed
     assert (tables.faces(), tables.matches()) == ([], [])
     assert await ledger.find(failed.key) == failed
 
 
 async def test_a_photo_that_is_deleted_meanwhile_is_not_found(database: Database, tables: PostgresTables) -> None:
-    """The foreign key notices, and a second look sees why."""
+    """A second look, under the photo's lock, sees that it is gone."""
     photo, user = tables.add_photo(uuid4()), tables.add_user(uuid4(), embedding(1.0))
     ledger = PostgresLedger(database, new_id=ids(lambda: tables.delete_photo(photo)))
     told = await ledger.conclude_face(header(photo), accepted(user))

@@ -2,27 +2,46 @@
 
 from uuid import uuid4
 
-from adapters.postgres.database import Database
+import psycopg
+
 from adapters.postgres.ledger import PostgresLedger
+from adapters.postgres.migrate import migrate
 from tests.contract.ledger.jobs import accepted, embedding, header
+from tests.integration.postgres.use import opened
 from tests.tables import PostgresTables
 
-TRIGGER = """
-CREATE FUNCTION look_for_the_face() RETURNS trigger LANGUAGE plpgsql AS $$
+TRIGGERS = """
+CREATE TABLE seen (face uuid);
+CREATE FUNCTION see() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-  IF NOT EXISTS (SELECT FROM {photo_faces} WHERE id = NEW.photo_face_id) THEN
+  DELETE FROM face_matches WHERE photo_face_id = NEW.id;
+  INSERT INTO seen VALUES (NEW.id);
+  RETURN NULL;
+END $$;
+CREATE TRIGGER see AFTER INSERT OR UPDATE ON photo_faces FOR EACH ROW EXECUTE FUNCTION see();
+CREATE FUNCTION look() RETURNS trigger LANGUAGE plpgsql STABLE AS $$
+BEGIN
+  IF NOT EXISTS (SELECT FROM photo_faces f JOIN seen s ON s.face = f.id WHERE f.id = NEW.photo_face_id) THEN
     RAISE EXCEPTION 'a match without its face';
   END IF;
   RETURN NEW;
 END $$;
-CREATE TRIGGER look_for_the_face BEFORE INSERT ON {face_matches}
-   FOR EACH ROW EXECUTE FUNCTION look_for_the_face();
+CREATE TRIGGER look BEFORE INSERT ON face_matches FOR EACH ROW EXECUTE FUNCTION look();
 """
 
 
-async def test_a_trigger_on_matches_finds_the_face(database: Database, tables: PostgresTables) -> None:
-    """Even before the match is inserted, as one that copies the photo's id into it needs to."""
-    tables.run(TRIGGER)
+async def test_triggers_on_faces_have_run_before_the_match_is_inserted(
+    admin: psycopg.Connection, database_url: str
+) -> None:
+    """One that throws away what an older face had matched leaves this match; one on matches finds the face."""
+    await migrate(database_url)
+    admin.execute(TRIGGERS)
+    tables = PostgresTables(database_url)
+    tables.run("ALTER TABLE {users} ADD deleted_at timestamptz, ADD blocked boolean")
     photo, user = tables.add_photo(uuid4()), tables.add_user(uuid4(), embedding(1.0))
-    told = await PostgresLedger(database).conclude_face(header(photo), accepted(user))
-    assert (told.outcome.kind, len(tables.matches())) == ("matched", 1)
+    async with opened(database_url) as database:
+        told = await PostgresLedger(database).conclude_face(header(photo), accepted(user))
+    assert told.outcome.kind == "matched"
+    assert [match.photo_face_id for match in tables.matches()] == [face.id for face in tables.faces()] != []
+    assert tables.run("SELECT count(*) FROM seen") == [(1,)]
+    tables.close()

@@ -32,6 +32,7 @@ def test_who_is_nearest_is_proposed(people: tuple[Vectors, Vectors]) -> None:
     nearest = np.argmax(probes @ enrolled.T, axis=1)
     hits = [UUID(int=int(true)) in codes.near(probe.tolist()) for probe, true in zip(probes, nearest, strict=True)]
     assert np.mean(hits) >= 0.995
+    assert codes.near_at_once(probes[0].tolist()) == codes.near(probes[0].tolist())  # though the vectors are 16 MB
 
 
 def test_the_nearest_are_proposed_in_their_order(people: tuple[Vectors, Vectors]) -> None:

@@ -1,0 +1,80 @@
+"""The rows that a job writes into the application's tables."""
+
+import json
+from typing import Any
+from uuid import UUID
+
+import numpy as np
+from pgvector import Vector
+from psycopg import sql
+from psycopg.types.json import Jsonb
+
+from adapters.postgres.rows import box_document
+from adapters.postgres.schema import Schema
+from application.ports.ledger import FaceResult, JobHeader
+from domain.decision import Accepted
+from domain.faces import BoundingBox
+
+_UPSERT = """
+WITH known AS MATERIALIZED ({known}),
+writable AS MATERIALIZED (
+  SELECT FROM known WHERE photo_exists AND NOT already_matched AND stream_seq IS NULL
+     AND (%(user)s::uuid IS NULL OR EXISTS (
+           SELECT FROM {users} u WHERE u.id = %(user)s AND u.face_embedding_model = %(model)s
+              AND u.face_embedding IS NOT NULL AND {candidate}))),
+updated AS (
+  UPDATE {faces} SET embedding = %(embedding)s, embedding_model = %(model)s, bbox = %(bbox)s
+   WHERE photo_id = %(photo_id)s AND face_index = %(face_index)s AND EXISTS (SELECT FROM writable) RETURNING id),
+inserted AS (
+  INSERT INTO {faces} (id, photo_id, face_index, embedding, embedding_model, bbox, created_at)
+  SELECT %(id)s, %(photo_id)s, %(face_index)s, %(embedding)s, %(model)s, %(bbox)s, %(at)s
+   WHERE EXISTS (SELECT FROM writable) AND NOT EXISTS (SELECT FROM updated) RETURNING id)
+SELECT coalesce((SELECT id FROM updated), (SELECT id FROM inserted)), known.* FROM known
+"""
+
+
+def upsert_face(schema: Schema, known: sql.Composable) -> sql.Composed:
+    """Return what writes the photo's face of that index, if it still may be, and returns its id and ``known``.
+
+    The id is NULL where nothing was written: the photo is gone or matched, the job has an outcome, or the accepted user
+    may not be named any more. ``known`` is a query of one row that tells ``photo_exists``, ``already_matched`` and,
+    where the job has an outcome, its ``stream_seq``. Parameters: :func:`face_values`.
+    """
+    return sql.SQL(_UPSERT).format(
+        known=known,
+        users=schema.users.identifier,
+        candidate=schema.candidate_condition("u"),
+        faces=schema.photo_faces.identifier,
+    )
+
+
+def face_values(schema: Schema, header: JobHeader, result: FaceResult, *, new_id: UUID) -> dict[str, Any]:
+    """Return the parameters of :func:`upsert_face`; ``new_id`` is for a face that is not there yet."""
+    return {
+        "stream_seq": header.key.sequence,
+        "stored_at": header.key.stored_at,
+        "photo_id": header.photo_id,
+        "face_index": header.face_index,
+        "user": result.decision.user_id if isinstance(result.decision, Accepted) else None,
+        "model": result.embedding.model,
+        "embedding": Vector(np.asarray(result.embedding.vector, dtype=np.float32)),
+        "bbox": _bbox(result.box, schema.photo_faces.columns["bbox"].type),
+        "id": new_id,
+        "at": header.occurred_at,
+    }
+
+
+def insert_match(schema: Schema) -> sql.Composed:
+    """Return what inserts a match in front of its outcome, with the outcome's parameters.
+
+    The column that the application calls confidence holds the distance.
+    """
+    return sql.SQL(
+        "WITH matched AS (INSERT INTO {} (id, photo_face_id, user_id, confidence, created_at) "
+        "VALUES (%(match_id)s, %(photo_face_id)s, %(user_id)s, %(distance)s, %(occurred_at)s)) "
+    ).format(schema.face_matches.identifier)
+
+
+def _bbox(box: BoundingBox, column_type: str) -> Jsonb | str:
+    document = box_document(box)
+    return Jsonb(document) if column_type == "jsonb" else json.dumps(document)

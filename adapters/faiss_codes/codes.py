@@ -6,6 +6,9 @@ quantisation (Jégou, Douze and Schmid, IEEE TPAMI 33(1), 2011) in the layout th
 (André, Kermarrec and Le Scouarnec, PVLDB 9(4), 2015). The longer one has a byte for each dimension; those that are
 nearest by their short codes are put in order by it. Who is nearest by that is only proposed: who is nearest indeed,
 whoever has the vectors decides.
+
+A search looks into few cells first. That finds whoever the probe is of, much nearer than all others. Of a stranger all
+are about as far, some of the nearest in cells that were not looked into: then it looks into more.
 """
 
 import math
@@ -35,10 +38,20 @@ _MORE_AXES: Final = 96
 """Of vectors with more than twice as many dimensions as :data:`_AXES`."""
 _EXAMPLES_OF_A_CELL: Final = 39
 """With fewer, faiss warns."""
-_SEARCHED: Final = 12
+_FEW_CELLS: Final = 12
 """Axes times the share of the cells that a search looks into: it takes the same time whatever the number of axes."""
-_AT_LEAST: Final = 256
+_FEW_AT_LEAST: Final = 256
 """So many cells are looked into where that is more."""
+_STANDS_OUT: Final = 0.9
+"""The nearest user stands out at up to this share of the squared distance of the last proposed one."""
+_STANDS_OUT_ALONG_MORE_AXES: Final = 0.8
+"""The share along :data:`_MORE_AXES`: there a person's photographs are much nearer to each other than to anybody's."""
+_MORE_CELLS: Final = 3 / 8
+"""The share of the cells that is looked into where nobody stands out."""
+_MORE_AT_LEAST: Final = 1_024
+"""So many cells, where that is more."""
+_MORE_ORDERED: Final = 1_024
+"""So many are put in order by the longer codes then."""
 _ONE_BY_ONE: Final = 11
 """The faiss implementation of such searches that is made for one probe at a time: a quarter faster than the default."""
 _BRIEF_BYTES: Final = 10 * 1024**2
@@ -57,10 +70,7 @@ def learn(sample: Vectors, users: int) -> bytes:
     axes = min(_MORE_AXES if dimension > 2 * _AXES else _AXES, dimension)
     cells = 2 ** min(round(math.log2(4 * math.sqrt(users))), int(math.log2(len(sample) / _EXAMPLES_OF_A_CELL)))
     index: Any = faiss.index_factory(dimension, f"PCA{axes},IVF{cells},PQ{axes}x4fs,Refine(SQ8)", faiss.METRIC_L2)
-    index.k_factor = _ORDERED / PROPOSED
     index.train(sample)
-    inverted = faiss.extract_index_ivf(index)
-    inverted.nprobe = min(cells, max(_AT_LEAST, round(_SEARCHED / axes * cells)))
     return bytes(faiss.serialize_index(index))
 
 
@@ -72,13 +82,20 @@ class Codes:
 
     def __init__(self, learnt: bytes) -> None:
         self._index: Any = faiss.deserialize_index(np.frombuffer(learnt, np.uint8))
-        inverted = faiss.try_extract_index_ivf(self._index)
-        if inverted is None:
-            self._read_of_each: float = self._index.d * np.dtype(np.float32).itemsize
-        else:
-            searched: Any = faiss.downcast_index(inverted)
-            searched.implem = _ONE_BY_ONE
-            self._read_of_each = searched.code_size * searched.nprobe / searched.nlist
+        self._few = self._more = None
+        self._stands_out = 1.0
+        self._read_of_each: float = self._index.d * np.dtype(np.float32).itemsize
+        if isinstance(self._index, faiss.IndexRefine):
+            inverted: Any = faiss.downcast_index(faiss.extract_index_ivf(self._index))
+            inverted.implem = _ONE_BY_ONE
+            cells = inverted.nlist
+            few = min(cells, max(_FEW_AT_LEAST, round(_FEW_CELLS / inverted.d * cells)))
+            self._few = _looking_into(few, ordered=_ORDERED)
+            self._more = _looking_into(
+                min(cells, max(_MORE_AT_LEAST, round(_MORE_CELLS * cells))), ordered=_MORE_ORDERED
+            )
+            self._stands_out = _STANDS_OUT_ALONG_MORE_AXES if inverted.d > _AXES else _STANDS_OUT
+            self._read_of_each = inverted.code_size * few / cells
         self._users: Users = np.empty((0, _ID_BYTES), np.uint8)
         self._in_use = threading.Lock()
 
@@ -99,21 +116,46 @@ class Codes:
             self._index.add(np.ascontiguousarray(vectors, np.float32))
 
     def near(self, probe: Sequence[float]) -> list[UUID]:
-        """Return up to :data:`PROPOSED` users whose codes are nearest to a unit vector."""
+        """Return up to :data:`PROPOSED` users whose codes are nearest to a unit vector, the nearest first."""
         with self._in_use:
-            return self._near(probe)
+            users = None if self._is_brief else self._standing_out(probe)
+            return self._users_at(self._search(probe, self._more)[1]) if users is None else users
 
     def near_at_once(self, probe: Sequence[float]) -> list[UUID] | None:
-        """Return the same within some milliseconds; None where it takes longer, or users are just being added."""
-        if len(self) * self._read_of_each > _BRIEF_BYTES or not self._in_use.acquire(blocking=False):
+        """Return the same within some milliseconds; None where it takes longer, as where nobody stands out.
+
+        None also while users are being added.
+        """
+        if not self._is_brief or not self._in_use.acquire(blocking=False):
             return None
         try:
-            return self._near(probe)
+            return self._standing_out(probe)
         finally:
             self._in_use.release()
 
-    def _near(self, probe: Sequence[float]) -> list[UUID]:
+    @property
+    def _is_brief(self) -> bool:
+        """Whether a search that looks into few cells takes some milliseconds at most."""
+        return len(self) * self._read_of_each <= _BRIEF_BYTES
+
+    def _standing_out(self, probe: Sequence[float]) -> list[UUID] | None:
+        """Look into few cells; return None where nobody in them stands out, and more have to be looked into."""
+        distances, places = self._search(probe, self._few)
+        return None if distances[0] > self._stands_out * distances[-1] else self._users_at(places)
+
+    def _search(self, probe: Sequence[float], how: Any) -> tuple[NDArray[np.float32], NDArray[np.int64]]:  # noqa: ANN401
+        """Return :data:`PROPOSED` squared distances and places, ascending; -1 for the place of nobody."""
         faiss.omp_set_num_threads(1)  # of this very thread: the other cores look at photographs
-        _, [places] = self._index.search(np.asarray([probe], np.float32), PROPOSED)
+        [distances], [places] = self._index.search(np.asarray([probe], np.float32), PROPOSED, params=how)
+        return distances, places
+
+    def _users_at(self, places: NDArray[np.int64]) -> list[UUID]:
         ids = dict.fromkeys(self._users[place].tobytes() for place in places if place >= 0)
         return [UUID(bytes=user) for user in ids]
+
+
+def _looking_into(cells: int, *, ordered: int) -> Any:  # noqa: ANN401 - faiss's own types lack these arguments
+    """Return what tells a search how many cells to look into, and how many users to put in order."""
+    swig: Any = faiss
+    in_cells = swig.SearchParametersPreTransform(index_params=swig.SearchParametersIVF(nprobe=cells))
+    return swig.IndexRefineSearchParameters(k_factor=ordered / PROPOSED, base_index_params=in_cells)

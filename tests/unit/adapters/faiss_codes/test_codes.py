@@ -5,6 +5,7 @@ from uuid import UUID
 import numpy as np
 import pytest
 
+from adapters.faiss_codes import codes as module
 from adapters.faiss_codes.codes import Codes, Users, Vectors, learn
 from tests.benchmarks.synthetic_faces import photographed_twice
 
@@ -33,6 +34,22 @@ def test_who_is_nearest_is_proposed(people: tuple[Vectors, Vectors]) -> None:
     hits = [UUID(int=int(true)) in codes.near(probe.tolist()) for probe, true in zip(probes, nearest, strict=True)]
     assert np.mean(hits) >= 0.995
     assert codes.near_at_once(probes[0].tolist()) == codes.near(probes[0].tolist())  # though the vectors are 16 MB
+
+
+def test_of_strangers_the_nearest_are_proposed_too(
+    people: tuple[Vectors, Vectors], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Though they are in many cells, and a search that finds whoever stands out looks into few of them.
+
+    Thousands of users have so few cells that all would be looked into: here it is the share that counts for millions.
+    """
+    monkeypatch.setattr(module, "_FEW_AT_LEAST", 1)
+    enrolled, probes = people[0], photographed_twice(people[0].shape[1], 10**6)[0][::2]
+    codes = Codes(learn(enrolled, len(enrolled)))
+    codes.add(ids(len(enrolled)), enrolled)
+    nearest = np.argmax(probes @ enrolled.T, axis=1)
+    hits = [UUID(int=int(true)) in codes.near(probe.tolist()) for probe, true in zip(probes, nearest, strict=True)]
+    assert np.mean(hits) >= 0.995
 
 
 def test_the_nearest_are_proposed_in_their_order(people: tuple[Vectors, Vectors]) -> None:

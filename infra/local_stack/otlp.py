@@ -46,12 +46,13 @@ class ReceivedSpan:
 
 @attrs.frozen
 class ReceivedPoint:
-    """One point of a metric as it was exported; a histogram's value is its count."""
+    """One point of a metric as it was exported; a histogram's value is its count. ``traces`` are its exemplars'."""
 
     name: str
     value: float
     attributes: dict[str, Any]
     resource: dict[str, Any]
+    traces: frozenset[str]
 
 
 class OtlpReceiver:
@@ -175,13 +176,18 @@ def _received(span: Span, resource: dict[str, Any]) -> ReceivedSpan:
 
 
 def _points(metric: Metric, resource: dict[str, Any]) -> list[ReceivedPoint]:
-    if metric.HasField("histogram"):
-        counts = [(float(point.count), _plain(point.attributes)) for point in metric.histogram.data_points]
-        return [ReceivedPoint(metric.name, value, attributes, resource) for value, attributes in counts]
-    points = metric.sum.data_points if metric.HasField("sum") else metric.gauge.data_points
+    kind = metric.WhichOneof("data")
+    if kind is None:
+        return []
     return [
-        ReceivedPoint(metric.name, float(getattr(point, point.WhichOneof("value"))), _plain(point.attributes), resource)
-        for point in points
+        ReceivedPoint(
+            metric.name,
+            float(point.count if kind == "histogram" else getattr(point, point.WhichOneof("value"))),
+            _plain(point.attributes),
+            resource,
+            frozenset(exemplar.trace_id.hex() for exemplar in point.exemplars),
+        )
+        for point in getattr(metric, kind).data_points
     ]
 
 

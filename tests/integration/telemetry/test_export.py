@@ -187,6 +187,13 @@ def test_both_protocols_carry_everything(receiver: GrpcOtlpReceiver, protocol: s
     assert receiver.points("facematch.jobs")[0].resource["service.name"] == "facematch"
 
 
+def test_exported_metrics_name_traces(receiver: GrpcOtlpReceiver) -> None:
+    """A histogram's exemplars lead from a bucket to jobs that fell into it."""
+    run = run_deliveries(OTEL_EXPORTER_OTLP_ENDPOINT=receiver.grpc_endpoint)
+    traces = {point.attributes["action"]: point.traces for point in receiver.points("facematch.job.duration")}
+    assert traces == {job["action"]: {job["trace_id"]} for job in run.jobs}
+
+
 def test_signals_may_go_to_different_places(receiver: GrpcOtlpReceiver) -> None:
     """A signal's own endpoint and protocol go before the general ones; a signal without an endpoint stays at home."""
     run_deliveries(

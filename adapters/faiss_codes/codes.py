@@ -7,8 +7,8 @@ quantisation (Jégou, Douze and Schmid, IEEE TPAMI 33(1), 2011) in the layout th
 nearest by their short codes are put in order by it. Who is nearest by that is only proposed: who is nearest indeed,
 whoever has the vectors decides.
 
-A search looks into few cells first. That finds whoever the probe is of, much nearer than all others. Of a stranger all
-are about as far, some of the nearest in cells that were not looked into: then it looks into more.
+A search looks into few cells first. That finds whoever the probe is of, mostly much nearer than all others. Strangers'
+nearest are about as far as the next ones, and in many cells: where nobody stands out, a second look goes into more.
 """
 
 import math
@@ -70,7 +70,10 @@ def learn(sample: Vectors, users: int) -> bytes:
     axes = min(_MORE_AXES if dimension > 2 * _AXES else _AXES, dimension)
     cells = 2 ** min(round(math.log2(4 * math.sqrt(users))), int(math.log2(len(sample) / _EXAMPLES_OF_A_CELL)))
     index: Any = faiss.index_factory(dimension, f"PCA{axes},IVF{cells},PQ{axes}x4fs,Refine(SQ8)", faiss.METRIC_L2)
+    index.k_factor = _ORDERED / PROPOSED
     index.train(sample)
+    inverted = faiss.extract_index_ivf(index)
+    inverted.nprobe = min(cells, max(_FEW_AT_LEAST, round(_FEW_CELLS / axes * cells)))
     return bytes(faiss.serialize_index(index))
 
 
@@ -82,20 +85,18 @@ class Codes:
 
     def __init__(self, learnt: bytes) -> None:
         self._index: Any = faiss.deserialize_index(np.frombuffer(learnt, np.uint8))
-        self._few = self._more = None
-        self._stands_out = 1.0
+        self._second: Any = None
+        self._stands_out = _STANDS_OUT
         self._read_of_each: float = self._index.d * np.dtype(np.float32).itemsize
-        if isinstance(self._index, faiss.IndexRefine):
-            inverted: Any = faiss.downcast_index(faiss.extract_index_ivf(self._index))
+        found = faiss.try_extract_index_ivf(self._index)
+        if found is not None:
+            inverted: Any = faiss.downcast_index(found)
             inverted.implem = _ONE_BY_ONE
-            cells = inverted.nlist
-            few = min(cells, max(_FEW_AT_LEAST, round(_FEW_CELLS / inverted.d * cells)))
-            self._few = _looking_into(few, ordered=_ORDERED)
-            self._more = _looking_into(
-                min(cells, max(_MORE_AT_LEAST, round(_MORE_CELLS * cells))), ordered=_MORE_ORDERED
-            )
-            self._stands_out = _STANDS_OUT_ALONG_MORE_AXES if inverted.d > _AXES else _STANDS_OUT
-            self._read_of_each = inverted.code_size * few / cells
+            self._read_of_each = inverted.code_size * inverted.nprobe / inverted.nlist
+            if isinstance(self._index, faiss.IndexRefine):
+                self._second = _second_look(inverted)
+                if inverted.d > _AXES:
+                    self._stands_out = _STANDS_OUT_ALONG_MORE_AXES
         self._users: Users = np.empty((0, _ID_BYTES), np.uint8)
         self._in_use = threading.Lock()
 
@@ -118,30 +119,36 @@ class Codes:
     def near(self, probe: Sequence[float]) -> list[UUID]:
         """Return up to :data:`PROPOSED` users whose codes are nearest to a unit vector, the nearest first."""
         with self._in_use:
-            users = None if self._is_brief else self._standing_out(probe)
-            return self._users_at(self._search(probe, self._more)[1]) if users is None else users
+            users, stands_out = self._first_look(probe)
+            return users if stands_out else self._second_look(probe)
 
-    def near_at_once(self, probe: Sequence[float]) -> list[UUID] | None:
-        """Return the same within some milliseconds; None where it takes longer, as where nobody stands out.
+    def near_at_once(self, probe: Sequence[float]) -> tuple[list[UUID], bool] | None:
+        """Return whom a first look finds within some milliseconds, and whether that is enough.
 
-        None also while users are being added.
+        None where it takes longer, or somebody else searches or adds users.
         """
-        if not self._is_brief or not self._in_use.acquire(blocking=False):
+        is_brief = len(self) * self._read_of_each <= _BRIEF_BYTES
+        if not is_brief or not self._in_use.acquire(blocking=False):
             return None
         try:
-            return self._standing_out(probe)
+            return self._first_look(probe)
         finally:
             self._in_use.release()
 
-    @property
-    def _is_brief(self) -> bool:
-        """Whether a search that looks into few cells takes some milliseconds at most."""
-        return len(self) * self._read_of_each <= _BRIEF_BYTES
+    def near_at_second_look(self, probe: Sequence[float]) -> list[UUID]:
+        """Return the same as :meth:`near`, of a probe for which a first look was not enough."""
+        with self._in_use:
+            return self._second_look(probe)
 
-    def _standing_out(self, probe: Sequence[float]) -> list[UUID] | None:
-        """Look into few cells; return None where nobody in them stands out, and more have to be looked into."""
-        distances, places = self._search(probe, self._few)
-        return None if distances[0] > self._stands_out * distances[-1] else self._users_at(places)
+    def _first_look(self, probe: Sequence[float]) -> tuple[list[UUID], bool]:
+        """Return whom few cells hold, and whether the nearest stands out or everybody was compared with."""
+        distances, places = self._search(probe, None)
+        if self._second is None:
+            return self._users_at(places), True
+        return self._users_at(places), bool(places[-1] >= 0 and distances[0] <= self._stands_out * distances[-1])
+
+    def _second_look(self, probe: Sequence[float]) -> list[UUID]:
+        return self._users_at(self._search(probe, self._second)[1])
 
     def _search(self, probe: Sequence[float], how: Any) -> tuple[NDArray[np.float32], NDArray[np.int64]]:  # noqa: ANN401
         """Return :data:`PROPOSED` squared distances and places, ascending; -1 for the place of nobody."""
@@ -154,8 +161,9 @@ class Codes:
         return [UUID(bytes=user) for user in ids]
 
 
-def _looking_into(cells: int, *, ordered: int) -> Any:  # noqa: ANN401 - faiss's own types lack these arguments
-    """Return what tells a search how many cells to look into, and how many users to put in order."""
+def _second_look(inverted: Any) -> Any:  # noqa: ANN401 - faiss's own types lack these arguments
+    """Return what tells a search to look into more cells, and to put more users in order."""
     swig: Any = faiss
+    cells = min(inverted.nlist, max(inverted.nprobe, _MORE_AT_LEAST, round(_MORE_CELLS * inverted.nlist)))
     in_cells = swig.SearchParametersPreTransform(index_params=swig.SearchParametersIVF(nprobe=cells))
-    return swig.IndexRefineSearchParameters(k_factor=ordered / PROPOSED, base_index_params=in_cells)
+    return swig.IndexRefineSearchParameters(k_factor=_MORE_ORDERED / PROPOSED, base_index_params=in_cells)

@@ -40,8 +40,11 @@ class Codes(Protocol):
     def near(self, probe: Sequence[float]) -> list[UUID]:
         """Return the users that seem to be nearest to a vector."""
 
-    def near_at_once(self, probe: Sequence[float]) -> list[UUID] | None:
-        """Return the same without waiting for anything, None where that would take more than some milliseconds."""
+    def near_at_once(self, probe: Sequence[float]) -> tuple[list[UUID], bool] | None:
+        """Return whom some milliseconds find, and whether they will do; None where it takes longer than that."""
+
+    def near_at_second_look(self, probe: Sequence[float]) -> list[UUID]:
+        """Return the users that seem to be nearest to a vector for which they would not do."""
 
 
 MakeCodes = Callable[[bytes], Codes]
@@ -83,10 +86,14 @@ class Follower:
         if loaded is None:
             return None
         # To hand a search to a thread and its result back takes a millisecond, half as long as the search of a million.
-        users = loaded.codes.near_at_once(probe)
-        if users is None:
-            users = await asyncio.to_thread(loaded.codes.near, probe)
-        return Proposal(users, moment)
+        match loaded.codes.near_at_once(probe):
+            case (users, True):
+                return Proposal(users, moment)
+            case (_, False):
+                search = loaded.codes.near_at_second_look
+            case _:
+                search = loaded.codes.near
+        return Proposal(await asyncio.to_thread(search, probe), moment)
 
     async def load(self, version: str) -> None:
         """Return when that version is loaded.

@@ -177,7 +177,7 @@ def _received(span: Span, resource: dict[str, Any]) -> ReceivedSpan:
 
 def _points(metric: Metric, resource: dict[str, Any]) -> list[ReceivedPoint]:
     kind = metric.WhichOneof("data")
-    if kind is None:
+    if kind not in {"histogram", "sum", "gauge"}:
         return []
     return [
         ReceivedPoint(
@@ -187,7 +187,7 @@ def _points(metric: Metric, resource: dict[str, Any]) -> list[ReceivedPoint]:
             resource,
             frozenset(exemplar.trace_id.hex() for exemplar in point.exemplars),
         )
-        for point in getattr(metric, kind).data_points
+        for point in getattr(metric, str(kind)).data_points
     ]
 
 

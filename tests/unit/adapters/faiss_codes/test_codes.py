@@ -33,23 +33,37 @@ def test_who_is_nearest_is_proposed(people: tuple[Vectors, Vectors]) -> None:
     nearest = np.argmax(probes @ enrolled.T, axis=1)
     hits = [UUID(int=int(true)) in codes.near(probe.tolist()) for probe, true in zip(probes, nearest, strict=True)]
     assert np.mean(hits) >= 0.995
-    assert codes.near_at_once(probes[0].tolist()) == codes.near(probes[0].tolist())  # though the vectors are 16 MB
+    assert codes.near_at_once(probes[0].tolist()) == (codes.near(probes[0].tolist()), True)  # though they are 16 MB
 
 
-def test_of_strangers_the_nearest_are_proposed_too(
-    people: tuple[Vectors, Vectors], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Though they are in many cells, and a search that finds whoever stands out looks into few of them.
+def test_of_strangers_the_nearest_are_proposed_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By a second look, for the first goes into few cells and misses many; the enrolled need none.
 
-    Thousands of users have so few cells that all would be looked into: here it is the share that counts for millions.
+    Thousands of users have so few cells that a first look goes into all: here it goes into the share of millions.
     """
     monkeypatch.setattr(module, "_FEW_AT_LEAST", 1)
-    enrolled, probes = people[0], photographed_twice(people[0].shape[1], 10**6)[0][::2]
+    enrolled = np.concatenate([photographed_twice(512, part)[0] for part in range(PARTS)])
+    again, strangers = photographed_twice(512, 0)[1][::10], photographed_twice(512, 10**6)[0][::5]
     codes = Codes(learn(enrolled, len(enrolled)))
     codes.add(ids(len(enrolled)), enrolled)
-    nearest = np.argmax(probes @ enrolled.T, axis=1)
-    hits = [UUID(int=int(true)) in codes.near(probe.tolist()) for probe, true in zip(probes, nearest, strict=True)]
-    assert np.mean(hits) >= 0.995
+    firsts = [codes.near_at_once(probe.tolist()) or ([], True) for probe in (*again, *strangers)]
+    enough = [stands_out for _, stands_out in firsts]
+    assert np.mean(enough[: len(again)]) > 0.95
+    assert np.mean(enough[len(again) :]) < 0.05
+    nearest = [UUID(int=int(true)) for true in np.argmax(strangers @ enrolled.T, axis=1)]
+    assert np.mean([true in users for true, (users, _) in zip(nearest, firsts[len(again) :], strict=True)]) < 0.9
+    for search in (codes.near, codes.near_at_second_look):
+        found = [search(probe.tolist()) for probe in strangers]
+        assert np.mean([true in users for true, users in zip(nearest, found, strict=True)]) >= 0.995
+
+
+def test_too_few_are_looked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a gallery that has become much smaller since codes were learnt: most cells are empty."""
+    monkeypatch.setattr(module, "_FEW_AT_LEAST", 1)
+    enrolled = np.concatenate([photographed_twice(128, part)[0] for part in range(5)])
+    codes = Codes(learn(enrolled, len(enrolled)))
+    codes.add(ids(30), enrolled[:30])
+    assert len(codes.near(enrolled[0].tolist())) == 16
 
 
 def test_the_nearest_are_proposed_in_their_order(people: tuple[Vectors, Vectors]) -> None:
@@ -94,7 +108,7 @@ def test_what_is_brief_is_found_at_once() -> None:
     """The same as otherwise; while users are being added, nobody is waited for."""
     codes = Codes(learn(np.empty((0, 2), np.float32), 0))
     codes.add(ids(2), np.asarray([[1, 0], [0, 1]], np.float32))
-    assert codes.near_at_once([0, 1]) == codes.near([0, 1]) == [UUID(int=1), UUID(int=0)]
+    assert codes.near_at_once([0, 1]) == (codes.near([0, 1]), True) == ([UUID(int=1), UUID(int=0)], True)
     with codes._in_use:
         assert codes.near_at_once([0, 1]) is None
 
@@ -104,7 +118,7 @@ def test_what_takes_long_is_left_to_a_thread() -> None:
     probe = [1.0] + 1_023 * [0.0]
     codes = Codes(learn(np.empty((0, 1_024), np.float32), 0))
     codes.add(ids(2_500), np.eye(2_500, 1_024, dtype=np.float32))
-    assert codes.near_at_once(probe) == codes.near(probe)
+    assert codes.near_at_once(probe) == (codes.near(probe), True)
     codes.add(ids(100, first=2_500), np.eye(100, 1_024, dtype=np.float32))
     assert codes.near_at_once(probe) is None
     assert codes.near(probe)[0] == UUID(int=0)

@@ -2,13 +2,13 @@
 
 import ctypes
 import os
-import secrets
+import random
 import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from domain.errors import FacematchError
@@ -16,9 +16,8 @@ from domain.errors import FacematchError
 _PR_SET_PDEATHSIG = 1
 _POLL_SECONDS = 0.02
 _PORTS = range(15_000, 32_000)
-_PORT_TRIES = 100
+_BLOCK = 100
 _LOG_TAIL = 2000
-_given: set[int] = set()
 
 
 GET_THE_EXTRA = (
@@ -30,25 +29,43 @@ class ServerError(FacematchError):
     """A server did not start; the message holds the end of its log."""
 
 
+def _own_ports() -> Iterator[int]:
+    """Give each port once, in blocks that are this process's own until it ends: their first UDP port says so."""
+    owned = []
+    for first in random.SystemRandom().sample(_PORTS[::_BLOCK], len(_PORTS[::_BLOCK])):
+        owner = socket.socket(type=socket.SOCK_DGRAM)
+        if _binds(owner, first):
+            owned.append(owner)
+            yield from range(first, first + _BLOCK)
+        else:
+            owner.close()
+
+
+def _binds(unbound: socket.socket, port: int) -> bool:
+    try:
+        unbound.bind(("127.0.0.1", port))
+    except OSError:
+        return False
+    return True
+
+
+_ports = _own_ports()
+
+
 def free_port() -> int:
     """Return another loopback port that nobody listens on, below those that the system gives to outgoing connections.
 
+    No other process is given it by this function, so a server may take its time to listen there, or be restarted.
+
     Raises:
-        ServerError: none was found.
+        ServerError: there is none left.
 
     """
-    for _ in range(_PORT_TRIES):
-        port = _PORTS.start + secrets.randbelow(len(_PORTS))
-        if port in _given:
-            continue
+    for port in _ports:
         with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            _given.add(port)
-            return port
-    raise ServerError(f"no free port from {_PORTS.start} to {_PORTS.stop} was found")
+            if _binds(probe, port):
+                return port
+    raise ServerError(f"no port from {_PORTS.start} to {_PORTS.stop - 1} is free")
 
 
 def _die_with_parent() -> None:

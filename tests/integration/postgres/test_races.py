@@ -1,10 +1,12 @@
 """Who writes between the look and the write of :meth:`PostgresLedger.conclude_face`, and what comes of it.
 
-The ledger asks for new ids in the middle of its transaction: that is where these tests do what others do.
+The ledger asks for new ids in the middle of its transaction: that is where some of these tests do what others do. In
+the others somebody has not committed yet, and the ledger waits.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from typing import Any, LiteralString
 from uuid import UUID, uuid4
 
 import psycopg
@@ -22,6 +24,12 @@ from tests.databases import PreparedDatabase
 from tests.integration.postgres.use import meanwhile, opened
 from tests.tables import PostgresTables
 
+_GIVE_UP = (
+    "INSERT INTO facematch.outcomes (stream_seq, stored_at, photo_id, face_index, outcome, reason, detail, embedder, "
+    "worker, occurred_at) VALUES (%s, %s, %s, 0, 'failed', %s, 'gave up', %s, %s, %s)"
+)
+_WAITERS = "SELECT pid FROM pg_stat_activity WHERE %s = ANY (pg_blocking_pids(pid))"
+
 
 def ids(*interruptions: Callable[[], object] | None) -> Callable[[], UUID]:
     """Return a source of ids that does one thing after the other, one for each id (None: nothing)."""
@@ -36,6 +44,37 @@ def ids(*interruptions: Callable[[], object] | None) -> Callable[[], UUID]:
     return new_id
 
 
+def parameters(failed: JobRecord) -> list[object]:
+    """Return what :data:`_GIVE_UP` takes."""
+    return [
+        failed.key.sequence,
+        failed.key.stored_at,
+        failed.photo_id,
+        Reason.EMBEDDER_TIMEOUT,
+        failed.embedder,
+        failed.worker,
+        failed.occurred_at,
+    ]
+
+
+async def waiting_for(
+    prepared: PreparedDatabase, statement: LiteralString, given: list[object], *, work: Coroutine[Any, Any, JobRecord]
+) -> JobRecord:
+    """Begin work while somebody's statement is not committed; commit it once the work waits; return what it became."""
+    async with (
+        await psycopg.AsyncConnection.connect(prepared.owner_url) as somebody,
+        await psycopg.AsyncConnection.connect(prepared.owner_url, autocommit=True) as onlooker,
+        asyncio.TaskGroup() as working,
+    ):
+        await somebody.execute(statement, given)
+        task = working.create_task(work)
+        while not (await (await onlooker.execute(_WAITERS, [somebody.info.backend_pid])).fetchall()):
+            assert not task.done(), f"it did not wait for {statement}"
+            await asyncio.sleep(0.01)
+        await somebody.commit()
+    return task.result()
+
+
 async def test_an_outcome_that_is_recorded_meanwhile_stands(
     database: Database, prepared: PreparedDatabase, tables: PostgresTables
 ) -> None:
@@ -45,22 +84,23 @@ async def test_an_outcome_that_is_recorded_meanwhile_stands(
 
     def give_up() -> None:
         with psycopg.connect(prepared.owner_url, autocommit=True) as connection:
-            connection.execute(
-                "INSERT INTO facematch.outcomes (stream_seq, stored_at, photo_id, face_index, outcome, reason, detail, "
-                "embedder, worker, occurred_at) VALUES (%s, %s, %s, 0, 'failed', %s, 'gave up', %s, %s, %s)",
-                [
-                    failed.key.sequence,
-                    failed.key.stored_at,
-                    photo,
-                    Reason.EMBEDDER_TIMEOUT,
-                    failed.embedder,
-                    failed.worker,
-                    failed.occurred_at,
-                ],
-            )
+            connection.execute(_GIVE_UP, parameters(failed))
 
     ledger = PostgresLedger(database, new_id=ids(None, give_up))
     assert await ledger.conclude_face(header(photo, job=failed.key), accepted(user)) == failed
+    assert (tables.faces(), tables.matches()) == ([], [])
+    assert await ledger.find(failed.key) == failed
+
+
+async def test_an_outcome_that_is_not_committed_yet_stands(
+    database: Database, prepared: PreparedDatabase, tables: PostgresTables
+) -> None:
+    """Who recorded first has the last word, though nobody else could see it at first."""
+    photo, user = tables.add_photo(uuid4()), tables.add_user(uuid4(), embedding(1.0))
+    failed = record(Failed(Reason.EMBEDDER_TIMEOUT, "gave up"), photo_id=photo, occurred_at=later(60))
+    ledger = PostgresLedger(database)
+    concluding = ledger.conclude_face(header(photo, job=failed.key), accepted(user))
+    assert await waiting_for(prepared, _GIVE_UP, parameters(failed), work=concluding) == failed
     assert (tables.faces(), tables.matches()) == ([], [])
     assert await ledger.find(failed.key) == failed
 
@@ -70,6 +110,17 @@ async def test_a_photo_that_is_deleted_meanwhile_is_not_found(database: Database
     photo, user = tables.add_photo(uuid4()), tables.add_user(uuid4(), embedding(1.0))
     ledger = PostgresLedger(database, new_id=ids(lambda: tables.delete_photo(photo)))
     told = await ledger.conclude_face(header(photo), accepted(user))
+    assert told.outcome.reason is Reason.PHOTO_NOT_FOUND
+    assert tables.faces() == []
+
+
+async def test_a_photo_whose_deletion_is_not_committed_yet_is_not_found(
+    database: Database, prepared: PreparedDatabase, tables: PostgresTables
+) -> None:
+    """Its lock is not to be had until it is known whether it stays."""
+    photo, user = tables.add_photo(uuid4()), tables.add_user(uuid4(), embedding(1.0))
+    concluding = PostgresLedger(database).conclude_face(header(photo), accepted(user))
+    told = await waiting_for(prepared, "DELETE FROM photos WHERE id = %s", [photo], work=concluding)
     assert told.outcome.reason is Reason.PHOTO_NOT_FOUND
     assert tables.faces() == []
 
@@ -84,6 +135,20 @@ async def test_a_user_who_is_deleted_meanwhile_is_not_named(database: Database, 
     assert (tables.faces(), await ledger.find(job.key)) == ([], None)
 
 
+async def test_a_user_whose_deletion_is_not_committed_yet_is_not_named(
+    database: Database, prepared: PreparedDatabase, tables: PostgresTables
+) -> None:
+    """A match is written only once it is known that its user stays."""
+    photo, user = tables.add_photo(uuid4()), tables.add_user(uuid4(), embedding(1.0))
+    job, ledger = header(photo), PostgresLedger(database)
+    with pytest.raises(ExceptionGroup) as raised:
+        await waiting_for(
+            prepared, "DELETE FROM users WHERE id = %s", [user], work=ledger.conclude_face(job, accepted(user))
+        )
+    assert raised.group_contains(CandidateGoneError, depth=1)
+    assert (tables.faces(), await ledger.find(job.key)) == ([], None)
+
+
 async def test_a_face_that_the_application_writes_meanwhile_is_updated(
     database: Database, tables: PostgresTables
 ) -> None:
@@ -95,6 +160,22 @@ async def test_a_face_that_the_application_writes_meanwhile_is_updated(
 
     ledger = PostgresLedger(database, new_id=ids(write_face))
     told = await ledger.conclude_face(header(photo), unknown())
+    assert told.outcome.reason is Reason.NO_MATCH
+    [face] = tables.faces()
+    assert (face.id, face.embedding) == (theirs, unknown().embedding)
+
+
+async def test_a_face_that_the_application_has_not_committed_yet_is_updated(
+    database: Database, prepared: PreparedDatabase, tables: PostgresTables
+) -> None:
+    """It keeps its id, and nobody writes a second one beside it."""
+    photo, theirs = tables.add_photo(uuid4()), uuid4()
+    told = await waiting_for(
+        prepared,
+        "INSERT INTO photo_faces (id, photo_id, face_index) VALUES (%s, %s, 0)",
+        [theirs, photo],
+        work=PostgresLedger(database).conclude_face(header(photo), unknown()),
+    )
     assert told.outcome.reason is Reason.NO_MATCH
     [face] = tables.faces()
     assert (face.id, face.embedding) == (theirs, unknown().embedding)

@@ -10,6 +10,7 @@ import attrs
 from adapters.vision import custom, registry
 from domain.calibration import MeasuredCalibration
 from entrypoints import parsing as p
+from entrypoints.cores import usable_cores
 from entrypoints.variables import Problem, section, together, variable
 
 _MIB = 1024 * 1024
@@ -183,7 +184,7 @@ class WorkerSettings:
         "FACEMATCH_WORKER_PROCESSES",
         p.integer(1, 1024),
         "processes that look at photographs",
-        default=len(os.sched_getaffinity(0)),
+        default=usable_cores(),
         shown="one per core",
     )
     concurrency: int | None = variable(

@@ -17,12 +17,13 @@ from rich.progress import track
 
 from adapters.vision.pool import ProcessPoolFaceReader
 from application.ports.face_pipeline import Embed, ImageBudget
+from entrypoints.cores import usable_cores
 from tests.benchmarks.everyday import EMBEDDER, Everyday, everyday
 from tests.benchmarks.site import Cpu, children, cpu_seconds, steady_rate
 
 _JOBS = 300
 _ROUNDS = 5
-_PROCESSES = len(os.sched_getaffinity(0))
+_PROCESSES = usable_cores()
 """The default of ``FACEMATCH_WORKER_PROCESSES``."""
 
 

@@ -36,7 +36,7 @@ class Candidate:
 Curve = tuple[tuple[float, float], ...]
 """Pairs of (rate, value), ascending in both: of a false match rate and the distance that has it, for one.
 
-Between two pairs the value is interpolated over the logarithm of the rate, outside them the nearest pair's value holds.
+Between two pairs the value is interpolated over the logarithm of the rate, above them the highest pair's value holds.
 """
 Curves = tuple[tuple[int, Curve], ...]
 """A curve for templates of so many photographs or more, by their number, ascending."""
@@ -57,6 +57,10 @@ class Calibration:
     two different people, that share lies at or below that distance. The mean of several photographs lies nearer to
     everybody, so ``several`` has a curve for templates of so many or more. ``cohort`` has pairs of FPIR and the factor
     that keeps it (see :class:`TargetFpir`), also by the number of photographs, from 1; it may be empty.
+
+    Below the lowest measured rate the distance goes on falling, lest a larger gallery name more strangers: each further
+    power of ten makes it smaller in the same proportion as the lowest measured one does. The rate is about a power of
+    the distance there, as that of the smallest of many distances is. Curves of ``several`` follow that of one.
     """
 
     points: Curve = attrs.field()
@@ -76,24 +80,42 @@ class Calibration:
     def _distances(self) -> Curves:
         return ((1, self.points), *self.several)
 
+    @property
+    def lowest_rate(self) -> float:
+        """The lowest false match rate that was measured for templates of one photograph."""
+        return self.points[0][0]
+
     def distance_at(self, false_match_rate: float, photographs: int | None = 1) -> float:
         """Return the distance that this share of impostor comparisons stays at or below.
 
         ``photographs`` is what the template was made of; where that is unknown, the smallest distance holds.
         """
-        return _strictest(self._distances, false_match_rate, photographs)
+        return min(self._distance(curve, false_match_rate) for curve in _of(photographs, self._distances))
 
     def cohort_factor_at(self, fpir: float, photographs: int | None = 1) -> float | None:
         """Return the factor that keeps this share of strangers; None where so small a share was not measured."""
         measured = bool(self.cohort) and all(curve[0][0] <= fpir for _, curve in self.cohort)
-        return _strictest(self.cohort, fpir, photographs) if measured else None
+        return min(_interpolated(curve, fpir) for curve in _of(photographs, self.cohort)) if measured else None
+
+    def _distance(self, curve: Curve, rate: float) -> float:
+        lowest, distance = curve[0]
+        if rate >= lowest:
+            return _interpolated(curve, rate)
+        of_one = self._of_one(lowest)
+        return distance * (self._of_one(rate) / of_one) if of_one else 0.0
+
+    def _of_one(self, rate: float) -> float:
+        lowest, distance = self.points[0]
+        if rate >= lowest or distance <= 0:
+            return _interpolated(self.points, rate)
+        return distance * math.pow(distance / _interpolated(self.points, 10 * lowest), math.log10(lowest / rate))
 
 
-def _strictest(curves: Curves, rate: float, photographs: int | None) -> float:
-    """Return the value of the curve for so many photographs, or the smallest of all where the number is unknown."""
+def _of(photographs: int | None, curves: Curves) -> list[Curve]:
+    """Return the curve for so many photographs, or all where the number is unknown."""
     if photographs is None:
-        return min(_interpolated(curve, rate) for _, curve in curves)
-    return _interpolated([curve for number, curve in curves if number <= max(photographs, 1)][-1], rate)
+        return [curve for _, curve in curves]
+    return [curve for number, curve in curves if number <= max(photographs, 1)][-1:]
 
 
 def _interpolated(curve: Curve, rate: float) -> float:

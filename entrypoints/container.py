@@ -45,7 +45,7 @@ from application.event_relay import EventRelay
 from application.match_single_face import MatchPolicy, MatchSingleFace
 from application.outages import Outages
 from application.ports.dependency import Dependency
-from application.ports.face_pipeline import EmbedderInfo, FacePipelineFactory
+from application.ports.face_pipeline import EmbedderInfo
 from application.process_delivery import DeliveryPolicy, ProcessDelivery
 from application.read_photos import ReadPhotos
 from application.repair_dead_letters import RepairDeadLetters
@@ -137,10 +137,10 @@ def face_quality(vision: VisionSettings) -> FaceQuality:
     return FaceQuality(vision.min_face, vision.min_score, vision.min_sharpness)
 
 
-def match_policy(settings: Settings, info: EmbedderInfo) -> MatchPolicy:
+def match_policy(settings: Settings, image_refs: ImageRefPolicy, info: EmbedderInfo) -> MatchPolicy:
     """Return everything that is configured about matching."""
     return MatchPolicy(
-        image_refs=ImageRefPolicy.of(settings.s3.bucket, settings.s3.allowed_buckets),
+        image_refs=image_refs,
         threshold=threshold_policy(settings.vision, info),
         quality=face_quality(settings.vision),
         max_image_bytes=settings.vision.max_bytes,
@@ -165,16 +165,6 @@ def delivery_policy(settings: Settings) -> DeliveryPolicy:
 def forget_seconds(nats: NatsSettings) -> float:
     """Return when a job that could not be settled has certainly been delivered again, to whichever worker."""
     return 2 * nats.ack_wait
-
-
-def embedder_info(factory: FacePipelineFactory) -> EmbedderInfo:
-    """Return what identifies the embedder, without loading its models."""
-    return factory.info
-
-
-def embedder_id(factory: FacePipelineFactory) -> str:
-    """Return what is stored beside every vector."""
-    return factory.info.id
 
 
 def connections(worker: WorkerSettings) -> int:
@@ -216,8 +206,10 @@ class Container(Vision):
     names = providers.Singleton(names, settings.provided.nats)
     connection_options = providers.Singleton(connection_options, settings.provided.nats)
 
-    policy = providers.Singleton(match_policy, settings, providers.Callable(embedder_info, factory))
-    embedder = providers.Callable(embedder_id, factory)
+    image_refs = providers.Singleton(
+        ImageRefPolicy.of, settings.provided.s3.bucket, settings.provided.s3.allowed_buckets
+    )
+    policy = providers.Singleton(match_policy, settings, image_refs, factory.provided.info)
 
     fetch_seconds = providers.Callable(fetch_seconds, settings.provided.nats)
     store_options = providers.Singleton(
@@ -248,7 +240,7 @@ class Container(Vision):
         subject=settings.provided.nats.subject,
         durable=settings.provided.nats.durable,
         worker=settings.provided.worker.identity,
-        embedder=embedder,
+        embedder=factory.provided.info.id,
     )
 
     queue = providers.Singleton(JetStreamJobQueue, nats_client, names, ack_wait_seconds=settings.provided.nats.ack_wait)
@@ -283,7 +275,7 @@ class Container(Vision):
         archive=providers.Factory(JetStreamJobArchive, nats_client, names),
         parser=providers.Factory(JsonJobParser),
         photos=photos,
-        image_refs=policy.provided.image_refs,
+        image_refs=image_refs,
         max_bytes=settings.provided.vision.max_bytes,
     )
 
@@ -292,7 +284,7 @@ class Container(Vision):
         RepublishPhotos,
         in_flight=providers.Factory(JetStreamJobsInFlight, nats_client, names),
         republisher=providers.Factory(JetStreamRepublisher, nats_client, names),
-        image_refs=policy.provided.image_refs,
+        image_refs=image_refs,
         clock=clock,
     )
 
@@ -312,9 +304,7 @@ class Container(Vision):
         distances=distances,
         threshold=policy.provided.threshold,
         margin=policy.provided.margin,
-        calibration=providers.Callable(
-            calibration, settings.provided.vision, providers.Callable(embedder_info, factory)
-        ),
+        calibration=providers.Callable(calibration, settings.provided.vision, factory.provided.info),
         target_fpir=settings.provided.vision.target_fpir,
     )
     calibrate_embedder = providers.Singleton(CalibrateEmbedder, read=read_photos, distances=distances)

@@ -8,6 +8,7 @@ from nats.aio.client import Client
 
 from adapters.nats_jetstream.connection import connect, disconnect
 from adapters.postgres.database import Database
+from application.ports.face_pipeline import EmbedderInfo
 from entrypoints.console import err, visible
 from entrypoints.container import Container
 from entrypoints.settings import Settings
@@ -23,10 +24,12 @@ def build(settings: Settings, vision: Vision | None = None) -> Container:
 
 
 @asynccontextmanager
-async def opened_database(container: Container, *, to_work: bool = False) -> AsyncIterator[Database]:
-    """Open the pool, after checking the schema and that the embedder's vectors fit; close it at the end.
+async def opened_database(
+    container: Container, embedder: EmbedderInfo | None = None, *, to_work: bool = False
+) -> AsyncIterator[Database]:
+    """Open the pool, after checking the schema; close it at the end.
 
-    ``to_work`` asks for all that a worker needs.
+    The vectors of an ``embedder`` have to fit. ``to_work`` asks for all that a worker needs.
 
     Raises:
         DatabaseUnavailableError: no answer.
@@ -34,7 +37,7 @@ async def opened_database(container: Container, *, to_work: bool = False) -> Asy
 
     """
     database = container.database()
-    await database.open(container.factory().info, to_work=to_work)
+    await database.open(embedder, to_work=to_work)
     try:
         yield database
     finally:

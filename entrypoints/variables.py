@@ -1,5 +1,7 @@
 """Reading settings from environment variables: declared on attrs fields, read all at once, every problem told."""
 
+import difflib
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, TypeVar, runtime_checkable
@@ -12,6 +14,11 @@ from domain.errors import FacematchError
 _METADATA = "facematch.variable"
 MASK = "***"
 _KEY_BEGINS = "-----BEGIN "
+_PREFIX = "FACEMATCH_"
+_CACHE = "FACEMATCH_CACHE"
+_OF_KUBERNETES = re.compile(r"_PORT(_|$)|_SERVICE_(HOST|PORT)")
+"""Kubernetes tells containers of a service called facematch by such variables."""
+_SIMILAR = 0.8
 _SECRET_PARAMETERS = ("password", "sslpassword")
 T = TypeVar("T")
 
@@ -94,6 +101,22 @@ def variables(settings_class: type) -> list[Variable]:
         declared = field.metadata[_METADATA]
         found.extend([declared] if isinstance(declared, Variable) else variables(declared))
     return found
+
+
+def unknown(settings_class: type, environ: Mapping[str, str]) -> list[str]:
+    """Return a sentence for each ``FACEMATCH_*`` variable that nobody reads."""
+    declared = variables(settings_class)
+    known = {_CACHE, *(v.name for v in declared), *(f"{v.name}_FILE" for v in declared if v.secret)}
+    return [
+        f"{name} is no setting and has no effect{_meant(name, known)}"
+        for name in sorted(environ)
+        if name.startswith(_PREFIX) and name not in known and not _OF_KUBERNETES.search(name)
+    ]
+
+
+def _meant(name: str, known: Iterable[str]) -> str:
+    similar = difflib.get_close_matches(name, known, 1, _SIMILAR)
+    return f": is {similar[0]} meant?" if similar else ""
 
 
 def secrets_of(settings: attrs.AttrsInstance) -> list[str]:

@@ -16,13 +16,16 @@ from adapters.nats_jetstream.inspection import inspect_broker
 from adapters.object_store.buckets import Bucket, look_for_buckets
 from adapters.postgres.inspection import inspect_database
 from adapters.postgres.search_index import EXACT_BELOW, IndexState
-from domain.calibration import MeasuredCalibration, largest_gallery
+from adapters.vision.guard import load
+from application.ports.face_pipeline import EmbedderInfo
+from domain.calibration import largest_gallery
+from domain.decision import Search
 from domain.errors import FacematchError
 from entrypoints.console import ExitCode, load_settings, out, visible
-from entrypoints.container import Container
+from entrypoints.container import Container, threshold_policy
 from entrypoints.resources import build, connected_to_nats, opened_database
-from entrypoints.settings import Settings
-from entrypoints.variables import MASK, Variable, variables, without_password
+from entrypoints.settings import Settings, VisionSettings
+from entrypoints.variables import MASK, Variable, unknown, variables, without_password
 
 _EXPORT: Final = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 
@@ -35,6 +38,8 @@ class Status(StrEnum):
     FAILED = "failed"
 
 
+_MISTAKEN: Final = 0.1
+"""With a distance of this false match rate, a stranger has somebody's name among any dozen users."""
 _STYLE: Final = {Status.OK: "green", Status.WARNING: "yellow", Status.FAILED: "bold red"}
 
 
@@ -59,7 +64,7 @@ def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON 
         }
         for declared in variables(Settings)
     ]
-    findings = asyncio.run(_examine(settings))
+    findings = asyncio.run(_examined(settings))
     if as_json:
         checks = [{"what": f.what, "status": f.status.value, "detail": f.detail} for f in findings]
         out.print_json(json.dumps({"settings": shown, "checks": checks}))
@@ -88,7 +93,14 @@ def _shown(declared: Variable) -> str:
     return declared.show(os.environ.get(declared.name, "")) or declared.default
 
 
-async def _examine(settings: Settings) -> list[Finding]:
+async def _examined(settings: Settings) -> list[Finding]:
+    return [finding async for finding in _examine(settings)]
+
+
+async def _examine(settings: Settings) -> AsyncIterator[Finding]:
+    """Give what is found of each thing, whatever is wrong with the others."""
+    for sentence in unknown(Settings, os.environ):
+        yield Finding("settings", Status.WARNING, sentence)
     container = build(settings)
     examinations: list[tuple[str, Callable[[Container, Settings], AsyncIterator[Finding]]]] = [
         ("embedder", _embedder),
@@ -97,25 +109,30 @@ async def _examine(settings: Settings) -> list[Finding]:
         ("object store", _objects),
         ("telemetry", _telemetry),
     ]
-    found: list[Finding] = []
     for name, examination in examinations:
         try:
-            found += [finding async for finding in examination(container, settings)]
+            async for finding in examination(container, settings):
+                yield finding
         except FacematchError as error:
-            found.append(Finding(name, Status.FAILED, str(error)))
-    return found
+            yield Finding(name, Status.FAILED, str(error))
 
 
-async def _embedder(container: Container, _settings: Settings) -> AsyncIterator[Finding]:
-    factory = container.factory()
-    await asyncio.to_thread(factory, container.budget())
-    info = factory.info
+async def _embedder(container: Container, settings: Settings) -> AsyncIterator[Finding]:
+    info = container.factory().info
+    await asyncio.to_thread(load, settings.vision.embedder, container.budget(), info.id)
     yield Finding("embedder", Status.OK, f"{info.id}, {info.dimension} dimensions, loads")
 
 
 async def _database(container: Container, settings: Settings) -> AsyncIterator[Finding]:
-    info = container.factory().info
-    async with opened_database(container, to_work=True) as database:
+    try:
+        info = container.factory().info
+    except FacematchError:
+        async with opened_database(container, to_work=True):
+            yield Finding(
+                "database", Status.OK, "has all that a worker needs; whose users fit, the embedder would tell"
+            )
+        return
+    async with opened_database(container, info, to_work=True) as database:
         facts = await inspect_database(database, info)
     yield Finding("database", Status.OK, f"PostgreSQL {facts.server_version}, pgvector {facts.pgvector_version}")
     yield Finding(
@@ -123,8 +140,7 @@ async def _database(container: Container, settings: Settings) -> AsyncIterator[F
         Status.OK if facts.enrolled else Status.WARNING,
         f"{facts.enrolled} with {info.id}" if facts.enrolled else "none: nobody can be named; run `facematch enroll`",
     )
-    if settings.vision.calibration is not None:
-        yield calibration_reach(settings.vision.calibration, settings.vision.target_fpir, facts.enrolled)
+    yield threshold_finding(settings.vision, info, facts.enrolled)
     if facts.unfit:
         detail = f"{facts.unfit} users have one of {info.id} that no photo can be compared with: enrol them again"
         yield Finding("unfit embeddings", Status.WARNING, detail)
@@ -149,13 +165,32 @@ def search_finding(enrolled: int, index: IndexState | None, dimension: int) -> F
     return Finding("search", Status.OK, "every user is compared with")
 
 
-def calibration_reach(calibration: MeasuredCalibration, fpir: float, enrolled: int) -> Finding:
-    """Return whether the people who were calibrated on say enough for so many users."""
-    users = largest_gallery(calibration.lowest_rate, fpir)
-    detail = f"FACEMATCH_MATCH_CALIBRATION was measured on people enough for {users} users"
+def threshold_finding(vision: VisionSettings, info: EmbedderInfo, enrolled: int) -> Finding:
+    """Return whether the threshold fits the embedder, and was measured for so many users."""
+    if vision.max_distance is not None:
+        return _fixed_threshold(threshold_policy(vision, info).threshold(Search(enrolled)), info)
+    calibration = vision.calibration or info.calibration
+    if calibration.lowest_rate == 1:
+        return Finding("threshold", Status.OK, f"{info.id} has one distance, whatever the number of users")
+    users = largest_gallery(calibration.lowest_rate, vision.target_fpir)
+    whose = info.id if vision.calibration is None else "FACEMATCH_MATCH_CALIBRATION"
+    detail = f"{whose} was measured on people enough for {users} users"
     if enrolled <= users:
-        return Finding("calibration", Status.OK, detail)
-    return Finding("calibration", Status.WARNING, f"{detail}; beyond, the embedder's own distances follow")
+        return Finding("threshold", Status.OK, detail)
+    return Finding("threshold", Status.WARNING, f"{detail}: beyond, the threshold is extrapolated")
+
+
+def _fixed_threshold(distance: float | None, info: EmbedderInfo) -> Finding:
+    if distance is None:
+        detail = "FACEMATCH_MATCH_MAX_DISTANCE is none: the nearest user is named, however far"
+        return Finding("threshold", Status.WARNING, detail)
+    usual = info.calibration.distance_at(_MISTAKEN)
+    if distance <= usual:
+        return Finding("threshold", Status.OK, f"{distance:g}, whatever the number of users")
+    detail = (
+        f"FACEMATCH_MATCH_MAX_DISTANCE is {distance:g}, and of {info.id} {usual:g} is too much: strangers are named"
+    )
+    return Finding("threshold", Status.WARNING, detail)
 
 
 async def _broker(container: Container, settings: Settings) -> AsyncIterator[Finding]:
@@ -189,7 +224,7 @@ async def _objects(container: Container, settings: Settings) -> AsyncIterator[Fi
     finally:
         await objects.close()
     yield Finding("object store", Status.OK, f"{settings.s3.endpoint} answers")
-    seen = await look_for_buckets(container.store_options(), container.policy().image_refs.allowed_buckets)
+    seen = await look_for_buckets(container.store_options(), container.image_refs().allowed_buckets)
     for name, state in sorted(seen.items()):
         yield bucket_finding(name, state, settings.s3.bucket)
 

@@ -56,7 +56,7 @@ def enroll(
 
 async def _enroll(settings: Settings, user_id: UUID, images: Sequence[str]) -> FaceEmbedding:
     container = build(settings)
-    async with opened_database(container), container.photo_store():
+    async with opened_database(container, container.factory().info), container.photo_store():
         return await container.enroll_user()(user_id, await _read_all(container, images))
 
 

@@ -1,5 +1,7 @@
 """``worker``: the service itself."""
 
+import os
+
 import structlog
 import typer
 import uvloop
@@ -11,6 +13,8 @@ from adapters.vision.registry import BrokenEmbedderError
 from domain.errors import FacematchError
 from entrypoints.console import ExitCode, load_settings, secrets_of
 from entrypoints.importing import imported
+from entrypoints.settings import Settings
+from entrypoints.variables import unknown
 from entrypoints.vision_container import Vision
 
 _LOG = structlog.get_logger("facematch")
@@ -26,6 +30,8 @@ def worker() -> None:
     """
     settings = load_settings()
     configure_logging(form=settings.log.format, level=settings.log.level, secrets=secrets_of(settings))
+    for sentence in unknown(Settings, os.environ):
+        _LOG.warning(sentence, action="unknown_setting")
     give_back_large_blocks()
     wrong_settings: tuple[type[FacematchError], ...] = (BrokenEmbedderError,)
     try:

@@ -141,7 +141,7 @@ async def perform(
         js = client.jetstream()
         await provisioning.provision(js, container.names(), ack_wait_seconds=settings.nats.ack_wait)
         observer.say("provisioned streams and consumer")
-        await open_things.enter_async_context(opened_database(container))
+        await open_things.enter_async_context(opened_database(container, container.factory().info))
         starting = asyncio.create_task(asyncio.to_thread(worker.start))
         open_things.push_async_callback(asyncio.to_thread, worker.stop)
         users, refused = await _enrol(container, url, people)

@@ -174,6 +174,17 @@ async def test_doctor_tells_what_is_missing_and_then_that_all_is_well(bare_world
     assert "no bucket nothere: correct FACEMATCH_S3_BUCKET" in failed[0]["detail"]
 
 
+def test_a_broken_embedder_is_all_that_is_wrong(world: World) -> None:
+    """What needs none goes on, and ``doctor`` looks at everything else."""
+    world.environment |= {"FACEMATCH_EMBEDDER": "not-importable", "PYTHONPATH": _HOSTILE, "FACEMATCH_SLIP": "1"}
+    examined = world.cli("doctor", "--json", check=False)
+    checks = [(check["what"], check["status"]) for check in json.loads(examined.stdout)["checks"]]
+    assert (examined.returncode, [what for what, status in checks if status == "failed"]) == (1, ["embedder"])
+    assert {("settings", "warning"), ("database", "ok"), ("bucket", "ok")} <= set(checks)
+    shown = world.cli("show", str(uuid4()), check=False)
+    assert (shown.returncode, "no job" in shown.stderr) == (1, True)
+
+
 async def test_healthcheck_asks_the_worker(world: World) -> None:
     """It ends with 0 while the worker lives and with 1 when nobody answers."""
     with world.worker() as worker:

@@ -64,6 +64,15 @@ async def test_a_job_that_always_fails_is_dead_lettered_once(
     assert troubled.sql("SELECT count(*) FROM photo_faces WHERE photo_id = %s", poisoned) == [(0,)]
 
 
+def test_the_doctor_tells_why_an_embedder_cannot_be_loaded(troubled: World) -> None:
+    """Whatever its package raises is one row among the others."""
+    troubled.environment["TROUBLESOME_MODEL"] = "/nowhere/model"
+    examined = troubled.cli("doctor", "--json", check=False)
+    [failed] = [check for check in json.loads(examined.stdout)["checks"] if check["status"] == "failed"]
+    assert (examined.returncode, failed["what"]) == (1, "embedder")
+    assert "FileNotFoundError" in failed["detail"]
+
+
 async def test_an_embedder_that_cannot_be_loaded_any_more_costs_no_other_job(troubled: World, tmp_path: Path) -> None:
     """When it has to be loaded anew and is missing, jobs are held and ``/readyz`` says why; none is lost."""
     model = tmp_path / "model"

@@ -79,10 +79,37 @@ def test_a_tiny_gallery_is_judged_like_a_small_one() -> None:
     assert policy.threshold(Search(1)) == policy.threshold(Search(SMALLEST_CALIBRATED_GALLERY))
 
 
-@given(st.floats(1e-9, 0.999))
-def test_a_calibration_never_leaves_what_was_measured(rate: float) -> None:
-    """Outside the measured rates the nearest measured distance holds, with no extrapolation."""
-    assert 0.02 <= CALIBRATION.distance_at(rate) <= 0.09
+@given(st.floats(0.01, 0.999))
+def test_above_what_was_measured_the_largest_distance_holds(rate: float) -> None:
+    """Nobody is named at a distance that nobody has measured."""
+    assert CALIBRATION.distance_at(rate) == 0.09
+
+
+@pytest.mark.parametrize(("rate", "distance"), [(1e-6, 0.04), (1e-7, 0.032), (1e-8, 0.0256), (1e-9, 0.02048)])
+def test_below_what_was_measured_each_power_of_ten_makes_the_distance_smaller(rate: float, distance: float) -> None:
+    """In the same proportion as the lowest measured one, whatever the nearest pairs are: chance had a hand in those."""
+    points = ((1e-6, 0.04), (1.01e-6, 0.04), (1e-5, 0.05), (1e-4, 0.09))
+    assert Calibration(points).distance_at(rate) == pytest.approx(distance)
+
+
+@pytest.mark.parametrize("photographs", [2, None])
+def test_below_what_was_measured_templates_of_several_follow_those_of_one(photographs: int | None) -> None:
+    """Their own lowest rate is higher, for they are fewer."""
+    calibration = Calibration(((1e-6, 0.04), (1e-5, 0.05), (1e-4, 0.07)), several=((2, ((1e-5, 0.03), (1e-4, 0.06))),))
+    assert calibration.distance_at(1e-5, photographs) == 0.03
+    assert calibration.distance_at(1e-6, photographs) == pytest.approx(0.024)
+    assert calibration.distance_at(1e-7, photographs) == pytest.approx(0.0192)
+
+
+@pytest.mark.parametrize("points", [((1e-3, 0.0),), ((1e-3, 0.0), (1e-2, 0.0)), ((1e-3, 0.0), (1e-2, 0.1))])
+def test_below_no_distance_at_all_there_is_none(points: Curve) -> None:
+    """Two people with the same vector, such as one who is enrolled twice, leave no room for a threshold."""
+    assert Calibration(points, several=((2, ((1e-2, 0.1),)),)).distance_at(1e-6, None) == 0.0
+
+
+def test_one_distance_for_all_galleries_stays_what_it_is() -> None:
+    """A calibration of one pair tells nothing of others."""
+    assert Calibration(((1.0, 0.4),)).distance_at(1e-9) == 0.4
 
 
 def test_a_calibration_is_interpolated_over_the_logarithm_of_the_rate() -> None:

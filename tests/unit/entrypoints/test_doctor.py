@@ -1,20 +1,40 @@
-"""What ``doctor`` says of one's own calibration, and of buckets."""
+"""What ``doctor`` says of the threshold, of buckets and of searches."""
 
+import attrs
 import pytest
 
 from adapters.object_store.buckets import Bucket
 from adapters.postgres.search_index import IndexState
+from application.ports.face_pipeline import EmbedderInfo
 from domain.calibration import MeasuredCalibration, MeasuredCurve
-from entrypoints.commands.doctor import Status, bucket_finding, calibration_reach, search_finding
+from domain.decision import Calibration
+from entrypoints.commands.doctor import Status, bucket_finding, search_finding, threshold_finding
+from entrypoints.settings import VisionSettings
+
+MINE = EmbedderInfo("mine@1", 128, "mine", "mine", Calibration(((1e-3, 0.05), (1e-1, 0.12))))
+ONE_DISTANCE = attrs.evolve(MINE, calibration=Calibration(((1.0, 0.4),)))
+MEASURED = MeasuredCalibration("mine@1", (MeasuredCurve(1, 142, 10_000, ((2e-3, 0.05),)),))
 
 
-@pytest.mark.parametrize(("enrolled", "status"), [(0, Status.OK), (10, Status.OK), (11, Status.WARNING)])
-def test_a_calibration_that_too_few_people_stand_for_is_a_warning(enrolled: int, status: Status) -> None:
-    """A rate of one in a thousand is enough for ten users, if one stranger in a hundred may be named."""
-    calibration = MeasuredCalibration("mine@1", (MeasuredCurve(1, 142, 10_000, ((1e-3, 0.05),)),))
-    found = calibration_reach(calibration, 0.01, enrolled)
-    assert (found.what, found.status) == ("calibration", status)
-    assert "enough for 10 users" in found.detail
+@pytest.mark.parametrize(
+    ("vision", "info", "enrolled", "status", "words"),
+    [
+        (VisionSettings(), MINE, 10, Status.OK, "mine@1 was measured on people enough for 10 users"),
+        (VisionSettings(), MINE, 11, Status.WARNING, "beyond, the threshold is extrapolated"),
+        (VisionSettings(calibration=MEASURED), MINE, 5, Status.OK, "CALIBRATION was measured on people enough for 5"),
+        (VisionSettings(calibration=MEASURED), MINE, 6, Status.WARNING, "extrapolated"),
+        (VisionSettings(), ONE_DISTANCE, 10**6, Status.OK, "mine@1 has one distance"),
+        (VisionSettings(max_distance=0.12), MINE, 1, Status.OK, "0.12, whatever the number of users"),
+        (VisionSettings(max_distance=0.5), MINE, 1, Status.WARNING, "0.5, and of mine@1 0.12 is too much"),
+        (VisionSettings(max_distance="none"), MINE, 1, Status.WARNING, "however far"),
+    ],
+)
+def test_a_threshold_that_nobody_measured_is_a_warning(
+    vision: VisionSettings, info: EmbedderInfo, enrolled: int, status: Status, words: str
+) -> None:
+    """For so many users, or for this embedder; of one that fits it is told where it is from."""
+    found = threshold_finding(vision, info, enrolled)
+    assert (found.what, found.status, words in found.detail) == ("threshold", status, True), found
 
 
 @pytest.mark.parametrize(

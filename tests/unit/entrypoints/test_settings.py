@@ -10,7 +10,7 @@ from domain.calibration import MeasuredCalibration, MeasuredCurve
 from domain.decision import Search
 from entrypoints.container import calibration, threshold_policy
 from entrypoints.settings import Settings
-from entrypoints.variables import SettingsError, read, secrets_of, variables, without_password
+from entrypoints.variables import SettingsError, read, secrets_of, unknown, variables, without_password
 
 
 def test_the_defaults_are_those_of_the_reference() -> None:
@@ -163,6 +163,27 @@ def test_a_secret_given_twice_or_unreadable_is_a_problem(tmp_path: Path) -> None
     assert len(caught.value.problems) == 2
     assert "canary-one" not in str(caught.value)
     assert all("canary-one" not in problem.value for problem in caught.value.problems)
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("FACEMATCH_MATCH_MAX_DISTNCE", "is FACEMATCH_MATCH_MAX_DISTANCE meant?"),
+        ("FACEMATCH_NATS_USER_FILE", "has no effect"),
+        ("FACEMATCH_WHATEVER", "FACEMATCH_WHATEVER is no setting and has no effect"),
+    ],
+)
+def test_a_variable_that_nobody_reads_is_told(name: str, told: str) -> None:
+    """A slip in a name would otherwise leave a strict threshold out of force."""
+    [sentence] = unknown(Settings, {name: "0.01", "FACEMATCH_NATS_URL": "nats://x", "PATH": "/bin"})
+    assert told in sentence
+    assert "0.01" not in sentence
+
+
+def test_what_others_set_is_no_slip() -> None:
+    """The cache, files of secrets, and what Kubernetes tells of a service that is called facematch."""
+    others = ("CACHE", "S3_SECRET_KEY_FILE", "SERVICE_HOST", "SERVICE_PORT_HTTP", "PORT", "PORT_8080_TCP_ADDR")
+    assert unknown(Settings, {f"FACEMATCH_{name}": "x" for name in others}) == []
 
 
 def test_secrets_are_not_in_the_settings_repr() -> None:

@@ -27,7 +27,7 @@ def check_request(job: MatchJob) -> Objection | None:
 def check_photo(*, exists: bool, already_matched: bool) -> Objection | None:
     """Judge what is known of the photo before anything is fetched."""
     if not exists:
-        return Objection(Reason.PHOTO_NOT_FOUND, "no row of photos has this id")
+        return Objection(Reason.PHOTO_NOT_FOUND, "there is no photo of this id")
     if already_matched:
         return Objection(Reason.ALREADY_MATCHED, "the photo has a match already")
     return None

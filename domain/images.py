@@ -52,6 +52,8 @@ class ImageRefPolicy:
             raise InvalidImageRefError(f"image_ref has a scheme other than {_SCHEME}")
         else:
             bucket, key = self.default_bucket, text
+        if "@" in bucket:
+            raise InvalidImageRefError("image_ref has an @ where its bucket is named: credentials do not belong there")
         if bucket not in self.allowed_buckets:
             raise InvalidImageRefError(f"image_ref names bucket {bucket[:80]!r}, which is not one of the allowed ones")
         self._check_key(key)

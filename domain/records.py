@@ -14,7 +14,7 @@ from domain.outcomes import OutcomeKind, Reason
 
 @attrs.frozen
 class SeenFace:
-    """The row of ``photo_faces`` that a job wrote, and the face's box."""
+    """The id of the stored face that a job wrote, and the face's box."""
 
     photo_face_id: UUID
     box: BoundingBox

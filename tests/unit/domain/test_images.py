@@ -23,6 +23,13 @@ def test_accepted(text: str, expected: ImageRef) -> None:
     assert POLICY.parse(text) == expected
 
 
+def test_credentials_are_not_repeated() -> None:
+    """What is wrong with a reference is told in logs and in the ledger."""
+    with pytest.raises(InvalidImageRefError, match="credentials do not belong there") as refused:
+        POLICY.parse("minio://svc:hunter22@images/a.jpg")
+    assert "hunter22" not in str(refused.value)
+
+
 @pytest.mark.parametrize(
     "text",
     [

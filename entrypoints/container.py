@@ -25,7 +25,7 @@ from adapters.nats_jetstream.publisher import JetStreamJobPublisher, JetStreamRe
 from adapters.nats_jetstream.queue_statistics import JetStreamQueueStatistics
 from adapters.nats_jetstream.republisher import JetStreamRepublisher
 from adapters.object_store.retrying import RetryingPhotoStore
-from adapters.object_store.store import MinioPhotoStore, ObjectStoreDependency, StoreOptions
+from adapters.object_store.store import ObjectStoreDependency, S3PhotoStore, StoreOptions
 from adapters.object_store.witnesses import Witnesses
 from adapters.postgres.database import Database
 from adapters.postgres.following import Codes
@@ -216,7 +216,7 @@ class Container(Vision):
         store_options, settings.provided.s3, settings.provided.worker.jobs_in_hand, fetch_seconds
     )
     witnesses = providers.Singleton(Witnesses, clock=clock)
-    photo_store = providers.Singleton(MinioPhotoStore, store_options, witnesses)
+    photo_store = providers.Singleton(S3PhotoStore, store_options, witnesses)
     photos = providers.Singleton(
         RetryingPhotoStore,
         photo_store,

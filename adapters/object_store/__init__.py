@@ -1,1 +1,1 @@
-"""S3: photographs fetched from any S3 server, by the minio SDK."""
+"""S3: photographs fetched from any S3 server, with requests that the minio SDK signs."""

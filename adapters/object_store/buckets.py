@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from enum import Enum
 
 from adapters.object_store.errors import ObjectForbiddenError, RefusalError
-from adapters.object_store.store import PROBE_KEY, MinioPhotoStore, StoreOptions
+from adapters.object_store.store import PROBE_KEY, S3PhotoStore, StoreOptions
 from domain.errors import ImageNotFoundError, ImageTooLargeError
 from domain.images import ImageRef
 
@@ -25,11 +25,11 @@ async def look_for_buckets(options: StoreOptions, names: Iterable[str]) -> dict[
         StorageUnavailableError: no answer, or the credentials are refused altogether.
 
     """
-    async with MinioPhotoStore(options) as store:
+    async with S3PhotoStore(options) as store:
         return {name: await _look_for(store, name) for name in names}
 
 
-async def _look_for(store: MinioPhotoStore, name: str) -> Bucket:
+async def _look_for(store: S3PhotoStore, name: str) -> Bucket:
     try:
         await store.fetch(ImageRef(name, PROBE_KEY), max_bytes=0)
     except ImageNotFoundError as error:

@@ -68,7 +68,7 @@ class StoreOptions:
     deadline_seconds: float = 20.0
 
 
-class MinioPhotoStore:
+class S3PhotoStore:
     """Fetches once; :class:`adapters.object_store.retrying.RetryingPhotoStore` makes more of that.
 
     A fetch that is cancelled, or whose time is over, has its connection closed. No redirect is followed. Objects come
@@ -183,9 +183,9 @@ class ObjectStoreDependency:
     ) -> None:
         self._ref = ImageRef(bucket, PROBE_KEY)
         self._anonymous = not options.access_key
-        self._store = MinioPhotoStore(attrs.evolve(options, connections=1, deadline_seconds=seconds))
+        self._store = S3PhotoStore(attrs.evolve(options, connections=1, deadline_seconds=seconds))
         self._witnesses = witnesses
-        self._photographs = MinioPhotoStore(attrs.evolve(options, connections=2))
+        self._photographs = S3PhotoStore(attrs.evolve(options, connections=2))
 
     async def check(self) -> None:
         """Return when the server answers in time; raise StorageUnavailableError saying why not."""

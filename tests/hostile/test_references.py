@@ -16,7 +16,7 @@ import pytest_asyncio
 from minio import Minio
 
 from adapters.object_store.errors import ObjectForbiddenError
-from adapters.object_store.store import MinioPhotoStore, StoreOptions
+from adapters.object_store.store import S3PhotoStore, StoreOptions
 from domain.errors import ImageNotFoundError
 from domain.images import ImageRef, ImageRefPolicy, InvalidImageRefError
 from tests.e2e.world import World
@@ -126,7 +126,7 @@ async def test_no_request_leaves_for_anything_but_an_allowed_object(server: Any,
     with FaultyS3(server.endpoint) as recorder, connections.recorded() as connected:
         here = recorder.endpoint
         options = StoreOptions(here, server.access_key, server.secret_key, connections=8, deadline_seconds=300.0)
-        async with MinioPhotoStore(options) as store:
+        async with S3PhotoStore(options) as store:
             answers = await asyncio.gather(*(_fetched(store, ref) for ref in refs))
     assert len(refs) > MANY / 10
     assert Counter(map(asked, recorder.requests)) == Counter(expected(ref, here) for ref in refs)
@@ -139,7 +139,7 @@ async def test_no_request_leaves_for_anything_but_an_allowed_object(server: Any,
 _MAY_NOT_BE_READ: Final = (ImageNotFoundError, ObjectForbiddenError)
 
 
-async def _fetched(store: MinioPhotoStore, ref: ImageRef) -> bytes | Exception:
+async def _fetched(store: S3PhotoStore, ref: ImageRef) -> bytes | Exception:
     try:
         return await store.fetch(ref, max_bytes=1000)
     except Exception as error:  # noqa: BLE001 - what it is, the test looks at

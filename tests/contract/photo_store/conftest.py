@@ -8,7 +8,7 @@ import pytest
 import pytest_asyncio
 
 from adapters.object_store.retrying import RetryingPhotoStore
-from adapters.object_store.store import MinioPhotoStore, StoreOptions
+from adapters.object_store.store import S3PhotoStore, StoreOptions
 from application.ports.photo_store import PhotoStore
 from domain.images import ImageRef
 from domain.retries import LinearBackoff
@@ -33,7 +33,7 @@ class Subject:
         return ref
 
 
-def _real(server: S3Server | SeaweedServer, access_key: str, secret_key: str) -> tuple[MinioPhotoStore, Subject]:
+def _real(server: S3Server | SeaweedServer, access_key: str, secret_key: str) -> tuple[S3PhotoStore, Subject]:
     client, bucket = server.client(), "photo-store-contract"
     if not client.bucket_exists(bucket):
         client.make_bucket(bucket)
@@ -41,7 +41,7 @@ def _real(server: S3Server | SeaweedServer, access_key: str, secret_key: str) ->
     def put(ref: ImageRef, content: bytes, headers: dict[str, str]) -> None:
         client.put_object(ref.bucket, ref.key, io.BytesIO(content), len(content), metadata={**headers} or None)
 
-    store = MinioPhotoStore(StoreOptions(server.endpoint, access_key, secret_key, connections=4))
+    store = S3PhotoStore(StoreOptions(server.endpoint, access_key, secret_key, connections=4))
     retrying = RetryingPhotoStore(store, LinearBackoff(3, 0.01), clock=ManualClock())
     return store, Subject(retrying, bucket, put)
 

@@ -10,7 +10,7 @@ import attrs
 import pytest
 import pytest_asyncio
 
-from adapters.object_store.store import MinioPhotoStore, ObjectStoreDependency, StoreOptions
+from adapters.object_store.store import ObjectStoreDependency, S3PhotoStore, StoreOptions
 from domain.images import ImageRef
 from infra.local_stack.s3 import S3Server
 from tests.faulty_s3 import FaultyS3
@@ -51,7 +51,7 @@ def options(s3_server: S3Server, proxy: FaultyS3) -> StoreOptions:
     )
 
 
-Closable = TypeVar("Closable", MinioPhotoStore, ObjectStoreDependency)
+Closable = TypeVar("Closable", S3PhotoStore, ObjectStoreDependency)
 
 
 class Closing(AsyncExitStack):
@@ -71,14 +71,14 @@ async def closing() -> AsyncIterator[Closing]:
 
 
 @pytest_asyncio.fixture
-async def store(options: StoreOptions) -> AsyncIterator[MinioPhotoStore]:
+async def store(options: StoreOptions) -> AsyncIterator[S3PhotoStore]:
     """Return a store that sees the proxy as its server."""
-    async with MinioPhotoStore(options) as store:
+    async with S3PhotoStore(options) as store:
         yield store
 
 
 @pytest_asyncio.fixture
-async def hurried(options: StoreOptions) -> AsyncIterator[MinioPhotoStore]:
+async def hurried(options: StoreOptions) -> AsyncIterator[S3PhotoStore]:
     """Return a store with a deadline that tests can wait for."""
-    async with MinioPhotoStore(attrs.evolve(options, deadline_seconds=2.0)) as store:
+    async with S3PhotoStore(attrs.evolve(options, deadline_seconds=2.0)) as store:
         yield store

@@ -10,7 +10,7 @@ import attrs
 import pytest
 
 from adapters.object_store.errors import ObjectForbiddenError, StorageRefusedError
-from adapters.object_store.store import MinioPhotoStore, StoreOptions
+from adapters.object_store.store import S3PhotoStore, StoreOptions
 from domain.errors import ImageNotFoundError, ImageTooLargeError, StorageUnavailableError
 from domain.images import ImageRef
 from infra.local_stack.process import free_port
@@ -49,7 +49,7 @@ PASSING = {
 
 @pytest.mark.parametrize(("fault", "word"), PASSING.values(), ids=PASSING)
 async def test_a_fault_is_passing_and_named(
-    store: MinioPhotoStore, proxy: FaultyS3, photo: ImageRef, fault: Fault, word: str
+    store: S3PhotoStore, proxy: FaultyS3, photo: ImageRef, fault: Fault, word: str
 ) -> None:
     """Neither the photograph nor the credentials are blamed; one request was made, and the next one is good."""
     proxy.script.append(fault)
@@ -64,7 +64,7 @@ async def test_a_pause_between_two_bytes_is_passing(
     options: StoreOptions, proxy: FaultyS3, photo: ImageRef, closing: Closing
 ) -> None:
     """A server that says nothing for too long is given up long before the deadline."""
-    store = closing(MinioPhotoStore(attrs.evolve(options, read_seconds=2.0)))
+    store = closing(S3PhotoStore(attrs.evolve(options, read_seconds=2.0)))
     proxy.script.append(faulty.silence)
     with pytest.raises(StorageUnavailableError, match="SocketTimeoutError"):
         await store.fetch(photo, max_bytes=LIMIT)
@@ -72,9 +72,7 @@ async def test_a_pause_between_two_bytes_is_passing(
 
 
 @pytest.mark.parametrize("status", ["301 Moved Permanently", "302 Found", "307 Temporary Redirect", "308 Permanent"])
-async def test_redirects_are_not_followed(
-    store: MinioPhotoStore, proxy: FaultyS3, photo: ImageRef, status: str
-) -> None:
+async def test_redirects_are_not_followed(store: S3PhotoStore, proxy: FaultyS3, photo: ImageRef, status: str) -> None:
     """A signed request goes to the server that was configured, and to no other."""
     with FaultyS3("127.0.0.1:1") as elsewhere:
         proxy.script.append(faulty.answer(status, b"", f"Location: http://{elsewhere.endpoint}/faults/photo.jpg"))
@@ -85,7 +83,7 @@ async def test_redirects_are_not_followed(
 
 @pytest.mark.parametrize("code", ["AccessDenied", "InvalidObjectState", "AllAccessDisabled"])
 async def test_a_forbidden_object_is_neither_missing_nor_an_outage(
-    store: MinioPhotoStore, proxy: FaultyS3, photo: ImageRef, code: str
+    store: S3PhotoStore, proxy: FaultyS3, photo: ImageRef, code: str
 ) -> None:
     """It is an error of its own, which says whose rights to look at."""
     proxy.script.append(faulty.error("403 Forbidden", code))
@@ -97,7 +95,7 @@ async def test_a_forbidden_object_is_neither_missing_nor_an_outage(
     "code", ["SignatureDoesNotMatch", "InvalidAccessKeyId", "RequestTimeTooSkewed", "AuthorizationHeaderMalformed"]
 )
 async def test_refused_credentials_are_told_from_a_forbidden_object(
-    store: MinioPhotoStore, proxy: FaultyS3, photo: ImageRef, code: str
+    store: S3PhotoStore, proxy: FaultyS3, photo: ImageRef, code: str
 ) -> None:
     """They concern every object alike."""
     proxy.script.append(faulty.error("403 Forbidden", code))
@@ -109,9 +107,7 @@ async def test_refused_credentials_are_told_from_a_forbidden_object(
 @pytest.mark.parametrize(
     "code", ["NoSuchKey", "NoSuchBucket", "XMinioInvalidObjectName", "XMinioInvalidResourceName", "KeyTooLongError"]
 )
-async def test_what_is_not_there_is_not_found(
-    store: MinioPhotoStore, proxy: FaultyS3, photo: ImageRef, code: str
-) -> None:
+async def test_what_is_not_there_is_not_found(store: S3PhotoStore, proxy: FaultyS3, photo: ImageRef, code: str) -> None:
     """So says the server's code, not the HTTP status."""
     proxy.script.append(faulty.error("400 Bad Request", code))
     with pytest.raises(ImageNotFoundError, match=code):
@@ -121,21 +117,21 @@ async def test_what_is_not_there_is_not_found(
 async def test_a_refused_connection_is_passing(options: StoreOptions, photo: ImageRef, closing: Closing) -> None:
     """Nobody listens: the error says so, and where."""
     endpoint = f"127.0.0.1:{free_port()}"
-    store = closing(MinioPhotoStore(attrs.evolve(options, endpoint=endpoint)))
+    store = closing(S3PhotoStore(attrs.evolve(options, endpoint=endpoint)))
     with pytest.raises(StorageUnavailableError, match=rf"{endpoint}.*ClientConnectorError \(Connection refused\)"):
         await store.fetch(photo, max_bytes=LIMIT)
 
 
 async def test_an_unknown_host_is_passing(options: StoreOptions, photo: ImageRef, closing: Closing) -> None:
     """A name that does not resolve is a fault of the network, too."""
-    store = closing(MinioPhotoStore(attrs.evolve(options, endpoint="no-such-host.invalid:9000")))
+    store = closing(S3PhotoStore(attrs.evolve(options, endpoint="no-such-host.invalid:9000")))
     with pytest.raises(StorageUnavailableError, match=r"no-such-host\.invalid:9000"):
         await store.fetch(photo, max_bytes=LIMIT)
 
 
 @pytest.mark.parametrize("slow", [faulty.silence, faulty.trickle_head, faulty.trickle_body])
 async def test_a_fetch_ends_at_its_deadline(
-    hurried: MinioPhotoStore, proxy: FaultyS3, photo: ImageRef, slow: Fault
+    hurried: S3PhotoStore, proxy: FaultyS3, photo: ImageRef, slow: Fault
 ) -> None:
     """However the server drags it out, the time is up; the connection is shut."""
     proxy.script.append(slow)
@@ -146,7 +142,7 @@ async def test_a_fetch_ends_at_its_deadline(
     await asyncio.to_thread(wait_until, lambda: proxy.open_connections == 0, "the connection's end")
 
 
-async def test_bytes_that_never_end_are_too_large(store: MinioPhotoStore, proxy: FaultyS3, photo: ImageRef) -> None:
+async def test_bytes_that_never_end_are_too_large(store: S3PhotoStore, proxy: FaultyS3, photo: ImageRef) -> None:
     """An endless body, announced or not, costs no more than the limit."""
     for framing in (b"Connection: close", b"Content-Length: 99999999999"):
         proxy.script.append(faulty.endless(b"HTTP/1.1 200 OK\r\n" + framing + b"\r\n\r\n"))
@@ -154,7 +150,7 @@ async def test_bytes_that_never_end_are_too_large(store: MinioPhotoStore, proxy:
             await store.fetch(photo, max_bytes=LIMIT)
 
 
-async def test_an_endless_error_costs_little(store: MinioPhotoStore, proxy: FaultyS3, photo: ImageRef) -> None:
+async def test_an_endless_error_costs_little(store: S3PhotoStore, proxy: FaultyS3, photo: ImageRef) -> None:
     """The text of an error is read as far as an error needs, not for as long as it lasts."""
     proxy.script.append(faulty.endless(b"HTTP/1.1 500 Oh\r\nContent-Type: application/xml\r\n\r\n<Error>"))
     tracemalloc.start()
@@ -168,7 +164,7 @@ async def test_an_endless_error_costs_little(store: MinioPhotoStore, proxy: Faul
 
 @pytest.mark.parametrize("framing", [faulty.without_length, faulty.until_close])
 async def test_a_body_of_unannounced_length_is_bounded_too(
-    store: MinioPhotoStore, proxy: FaultyS3, photo: ImageRef, framing: Fault
+    store: S3PhotoStore, proxy: FaultyS3, photo: ImageRef, framing: Fault
 ) -> None:
     """It comes whole when it fits, and is too large when it does not."""
     proxy.script += [framing, framing, framing]
@@ -179,7 +175,7 @@ async def test_a_body_of_unannounced_length_is_bounded_too(
 
 
 async def test_more_bytes_than_announced_harm_no_later_fetch(
-    store: MinioPhotoStore, proxy: FaultyS3, photo: ImageRef
+    store: S3PhotoStore, proxy: FaultyS3, photo: ImageRef
 ) -> None:
     """What comes after the announced end is nobody's: it spoils this answer or none; its connection is used no more."""
     proxy.script.append(faulty.announce_half)
@@ -189,7 +185,7 @@ async def test_more_bytes_than_announced_harm_no_later_fetch(
     assert proxy.connections == 2
 
 
-async def test_connections_are_used_again(store: MinioPhotoStore, proxy: FaultyS3, photo: ImageRef) -> None:
+async def test_connections_are_used_again(store: S3PhotoStore, proxy: FaultyS3, photo: ImageRef) -> None:
     """One after the other, fetches and errors share one connection."""
     proxy.script += [faulty.pass_on, faulty.error("503 Slow", "SlowDown"), faulty.pass_on]
     await store.fetch(photo, max_bytes=LIMIT)
@@ -200,7 +196,7 @@ async def test_connections_are_used_again(store: MinioPhotoStore, proxy: FaultyS
 
 
 async def test_a_connection_that_the_server_closed_meanwhile_is_replaced(
-    store: MinioPhotoStore, proxy: FaultyS3, photo: ImageRef
+    store: S3PhotoStore, proxy: FaultyS3, photo: ImageRef
 ) -> None:
     """An idle connection that has ended costs no attempt."""
     proxy.script += [faulty.until_close]
@@ -209,9 +205,7 @@ async def test_a_connection_that_the_server_closed_meanwhile_is_replaced(
     assert proxy.connections == 2
 
 
-async def test_a_cancelled_fetch_lets_go_of_everything(
-    store: MinioPhotoStore, proxy: FaultyS3, photo: ImageRef
-) -> None:
+async def test_a_cancelled_fetch_lets_go_of_everything(store: S3PhotoStore, proxy: FaultyS3, photo: ImageRef) -> None:
     """The caller is free at once; the connection ends without it, and the next fetch is good."""
     proxy.script.append(faulty.silence)
     fetch = asyncio.create_task(store.fetch(photo, max_bytes=LIMIT))
@@ -223,9 +217,7 @@ async def test_a_cancelled_fetch_lets_go_of_everything(
     assert await store.fetch(photo, max_bytes=LIMIT) == CONTENT
 
 
-async def test_stuck_fetches_do_not_starve_the_others(
-    hurried: MinioPhotoStore, proxy: FaultyS3, photo: ImageRef
-) -> None:
+async def test_stuck_fetches_do_not_starve_the_others(hurried: S3PhotoStore, proxy: FaultyS3, photo: ImageRef) -> None:
     """Every slot is taken by a fetch that hangs; when their time is over, others have their turn."""
     proxy.script += [faulty.silence, faulty.silence]
     stuck = [asyncio.create_task(hurried.fetch(photo, max_bytes=LIMIT)) for _ in range(2)]
@@ -235,7 +227,7 @@ async def test_stuck_fetches_do_not_starve_the_others(
 
 
 async def test_no_more_fetches_run_at_once_than_there_are_connections(
-    hurried: MinioPhotoStore, proxy: FaultyS3, photo: ImageRef
+    hurried: S3PhotoStore, proxy: FaultyS3, photo: ImageRef
 ) -> None:
     """The others wait for their turn, and for no longer than their deadline."""
     proxy.script += [faulty.silence] * 6
@@ -249,7 +241,7 @@ async def test_fetches_leave_the_event_loop_free(
     options: StoreOptions, proxy: FaultyS3, photo: ImageRef, closing: Closing
 ) -> None:
     """While every connection waits for its server, the loop turns, and other threads' work goes on."""
-    store = closing(MinioPhotoStore(attrs.evolve(options, connections=40)))
+    store = closing(S3PhotoStore(attrs.evolve(options, connections=40)))
     proxy.script += [faulty.silence] * 40
     fetches = [asyncio.create_task(store.fetch(photo, max_bytes=LIMIT)) for _ in range(40)]
     await asyncio.to_thread(wait_until, lambda: len(proxy.requests) == 40, "forty requests at once", 20.0)
@@ -263,7 +255,7 @@ async def test_close_waits_for_nothing(
     options: StoreOptions, proxy: FaultyS3, photo: ImageRef, closing: Closing
 ) -> None:
     """What hangs is cut, what comes is refused, and neither takes time."""
-    store = closing(MinioPhotoStore(options))
+    store = closing(S3PhotoStore(options))
     proxy.script.append(faulty.silence)
     fetch = asyncio.create_task(store.fetch(photo, max_bytes=LIMIT))
     await asyncio.to_thread(wait_until, lambda: len(proxy.requests) == 1, "the request")
@@ -280,7 +272,7 @@ async def test_a_large_photograph_is_in_memory_once(options: StoreOptions, proxy
     size = 20 * 1024 * 1024
     content = b"\xff\xd8" + bytes(size - 2)
     proxy.script.append(faulty.answer("200 OK", content))
-    store = closing(MinioPhotoStore(options))
+    store = closing(S3PhotoStore(options))
     gc.collect()
     tracemalloc.start()
     try:
@@ -298,7 +290,7 @@ async def test_tls_with_a_known_certificate(
     """Over TLS everything is as it is without, the deadline included."""
     with FaultyS3(s3_server.endpoint, str(CERTIFICATE)) as proxy:
         secure = attrs.evolve(options, endpoint=proxy.endpoint, secure=True, ca=CERTIFICATE, deadline_seconds=2.0)
-        store = closing(MinioPhotoStore(secure))
+        store = closing(S3PhotoStore(secure))
         assert await store.fetch(photo, max_bytes=LIMIT) == CONTENT
         proxy.script.append(faulty.silence)
         with pytest.raises(StorageUnavailableError, match="did not come within 2 s"):
@@ -311,7 +303,7 @@ async def test_tls_with_an_unknown_certificate(
 ) -> None:
     """A server that cannot prove who it is gets no request."""
     with FaultyS3(s3_server.endpoint, str(CERTIFICATE)) as proxy:
-        store = closing(MinioPhotoStore(attrs.evolve(options, endpoint=proxy.endpoint, secure=True)))
+        store = closing(S3PhotoStore(attrs.evolve(options, endpoint=proxy.endpoint, secure=True)))
         with pytest.raises(StorageUnavailableError, match="certificate verify failed"):
             await store.fetch(photo, max_bytes=LIMIT)
         assert proxy.requests == []
@@ -321,6 +313,6 @@ async def test_a_tls_handshake_that_hangs_ends_at_the_deadline(
     options: StoreOptions, photo: ImageRef, closing: Closing
 ) -> None:
     """A server that takes the connection and never says hello, either."""
-    store = closing(MinioPhotoStore(attrs.evolve(options, secure=True, deadline_seconds=2.0)))
+    store = closing(S3PhotoStore(attrs.evolve(options, secure=True, deadline_seconds=2.0)))
     with pytest.raises(StorageUnavailableError, match=r"did not come within 2 s"):
         await store.fetch(photo, max_bytes=LIMIT)

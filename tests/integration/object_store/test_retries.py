@@ -8,7 +8,7 @@ import pytest
 
 from adapters.object_store.errors import ObjectForbiddenError, StorageRefusedError
 from adapters.object_store.retrying import RetryingPhotoStore
-from adapters.object_store.store import MinioPhotoStore, StoreOptions
+from adapters.object_store.store import S3PhotoStore, StoreOptions
 from adapters.system.clock import SystemClock
 from domain.errors import ImageNotFoundError, ImageTooLargeError, StorageUnavailableError
 from domain.images import ImageRef
@@ -117,7 +117,7 @@ async def test_all_tries_together_have_a_deadline(memory: InMemoryPhotoStore) ->
     assert (clock.sleepers, len(memory.fetched)) == (0, 2)
 
 
-async def test_the_deadline_cuts_a_try(store: MinioPhotoStore, proxy: FaultyS3, photo: ImageRef) -> None:
+async def test_the_deadline_cuts_a_try(store: S3PhotoStore, proxy: FaultyS3, photo: ImageRef) -> None:
     """A store that trickles does not get the time of every try."""
     proxy.script += [faulty.trickle_body] * 10
     patient = RetryingPhotoStore(store, LinearBackoff(10, 0.0), clock=SystemClock(), deadline_seconds=2.0)
@@ -142,7 +142,7 @@ FAULTS = {
 
 
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
-async def test_a_real_fault_passes(hurried: MinioPhotoStore, proxy: FaultyS3, photo: ImageRef, fault: Fault) -> None:
+async def test_a_real_fault_passes(hurried: S3PhotoStore, proxy: FaultyS3, photo: ImageRef, fault: Fault) -> None:
     """Two faults on the wire, then the photograph: three requests, two waits."""
     clock = ManualClock()
     proxy.script += [fault, fault]
@@ -164,7 +164,7 @@ async def test_a_server_that_comes_back_is_found_again(
                     stack.enter_context(proxy)
 
         clock = ServerReturns()
-        store = closing(MinioPhotoStore(attrs.evolve(options, endpoint=proxy.endpoint)))
+        store = closing(S3PhotoStore(attrs.evolve(options, endpoint=proxy.endpoint)))
         content = await RetryingPhotoStore(store, LinearBackoff(3, 0.5), clock=clock).fetch(photo, max_bytes=LIMIT)
     assert (content, clock.slept, len(proxy.requests)) == (CONTENT, [0.5, 1.0], 1)
 
@@ -179,7 +179,7 @@ async def test_a_server_that_comes_back_is_found_again(
     ],
 )
 async def test_a_real_refusal_does_not(
-    store: MinioPhotoStore, proxy: FaultyS3, photo: ImageRef, fault: Fault, error: type[Exception]
+    store: S3PhotoStore, proxy: FaultyS3, photo: ImageRef, fault: Fault, error: type[Exception]
 ) -> None:
     """One request, no wait."""
     clock = ManualClock()
@@ -189,7 +189,7 @@ async def test_a_real_refusal_does_not(
     assert (clock.slept, len(proxy.requests)) == ([], 1)
 
 
-async def test_a_real_fault_that_stays_is_raised(hurried: MinioPhotoStore, proxy: FaultyS3, photo: ImageRef) -> None:
+async def test_a_real_fault_that_stays_is_raised(hurried: S3PhotoStore, proxy: FaultyS3, photo: ImageRef) -> None:
     """The last attempt's fault is what the caller sees."""
     clock = ManualClock()
     proxy.script += [faulty.hang_up, faulty.silence, faulty.error("503 Slow Down", "SlowDown")]

@@ -11,7 +11,7 @@ import numpy as np
 from onnx import TensorProto, helper
 
 from adapters.vision.graph_cache import cache_folder, dlib_resnet
-from adapters.vision.weights import dlib_weights
+from adapters.vision.weights import RECOGNISER
 
 ARCFACE: Final = {
     "left_eye": [0.3419, 0.4616],
@@ -77,7 +77,7 @@ def tiny_document(folder: Path) -> Document:
 def resnet_document(folder: Path) -> Document:
     """Write dlib's network as a model file and return a right description of it."""
     model = folder / "resnet.onnx"
-    model.write_bytes(dlib_resnet(dlib_weights("dlib_face_recognition_resnet_model_v1.dat"), cache_folder()))
+    model.write_bytes(dlib_resnet(RECOGNISER, cache_folder()))
     return {
         "id": "resnet@1",
         "licence": "public domain (CC0)",

@@ -14,7 +14,7 @@ from adapters.vision.graph_cache import cache_folder, dlib_resnet
 from adapters.vision.onnx_network import OnnxNetwork
 from adapters.vision.recognition import Mirrored, NetworkRecogniser, Recogniser
 from adapters.vision.sharpness import sharpness
-from adapters.vision.weights import FIVE_POINTS, dlib_weights
+from adapters.vision.weights import FIVE_POINTS, RECOGNISER, installed
 from application.ports.face_pipeline import Embed, EmbedderInfo, ImageBudget
 from domain.faces import BoundingBox, DetectedFace, FaceEmbedding, PhotoReading, StageTiming
 
@@ -75,11 +75,10 @@ def _box(face: Found, picture: Picture) -> BoundingBox | None:
 
 def dlib_aligner() -> FivePointAligner:
     """Load the aligner that dlib's recogniser learnt with."""
-    return FivePointAligner(dlib_weights(FIVE_POINTS))
+    return FivePointAligner(installed(FIVE_POINTS))
 
 
 def assemble(detector: Detector, aligner: Aligner, info: EmbedderInfo, budget: ImageBudget) -> AlignedFacePipeline:
     """Load dlib's recogniser, which looks at each face twice, and put it behind a detector and an aligner."""
-    weights = dlib_weights("dlib_face_recognition_resnet_model_v1.dat")
-    recogniser = Mirrored(NetworkRecogniser(OnnxNetwork(dlib_resnet(weights, cache_folder()))))
+    recogniser = Mirrored(NetworkRecogniser(OnnxNetwork(dlib_resnet(RECOGNISER, cache_folder()))))
     return AlignedFacePipeline(info, budget, detector, aligner, recogniser)

@@ -19,7 +19,7 @@ from adapters.vision.hog import doubting_hog
 from adapters.vision.landmarks import Landmark
 from adapters.vision.pixels import Pixels, pixels_of, resized
 from adapters.vision.second_chance import OneOrTheOther
-from adapters.vision.weights import BLAZEFACE
+from adapters.vision.weights import BLAZEFACE, installed
 from application.ports.face_pipeline import EmbedderInfo, ImageBudget
 
 # Once a minute MediaPipe sends statistics of its use to Google, and has no switch for that. It sends them through a
@@ -89,4 +89,6 @@ def _quiet_stderr() -> Iterator[None]:
 def load(info: EmbedderInfo, budget: ImageBudget) -> AlignedFacePipeline:
     """Load the pipeline that detects with BlazeFace, and with HOG where that finds nothing."""
     aligner = dlib_aligner()
-    return assemble(OneOrTheOther(BlazeFaceDetector(BLAZEFACE), doubting_hog(aligner)), aligner, info, budget)
+    return assemble(
+        OneOrTheOther(BlazeFaceDetector(installed(BLAZEFACE)), doubting_hog(aligner)), aligner, info, budget
+    )

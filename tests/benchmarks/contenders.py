@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image
 
 from adapters.vision import registry
-from adapters.vision.weights import dlib_weights
+from adapters.vision.weights import FIVE_POINTS, RECOGNISER, installed
 from application.ports.face_pipeline import Embed, ImageBudget
 
 REFERENCE = "face_recognition's steps"
@@ -41,8 +41,8 @@ def _pipeline(name: str) -> Contender:
 
 def _reference() -> Contender:
     detector = dlib.get_frontal_face_detector()
-    landmarks = dlib.shape_predictor(str(dlib_weights("shape_predictor_5_face_landmarks.dat")))
-    network = dlib.face_recognition_model_v1(str(dlib_weights("dlib_face_recognition_resnet_model_v1.dat")))
+    landmarks = dlib.shape_predictor(str(installed(FIVE_POINTS)))
+    network = dlib.face_recognition_model_v1(str(installed(RECOGNISER)))
 
     def read(content: bytes) -> Stages:
         times = [time.perf_counter()]

@@ -10,23 +10,21 @@ from adapters.vision.hog import HogDetector
 from adapters.vision.onnx_network import OnnxNetwork
 from adapters.vision.pixels import Pixels
 from adapters.vision.recognition import NetworkRecogniser, Recogniser
-from adapters.vision.weights import dlib_weights
+from adapters.vision.weights import FIVE_POINTS, RECOGNISER, installed
 from infra.photographs import Photographs
 from tests.pictures import opened
-
-WEIGHTS = dlib_weights("dlib_face_recognition_resnet_model_v1.dat")
 
 
 @pytest.fixture(scope="module")
 def recogniser() -> Recogniser:
     """Return the recogniser of both pipelines."""
-    return NetworkRecogniser(OnnxNetwork(dlib_resnet(WEIGHTS, None)))
+    return NetworkRecogniser(OnnxNetwork(dlib_resnet(RECOGNISER, None)))
 
 
 @pytest.fixture(scope="module")
 def chips(photographs: Photographs) -> list[Pixels]:
     """Return real faces, aligned; and, as chips of none, black, white and noise."""
-    detector, aligner = HogDetector(), FivePointAligner(dlib_weights("shape_predictor_5_face_landmarks.dat"))
+    detector, aligner = HogDetector(), FivePointAligner(installed(FIVE_POINTS))
     pictures = [opened(photographs.path(name)) for name in ("obama", "obama2", "obama3", "biden", "astronaut")]
     faces = [aligner.chip(picture, detector.find(picture, every=False)[0]) for picture in pictures]
     noise = np.random.default_rng(1).integers(0, 256, (150, 150, 3)).astype(np.uint8)
@@ -35,7 +33,7 @@ def chips(photographs: Photographs) -> list[Pixels]:
 
 def test_it_gives_what_dlib_gives(recogniser: Recogniser, chips: list[Pixels]) -> None:
     """On every chip the cosine distance to dlib's own descriptor is that of rounding."""
-    network = dlib.face_recognition_model_v1(str(WEIGHTS))
+    network = dlib.face_recognition_model_v1(str(installed(RECOGNISER)))
     theirs = np.array([network.compute_face_descriptor(chip) for chip in chips])
     theirs /= np.linalg.norm(theirs, axis=1, keepdims=True)
     distances = 1 - (theirs * recogniser.embed(chips)).sum(axis=1)

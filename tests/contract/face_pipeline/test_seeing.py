@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from adapters.vision.weights import dlib_weights
+from adapters.vision.weights import FIVE_POINTS, RECOGNISER, installed
 from application.ports.face_pipeline import Embed, FacePipeline
 from domain.errors import UnreadableImageError
 from domain.faces import BoundingBox, DetectedFace, FaceEmbedding
@@ -208,8 +208,8 @@ def test_every_kind_of_pixels_is_read(seeing: FacePipeline, picture: Image.Image
 
 @cache
 def _dlib() -> tuple[Any, Any, Any]:
-    predictor = dlib.shape_predictor(str(dlib_weights("shape_predictor_5_face_landmarks.dat")))
-    network = dlib.face_recognition_model_v1(str(dlib_weights("dlib_face_recognition_resnet_model_v1.dat")))
+    predictor = dlib.shape_predictor(str(installed(FIVE_POINTS)))
+    network = dlib.face_recognition_model_v1(str(installed(RECOGNISER)))
     return dlib.get_frontal_face_detector(), predictor, network
 
 

@@ -25,7 +25,7 @@ from adapters.vision.onnx_network import OnnxNetwork
 from adapters.vision.pixels import Pixels, pixels_of
 from adapters.vision.pool import ProcessPoolFaceReader
 from adapters.vision.recognition import Mirrored
-from adapters.vision.weights import BLAZEFACE, FIVE_POINTS, dlib_weights
+from adapters.vision.weights import BLAZEFACE, FIVE_POINTS, installed
 from application.ports.face_pipeline import Embed, ImageBudget
 from domain.errors import EmbedderUnavailableError
 from domain.faces import DetectedFace
@@ -134,7 +134,7 @@ def eyes(chip: Pixels) -> dict[Landmark, complex]:
     """Return where dlib sees the middles of the eyes on a chip, in shares of its side."""
     large = pixels_of(Image.fromarray(chip).resize((448, 448), Image.Resampling.BILINEAR))
     square = dlib.rectangle(60, 110, 388, 438)
-    parts = dlib.shape_predictor(str(dlib_weights(FIVE_POINTS)))(large, square).parts()
+    parts = dlib.shape_predictor(str(installed(FIVE_POINTS)))(large, square).parts()
     points = [complex(part.x, part.y) / 448 for part in parts]
     return {Landmark.RIGHT_EYE: (points[0] + points[1]) / 2, Landmark.LEFT_EYE: (points[2] + points[3]) / 2}
 
@@ -144,9 +144,9 @@ def eyes(chip: Pixels) -> dict[Landmark, complex]:
 def test_eyes_come_where_the_recogniser_expects_them(detector: str, name: str, photographs: Photographs) -> None:
     """Whoever found the landmarks, to a twentieth of the chip."""
     template = Template(112, {name: complex(*ARCFACE[name]) for name in EYES_NOSE_MOUTH})
-    finder: Detector = HogDetector() if detector == "hog" else BlazeFaceDetector(BLAZEFACE)
+    finder: Detector = HogDetector() if detector == "hog" else BlazeFaceDetector(installed(BLAZEFACE))
     aligner: Aligner = (
-        FivePointAligner(dlib_weights(FIVE_POINTS), template) if detector == "hog" else DetectedPointsAligner(template)
+        FivePointAligner(installed(FIVE_POINTS), template) if detector == "hog" else DetectedPointsAligner(template)
     )
     picture = opened(photographs.path(name))
     [face] = finder.find(picture, every=False)

@@ -6,7 +6,7 @@ from PIL import Image
 
 from adapters.vision.alignment import FivePointAligner
 from adapters.vision.hog import HogDetector, doubting_hog
-from adapters.vision.weights import FIVE_POINTS, dlib_weights
+from adapters.vision.weights import FIVE_POINTS, installed
 from tests.pictures import opened
 
 _WIDTH, _HEIGHT = 1280, 900
@@ -37,7 +37,7 @@ def test_every_face_is_found_where_every_one_is_wanted(photographs: Any) -> None
 
 def test_a_doubt_hides_no_second_face(photographs: Any) -> None:
     """A face that the first look is not sure of and the second is counts, although the first is sure of another."""
-    landmarks = FivePointAligner(dlib_weights(FIVE_POINTS))
+    landmarks = FivePointAligner(installed(FIVE_POINTS))
     for sizes in ((800, 600), (600, 800), (700, 560), (760, 640), (640, 520)):
         picture = _people(photographs, *sizes)
         sure = HogDetector().find(picture, every=False)

@@ -6,9 +6,9 @@ import pytest
 
 from adapters.vision.dlib_weights import DlibWeights, UnexpectedWeightsError
 from adapters.vision.resnet import build
-from adapters.vision.weights import dlib_weights
+from adapters.vision.weights import RECOGNISER, located
 
-WEIGHTS = dlib_weights("dlib_face_recognition_resnet_model_v1.dat")
+WEIGHTS = located(RECOGNISER.name)
 
 
 def test_the_first_layer_has_its_shape() -> None:
@@ -27,7 +27,7 @@ def test_another_layer_than_expected_is_refused() -> None:
 def test_another_model_is_refused(name: str) -> None:
     """A file that dlib wrote for something else does not become a network."""
     with pytest.raises(UnexpectedWeightsError):
-        build(dlib_weights(name))
+        build(located(name))
 
 
 @pytest.mark.parametrize("share", [0.0, 0.01, 0.5, 0.99])

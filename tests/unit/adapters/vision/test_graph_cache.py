@@ -1,24 +1,24 @@
 """The recogniser's graph is built once, and whatever happens to the cache, the graph is right."""
 
+import hashlib
 import os
 import subprocess
 import sys
 from pathlib import Path
 
+import attrs
 import pytest
 
 from adapters.vision import graph_cache
 from adapters.vision.graph_cache import cache_folder, dlib_resnet
 from adapters.vision.resnet import build
-from adapters.vision.weights import dlib_weights
-
-WEIGHTS = dlib_weights("dlib_face_recognition_resnet_model_v1.dat")
+from adapters.vision.weights import RECOGNISER, installed
 
 
 @pytest.fixture(scope="module")
 def graph() -> bytes:
     """Return the graph as it is built."""
-    built: bytes = build(WEIGHTS).SerializeToString()
+    built: bytes = build(installed(RECOGNISER)).SerializeToString()
     return built
 
 
@@ -31,16 +31,16 @@ def kept(folder: Path) -> Path:
 def test_it_is_built_once(tmp_path: Path, graph: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     """The second time, it is read; the file is the graph behind its SHA-256."""
     folder = tmp_path / "new" / "cache"
-    assert dlib_resnet(WEIGHTS, folder) == graph
+    assert dlib_resnet(RECOGNISER, folder) == graph
     monkeypatch.setattr(graph_cache, "_built", lambda _: pytest.fail("built again"))
-    assert dlib_resnet(WEIGHTS, folder) == graph
+    assert dlib_resnet(RECOGNISER, folder) == graph
     assert kept(folder).read_bytes()[32:] == graph
 
 
 @pytest.mark.parametrize("damage", ["empty", "truncated", "one bit", "another's"])
 def test_a_damaged_file_is_replaced(tmp_path: Path, graph: bytes, damage: str) -> None:
     """What is not exactly what was kept is built again and kept again."""
-    dlib_resnet(WEIGHTS, tmp_path)
+    dlib_resnet(RECOGNISER, tmp_path)
     file = kept(tmp_path)
     whole = file.read_bytes()
     match damage:
@@ -52,7 +52,7 @@ def test_a_damaged_file_is_replaced(tmp_path: Path, graph: bytes, damage: str) -
             file.write_bytes(whole[:5000] + bytes([whole[5000] ^ 1]) + whole[5001:])
         case _:
             file.write_bytes(os.urandom(100))
-    assert dlib_resnet(WEIGHTS, tmp_path) == graph
+    assert dlib_resnet(RECOGNISER, tmp_path) == graph
     assert file.read_bytes() == whole
 
 
@@ -60,10 +60,12 @@ def test_other_weights_and_other_builders_have_other_files(tmp_path: Path, monke
     """Nothing outdated is ever found: the name follows from everything that the graph is made of."""
     monkeypatch.setattr(graph_cache, "_built", lambda weights: weights.read_bytes())
     weights = tmp_path / "weights.dat"
+    monkeypatch.setattr(graph_cache, "installed", lambda _: weights)
     for version, content in ((1, b"one"), (2, b"one"), (2, b"two")):
         monkeypatch.setattr(graph_cache, "BUILDER_VERSION", version)
         weights.write_bytes(content)
-        assert dlib_resnet(weights, tmp_path / "cache") == content
+        digest = hashlib.sha256(content).hexdigest()
+        assert dlib_resnet(attrs.evolve(RECOGNISER, sha256=digest), tmp_path / "cache") == content
     assert len(list((tmp_path / "cache").iterdir())) == 3
 
 
@@ -73,17 +75,17 @@ def test_without_a_cache_it_is_built(tmp_path: Path, graph: bytes, obstacle: str
     file = tmp_path / "file"
     file.write_bytes(b"in the way")
     folder = {"none known": None, "a file in its place": file, "below a file": file / "cache"}[obstacle]
-    assert dlib_resnet(WEIGHTS, folder) == graph
+    assert dlib_resnet(RECOGNISER, folder) == graph
     assert list(tmp_path.iterdir()) == [file]
 
 
 def test_nothing_is_left_where_keeping_fails(tmp_path: Path, graph: bytes) -> None:
     """A folder in the file's place keeps it from being put there; no half of it stays behind."""
-    dlib_resnet(WEIGHTS, tmp_path)
+    dlib_resnet(RECOGNISER, tmp_path)
     file = kept(tmp_path)
     file.unlink()
     (file / "in the way").mkdir(parents=True)
-    assert dlib_resnet(WEIGHTS, tmp_path) == graph
+    assert dlib_resnet(RECOGNISER, tmp_path) == graph
     assert kept(tmp_path) == file
 
 
@@ -92,10 +94,11 @@ def test_several_processes_at_once(tmp_path: Path) -> None:
     program = (
         "import sys, hashlib, pathlib\n"
         "from adapters.vision.graph_cache import dlib_resnet\n"
-        "graph = dlib_resnet(pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]))\n"
+        "from adapters.vision.weights import RECOGNISER\n"
+        "graph = dlib_resnet(RECOGNISER, pathlib.Path(sys.argv[1]))\n"
         "print(hashlib.sha256(graph).hexdigest())\n"
     )
-    command = [sys.executable, "-c", program, str(WEIGHTS), str(tmp_path)]
+    command = [sys.executable, "-c", program, str(tmp_path)]
     processes = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(4)]
     [digest] = {process.communicate(timeout=60)[0].strip() for process in processes}
     assert kept(tmp_path).read_bytes()[:32].hex() == digest
@@ -106,10 +109,11 @@ def test_the_builder_is_imported_only_to_build(tmp_path: Path) -> None:
     program = (
         "import sys, pathlib\n"
         "from adapters.vision.graph_cache import dlib_resnet\n"
-        "dlib_resnet(pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]))\n"
+        "from adapters.vision.weights import RECOGNISER\n"
+        "dlib_resnet(RECOGNISER, pathlib.Path(sys.argv[1]))\n"
         "print('onnx' in sys.modules)\n"
     )
-    command = [sys.executable, "-c", program, str(WEIGHTS), str(tmp_path)]
+    command = [sys.executable, "-c", program, str(tmp_path)]
     said = [subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip() for _ in range(2)]
     assert said == ["True", "False"]
 

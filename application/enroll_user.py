@@ -5,10 +5,12 @@ from uuid import UUID
 
 import attrs
 
+from application.enrolment_doubts import EnrolmentDoubt, NotCompared, far_apart, look_alike
 from application.ports.face_pipeline import Embed
 from application.ports.face_reader import FaceReader
 from application.ports.gallery import Enrolment
-from domain.errors import FacematchError, JobRejectedError
+from domain.decision import NEEDED_CANDIDATES, Calibration, ThresholdPolicy
+from domain.errors import DatabaseUnavailableError, FacematchError, JobRejectedError
 from domain.faces import FaceEmbedding
 from domain.guardrails import FaceQuality, check_face_count, check_quality
 
@@ -29,6 +31,14 @@ class EnrolmentImage:
     content: bytes = attrs.field(repr=False)
 
 
+@attrs.frozen
+class Enrolled:
+    """The template that was stored, and what speaks against it."""
+
+    template: FaceEmbedding
+    doubts: tuple[EnrolmentDoubt, ...] = ()
+
+
 @attrs.frozen(kw_only=True)
 class EnrollUser:
     """Replaces a user's template by the mean direction of the faces on the given photographs."""
@@ -36,9 +46,11 @@ class EnrollUser:
     reader: FaceReader
     enrolment: Enrolment
     quality: FaceQuality
+    calibration: Calibration
+    threshold: ThresholdPolicy
 
-    async def __call__(self, user_id: UUID, images: Sequence[EnrolmentImage]) -> FaceEmbedding:
-        """Return the template that was stored.
+    async def __call__(self, user_id: UUID, images: Sequence[EnrolmentImage]) -> Enrolled:
+        """Return what was stored.
 
         Raises:
             EnrolmentRefusedError: no such user, or a photograph without exactly one usable face.
@@ -59,7 +71,16 @@ class EnrollUser:
         template = FaceEmbedding.mean_direction(embeddings)
         if not await self.enrolment.save_template(user_id, template, photographs=len(embeddings)):
             raise EnrolmentRefusedError([f"user {user_id} was deleted meanwhile"])
-        return template
+        names = [image.name for image in images]
+        doubts = far_apart(names, embeddings, self.calibration) + await self._look_alike(user_id, template)
+        return Enrolled(template, tuple(doubts))
+
+    async def _look_alike(self, user_id: UUID, template: FaceEmbedding) -> list[EnrolmentDoubt]:
+        try:
+            others = await self.enrolment.others(user_id, template, limit=NEEDED_CANDIDATES)
+        except DatabaseUnavailableError as error:
+            return [NotCompared(str(error))]
+        return look_alike(others, self.threshold)
 
     async def _embed(self, image: EnrolmentImage) -> FaceEmbedding:
         try:

@@ -288,11 +288,14 @@ class Container(Vision):
         clock=clock,
     )
 
+    calibration = providers.Callable(calibration, settings.provided.vision, factory.provided.info)
     enroll_user = providers.Singleton(
         EnrollUser,
         reader=in_process_reader,
         enrolment=enrolment,
         quality=providers.Factory(face_quality, settings.provided.vision),
+        calibration=calibration,
+        threshold=policy.provided.threshold,
     )
     read_photos = providers.Singleton(
         ReadPhotos, reader=face_reader, clock=clock, concurrency=settings.provided.worker.jobs_in_hand
@@ -304,7 +307,7 @@ class Container(Vision):
         distances=distances,
         threshold=policy.provided.threshold,
         margin=policy.provided.margin,
-        calibration=providers.Callable(calibration, settings.provided.vision, factory.provided.info),
+        calibration=calibration,
         target_fpir=settings.provided.vision.target_fpir,
     )
     calibrate_embedder = providers.Singleton(CalibrateEmbedder, read=read_photos, distances=distances)

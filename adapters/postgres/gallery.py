@@ -8,19 +8,25 @@ import attrs
 import numpy as np
 from pgvector import Vector
 from psycopg import sql
+from psycopg.rows import TupleRow
 
 from adapters.postgres.database import Database
 from adapters.postgres.following import Follower, MakeCodes
 from adapters.postgres.gallery_feed import GalleryFeed
-from adapters.postgres.nearest import Wanted, exact, proposed
+from adapters.postgres.nearest import Wanted, besides, exact, proposed
 from adapters.postgres.recent import Recent
 from adapters.postgres.search_index import EXACT_BELOW, IndexState, look_at_index
 from adapters.postgres.statements import Statement
 from application.ports.clock import Clock
+from application.ports.gallery import Others
 from domain.decision import Candidate
 from domain.faces import FaceEmbedding
 
 _RECENT_SECONDS = 10.0
+_COUNT = """
+SELECT count(*) FROM {users} u
+ WHERE u.face_embedding_model = %(model)s AND u.face_embedding IS NOT NULL AND {condition}
+"""
 _SAVE = """
 WITH saved AS (
   UPDATE {users} SET face_embedding = %(vector)s, face_embedding_model = %(model)s WHERE id = %(user)s
@@ -99,12 +105,11 @@ class PostgresGallery:
     async def _search(
         self, statement: Statement, probe: FaceEmbedding, whom: Mapping[str, object]
     ) -> Sequence[Candidate]:
-        vector = Vector(np.asarray(probe.vector, dtype=np.float32))
-        values = {"probe": vector, **whom}
+        values = {"probe": _vector(probe), **whom}
         query = statement.on(self._database.schema)
         async with self._database.operation("nearest") as connection:
             rows = await (await connection.execute(query, values)).fetchall()
-        return [Candidate(*row) for row in rows if row[1] is not None and not math.isnan(row[1])]
+        return _candidates(rows)
 
     def _follower(self, model: str, dimension: int) -> Follower:
         key = model, dimension
@@ -124,12 +129,9 @@ class PostgresGallery:
 
     async def _count(self, model: str) -> int:
         schema = self._database.schema
-        query = sql.SQL(
-            "SELECT count(*) FROM {} u WHERE u.face_embedding_model = %s AND u.face_embedding IS NOT NULL AND {}"
-        ).format(schema.users.identifier, schema.candidate_condition("u"))
+        query = sql.SQL(_COUNT).format(users=schema.users.identifier, condition=schema.candidate_condition("u"))
         async with self._database.operation("count") as connection:
-            row = await (await connection.execute(query, [model])).fetchone()
-        return int(row[0]) if row else 0
+            return _number(await (await connection.execute(query, {"model": model})).fetchone())
 
 
 class PostgresEnrolment:
@@ -148,10 +150,33 @@ class PostgresEnrolment:
         """Set embedding and model together, and remember what that very template was made of."""
         query = sql.SQL(_SAVE).format(users=self._database.schema.users.identifier)
         values = {
-            "vector": Vector(np.asarray(template.vector, dtype=np.float32)),
+            "vector": _vector(template),
             "model": template.model,
             "user": user_id,
             "photographs": photographs,
         }
         async with self._database.operation("save_template") as connection:
             return (await connection.execute(query, values)).rowcount == 1
+
+    async def others(self, user_id: UUID, template: FaceEmbedding, *, limit: int) -> Others:
+        """Compare with every template there is, index or not: an enroller has no right to read an index."""
+        schema = self._database.schema
+        search = besides(schema, Wanted(template.model, template.dimension, limit))
+        count = sql.SQL(_COUNT).format(users=schema.users.identifier, condition=sql.SQL("u.id <> %(user)s"))
+        values = {"probe": _vector(template), "model": template.model, "user": user_id}
+        async with self._database.operation("others") as connection:
+            rows = await (await connection.execute(search, values)).fetchall()
+            number = _number(await (await connection.execute(count, values)).fetchone())
+        return Others(number, tuple(_candidates(rows)))
+
+
+def _vector(embedding: FaceEmbedding) -> Vector:
+    return Vector(np.asarray(embedding.vector, dtype=np.float32))
+
+
+def _candidates(rows: Sequence[TupleRow]) -> list[Candidate]:
+    return [Candidate(*row) for row in rows if row[1] is not None and not math.isnan(row[1])]
+
+
+def _number(row: TupleRow | None) -> int:
+    return int(row[0]) if row else 0

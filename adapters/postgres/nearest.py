@@ -1,4 +1,6 @@
-"""The two searches for the nearest users, as SQL: with everybody, or with whom the codes propose."""
+"""The searches for the nearest users, as SQL: with everybody, with whom the codes propose, or with all but one."""
+
+from collections.abc import Mapping
 
 import attrs
 from psycopg import sql
@@ -51,8 +53,15 @@ class Wanted:
 
 def exact(schema: Schema, wanted: Wanted) -> sql.Composed:
     """Return the search among all users of a model for those near a ``probe``."""
-    parts = _parts(schema, wanted)
-    return sql.SQL(_NEAREST).format(found=sql.SQL(_EXACT).format(**parts), limit=parts["limit"])
+    return _exact(_parts(schema, wanted, schema.candidate_condition("u")))
+
+
+def besides(schema: Schema, wanted: Wanted) -> sql.Composed:
+    """Return the search among all of a model but one ``user``, those who may not be named included.
+
+    It reads no column but the templates: an enroller has no right to more.
+    """
+    return _exact(_parts(schema, wanted, sql.SQL("u.id <> %(user)s")))
 
 
 def proposed(schema: Schema, wanted: Wanted) -> sql.Composed:
@@ -63,7 +72,7 @@ def proposed(schema: Schema, wanted: Wanted) -> sql.Composed:
     Distances are those to ``users``, in full precision, and who is named is decided there: what is proposed only
     chooses whom to look at.
     """
-    parts = _parts(schema, wanted)
+    parts = _parts(schema, wanted, schema.candidate_condition("u"))
     found = sql.SQL(_PROPOSED).format(
         **parts,
         gallery=sql.Identifier(OWN_SCHEMA, "gallery"),
@@ -81,13 +90,15 @@ class _LiteralBesideParameters(sql.Literal):
         return super().as_bytes(context).replace(b"%", b"%%")
 
 
-def _parts(schema: Schema, wanted: Wanted) -> dict[str, sql.Composable]:
+def _exact(parts: Mapping[str, sql.Composable]) -> sql.Composed:
+    return sql.SQL(_NEAREST).format(found=sql.SQL(_EXACT).format(**parts), limit=parts["limit"])
+
+
+def _parts(schema: Schema, wanted: Wanted, condition: sql.Composable) -> dict[str, sql.Composable]:
     model = _LiteralBesideParameters(wanted.model)
     return {
         "users": schema.users.identifier,
-        "fits": sql.SQL("u.face_embedding_model = {} AND u.face_embedding IS NOT NULL AND {}").format(
-            model, schema.candidate_condition("u")
-        ),
+        "fits": sql.SQL("u.face_embedding_model = {} AND u.face_embedding IS NOT NULL AND {}").format(model, condition),
         "model": model,
         "distance": _distance(schema, wanted.dimension),
         "limit": sql.Literal(wanted.limit),

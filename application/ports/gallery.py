@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from typing import Protocol
 from uuid import UUID
 
+import attrs
+
 from domain.decision import Candidate
 from domain.faces import FaceEmbedding
 
@@ -23,6 +25,14 @@ class Gallery(Protocol):
         """Return how many users are enrolled with that model; the count may be up to 10 seconds old."""
 
 
+@attrs.frozen
+class Others:
+    """How many other users have a template of one model, and those of them that are nearest to one, closest first."""
+
+    count: int
+    nearest: tuple[Candidate, ...]
+
+
 class Enrolment(Protocol):
     """Stores the template that a user is recognised by."""
 
@@ -33,4 +43,12 @@ class Enrolment(Protocol):
         """Replace the user's template, made of so many photographs.
 
         Return False, with nothing written, when there is no such user.
+        """
+
+    async def others(self, user_id: UUID, template: FaceEmbedding, *, limit: int) -> Others:
+        """Return up to ``limit`` of the other users' templates, those of users who may not be named included.
+
+        Raises:
+            DatabaseUnavailableError: no answer.
+
         """

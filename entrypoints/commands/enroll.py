@@ -10,11 +10,11 @@ from uuid import UUID
 import psycopg.errors
 import typer
 
-from application.enroll_user import EnrolmentImage, EnrolmentRefusedError
+from application.enroll_user import Enrolled, EnrolmentImage, EnrolmentRefusedError
+from application.enrolment_doubts import EnrolmentDoubt, FarApart, LookAlike, NotCompared
 from domain.errors import DatabaseUnavailableError, JobRejectedError
-from domain.faces import FaceEmbedding
 from domain.images import InvalidImageRefError
-from entrypoints.console import explained, fail, load_settings, out
+from entrypoints.console import err, explained, fail, load_settings, out, visible
 from entrypoints.container import Container
 from entrypoints.resources import build, opened_database
 from entrypoints.settings import Settings
@@ -35,26 +35,61 @@ def enroll(
     """Learn a user's face from photographs, replacing what was known.
 
     Needs no NATS. Several photographs, taken on different days, recognise better than one. Nothing is written unless
-    every photograph shows exactly one face and the user exists.
+    every photograph shows exactly one face and the user exists. Photographs that may show two people, and another user
+    who may be the same person, are warned of.
     """
     settings = load_settings()
     with explained():
         try:
-            template = asyncio.run(_enroll(settings, user_id, images))
+            enrolled = asyncio.run(_enroll(settings, user_id, images))
         except DatabaseUnavailableError as error:
             if isinstance(error.__cause__, psycopg.errors.InsufficientPrivilege):
                 fail(f"{error}; the tables' owner can run `facematch migrate --grant-enrolment-to ROLE` for this role")
             raise
         except EnrolmentRefusedError as refused:
             fail("nothing was enrolled:\n" + "\n".join(f"  {problem}" for problem in refused.problems))
+    embedder = enrolled.template.model
     if as_json:
-        out.print_json(json.dumps({"user_id": str(user_id), "embedder": template.model, "photographs": len(images)}))
+        warnings = [_documented(doubt) for doubt in enrolled.doubts]
+        told = {"user_id": str(user_id), "embedder": embedder, "photographs": len(images), "warnings": warnings}
+        out.print_json(json.dumps(told))
     else:
         count = "1 photograph" if len(images) == 1 else f"{len(images)} photographs"
-        out.print(f"User {user_id} is enrolled with {template.model}, from {count}.")
+        out.print(f"User {user_id} is enrolled with {embedder}, from {count}.")
+    for doubt in enrolled.doubts:
+        err.print(f"Warning: {visible(_in_words(doubt))}", style="yellow" if err.is_terminal else None)
 
 
-async def _enroll(settings: Settings, user_id: UUID, images: Sequence[str]) -> FaceEmbedding:
+def _in_words(doubt: EnrolmentDoubt) -> str:
+    match doubt:
+        case FarApart((one, other), distance, limit):
+            return (
+                f"{one} and {other} are {distance:.3f} apart, as photographs of two people are: 99 of 100 such pairs "
+                f"are more than {limit:.3f} apart. If one of them shows somebody else, the template lies between two "
+                "people: enrol again without it."
+            )
+        case LookAlike(another, distance, limit):
+            return (
+                f"user {another} is about as near as the same person would be ({distance:.3f} apart, at most "
+                f"{limit:.3f}). The photographs may show that user, or that user may be this person's second account."
+            )
+        case NotCompared(why):
+            return f"whether another user looks the same is not known: {why}"
+
+
+def _documented(doubt: EnrolmentDoubt) -> dict[str, object]:
+    told: dict[str, object]
+    match doubt:
+        case FarApart(photographs, distance, limit):
+            told = {"warning": "far_apart", "photographs": photographs, "distance": distance, "limit": limit}
+        case LookAlike(another, distance, limit):
+            told = {"warning": "look_alike", "user_id": str(another), "distance": distance, "limit": limit}
+        case NotCompared():
+            told = {"warning": "not_compared"}
+    return told | {"message": _in_words(doubt)}
+
+
+async def _enroll(settings: Settings, user_id: UUID, images: Sequence[str]) -> Enrolled:
     container = build(settings)
     async with opened_database(container, container.factory().info), container.photo_store():
         return await container.enroll_user()(user_id, await _read_all(container, images))

@@ -132,10 +132,31 @@ def test_an_enrolment_writes_all_or_nothing(world: World, photographs: Any) -> N
     assert world.sql("SELECT count(*) FROM users WHERE face_embedding IS NOT NULL") == [(0,)]
     world.environment |= {"FACEMATCH_NATS_URL": "nats://127.0.0.1:1"}
     told = json.loads(world.cli("enroll", "--json", str(user), good, str(photographs.path("obama3"))).stdout)
-    assert told == {"user_id": str(user), "embedder": "dlib@2", "photographs": 2}
+    assert told == {"user_id": str(user), "embedder": "dlib@2", "photographs": 2, "warnings": []}
     [(length, model)] = world.sql("SELECT vector_norm(face_embedding), face_embedding_model FROM users")
     assert length == pytest.approx(1, abs=1e-6)
     assert model == "dlib@2"
+
+
+def test_an_enrolment_tells_what_speaks_against_it(world: World, photographs: Any) -> None:
+    """Photographs of two people and a user who is enrolled already are warned of, for people and in JSON; exit 0."""
+    obama, biden, again = (str(photographs.path(name)) for name in ("obama", "biden", "obama2"))
+    user, second = world.add_user(), world.add_user()
+    mixed = world.cli("enroll", str(user), obama, biden)
+    assert f"Warning: {obama} and {biden} are 0." in mixed.stderr
+    assert f"User {user} is enrolled" in mixed.stdout
+    alone = world.cli("enroll", str(user), obama)
+    assert alone.stderr == ""
+    done = world.cli("enroll", "--json", str(second), again, biden)
+    assert [line.split()[0] for line in done.stderr.splitlines()] == ["Warning:"]
+    [far_apart] = json.loads(done.stdout)["warnings"]
+    assert (far_apart["warning"], far_apart["photographs"]) == ("far_apart", [again, biden])
+    assert far_apart["distance"] > far_apart["limit"] == pytest.approx(0.0902)
+    [look_alike] = json.loads(world.cli("enroll", "--json", str(second), again).stdout)["warnings"]
+    assert (look_alike["warning"], look_alike["user_id"]) == ("look_alike", str(user))
+    assert look_alike["distance"] <= look_alike["limit"]
+    assert f"user {user} is about as near as the same person" in look_alike["message"]
+    assert world.sql("SELECT count(*) FROM users WHERE face_embedding IS NOT NULL") == [(2,)]
 
 
 async def test_submit_and_show_tell_a_job_s_whole_story(world: World, photographs: Any) -> None:

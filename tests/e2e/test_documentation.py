@@ -21,6 +21,7 @@ from tests.unit.docs.pages import page
 
 _USER = UUID("11111111-1111-1111-1111-111111111111")
 _PHOTO = UUID("22222222-2222-2222-2222-222222222222")
+_NAMED = "SELECT f.photo_id, m.user_id FROM face_matches m JOIN photo_faces f ON f.id = m.photo_face_id"
 _PRELUDE = """
 set -eu
 trap 'kill $(jobs -p); wait' EXIT
@@ -160,9 +161,9 @@ async def test_a_wrong_name_is_taken_back_as_the_guide_says(world: World, photog
     with world.worker():
         await world.publish(job)
         await world.settled()
-        [look] = page(guide).code("bash")
+        [look, *_] = page(guide).code("bash")
         assert str(user) in await _followed(world, look.strip().replace("seen.png", str(tmp_path / "seen.png")))
-        [take_back] = _statements(guide)
+        [take_back, *_] = _statements(guide)
         world.sql(take_back)
         assert world.sql("SELECT user_id FROM face_matches") == []
         assert world.sql("SELECT user_id FROM facematch.outcomes") == [(user,)]
@@ -171,6 +172,34 @@ async def test_a_wrong_name_is_taken_back_as_the_guide_says(world: World, photog
         await world.publish(job)
         await world.settled()
     assert world.sql("SELECT user_id FROM face_matches") == [(user,)]
+
+
+async def test_a_wrong_template_is_put_right_as_the_guide_says(world: World, photographs: Any) -> None:
+    """Names given since it was there go, others stay; looked at again, the photo gets the right name."""
+    guide = "docs/how-to/a-name-was-wrong.md"
+    other, photo, earlier = world.add_user(), world.add_photo(), world.add_photo()
+    world.sql("INSERT INTO users (id) VALUES (%s)", _USER)
+    for each, name in ((earlier, "obama2"), (photo, "biden")):
+        world.put(f"{each}.jpg", photographs.path(name).read_bytes())
+    with world.worker():
+        for portrait, each in (("obama", earlier), ("biden", photo)):
+            world.cli("enroll", str(_USER), str(photographs.path(portrait)))
+            await world.publish({"photo_id": str(each), "image_ref": f"{each}.jpg"})
+            await world.settled()
+        assert world.sql("SELECT count(*) FROM face_matches WHERE user_id = %s", _USER) == [(2,)]
+        _, since, take_back = _statements(guide)
+        [(enrolled_at,)] = world.sql(since)
+        _, enrol, backfill = page(guide).code("bash")
+        obama, biden = (str(photographs.path(name)) for name in ("obama", "biden"))
+        await _followed(world, enrol.strip().replace("portrait.jpg another-day.jpg", obama))
+        world.cli("enroll", str(other), biden)
+        [(taken_back, *_)] = world.sql(take_back.replace("2026-11-20 09:00:00+00", enrolled_at.isoformat()))
+        assert taken_back == photo
+        for line in backfill.strip().splitlines():
+            await _followed(world, line)
+        await world.settled()
+    named = {row[0]: row[1] for row in world.sql(_NAMED)}
+    assert named == {earlier: _USER, photo: other}
 
 
 async def test_every_question_in_sql_has_an_answer(world: World, photographs: Any) -> None:

@@ -1,11 +1,12 @@
 """The gallery and the enrolment in memory."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from uuid import UUID
 
+from application.ports.gallery import Others
 from domain.decision import Candidate
 from domain.faces import FaceEmbedding
-from tests.fakes.database import InMemoryDatabase
+from tests.fakes.database import InMemoryDatabase, UserRow
 
 
 class InMemoryGallery:
@@ -17,12 +18,8 @@ class InMemoryGallery:
     async def nearest(self, probe: FaceEmbedding, *, limit: int) -> Sequence[Candidate]:
         """Return the nearest; embeddings that cannot be compared, though of the same model, are left out."""
         await self._database.operation("nearest")
-        candidates = [
-            Candidate(user.id, probe.cosine_distance(user.template), user.photographs)
-            for user in self._database.users.values()
-            if user.is_candidate_for(probe.model) and user.template and user.template.dimension == probe.dimension
-        ]
-        return sorted(candidates, key=lambda candidate: (candidate.distance, candidate.user_id))[:limit]
+        users = [user for user in self._database.users.values() if user.is_candidate_for(probe.model)]
+        return _nearest(users, probe, limit)
 
     async def size(self, model: str) -> int:
         """Count the candidates."""
@@ -49,3 +46,22 @@ class InMemoryEnrolment:
         self._database.write_embedding(user_id, template.model, template.vector)
         self._database.users[user_id].photographs = photographs
         return True
+
+    async def others(self, user_id: UUID, template: FaceEmbedding, *, limit: int) -> Others:
+        """Compare with every other template of the model."""
+        await self._database.operation("others")
+        users = [
+            user
+            for user in self._database.users.values()
+            if user.id != user_id and user.model == template.model and user.vector is not None
+        ]
+        return Others(len(users), tuple(_nearest(users, template, limit)))
+
+
+def _nearest(users: Iterable[UserRow], probe: FaceEmbedding, limit: int) -> list[Candidate]:
+    candidates = [
+        Candidate(user.id, probe.cosine_distance(user.template), user.photographs)
+        for user in users
+        if user.template and user.template.dimension == probe.dimension
+    ]
+    return sorted(candidates, key=lambda candidate: (candidate.distance, candidate.user_id))[:limit]

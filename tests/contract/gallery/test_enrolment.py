@@ -1,5 +1,6 @@
 """What any enrolment stores."""
 
+import math
 from uuid import uuid4
 
 import pytest
@@ -52,6 +53,30 @@ async def test_what_the_application_writes_is_of_unknown_making(subject: Subject
     assert list(await subject.gallery.nearest(TEMPLATE, limit=9)) == [Candidate(user, 0.0, photographs=2)]
 
 
+async def test_the_others_are_found_whoever_may_be_named(subject: Subject) -> None:
+    """The nearest come first, without the user's own template, with deleted and blocked users; all are counted."""
+    user, blocked, far = (subject.tables.add_user(uuid4()) for _ in range(3))
+    deleted = subject.tables.add_user(uuid4(), FaceEmbedding("model@1", (0.5, 0.5, 0.5, -0.5)), deleted=True)
+    other_model = FaceEmbedding("model@2", TEMPLATE.vector)
+    subject.tables.add_user(uuid4(), other_model)
+    subject.tables.add_user(uuid4())
+    for each, vector, photographs in ((user, (1, 1, 1, 1), 1), (blocked, (1, 1, 1, 0), 2), (far, (-1, 0, 0, 0), 3)):
+        await subject.enrolment.save_template(each, FaceEmbedding("model@1", vector), photographs=photographs)
+    subject.tables.mark_user(blocked, blocked=True)
+    others = await subject.enrolment.others(user, TEMPLATE, limit=2)
+    assert others.count == 3
+    assert [(other.user_id, other.photographs) for other in others.nearest] == [(blocked, 2), (deleted, None)]
+    assert [other.distance for other in others.nearest] == pytest.approx([1 - math.sqrt(0.75), 0.5], abs=1e-6)
+
+
+async def test_a_template_that_cannot_be_compared_is_nobody_near(subject: Subject) -> None:
+    """Where the application has written zeros, there is no distance, and the others are found."""
+    zero, other = subject.tables.add_user(uuid4()), subject.tables.add_user(uuid4(), TEMPLATE)
+    subject.tables.write_embedding(zero, TEMPLATE.model, (0.0, 0.0, 0.0, 0.0))
+    others = await subject.enrolment.others(uuid4(), TEMPLATE, limit=4)
+    assert (others.count, [found.user_id for found in others.nearest]) == (2, [other])
+
+
 async def test_nobody_is_made_up(subject: Subject) -> None:
     """For a user who is not there nothing is written."""
     stranger = uuid4()
@@ -67,3 +92,5 @@ async def test_without_its_database_every_method_says_so(subject: Subject) -> No
         await subject.enrolment.user_exists(uuid4())
     with pytest.raises(DatabaseUnavailableError):
         await subject.enrolment.save_template(uuid4(), TEMPLATE, photographs=1)
+    with pytest.raises(DatabaseUnavailableError):
+        await subject.enrolment.others(uuid4(), TEMPLATE, limit=1)

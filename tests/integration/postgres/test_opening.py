@@ -15,7 +15,7 @@ from adapters.postgres.migrate import migrate
 from adapters.postgres.schema import DimensionMismatchError
 from application.ports.dependency import Dependency
 from application.ports.face_pipeline import EmbedderInfo
-from domain.decision import Calibration
+from domain.decision import Calibration, Candidate
 from domain.errors import DatabaseUnavailableError
 from infra.local_stack.postgres import PostgresServer
 from tests.contract.ledger.jobs import embedding, record
@@ -170,9 +170,11 @@ async def test_every_right_that_is_granted_is_needed(
 async def test_a_role_that_enrols_can_do_that_and_no_more(
     admin: psycopg.Connection, postgres_server: PostgresServer, database_url: str
 ) -> None:
-    """Every right is needed to replace a template; a worker's work and the ledger are out of its reach."""
+    """Every right is needed to replace a template, and enough to look for others; the ledger is out of its reach."""
     enroller = new_role(postgres_server, "enroller")
     statements = await migrate(database_url, grant_enrolment_to=enroller)
+    admin.execute("ALTER TABLE users ADD COLUMN IF NOT EXISTS deleted_at timestamptz")
+    admin.execute("ALTER TABLE users ADD COLUMN IF NOT EXISTS blocked boolean")
     granted = [s for s in statements if s.startswith("GRANT") and 'SCHEMA "public"' not in s]
     user = uuid4()
     admin.execute("INSERT INTO users (id) VALUES (%s)", [user])
@@ -181,6 +183,7 @@ async def test_a_role_that_enrols_can_do_that_and_no_more(
     enrolment, template = PostgresEnrolment(database), embedding(1.0, 0.5)
     for photographs in (1, 2):
         assert await enrolment.save_template(user, template, photographs=photographs)
+    assert (await enrolment.others(uuid4(), template, limit=1)).nearest == (Candidate(user, 0.0, 2),)
     for statement in granted:
         admin.execute(statement.replace("GRANT", "REVOKE").replace(" TO ", " FROM ").encode())
         with pytest.raises(DatabaseUnavailableError, match="permission denied"):

@@ -1,13 +1,16 @@
 """A user's face is learnt from photographs, or nothing is written and every problem is told."""
 
 import math
+from typing import Any
 from uuid import UUID
 
 import attrs
 import pytest
 
-from application.enroll_user import EnrollUser, EnrolmentImage, EnrolmentRefusedError
+from application.enroll_user import Enrolled, EnrollUser, EnrolmentImage, EnrolmentRefusedError
+from application.enrolment_doubts import FarApart, LookAlike, NotCompared
 from application.ports.face_pipeline import Embed
+from domain.decision import FixedThreshold, Search, TargetFpir
 from domain.errors import (
     DatabaseUnavailableError,
     EmbedderCrashedError,
@@ -19,12 +22,13 @@ from domain.faces import FaceEmbedding, InvalidEmbeddingError, PhotoReading
 from domain.guardrails import FaceQuality
 from tests.fakes.database import InMemoryDatabase
 from tests.fakes.gallery import InMemoryEnrolment
-from tests.fakes.vision import ScriptedFacePipeline, ScriptedFaceReader
-from tests.unit.application.world import ANNA, MINIMUM_FACE, embedding, face, reading
+from tests.fakes.vision import INFO, ScriptedFacePipeline, ScriptedFaceReader
+from tests.unit.application.world import ANNA, BORIS, MINIMUM_FACE, embedding, face, reading
 
 OLD = embedding(0.0, 0.0, 1.0)
 FRONT = EnrolmentImage("front.jpg", b"front")
 SIDE = EnrolmentImage("side.jpg", b"side")
+NEAR = 0.1
 
 
 class Scene:
@@ -43,6 +47,8 @@ class Scene:
             reader=ScriptedFaceReader(self.pipeline),
             enrolment=InMemoryEnrolment(self.database),
             quality=FaceQuality(MINIMUM_FACE),
+            calibration=INFO.calibration,
+            threshold=FixedThreshold(NEAR),
         )
 
     @property
@@ -59,14 +65,14 @@ def scene() -> Scene:
 
 async def test_the_template_is_the_mean_direction(scene: Scene) -> None:
     """Each photograph counts alike, whatever its vector's length, and the old template is replaced."""
-    stored = await scene.enroll(ANNA, [FRONT, SIDE])
+    stored = (await scene.enroll(ANNA, [FRONT, SIDE])).template
     assert stored.vector == pytest.approx((math.sqrt(0.5), math.sqrt(0.5), 0.0))
     assert scene.template == stored
 
 
 async def test_one_photograph_is_enough(scene: Scene) -> None:
     """The template of one photograph is its unit vector."""
-    assert (await scene.enroll(ANNA, [FRONT])).vector == (1.0, 0.0, 0.0)
+    assert await scene.enroll(ANNA, [FRONT]) == Enrolled(embedding(1.0, 0.0, 0.0))
 
 
 async def test_an_unknown_user_is_refused_before_anything_is_read(scene: Scene) -> None:
@@ -153,6 +159,78 @@ async def test_a_pipeline_that_forgets_the_embedding_is_an_error(scene: Scene) -
     scene.pipeline.readings[FRONT.content] = reading(attrs.evolve(face(), embedding=None))
     with pytest.raises(FacematchError, match=r"front\.jpg"):
         await scene.enroll(ANNA, [FRONT])
+
+
+def at_angle(degrees: float) -> FaceEmbedding:
+    """Return an embedding at that angle to the front of Anna's face."""
+    return embedding(math.cos(math.radians(degrees)), math.sin(math.radians(degrees)), 0.0)
+
+
+def distance_of(degrees: float) -> Any:
+    """Return the distance of two embeddings at that angle, nearly."""
+    return pytest.approx(1 - math.cos(math.radians(degrees)))
+
+
+@pytest.mark.parametrize("angles", [(0, 20, 40), (40, 0, 20), (0, 40, 0)])
+async def test_photographs_of_two_people_are_told_by_name(scene: Scene, angles: tuple[int, ...]) -> None:
+    """The two that are least alike are named where one in a hundred pairs of two people is nearer; all are enrolled."""
+    images = [EnrolmentImage(f"{place}-{angle}.jpg", b"%d" % angle) for place, angle in enumerate(angles)]
+    scene.pipeline.readings |= {b"%d" % angle: reading(face(probe=at_angle(angle))) for angle in angles}
+    enrolled = await scene.enroll(ANNA, images)
+    [doubt] = enrolled.doubts
+    assert isinstance(doubt, FarApart)
+    assert {name[2:] for name in doubt.photographs} == {"0.jpg", "40.jpg"}
+    assert doubt.distance == distance_of(40)
+    assert doubt.limit == INFO.calibration.distance_at(1e-2, 1)
+    assert scene.template == enrolled.template
+
+
+async def test_photographs_of_one_person_raise_no_doubt(scene: Scene) -> None:
+    """However many they are, as long as no two are too far apart, the template stands alone."""
+    scene.pipeline.readings |= {b"%d" % angle: reading(face(probe=at_angle(angle))) for angle in (0, 15, 30)}
+    images = [EnrolmentImage(f"{angle}.jpg", b"%d" % angle) for angle in (0, 15, 30)]
+    assert (await scene.enroll(ANNA, images)).doubts == ()
+
+
+@pytest.mark.parametrize(("angle", "is_told"), [(0, True), (25, True), (26, False)])
+async def test_another_user_who_looks_the_same_is_told(scene: Scene, angle: int, *, is_told: bool) -> None:
+    """Whoever would be named on a photograph with the new template's face may be the same person, or on it."""
+    scene.database.add_user(BORIS, at_angle(angle))
+    doubts = (await scene.enroll(ANNA, [FRONT])).doubts
+    assert doubts == ((LookAlike(BORIS, distance_of(angle), NEAR),) if is_told else ())
+
+
+async def test_a_user_looks_like_nobody_for_looking_like_themselves(scene: Scene) -> None:
+    """Who is enrolled again, with the same photograph, is not compared with their own template."""
+    await scene.enroll(ANNA, [FRONT])
+    assert (await scene.enroll(ANNA, [FRONT])).doubts == ()
+
+
+async def test_who_looks_the_same_follows_from_how_many_users_there_are(scene: Scene) -> None:
+    """The threshold is the one of a search among the other users."""
+    policy = TargetFpir(0.5, INFO.calibration)
+    scene.enroll = attrs.evolve(scene.enroll, threshold=policy)
+    for number in range(90):
+        scene.database.add_user(UUID(int=1000 + number), OLD)
+    scene.database.add_user(BORIS, at_angle(0))
+    [doubt] = (await scene.enroll(ANNA, [FRONT])).doubts
+    assert doubt == LookAlike(BORIS, 0.0, policy.threshold(Search(91, None)))
+
+
+async def test_everybody_looks_the_same_to_who_accepts_any_distance(scene: Scene) -> None:
+    """Without a limit nothing is told of the nearest user."""
+    scene.enroll = attrs.evolve(scene.enroll, threshold=FixedThreshold(None))
+    scene.database.add_user(BORIS, at_angle(0))
+    assert (await scene.enroll(ANNA, [FRONT])).doubts == ()
+
+
+async def test_who_cannot_be_compared_is_enrolled_nevertheless(scene: Scene) -> None:
+    """Among very many users the database may not answer in time: that is told, and the template is written."""
+    scene.database.failing.add("others")
+    enrolled = await scene.enroll(ANNA, [FRONT])
+    [doubt] = enrolled.doubts
+    assert isinstance(doubt, NotCompared)
+    assert scene.template == enrolled.template
 
 
 def test_photographs_are_not_printed() -> None:

@@ -1,0 +1,68 @@
+"""What speaks against an enrolment: photographs of different people, or somebody who is enrolled already.
+
+None of it is certain, so it is told, and the user is enrolled nevertheless.
+"""
+
+from collections.abc import Sequence
+from itertools import combinations
+from typing import Final
+from uuid import UUID
+
+import attrs
+
+from application.ports.gallery import Others
+from domain.decision import Accepted, Calibration, ThresholdPolicy, decide
+from domain.faces import FaceEmbedding
+
+_RATE: Final = 1e-2
+"""The share of photographs of two people that are at most so far apart as those of one may be, unsuspected."""
+
+
+@attrs.frozen
+class FarApart:
+    """Two photographs of a user, the least alike, are farther apart than the limit: as those of two people are."""
+
+    photographs: tuple[str, str]
+    distance: float
+    limit: float
+
+
+@attrs.frozen
+class LookAlike:
+    """Another user's template is as near to the new one, within the limit, as a photograph of the same person is."""
+
+    user_id: UUID
+    distance: float
+    limit: float
+
+
+@attrs.frozen
+class NotCompared:
+    """Nobody knows whether there is a look-alike, for the reason given."""
+
+    why: str
+
+
+EnrolmentDoubt = FarApart | LookAlike | NotCompared
+
+
+def far_apart(
+    names: Sequence[str], embeddings: Sequence[FaceEmbedding], calibration: Calibration
+) -> list[EnrolmentDoubt]:
+    """Return the two photographs that are least alike, where they may show two people."""
+    limit = calibration.distance_at(_RATE, 1)
+    pairs = [
+        FarApart((one_name, other_name), one.cosine_distance(other), limit)
+        for (one_name, one), (other_name, other) in combinations(zip(names, embeddings, strict=True), 2)
+    ]
+    farthest = max(pairs, key=lambda pair: pair.distance, default=None)
+    return [farthest] if farthest and farthest.distance > limit else []
+
+
+def look_alike(others: Others, policy: ThresholdPolicy) -> list[EnrolmentDoubt]:
+    """Return the user who would be named if the template were a photograph; nobody where the policy has no limit."""
+    match decide(others.nearest, policy, others.count):
+        case Accepted(user_id, comparison) if comparison.threshold is not None:
+            return [LookAlike(user_id, comparison.distance, comparison.threshold)]
+        case _:
+            return []

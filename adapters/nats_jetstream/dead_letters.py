@@ -40,11 +40,12 @@ class JetStreamDeadLetters(ConfirmedPublisher):
         A job may have come at the broker's limit of size, and the copy says more: its largest headers are then
         left out, and its body is cut, each with a header that says so.
         """
-        limit = self._client.max_payload
-        headers = _fitted(_sendable(delivery.headers), _said(delivery, record), min(_MAX_HEADER_BLOCK, limit // 2))
-        body = delivery.body
+        limit, body = self._client.max_payload, delivery.body
+        whole = str(len(body))
+        room = min(_MAX_HEADER_BLOCK, limit // 2) - _line_size(TRUNCATED_FROM, whole)
+        headers = _fitted(_sendable(delivery.headers), _said(delivery, record), room)
         if _size(headers) + len(body) > limit:
-            headers[TRUNCATED_FROM] = str(len(body))
+            headers[TRUNCATED_FROM] = whole
             body = body[: max(0, limit - _size(headers))]
         await self._publish(self._names.dead_subject, body, headers, continue_trace=False)
 

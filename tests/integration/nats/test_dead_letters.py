@@ -154,6 +154,16 @@ async def test_any_number_of_headers_is_left_out_in_time(client: Client, names: 
     assert len(headers["Facematch-Dropped-Headers"]) <= 500
 
 
+@pytest.mark.parametrize("count", [3106, 3112, 3119])
+async def test_headers_and_body_at_the_limit_make_a_letter(client: Client, names: Names, count: int) -> None:
+    """Where headers just fit beside what the letter says, there is room as well to say that the body was cut."""
+    original = {f"X{number:05}": "abcdefghijk" for number in range(count)}
+    size = client.max_payload - len(b"NATS/1.0\r\n\r\n") - count * len(b"X00000: abcdefghijk\r\n")
+    body, headers = await buried(client, names, b"x" * size, original)
+    assert OURS.items() <= headers.items()
+    assert headers.get("Facematch-Truncated-From", str(len(body))) == str(size)
+
+
 async def test_a_failed_job_says_what_failed(client: Client, names: Names) -> None:
     """The reason is the outcome's, the error its detail."""
     await provisioned(client, names)

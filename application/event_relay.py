@@ -15,6 +15,7 @@ from domain.jobs import JobKey
 from domain.records import JobRecord
 
 _BATCH = 100
+_MOST_BATCHES = 50
 _INTERVAL_SECONDS = 1.0
 _LONGEST_PAUSE_SECONDS = 60.0
 
@@ -69,11 +70,18 @@ class EventRelay:
             await self._clock.sleep(_INTERVAL_SECONDS)
 
     async def round(self) -> None:
-        """Mark, then look for orphans. A database that is down is told, and left to the next round."""
+        """Mark, then publish orphans, batch after batch as long as there are more and any can be stored.
+
+        A database that is down is told, and left to the next round.
+        """
         try:
             await self.flush()
-            await self._adopt(await self._orphans())
-            await self.flush()
+            for _ in range(_MOST_BATCHES):
+                orphans = await self._orphans()
+                stored = await self._adopt(orphans)
+                await self.flush()
+                if not stored or len(orphans) < _BATCH:
+                    break
         except DatabaseUnavailableError as error:
             with suppress(StoppingError):
                 await self._outages.outage_behind(error)
@@ -99,10 +107,11 @@ class EventRelay:
         self._refused = {key: refusal for key, refusal in self._refused.items() if key in keys}
         now = self._clock.monotonic()
         left_alone = {key for key, refusal in self._refused.items() if refusal.until > now}
-        return [record for record in waiting if record.key not in left_alone.union(self._published)]
+        left_alone.update(self._published)
+        return [record for record in waiting if record.key not in left_alone]
 
-    async def _adopt(self, orphans: list[JobRecord]) -> None:
-        """Publish each for itself, so that none stands in the way of another."""
+    async def _adopt(self, orphans: list[JobRecord]) -> int:
+        """Publish each for itself, so that none stands in the way of another; return how many are stored."""
         errors = await asyncio.gather(*map(self._publish, orphans))
         stored = [record.key for record, error in zip(orphans, errors, strict=True) if error is None]
         if stored:
@@ -111,6 +120,7 @@ class EventRelay:
         for record, error in zip(orphans, errors, strict=True):
             if error is not None and (stored or not isinstance(error, MessagingUnavailableError)):
                 self._set_back(record.key, error)
+        return len(stored)
 
     async def _publish(self, record: JobRecord) -> Exception | None:
         try:

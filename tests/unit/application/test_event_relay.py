@@ -130,13 +130,79 @@ async def test_orphans_are_published_within_five_seconds(scene: Scene) -> None:
 
 
 async def test_a_batch_is_followed_by_the_next(scene: Scene) -> None:
-    """More orphans than fit into one round are all published, oldest first."""
-    records = await scene.orphans(250)
-    await scene.relay.round()
-    assert scene.results.published == records[:100]
-    await scene.relay.round()
+    """However many orphans a large worker leaves behind, one round publishes them all, oldest first, each once."""
+    records = await scene.orphans(1234)
     await scene.relay.round()
     assert (scene.results.published, await scene.unmarked()) == (records, [])
+
+
+@pytest.mark.parametrize("poisonous", [0, 50], ids=["alone", "and some events are poisonous"])
+async def test_a_broker_that_goes_away_ends_the_round(scene: Scene, poisonous: int) -> None:
+    """Once no event of a batch can be stored, nothing more is tried before the next round."""
+
+    class FullAfter150(InMemoryResultPublisher):
+        tried = 0
+
+        async def publish(self, record: JobRecord) -> None:
+            self.tried += 1
+            if self.tried > 150:
+                raise MessagingUnavailableError("results: no room")
+            await super().publish(record)
+
+    records = await scene.orphans(1000)
+    scene.results = FullAfter150()
+    scene.results.poison = dict.fromkeys((record.key for record in records[:poisonous]), UNPUBLISHABLE)
+    await scene.relay_on(scene.ledger).round()
+    assert scene.results.tried == 300
+    assert scene.results.published == records[poisonous:150]
+
+
+async def test_marks_that_are_not_kept_do_not_hold_a_round_for_ever(scene: Scene) -> None:
+    """A round ends although every look brings the same orphans again."""
+
+    class Forgetful(InMemoryLedger):
+        async def mark_published(self, keys: object) -> None:
+            pass
+
+    records = await scene.orphans(100)
+    await scene.relay_on(Forgetful(scene.database)).round()
+    assert list(scene.results.events.values()) == records
+
+
+async def test_a_worker_that_stops_leaves_the_rest_of_a_round(scene: Scene) -> None:
+    """Of many orphans no further one is published once the relay is cancelled; another worker has the others."""
+    records = await scene.orphans(1000)
+    running = asyncio.create_task(scene.relay.run())
+    while not scene.results.published:
+        await settle(1)
+    running.cancel()
+    await asyncio.wait({running})
+    stopped_at = len(scene.results.published)
+    await settle()
+    assert (running.cancelled(), len(scene.results.published) == stopped_at <= 100) == (True, True)
+    await scene.relay_on(scene.ledger).round()
+    assert list(scene.results.events.values()) == records
+
+
+async def test_a_look_for_orphans_goes_through_own_events_once(scene: Scene) -> None:
+    """What this worker published meanwhile is not gone through again for each orphan."""
+
+    class Counted(JobKey):
+        hashed = 0
+
+        def __hash__(self) -> int:
+            Counted.hashed += 1
+            return super().__hash__()
+
+    class Busy(InMemoryLedger):
+        async def unpublished(self, *, older_than_seconds: float, limit: int) -> list[JobRecord]:
+            relay.published(Counted(7, scene.clock.now()))
+            return list(await super().unpublished(older_than_seconds=older_than_seconds, limit=limit))
+
+    await scene.orphans(99)
+    relay = scene.relay_on(Busy(scene.database))
+    await relay.round()
+    assert (len(scene.results.published), Counted.hashed < 10) == (99, True)
 
 
 async def test_a_broker_that_is_down_is_left_to_a_later_round(scene: Scene) -> None:

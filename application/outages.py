@@ -59,6 +59,10 @@ class Outages:
         """Return the name of the dependency that this failure blames, where it is down; None where it is not.
 
         It is probed once for everyone who asks at the same time.
+
+        Raises:
+            StoppingError: the failure is everyone's without a probe, and the worker stops.
+
         """
         dependency = next((blamed for kind, blamed in self._blamed.items() if isinstance(failure, kind)), None)
         if dependency is None:

@@ -87,7 +87,8 @@ class Worker:
         finally:
             self._stopping = True
             await _end(taking, stopped)
-            await self.queue.close()
+            for delivery in await self.queue.close():
+                self._take(delivery)
             await self.outages.stop()
             await self._settle(abort)
             relay.cancel()

@@ -59,7 +59,7 @@ class JetStreamJobQueue:
         self._timeline = Timeline()
 
     async def fetch(self, limit: int, *, timeout_seconds: float) -> Sequence[JetStreamDelivery]:
-        """Return what there is, at once, or wait for the first. A fetch that is cancelled gives back what it took."""
+        """Return what there is, at once, or wait for the first; of a cancelled fetch, ``close`` returns it."""
         inbox = await self._bound()
         try:
             deliveries = await inbox.pull(limit, timeout_seconds=timeout_seconds)
@@ -78,10 +78,9 @@ class JetStreamJobQueue:
             self._timeline.delivered(delivery.key)
         return deliveries
 
-    async def close(self) -> None:
+    async def close(self) -> Sequence[JetStreamDelivery]:
         """End what was asked for: otherwise the server would deliver here what is given back."""
-        if self._inbox is not None and self._client.is_connected:
-            await self._inbox.drain()
+        return [] if self._inbox is None else await self._inbox.drain()
 
     async def backlog(self) -> Backlog:
         """Ask the server for the consumer's state."""

@@ -39,16 +39,26 @@ class SilentConsumerError(MessagingUnavailableError):
 
 @attrs.frozen
 class _Request:
-    """A request that is open: the subject that its end is told on, and what has come since."""
+    """A request that is open: the subject that its end is told on, what was taken, and what has come since."""
 
     subject: str
+    taken: list[JetStreamDelivery] = attrs.field(factory=list)
     arrivals: asyncio.Queue[JetStreamDelivery | Msg] = attrs.field(factory=asyncio.Queue)
+
+    def deliveries(self) -> list[JetStreamDelivery]:
+        """Return all that has come, whether it was taken or not."""
+        while not self.arrivals.empty():
+            arrival = self.arrivals.get_nowait()
+            if isinstance(arrival, JetStreamDelivery):
+                self.taken.append(arrival)
+        return self.taken
 
 
 class PullInbox:
     """The subscription that jobs are pulled into; one pull at a time.
 
-    A job that arrives for nobody, because the pull was cancelled, is given back at once.
+    A pull that is cancelled stays open until the inbox is drained, which returns what has come for it. A job that
+    arrives when no pull is open, because the server took too long, is given back at once.
     """
 
     def __init__(self, client: Client, stream: str, durable: str) -> None:
@@ -72,12 +82,14 @@ class PullInbox:
             with suppress(MessagingUnavailableError), translated("unsubscribe"):
                 await self._subscription.unsubscribe()
 
-    async def drain(self) -> None:
-        """Let the server end every request, and give back what is on its way."""
-        if self._subscription is not None:
+    async def drain(self) -> list[JetStreamDelivery]:
+        """Let the server end every request; return what a cancelled pull took, and what was on its way to it."""
+        if self._subscription is not None and self._client.is_connected:
             with suppress(MessagingUnavailableError, TimeoutError), translated("drain"):
                 async with asyncio.timeout(_DRAIN_SECONDS):
                     await self._subscription.drain()  # type: ignore[no-untyped-call]  # nats-py leaves it untyped
+        request, self._open = self._open, None
+        return [] if request is None else request.deliveries()
 
     async def pull(self, limit: int, *, timeout_seconds: float) -> list[JetStreamDelivery]:
         """Return up to ``limit`` deliveries as soon as there are any, or none after the timeout.
@@ -105,20 +117,21 @@ class PullInbox:
         if seconds >= 2 * _HEARTBEAT_SECONDS:
             asked["idle_heartbeat"] = int(_HEARTBEAT_SECONDS * _NANOSECONDS)
             patience = _SILENCE_SECONDS
-        taken: list[JetStreamDelivery] = []
         try:
             with translated("fetch"):
                 await self._client.publish(self._subject, json.dumps(asked).encode(), reply=request.subject)
-            await _collect(request, taken, limit, patience)
-        except BaseException:
-            for delivery in taken:
-                await delivery.give_back()
+            await _collect(request, limit, patience)
+        except Exception:
+            await self._end(request)
             raise
-        finally:
-            self._open = None
-            while not request.arrivals.empty():
-                await _give_back(request.arrivals.get_nowait())
-        return taken
+        await self._end(request)
+        return request.taken
+
+    async def _end(self, request: _Request) -> None:
+        """Give back what was not taken, now and from now on."""
+        while not request.arrivals.empty():
+            await _give_back(request.arrivals.get_nowait())
+        self._open = None
 
     async def _on_message(self, message: Msg) -> None:
         arrival = JetStreamDelivery.of(self._client, message) or message
@@ -128,8 +141,9 @@ class PullInbox:
             self._open.arrivals.put_nowait(arrival)
 
 
-async def _collect(request: _Request, taken: list[JetStreamDelivery], limit: int, patience: float) -> None:
+async def _collect(request: _Request, limit: int, patience: float) -> None:
     """Take what arrives until there is enough of it, or the request is over."""
+    taken = request.taken
     while len(taken) < limit:
         try:
             async with asyncio.timeout(patience):

@@ -48,13 +48,18 @@ class JobQueue(Protocol):
     async def fetch(self, limit: int, *, timeout_seconds: float) -> Sequence[Delivery]:
         """Return 1 to ``limit`` deliveries as soon as there are any, or none after the timeout.
 
+        A fetch that is cancelled leaves what it took, and what still comes for it, to :meth:`close`.
+
         Raises:
             MessagingUnavailableError: the broker, the stream or the consumer is not there.
 
         """
 
-    async def close(self) -> None:
-        """Fetch no more, so that what is given back from now on goes to others; never raises, nor waits for long."""
+    async def close(self) -> Sequence[Delivery]:
+        """Fetch no more, so that what is given back from now on goes to others; never raises, nor waits for long.
+
+        Returns what a cancelled fetch has left: nobody else will settle it.
+        """
 
 
 class JobParser(Protocol):

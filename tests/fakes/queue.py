@@ -134,8 +134,9 @@ class InMemoryJobQueue:
                 return []
             await self._wait(deadline)
 
-    async def close(self) -> None:
-        """Nothing: no fetch outlives its caller here."""
+    async def close(self) -> Sequence[InMemoryDelivery]:
+        """Return nothing: no fetch outlives its caller here."""
+        return []
 
     def make_due(self, job: StoredJob, after_seconds: float) -> None:
         """Set the time at which an unsettled job may be delivered again."""

@@ -188,15 +188,26 @@ async def test_workers_share_the_jobs(subject: Subject) -> None:
 
 
 async def test_a_cancelled_fetch_keeps_no_job(subject: Subject) -> None:
-    """What is published after a fetch was cancelled comes to the next one, long before anybody's time is over."""
+    """What is published after a fetch was cancelled goes to others, or comes from the close: none is lost or hidden."""
     fetch = asyncio.create_task(subject.queue.fetch(5, timeout_seconds=LONG))
     await asyncio.wait({fetch}, timeout=0.2)
     fetch.cancel()
     await asyncio.wait({fetch})
     await subject.given(b"1", b"2")
+    left = await subject.queue.close()
+    for delivery in left:
+        await delivery.retry(after_seconds=0)
     async with asyncio.timeout(0.7 * subject.ack_wait):
         taken = [await one(subject.another), await one(subject.another)]
     assert sorted(bodies(taken)) == [b"1", b"2"]
+    assert sorted(delivery.body for delivery in taken if delivery.number > 1) == bodies(left)
+
+
+async def test_nothing_is_left_by_a_fetch_that_ended(subject: Subject) -> None:
+    """What was returned once is not returned again when the queue is closed."""
+    await subject.given(b"a job")
+    await one(subject.queue)
+    assert list(await subject.queue.close()) == []
 
 
 async def test_what_a_closed_queue_gives_back_goes_to_others(subject: Subject) -> None:

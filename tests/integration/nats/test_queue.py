@@ -320,23 +320,28 @@ async def test_many_jobs_come_in_one_fetch(
     assert sorted(int(delivery.body) for delivery in deliveries) == list(range(1000))
 
 
-async def test_a_worker_that_ends_gives_back_what_was_on_its_way(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+async def test_a_fetch_cut_off_at_any_moment_leaves_its_jobs_to_the_close(
+    nats_server: NatsServer, client: Client, js: JetStreamContext, names: Names
 ) -> None:
-    """After a cancelled fetch and a farewell, the next worker has the job long before anybody's time is over."""
-    monkeypatch.setattr("adapters.nats_jetstream.connection._DRAIN_SECONDS", 20)
-    monkeypatch.setattr("adapters.nats_jetstream.connection._CLOSE_SECONDS", 30.0)
-    async with running(tmp_path) as server, connected(server) as other:
-        names = await provisioned(other, ack_wait_seconds=60)
-        async with connected(server) as client:
-            queue = JetStreamJobQueue(client, names, ack_wait_seconds=60)
-            fetch = asyncio.create_task(queue.fetch(5, timeout_seconds=60))
-            await asyncio.wait({fetch}, timeout=0.2)
+    """Whatever the fetch took, and what was on its way to it, is handed over: no delivery is hidden from the worker."""
+    await provisioned(client, names, ack_wait_seconds=60)
+    following = JetStreamJobQueue(client, names, ack_wait_seconds=60)
+    handed_over = 0
+    async with connected(nats_server) as stopping:
+        for moment in range(60):
+            queue = JetStreamJobQueue(stopping, names, ack_wait_seconds=60)
+            assert list(await queue.fetch(20, timeout_seconds=0.001)) == []
+            await asyncio.gather(*(js.publish(names.subject, b"a job") for _ in range(20)))
+            fetch = asyncio.create_task(queue.fetch(20, timeout_seconds=60))
+            await asyncio.wait({fetch}, timeout=moment / 10_000)
             fetch.cancel()
             await asyncio.wait({fetch})
-            await other.jetstream().publish(names.subject, b"a job")
-        following = JetStreamJobQueue(other, names, ack_wait_seconds=60)
-        assert (await one(following)).body == b"a job"
+            left = [*await queue.close(), *([] if fetch.cancelled() else fetch.result())]
+            handed_over += len(left) if fetch.cancelled() else 0
+            rest = await following.fetch(20, timeout_seconds=SOON) if len(left) < 20 else []
+            assert [delivery.number for delivery in (*left, *rest)] == [1] * 20
+            await asyncio.gather(*(delivery.ack() for delivery in (*left, *rest)))
+    assert handed_over > 0
 
 
 async def test_a_malformed_header_block_does_not_stop_a_worker(

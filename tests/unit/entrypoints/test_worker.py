@@ -338,6 +338,34 @@ class TestStopping:
             await running
             assert [job.acked for job in shift.queue.jobs] == [job.deliveries == 1 for job in shift.queue.jobs]
 
+    @pytest.mark.parametrize("in_time", [True, False], ids=["done in time", "not done in time"])
+    async def test_what_a_fetch_took_as_it_was_cut_off_is_handled(self, shift: Shift, *, in_time: bool) -> None:
+        """Such a job is done within the grace time like any other, or given back with a note, so that it costs none."""
+
+        class Slow(InMemoryJobQueue):
+            left: Sequence[InMemoryDelivery] = ()
+
+            async def fetch(self, limit: int, *, timeout_seconds: float) -> Sequence[InMemoryDelivery]:
+                self.left = await super().fetch(limit, timeout_seconds=timeout_seconds)
+                return await asyncio.Future()
+
+            async def close(self) -> Sequence[InMemoryDelivery]:
+                return self.left
+
+        shift.queue = Slow(shift.world.clock)
+        if not in_time:
+            shift.world.block_vision()
+            shift.grace = 0.01
+        await shift.submit(2)
+        running = asyncio.create_task(shift.worker().run(shift.stop, shift.abort))
+        await shift.world.clock.advance(1)
+        shift.stop.set()
+        await running
+        assert [(job.deliveries, job.acked) for job in shift.queue.jobs] == [(1, in_time)] * 2
+        assert [delivery.retries for delivery in shift.queue.deliveries] == [[] if in_time else [0]] * 2
+        notes = [(attempt.delivery, attempt.reason) for attempt in shift.world.database.attempts.values()]
+        assert notes == ([] if in_time else [(1, None)] * 2)
+
     async def test_what_exceeds_the_grace_is_given_back(self, shift: Shift) -> None:
         """A job that is not done in time goes to another worker at once."""
         shift.world.block_vision()

@@ -2,10 +2,10 @@
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from enum import IntEnum
-from typing import NoReturn
+from typing import NoReturn, TypeVar
 
 import typer
 from rich.console import Console
@@ -30,6 +30,7 @@ err = console(stderr=True, soft_wrap=True)
 
 _LEAST_WIDTH = 40
 """Columns beside a variable's name in the table of wrong settings."""
+_Settings = TypeVar("_Settings")
 
 
 class ExitCode(IntEnum):
@@ -42,8 +43,13 @@ class ExitCode(IntEnum):
 
 def load_settings() -> Settings:
     """Return the environment's settings, or end with exit code 2 and one table of everything that is wrong."""
+    return load_some(Settings, otel.problems(os.environ))
+
+
+def load_some(settings_class: type[_Settings], also_wrong: Iterable[Problem] = ()) -> _Settings:
+    """Return one class of settings as :func:`load_settings` does; what is wrong with others does not matter."""
     try:
-        return read(Settings, os.environ, otel.problems(os.environ))
+        return read(settings_class, os.environ, also_wrong)
     except SettingsError as error:
         print_problems(error.problems)
         raise typer.Exit(ExitCode.USAGE) from error

@@ -77,6 +77,7 @@ MANUALS: Final = {
     "healthcheck": Manual(
         failed="The worker is not well, or nobody answers.",
         ended="The worker is well.",
+        usage="Wrong usage, or wrong settings of the worker.",
         environment=("FACEMATCH_HEALTH_ADDRESS",),
         examples=(
             ("Whether it lives", "facematch healthcheck"),

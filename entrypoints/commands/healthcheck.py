@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from entrypoints.console import fail, load_settings, out
+from entrypoints.console import fail, load_some, out
+from entrypoints.settings import WorkerSettings
 
 _SECONDS = 5
 _ANY = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - addresses to listen on, and where to reach them
@@ -17,7 +18,7 @@ def healthcheck(
     ready: Annotated[bool, typer.Option("--ready", help="Ask whether it takes jobs, too.")] = False,
 ) -> None:
     """Ask the worker on this machine whether it lives."""
-    host, port = load_settings().worker.health_address
+    host, port = load_some(WorkerSettings).health_address
     connection = HTTPConnection(_ANY.get(host, host), port, timeout=_SECONDS)
     try:
         connection.request("GET", "/readyz" if ready else "/livez")

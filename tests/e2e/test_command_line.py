@@ -214,3 +214,11 @@ async def test_healthcheck_asks_the_worker(world: World) -> None:
         assert world.cli("healthcheck", "--ready").returncode == 0
         assert worker.stop() == 0
         assert world.cli("healthcheck", check=False).returncode == 1
+
+
+def test_a_healthcheck_minds_only_where_the_worker_answers() -> None:
+    """It asks although other settings are wrong, here in vain; without a right address it cannot."""
+    others = {"FACEMATCH_EMBEDDER": "arcface", "FACEMATCH_DATABASE_URL": "mysql://h/d", "OTEL_BSP_SCHEDULE_DELAY": "x"}
+    asked = run_cli("healthcheck", FACEMATCH_HEALTH_ADDRESS="127.0.0.1:1", **others)
+    assert (asked.returncode, "no worker answers at 127.0.0.1:1" in asked.stderr) == (1, True)
+    assert run_cli("healthcheck", FACEMATCH_HEALTH_ADDRESS="nowhere").returncode == 2

@@ -34,7 +34,7 @@ async def measured(
         FacematchError: the folder holds no photographs, or the embedder or the folder of readings cannot be used.
 
     """
-    known = None if resume is None else _kept(resume, folder, container.embedder())
+    known = None if resume is None else _kept(resume, folder, container.factory().info.id)
     pool = container.face_reader()
     with watched() as progress:
         await pool.start()

@@ -224,6 +224,7 @@ MANUALS: Final = {
     ),
     "evaluate": Manual(
         failed="The folder cannot be measured, or groups.csv is wrong.",
+        usage="Wrong usage or settings; or no report can be written there, which is told before anything is read.",
         environment=(*_EMBEDDER, "FACEMATCH_MATCH_TARGET_FPIR"),
         examples=(
             ("A table", "facematch evaluate people/"),
@@ -233,6 +234,7 @@ MANUALS: Final = {
     ),
     "calibrate": Manual(
         failed="Fewer than twenty people have a usable photograph, or the file cannot be written.",
+        usage="Wrong usage or settings; or no file can be written there, which is told before anything is read.",
         environment=(*_EMBEDDER, "FACEMATCH_MATCH_TARGET_FPIR", "FACEMATCH_MATCH_CALIBRATION"),
         examples=(("Measure and write", "facematch calibrate --output calibration.json people/"),),
         see=("evaluate", "worker"),

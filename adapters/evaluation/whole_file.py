@@ -1,5 +1,7 @@
 """Writing files that are there as a whole or not at all."""
 
+import errno
+import os
 import tempfile
 from pathlib import Path
 
@@ -21,3 +23,16 @@ def write_whole(path: Path, content: str, *, mode: int) -> None:
         except BaseException:
             part.unlink(missing_ok=True)
             raise
+
+
+def check_place(path: Path) -> None:
+    """Return if :func:`write_whole` can write there; a file in its folder tells, which is gone at once.
+
+    Raises:
+        OSError: it cannot.
+
+    """
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix="."):
+        pass

@@ -13,7 +13,8 @@ from adapters.evaluation.calibration_file import write_calibration
 from application.calibrate_embedder import CalibratedEmbedder
 from domain.calibration import MeasuredCalibration, largest_gallery
 from domain.evaluation.subjects import Subject
-from entrypoints.console import ExitCode, err, explained, fail, load_settings, out
+from entrypoints.console import err, explained, load_settings, out
+from entrypoints.evaluation import place
 from entrypoints.evaluation.document import acquisition_document
 from entrypoints.evaluation.options import FacesOption, FolderArgument, ResumeOption
 from entrypoints.evaluation.reading import measured
@@ -37,8 +38,7 @@ def calibrate(
     face.
     """
     settings = load_settings()
-    if not output.parent.is_dir():
-        fail(f"there is no folder {output.parent} to write {output.name} to", ExitCode.USAGE)
+    place.insist_on(output)
     with explained():
         container = build(settings)
         found = asyncio.run(measured(container, container.calibrate_embedder(), folder, faces, resume))

@@ -12,6 +12,7 @@ from domain.evaluation.results import Evaluation
 from domain.evaluation.subjects import Subject
 from entrypoints.console import err, explained, load_settings, out
 from entrypoints.container import VERSION
+from entrypoints.evaluation import place
 from entrypoints.evaluation.document import evaluation_document
 from entrypoints.evaluation.options import FacesOption, FolderArgument, ResumeOption
 from entrypoints.evaluation.reading import measured
@@ -37,6 +38,8 @@ def evaluate(
     errors.
     """
     settings = load_settings()
+    if html is not None:
+        place.insist_on(html)
     with explained():
         container = build(settings)
         evaluation = asyncio.run(measured(container, container.evaluate_photos(), folder, faces, resume))

@@ -55,8 +55,20 @@ def test_too_few_people_leave_no_file(folder: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "calibration.json").exists()
 
 
-def test_a_place_that_is_not_there_is_told_before_anything_is_read(folder: Path, tmp_path: Path) -> None:
-    """Exit code 2: hours of reading would be in vain."""
-    done = CliRunner().invoke(APP, [str(folder), "--output", str(tmp_path / "gone" / "calibration.json")])
-    assert done.exit_code == 2
-    assert "there is no folder" in done.stderr
+@pytest.mark.parametrize(
+    ("place", "told"),
+    [
+        ("gone/calibration.json", "there is no folder"),
+        ("people", "people: Is a directory"),
+        ("/proc/calibration.json", "cannot write /proc/calibration.json: "),
+    ],
+)
+def test_a_place_that_will_not_do_is_told_before_anything_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str, told: str
+) -> None:
+    """Exit code 2, also where a folder is not for writing or in the way: hours of reading would be in vain."""
+    monkeypatch.setattr("entrypoints.commands.calibrate.measured", None)
+    (tmp_path / "people").mkdir()
+    done = CliRunner().invoke(APP, [str(tmp_path / "people"), "--output", str(tmp_path / place)])
+    assert (done.exit_code, told in done.stderr) == (2, True), done.output
+    assert [path.name for path in tmp_path.iterdir()] == ["people"]

@@ -71,6 +71,16 @@ def test_a_report_groups_and_a_second_run(folder: Path, tmp_path_factory: pytest
     assert "office" in (elsewhere / "report.html").read_text(encoding="utf-8")
 
 
+@pytest.mark.parametrize("place", ["gone/report.html", "cat", "/proc/report.html"])
+def test_a_place_that_will_not_do_is_told_before_anything_is_read(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    """Exit code 2: the report is written last of all."""
+    monkeypatch.setattr("entrypoints.commands.evaluate.measured", None)
+    done = CliRunner().invoke(APP, [str(folder), "--html", str(folder / place)])
+    assert (done.exit_code, str(folder / place) in done.stderr or "no folder" in done.stderr) == (2, True)
+
+
 def test_wrong_groups_are_told_before_anything_is_read(folder: Path) -> None:
     """Exit code 1, with every wrong row."""
     (folder / "groups.csv").write_text("person,group\npresident\n")

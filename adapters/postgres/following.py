@@ -48,7 +48,7 @@ class Codes(Protocol):
 
 
 MakeCodes = Callable[[bytes], Codes]
-"""Makes codes, of nobody yet, by what was learnt."""
+"""Makes codes, of nobody yet, by what was learnt: in a thread, because it may take most of a second."""
 
 
 @attrs.frozen
@@ -107,7 +107,7 @@ class Follower:
         if learnt is None:
             return
         try:
-            codes = self._make_codes(learnt)
+            codes = await asyncio.to_thread(self._make_codes, learnt)
         except RuntimeError as error:
             raise SchemaError(
                 f"what `facematch index` has learnt for {self._feed.model} cannot be read by this release: run "

@@ -1,6 +1,7 @@
 """A worker's copy of the gallery: whatever is written meanwhile, the next search finds, and nothing comes in twice."""
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Callable
 from uuid import UUID
 
@@ -27,11 +28,12 @@ ENROL = "INSERT INTO users VALUES (%s, '[1,0,0,0]', 'model@1')"
 
 @attrs.frozen
 class Worker:
-    """A gallery that is loaded, its clock, and the codes that it has made."""
+    """A gallery that is loaded, its clock, and the codes that it has made; who holds ``making`` lets none be made."""
 
     gallery: PostgresGallery
     clock: ManualClock
     made: list[Codes]
+    making: threading.Lock
 
     async def nearest(self) -> UUID:
         """Search, and return who is nearest."""
@@ -59,16 +61,21 @@ async def worker(admin: psycopg.Connection, database_url: str) -> AsyncIterator[
     )
     await make_index(database_url, MODEL, dimension=4)
     made: list[Codes] = []
+    making = threading.Lock()
 
     def make(learnt: bytes) -> Codes:
-        made.append(Codes(learnt))
-        return made[-1]
+        assert making.acquire(timeout=10)
+        try:
+            made.append(Codes(learnt))
+            return made[-1]
+        finally:
+            making.release()
 
     clock = ManualClock()
     async with opened(database_url) as database:
         gallery = PostgresGallery(database, make, clock=clock, exact_below=0)
         await gallery.load(MODEL, 4)
-        yield Worker(gallery, clock, made)
+        yield Worker(gallery, clock, made, making)
         await gallery.close()
 
 
@@ -173,6 +180,33 @@ async def test_an_index_that_is_made_anew_is_loaded_meanwhile(
     await worker.refreshed(lambda: len(worker.made) == 2 and len(worker.made[1]) == 21)
     assert await worker.nearest() == NEW
     await make_index(database_url, MODEL, dimension=4)
+
+
+async def test_searches_go_on_while_codes_are_made(admin: psycopg.Connection, worker: Worker) -> None:
+    """The event loop is not held up; who is enrolled meanwhile is found, then and once the new codes are there."""
+    admin.execute("UPDATE facematch.codebooks SET learnt_at = now()")
+    worker.clock.advance(11)
+    with worker.making:
+        async with asyncio.timeout(5):
+            await worker.nearest()
+            admin.execute(ENROL, [NEW])
+            await asyncio.sleep(0.2)
+            assert await worker.nearest() == NEW
+        assert len(worker.made) == 1
+    await worker.refreshed(lambda: len(worker.made) == 2 and len(worker.made[1]) == 21)
+    assert await worker.nearest() == NEW
+
+
+async def test_a_worker_stops_while_codes_are_made(admin: psycopg.Connection, worker: Worker) -> None:
+    """It does not wait for them."""
+    admin.execute("UPDATE facematch.codebooks SET learnt_at = now()")
+    worker.clock.advance(11)
+    with worker.making:
+        async with asyncio.timeout(5):
+            await worker.nearest()
+            await asyncio.sleep(0.2)
+            await worker.gallery.close()
+        assert len(worker.made) == 1
 
 
 async def test_the_first_of_all_ids_is_loaded(admin: psycopg.Connection, worker: Worker) -> None:

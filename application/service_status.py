@@ -1,31 +1,20 @@
 """How the service is, whatever can be seen of it; and in a sentence, why it does nothing."""
 
 import asyncio
-from collections import Counter
 from collections.abc import Awaitable, Mapping
 from datetime import datetime
 from typing import TypeVar
 
 import attrs
 
+from application.dead_letter_reasons import DeadLetterReasons, LettersByReason
 from application.ports.dead_letter_box import DeadLetterBox
 from application.ports.statistics import LedgerStatistics, QueueState, QueueStatistics, RecentOutcomes
 from domain.errors import FacematchError
 
-MOST_LETTERS_READ = 2000
-"""Dead letters whose reasons are counted; of more, the oldest ones."""
 _QUIET_SECONDS = 60.0
 _BETWEEN_JOBS_SECONDS = 5.0
 _Seen = TypeVar("_Seen")
-
-
-@attrs.frozen
-class LettersByReason:
-    """How many dead letters there are, and why the first ``read`` of them are dead."""
-
-    count: int
-    read: int
-    reasons: Mapping[str, int]
 
 
 @attrs.frozen
@@ -47,10 +36,10 @@ class ServiceStatus:
     gallery: Mapping[str, int] | None = None
     problems: dict[str, str] = attrs.field(factory=dict)
 
-    async def look_at_broker(self, queue: QueueStatistics, box: DeadLetterBox) -> None:
-        """See the queue and the dead letters."""
+    async def look_at_broker(self, queue: QueueStatistics, box: DeadLetterBox, reasons: DeadLetterReasons) -> None:
+        """See the queue and the dead letters, with the reasons that earlier looks have counted."""
         self.queue, self.letters = await asyncio.gather(
-            self.seen("queue", queue.look()), self.seen("dead letters", _by_reason(box))
+            self.seen("queue", queue.look()), self.seen("dead letters", reasons.look(box))
         )
 
     async def look_at_database(self, statistics: LedgerStatistics) -> None:
@@ -104,17 +93,6 @@ def in_words(seconds: float) -> str:
         if count:
             words.append(f"{count} {unit}")
     return " ".join(words[:2]) or "0 s"
-
-
-async def _by_reason(box: DeadLetterBox) -> LettersByReason:
-    count = await box.count()
-    reasons: Counter[str] = Counter()
-    if count:
-        async for letter in box.letters(up_to=await box.newest()):
-            reasons[letter.reason] += 1
-            if reasons.total() == MOST_LETTERS_READ:
-                break
-    return LettersByReason(count, reasons.total(), dict(reasons.most_common()))
 
 
 def _unseen(queue: QueueState, words: str) -> Standing:

@@ -15,8 +15,9 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from application.dead_letter_reasons import DeadLetterReasons, LettersByReason
 from application.ports.statistics import RecentOutcomes
-from application.service_status import LettersByReason, ServiceStatus, in_words
+from application.service_status import ServiceStatus, in_words
 from entrypoints.console import ExitCode, fail, load_settings, out, visible
 from entrypoints.container import Container
 from entrypoints.resources import build, connected_to_nats
@@ -52,7 +53,7 @@ def status(
         return
     if interval is not None:
         fail("--interval is for --watch", ExitCode.USAGE)
-    seen = asyncio.run(_look(settings))
+    seen = asyncio.run(_look(settings, DeadLetterReasons()))
     if as_json:
         out.print_json(json.dumps(_document(seen)))
     else:
@@ -62,36 +63,37 @@ def status(
 
 
 async def _watch(settings: Settings, interval: float, *, as_json: bool) -> None:
+    reasons = DeadLetterReasons()
     if as_json or not out.is_terminal:
         while True:
-            seen = await _look(settings)
+            seen = await _look(settings, reasons)
             if as_json:
                 sys.stdout.write(json.dumps(_document(seen)) + "\n")
                 sys.stdout.flush()
             else:
                 _print(seen)
             await asyncio.sleep(interval)
-    with Live(_page(await _look(settings)), console=out, screen=True, auto_refresh=False) as live:
+    with Live(_page(await _look(settings, reasons)), console=out, screen=True, auto_refresh=False) as live:
         while True:
             await asyncio.sleep(interval)
-            live.update(_page(await _look(settings)), refresh=True)
+            live.update(_page(await _look(settings, reasons)), refresh=True)
 
 
-async def _look(settings: Settings) -> ServiceStatus:
+async def _look(settings: Settings, reasons: DeadLetterReasons) -> ServiceStatus:
     """Look at everything on connections of this look, so that what was away is seen as soon as it is back."""
     container = build(settings)
     seen = ServiceStatus(container.clock().now())
     await asyncio.gather(
-        seen.seen("message broker", _look_at_broker(container, seen)),
+        seen.seen("message broker", _look_at_broker(container, seen, reasons)),
         seen.seen("database", _look_at_database(container, seen)),
     )
     return seen
 
 
-async def _look_at_broker(container: Container, seen: ServiceStatus) -> None:
+async def _look_at_broker(container: Container, seen: ServiceStatus, reasons: DeadLetterReasons) -> None:
     complaints: list[str] = []
     async with connected_to_nats(container, report=complaints.append):
-        await seen.look_at_broker(container.queue_statistics(), container.dead_letter_box())
+        await seen.look_at_broker(container.queue_statistics(), container.dead_letter_box(), reasons)
     if complaints:
         seen.problems["message broker"] = "; ".join(dict.fromkeys(complaints))
 

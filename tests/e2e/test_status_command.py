@@ -1,5 +1,6 @@
 """``facematch status``: what is going on, and why nothing is."""
 
+import asyncio
 import json
 import re
 import signal
@@ -12,6 +13,8 @@ from uuid import uuid4
 import attrs
 import psycopg
 import pytest
+from nats.aio.client import Client
+from nats.aio.msg import Msg
 from nats.js import JetStreamContext
 
 from adapters.nats_jetstream.names import Names
@@ -34,6 +37,7 @@ _NOBODY = "nats://127.0.0.1:1"
 class Service:
     """A provisioned broker and a migrated database."""
 
+    client: Client
     js: JetStreamContext
     environment: dict[str, str]
 
@@ -57,7 +61,7 @@ async def service(tmp_path: Path, database_url: str) -> AsyncIterator[Service]:
     async with running(tmp_path) as server, connected(server) as client:
         await provisioned(client, Names())
         environment = {"FACEMATCH_NATS_URL": server.url, "FACEMATCH_DATABASE_URL": database_url}
-        yield Service(client.jetstream(), environment)
+        yield Service(client, client.jetstream(), environment)
 
 
 async def test_the_queue_the_ledger_and_the_letters_are_told(service: Service) -> None:
@@ -146,6 +150,38 @@ def test_a_watch_tells_again_and_again(service: Service) -> None:
     assert (watch.returncode, complaints) == (0, b"")
     assert [look["why"] for look in looks] == ["no job was ever published"] * 3
     assert len({look["at"] for look in looks}) == 3
+
+
+async def test_a_watch_reads_dead_letters_only_when_others_are_there(service: Service) -> None:
+    """Each of them is a request to the broker: at the first look, and after one has come."""
+    read = 0
+
+    async def count(_: Msg) -> None:
+        nonlocal read
+        read += 1
+
+    async def bury() -> None:
+        await service.js.publish("photo_faces.single.dead", b"x", headers={"Facematch-Reason": "internal_error"})
+
+    await service.client.subscribe("$JS.API.STREAM.MSG.GET.PHOTO_FACES_DEAD", cb=count)
+    await bury()
+    await bury()
+    command = (FACEMATCH, "status", "--watch", "--interval", "0.1", "--json")
+    environment = clean_environment() | service.environment
+    watch = await asyncio.create_subprocess_exec(*command, env=environment, stdout=PIPE)
+    assert watch.stdout is not None
+    try:
+        looks = [json.loads(await watch.stdout.readline()) for _ in range(4)]
+        before = read
+        await bury()
+        looks += [json.loads(await watch.stdout.readline()) for _ in range(4)]
+    finally:
+        watch.send_signal(signal.SIGINT)
+        await watch.communicate()
+    assert [looks[0]["dead_letters"], looks[-1]["dead_letters"]] == [
+        {"count": count, "read": count, "by_reason": {"internal_error": count}} for count in (2, 3)
+    ]
+    assert (before, read) == (2, 5)
 
 
 async def test_few_rights_are_enough(service: Service, postgres_server: PostgresServer) -> None:

@@ -5,9 +5,9 @@ from datetime import UTC, datetime, timedelta
 import attrs
 import pytest
 
-from application.ports.dead_letter_box import DeadLetter
+from application.dead_letter_reasons import DeadLetterReasons
 from application.ports.statistics import QueueState, RecentOutcomes
-from application.service_status import MOST_LETTERS_READ, LettersByReason, ServiceStatus, in_words
+from application.service_status import ServiceStatus, in_words
 from tests.fakes.database import InMemoryDatabase
 from tests.fakes.dead_letter_box import InMemoryDeadLetterBox
 from tests.fakes.queue import InMemoryJobQueue
@@ -69,25 +69,12 @@ async def test_what_is_away_hides_nothing_else() -> None:
     box.available = False
     database.failing.add("gallery")
     status = ServiceStatus(NOW)
-    await status.look_at_broker(InMemoryQueueStatistics(queue), box)
+    await status.look_at_broker(InMemoryQueueStatistics(queue), box, DeadLetterReasons())
     await status.look_at_database(InMemoryLedgerStatistics(database))
     assert status.queue is not None
     assert (status.queue.pending, status.letters, status.gallery) == (1, None, None)
     assert status.outcomes is not None
     assert set(status.problems) == {"dead letters", "gallery"}
-
-
-async def test_dead_letters_are_counted_by_reason_up_to_a_limit() -> None:
-    """All are counted, but of very many only the reasons of the first are read."""
-    box = InMemoryDeadLetterBox()
-    for sequence in range(1, MOST_LETTERS_READ + 11):
-        reason = "internal_error" if sequence % 4 == 0 else "malformed_payload"
-        box.put(DeadLetter(sequence, NOW, reason, "", 1, 1, b""))
-    status = ServiceStatus(NOW)
-    await status.look_at_broker(InMemoryQueueStatistics(InMemoryJobQueue()), box)
-    share = MOST_LETTERS_READ // 4
-    reasons = {"malformed_payload": 3 * share, "internal_error": share}
-    assert status.letters == LettersByReason(MOST_LETTERS_READ + 10, MOST_LETTERS_READ, reasons)
 
 
 @pytest.mark.parametrize(

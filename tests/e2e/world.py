@@ -18,6 +18,7 @@ import psycopg
 from minio import Minio
 from nats.aio.client import Client
 from nats.js import JetStreamContext
+from nats.js.errors import NotFoundError
 
 from infra.local_stack.process import free_port
 from tests.e2e.command import Done, clean_environment, run_cli
@@ -191,12 +192,18 @@ class World:
 
     async def settled(self) -> None:
         """Return when no job is waiting or in hand."""
+        await eventually(lambda: open_jobs(self.js), lambda count: count == 0, "an empty queue")
 
-        async def open_jobs() -> int:
-            info = await self.js.consumer_info("PHOTO_FACES", "single-face-match")
-            return (info.num_pending or 0) + (info.num_ack_pending or 0)
 
-        await eventually(open_jobs, lambda count: count == 0, "an empty queue")
+async def open_jobs(js: JetStreamContext) -> int:
+    """Return how many jobs wait or are in hand; at least one while the consumer has not heard of the last of them."""
+    try:
+        last = (await js.get_last_msg("PHOTO_FACES", SUBJECT)).seq or 0
+    except NotFoundError:
+        last = 0
+    info = await js.consumer_info("PHOTO_FACES", "single-face-match")
+    unheard_of = info.delivered is None or info.delivered.stream_seq < last
+    return max(int(unheard_of), (info.num_pending or 0) + (info.num_ack_pending or 0))
 
 
 async def eventually(look: Callable[[], Any], good: Callable[[Any], bool], what: str) -> Any:

@@ -9,7 +9,7 @@ from typing import Any, Final
 import nats.errors
 import psycopg
 
-from tests.e2e.world import SUBJECT, World
+from tests.e2e.world import SUBJECT, World, open_jobs
 from tests.faults.album import Job
 from tests.faults.crew import Crew
 
@@ -83,10 +83,9 @@ class Load:
     async def _open(self) -> int:
         """Return how many jobs are waiting or in hand, 1 where nobody tells."""
         try:
-            info = await self._world.js.consumer_info("PHOTO_FACES", "single-face-match", timeout=2)
+            return await open_jobs(self._world.js)
         except (nats.errors.Error, TimeoutError, OSError):
             return 1
-        return (info.num_pending or 0) + (info.num_ack_pending or 0)
 
 
 def deliveries(crew: Crew) -> Counter[int]:

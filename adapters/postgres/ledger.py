@@ -66,6 +66,9 @@ _INSERT_ATTEMPT = sql.SQL(
 _ATTEMPTS = sql.SQL(
     "SELECT {} FROM facematch.attempts WHERE stream_seq = %s AND stored_at = %s ORDER BY delivery"
 ).format(_ATTEMPT_COLUMNS)
+_ATTEMPTS_ON = sql.SQL(
+    "SELECT {} FROM facematch.attempts WHERE photo_id = %s ORDER BY stored_at DESC, stream_seq DESC, delivery"
+).format(_ATTEMPT_COLUMNS)
 
 
 class _OvertakenError(Exception):
@@ -138,6 +141,11 @@ class PostgresLedger:
         async with self._database.operation("attempts") as connection:
             cursor = await connection.execute(_ATTEMPTS, [key.sequence, key.stored_at])
             return [_attempt(row) for row in await cursor.fetchall()]
+
+    async def attempts_on(self, photo_id: UUID) -> Sequence[Attempt]:
+        """Return the photo's attempts, those of the newest job first."""
+        async with self._database.operation("attempts_on") as connection:
+            return [_attempt(row) for row in await (await connection.execute(_ATTEMPTS_ON, [photo_id])).fetchall()]
 
     async def history(self, photo_id: UUID) -> Sequence[JobRecord]:
         """Return the photo's records, newest first."""

@@ -100,6 +100,9 @@ class Ledger(Protocol):
     async def attempts(self, key: JobKey) -> Sequence[Attempt]:
         """Return the job's attempts, first delivery first."""
 
+    async def attempts_on(self, photo_id: UUID) -> Sequence[Attempt]:
+        """Return the attempts of every job for that photo: the newest job first, and of each its first delivery."""
+
     async def history(self, photo_id: UUID) -> Sequence[JobRecord]:
         """Return the records of every job for that photo, newest first."""
 

@@ -3,24 +3,29 @@
 import asyncio
 import json
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 from uuid import UUID
 
 import typer
-from rich.table import Table
 
 from adapters.nats_jetstream.payload import MAX_FACE_INDEX
 from adapters.vision.decoding import decode
-from application.ports.ledger import Attempt
+from application.photo_history import PhotoJob, photo_history
 from domain.jobs import JobKey, MatchJob
 from domain.outcomes import OutcomeKind
 from domain.records import Failed, JobRecord, Matched
 from entrypoints.annotated import annotated
-from entrypoints.console import err, explained, fail, load_settings, out, visible
+from entrypoints.console import err, explained, fail, load_settings, out
+from entrypoints.photo_jobs import document, key_document, table
 from entrypoints.resources import build, connected_to_nats, opened_database
 from entrypoints.settings import Settings
 
 _PICTURES: Final = (".png", ".jpg", ".jpeg", ".webp")
+_TRIED: Final = " yet; what came of its attempts so far is on standard output"
+_NOT_TRIED: Final = (
+    ", and no attempt of one is known: none was published, or it waits for its first or is in hand (`facematch status` "
+    "shows the backlog), or it was another photo id"
+)
 _COLOURS: Final = {OutcomeKind.MATCHED: "#1a7f37", OutcomeKind.SKIPPED: "#9a6700", OutcomeKind.FAILED: "#cf222e"}
 
 
@@ -47,7 +52,7 @@ def submit(
     with explained():
         key = asyncio.run(_submit(settings, job))
     if as_json:
-        out.print_json(json.dumps(_key(key)))
+        out.print_json(json.dumps(key_document(key)))
     else:
         out.print(f"Job {key} is stored: number {key.sequence} on {settings.nats.subject}.")
 
@@ -82,34 +87,30 @@ def show(
 ) -> None:
     """Tell why a photo was, or was not, matched.
 
-    Prints the ledger's record of every job for it, the newest first. --image fetches the image of the newest job whose
-    image can be had, so it needs NATS and the object store, too; a job that only found the photo matched already comes
-    last.
+    Prints the ledger's record of every job for it, the newest first, and before them the attempts of jobs that have not
+    ended. --image fetches the image of the newest job that has ended and whose image can be had, so it needs NATS and
+    the object store, too; a job that only found the photo matched already comes last.
     """
     settings = load_settings()
     with explained():
-        records, attempts = asyncio.run(_history(settings, photo_id))
+        jobs = asyncio.run(_history(settings, photo_id))
     if as_json:
-        out.print_json(json.dumps([_document(record, attempts[record.key]) for record in records]))
-    elif records:
-        for record in records:
-            out.print(_table(record, attempts[record.key]))
+        out.print_json(json.dumps([document(job) for job in jobs]))
+    else:
+        for job in jobs:
+            out.print(table(job))
+    records = [job.record for job in jobs if job.record is not None]
     if not records:
-        fail(
-            f"no job for photo {photo_id} has ended: none was published, or it is still waiting "
-            "(`facematch status` shows the backlog), or it was another photo id"
-        )
+        fail(f"no job for photo {photo_id} has ended{_TRIED if jobs else _NOT_TRIED}")
     if image is not None:
         with explained():
             asyncio.run(_write_picture(settings, records, image))
 
 
-async def _history(settings: Settings, photo_id: UUID) -> tuple[list[JobRecord], dict[JobKey, list[Attempt]]]:
+async def _history(settings: Settings, photo_id: UUID) -> list[PhotoJob]:
     container = build(settings)
     async with opened_database(container):
-        ledger = container.ledger()
-        records = list(await ledger.history(photo_id))
-        return records, {record.key: list(await ledger.attempts(record.key)) for record in records}
+        return await photo_history(container.ledger(), photo_id)
 
 
 async def _write_picture(settings: Settings, records: list[JobRecord], path: Path) -> None:
@@ -142,65 +143,3 @@ def label(record: JobRecord) -> list[str]:
         f"{record.embedder}, {record.occurred_at:%Y-%m-%d %H:%M:%S} UTC",
         f"photo {record.photo_id}, job {record.key}",
     ]
-
-
-def _key(key: JobKey) -> dict[str, Any]:
-    return {"job": str(key), "stream_seq": key.sequence, "stored_at": key.stored_at.isoformat()}
-
-
-def _document(record: JobRecord, attempts: list[Attempt]) -> dict[str, Any]:
-    outcome = record.outcome
-    matched = outcome if isinstance(outcome, Matched) else None
-    face = None if isinstance(outcome, Failed) else outcome.face
-    comparison = None if isinstance(outcome, Failed) else outcome.comparison
-    box = face.box if face else None
-    return _key(record.key) | {
-        "job_id": str(record.job_id) if record.job_id else None,
-        "photo_id": str(record.photo_id),
-        "face_index": record.face_index,
-        "outcome": outcome.kind.value,
-        "reason": outcome.reason.value if outcome.reason else None,
-        "detail": "" if isinstance(outcome, Matched) else outcome.detail,
-        "user_id": str(matched.user_id) if matched else None,
-        "photo_face_id": str(face.photo_face_id) if face else None,
-        "match_id": str(matched.match_id) if matched else None,
-        "distance": comparison.distance if comparison else None,
-        "threshold": comparison.threshold if comparison else None,
-        "gallery_size": comparison.gallery_size if comparison else None,
-        "runner_up_distance": comparison.runner_up_distance if comparison else None,
-        "bbox": {"x1": box.x1, "y1": box.y1, "x2": box.x2, "y2": box.y2} if box else None,
-        "embedder": record.embedder,
-        "worker": record.worker,
-        "trace_id": record.traceparent.split("-")[1] if record.traceparent else None,
-        "occurred_at": record.occurred_at.isoformat(),
-        "attempts": [
-            {
-                "delivery": attempt.delivery,
-                "reason": attempt.reason.value if attempt.reason else None,
-                "detail": attempt.detail,
-                "worker": attempt.worker,
-                "occurred_at": attempt.occurred_at.isoformat(),
-            }
-            for attempt in attempts
-        ],
-    }
-
-
-def _brief(value: Any) -> str:  # noqa: ANN401 - a value of a JSON document
-    """Return a value as people read it: boxes in whole pixels, distances with four digits."""
-    if isinstance(value, dict):
-        return "({x1:.0f}, {y1:.0f}) to ({x2:.0f}, {y2:.0f})".format(**value)
-    return f"{value:.4f}" if isinstance(value, float) else str(value)
-
-
-def _table(record: JobRecord, attempts: list[Attempt]) -> Table:
-    table = Table(show_header=False, title=f"Job {record.key}", title_justify="left")
-    table.add_column(no_wrap=True)
-    table.add_column(overflow="fold")
-    for name, value in _document(record, []).items():
-        if value not in (None, "", []) and name not in {"job", "stream_seq"}:
-            table.add_row(name.replace("_", " "), visible(_brief(value)))
-    for attempt in attempts:
-        what = f"{attempt.reason}: {attempt.detail}" if attempt.reason else attempt.detail
-        table.add_row(f"delivery {attempt.delivery}", visible(what))
-    return table

@@ -1,4 +1,4 @@
-"""``facematch show --image``: the photograph with what was found on it."""
+"""``facematch show``: what became of a photo's jobs, and the photograph with what was found on it."""
 
 import json
 from datetime import datetime
@@ -16,6 +16,10 @@ INSERT INTO facematch.outcomes (stream_seq, stored_at, photo_id, face_index, out
     distance, threshold, gallery_size, runner_up_distance, embedder, worker, traceparent, occurred_at)
 VALUES (%s, %s, %s, 0, 'skipped', %s, %s, %s, %s, 0.07, 3, 0.31, 'dlib@2', 'worker-a',
     '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01', now())
+"""
+_ATTEMPT = """
+INSERT INTO facematch.attempts (stream_seq, stored_at, delivery, photo_id, reason, detail, worker, occurred_at)
+VALUES (%s, '2026-05-01 12:00+00', %s, %s, %s, %s, 'worker-a', '2026-05-01 12:00:10+00')
 """
 _BOX = {"x1": 100, "y1": 200, "x2": 300, "y2": 500}
 _COLOUR = (0x9A, 0x67, 0x00)
@@ -78,6 +82,31 @@ async def test_a_picture_that_cannot_be_made_is_a_failure_after_the_answer(world
     assert (forgotten.returncode, "not kept" in forgotten.stderr) == (1, True)
     assert (await facematch(*show, "seen.doc")).returncode == 2
     assert not target.exists()
+
+
+async def test_a_job_that_has_not_ended_is_told_with_its_attempts(world: World) -> None:
+    """What came of each, and when; before the jobs that have ended, and alone, where the exit code stays 1."""
+    photo = world.add_photo()
+    world.sql(_ATTEMPT, 901, 1, photo, "storage_unavailable", "S3 answered 503 for [a].jpg")
+    world.sql(_ATTEMPT, 901, 2, photo, None, "given back, because the worker stopped")
+    alone = await facematch(world.environment, "show", str(photo), "--json")
+    assert (alone.returncode, "has ended yet" in alone.stderr) == (1, True)
+    [waiting] = json.loads(alone.stdout)
+    assert (waiting["stream_seq"], waiting["outcome"], waiting["photo_id"]) == (901, None, str(photo))
+    assert waiting["attempts"][0] == {
+        "delivery": 1,
+        "reason": "storage_unavailable",
+        "detail": "S3 answered 503 for [a].jpg",
+        "worker": "worker-a",
+        "occurred_at": "2026-05-01T12:00:10+00:00",
+    }
+    page = (await facematch(world.environment | {"COLUMNS": "200"}, "show", str(photo))).stdout
+    assert "has not ended" in page
+    assert "2026-05-01 12:00:10 UTC, storage_unavailable: S3 answered 503 for [a].jpg" in page
+    assert "2026-05-01 12:00:10 UTC, given back, because the worker stopped" in page
+    await ended(world, photo, "any.png", "image_not_found", with_face=False)
+    both = await facematch(world.environment, "show", str(photo), "--json")
+    assert (both.returncode, [job["reason"] for job in json.loads(both.stdout)]) == (0, [None, "image_not_found"])
 
 
 async def test_what_strangers_wrote_is_shown_as_it_is(world: World) -> None:

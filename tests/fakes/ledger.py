@@ -59,6 +59,13 @@ class InMemoryLedger:
         attempts = self._database.attempts.values()
         return sorted((attempt for attempt in attempts if attempt.key == key), key=lambda attempt: attempt.delivery)
 
+    async def attempts_on(self, photo_id: UUID) -> Sequence[Attempt]:
+        """Return the photo's attempts, those of the newest job first."""
+        await self._database.operation("attempts_on")
+        attempts = [attempt for attempt in self._database.attempts.values() if attempt.photo_id == photo_id]
+        attempts.sort(key=lambda attempt: attempt.delivery)
+        return sorted(attempts, key=lambda attempt: (attempt.key.stored_at, attempt.key.sequence), reverse=True)
+
     async def history(self, photo_id: UUID) -> Sequence[JobRecord]:
         """Return the photo's records, newest first."""
         await self._database.operation("history")

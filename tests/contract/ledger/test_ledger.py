@@ -142,6 +142,23 @@ async def test_attempts_are_kept_once_for_each_delivery(subject: Subject) -> Non
     assert list(await subject.ledger.attempts(key())) == []
 
 
+async def test_a_photos_attempts_are_told_job_by_job(subject: Subject) -> None:
+    """The newest job first, of two at the same time the later in the stream; each by delivery, no other photo's."""
+    photo = uuid4()
+    jobs = [key(later(seconds)) for seconds in (10, 30, 20, 20)]
+    given = [
+        Attempt(job, delivery, Reason.STORAGE_UNAVAILABLE, ODD_TEXT, "worker-1", later(60 - delivery), photo)
+        for delivery in (2, 1)
+        for job in jobs
+    ]
+    others = [attrs.evolve(given[0], key=key(), photo_id=other) for other in (uuid4(), None)]
+    for attempt in (*given, *others):
+        await subject.ledger.note_attempt(attempt)
+    expected = [given[place] for place in (5, 1, 7, 3, 6, 2, 4, 0)]
+    assert list(await subject.ledger.attempts_on(photo)) == expected
+    assert list(await subject.ledger.attempts_on(uuid4())) == []
+
+
 async def test_a_photos_history_is_newest_first(subject: Subject) -> None:
     """Every job for that photo and none for another; of two at the same time the later in the stream is newer."""
     photo = uuid4()
@@ -163,6 +180,7 @@ async def test_without_its_database_every_method_says_so(subject: Subject) -> No
         lambda: ledger.conclude_face(header(photo, job=job), accepted(photo)),
         lambda: ledger.note_attempt(Attempt(job, 1, Reason.INTERNAL_ERROR, "", "worker-1", NOON)),
         lambda: ledger.attempts(job),
+        lambda: ledger.attempts_on(photo),
         lambda: ledger.history(photo),
         lambda: ledger.unpublished(older_than_seconds=0, limit=1),
         lambda: ledger.mark_published([job]),

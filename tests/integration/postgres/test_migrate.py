@@ -76,6 +76,16 @@ async def test_an_empty_database_gets_everything(admin: psycopg.Connection, data
     await assert_a_worker_starts(database_url)
 
 
+@pytest.mark.parametrize("table", ["outcomes", "attempts"])
+async def test_a_photo_s_jobs_are_found_by_an_index(admin: psycopg.Connection, database_url: str, table: str) -> None:
+    """Whoever asks why does not have the whole ledger read."""
+    await migrate(database_url)
+    admin.execute("SET enable_seqscan = off")
+    query = sql.SQL("EXPLAIN SELECT * FROM {} WHERE photo_id = '33333333-3333-3333-3333-333333333333'")
+    plan = admin.execute(query.format(sql.Identifier("facematch", table))).fetchall()
+    assert f"{table}_photo_id" in str(plan)
+
+
 async def test_vectors_lie_in_the_row_up_to_any_size(admin: psycopg.Connection, database_url: str) -> None:
     """A search reads 512 numbers without a detour, and 4096 still find room."""
     await migrate(database_url)

@@ -64,7 +64,7 @@ async def test_a_newer_service_wants_its_migrations(admin: psycopg.Connection, d
     admin.execute("DELETE FROM facematch.schema_migrations")
     with pytest.raises(
         SchemaError,
-        match=r"lacks the migrations 0001_ledger\.sql, .*0005_gallery\.sql: run `facematch migrate`",
+        match=r"lacks the migrations 0001_ledger\.sql, .*0006_attempts_by_photo\.sql: run `facematch migrate`",
     ):
         await opening(database_url)
 

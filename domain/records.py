@@ -31,6 +31,7 @@ class Matched:
 
     kind = OutcomeKind.MATCHED
     reason = None
+    detail = ""
 
 
 @attrs.frozen
@@ -43,6 +44,8 @@ class Skipped:
     comparison: Comparison | None = None
 
     kind = OutcomeKind.SKIPPED
+    user_id = None
+    match_id = None
 
 
 @attrs.frozen
@@ -53,9 +56,14 @@ class Failed:
     detail: str = attrs.field(default="", converter=disclosable)
 
     kind = OutcomeKind.FAILED
+    user_id = None
+    match_id = None
+    face = None
+    comparison = None
 
 
 Outcome = Matched | Skipped | Failed
+"""All of them can be asked the same: what does not apply is None, or no detail."""
 
 
 @attrs.frozen

@@ -7,7 +7,7 @@ from rich.table import Table
 from application.photo_history import PhotoJob
 from application.ports.ledger import Attempt
 from domain.jobs import JobKey
-from domain.records import Failed, JobRecord, Matched
+from domain.records import JobRecord
 from entrypoints.console import visible
 
 _NOT_ENDED: Final = dict.fromkeys(
@@ -65,19 +65,17 @@ def table(job: PhotoJob) -> Table:
 
 def _end(record: JobRecord) -> dict[str, Any]:
     outcome = record.outcome
-    matched = outcome if isinstance(outcome, Matched) else None
-    face = None if isinstance(outcome, Failed) else outcome.face
-    comparison = None if isinstance(outcome, Failed) else outcome.comparison
+    face, comparison = outcome.face, outcome.comparison
     box = face.box if face else None
     return {
         "job_id": str(record.job_id) if record.job_id else None,
         "face_index": record.face_index,
         "outcome": outcome.kind.value,
         "reason": outcome.reason.value if outcome.reason else None,
-        "detail": "" if isinstance(outcome, Matched) else outcome.detail,
-        "user_id": str(matched.user_id) if matched else None,
+        "detail": outcome.detail,
+        "user_id": str(outcome.user_id) if outcome.user_id else None,
         "photo_face_id": str(face.photo_face_id) if face else None,
-        "match_id": str(matched.match_id) if matched else None,
+        "match_id": str(outcome.match_id) if outcome.match_id else None,
         "distance": comparison.distance if comparison else None,
         "threshold": comparison.threshold if comparison else None,
         "gallery_size": comparison.gallery_size if comparison else None,

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from adapters.nats_jetstream.publishing import MESSAGE_ID, ConfirmedPublisher
 from application.ports.job_queue import Delivery
-from domain.records import JobRecord, Matched
+from domain.records import JobRecord
 
 REASON = "Facematch-Reason"
 DELIVERIES = "Facematch-Deliveries"
@@ -57,7 +57,7 @@ def _said(delivery: Delivery, record: JobRecord) -> dict[str, str]:
         REASON: str(outcome.reason),
         DELIVERIES: str(delivery.number),
         SEQUENCE: str(delivery.key.sequence),
-        ERROR: _one_line("" if isinstance(outcome, Matched) else outcome.detail),
+        ERROR: _one_line(outcome.detail),
         **({TRACE: record.traceparent} if record.traceparent else {}),
     }
 

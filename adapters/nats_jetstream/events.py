@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from domain.records import Failed, JobRecord, Matched
+from domain.records import JobRecord
 
 
 def message_id(record: JobRecord) -> str:
@@ -18,9 +18,7 @@ def encode_event(record: JobRecord) -> bytes:
 
 def _document(record: JobRecord) -> dict[str, Any]:
     outcome = record.outcome
-    matched = outcome if isinstance(outcome, Matched) else None
-    face = None if isinstance(outcome, Failed) else outcome.face
-    comparison = None if isinstance(outcome, Failed) else outcome.comparison
+    face, comparison = outcome.face, outcome.comparison
     box = face.box if face else None
     return {
         "job_id": _text(record.job_id),
@@ -28,9 +26,9 @@ def _document(record: JobRecord) -> dict[str, Any]:
         "face_index": record.face_index,
         "outcome": outcome.kind.value,
         "reason": outcome.reason.value if outcome.reason else None,
-        "user_id": _text(matched.user_id) if matched else None,
+        "user_id": _text(outcome.user_id),
         "photo_face_id": _text(face.photo_face_id) if face else None,
-        "match_id": _text(matched.match_id) if matched else None,
+        "match_id": _text(outcome.match_id),
         "distance": comparison.distance if comparison else None,
         "threshold": comparison.threshold if comparison else None,
         "embedder": record.embedder,

@@ -33,9 +33,7 @@ def storable(text: str) -> str:
 def to_row(record: JobRecord) -> dict[str, Any]:
     """Return the values of :data:`COLUMNS`, by column."""
     outcome = record.outcome
-    face = None if isinstance(outcome, Failed) else outcome.face
-    comparison = None if isinstance(outcome, Failed) else outcome.comparison
-    user_id, match_id = (outcome.user_id, outcome.match_id) if isinstance(outcome, Matched) else (None, None)
+    face, comparison = outcome.face, outcome.comparison
     values = (
         record.key.sequence,
         record.key.stored_at,
@@ -44,10 +42,10 @@ def to_row(record: JobRecord) -> dict[str, Any]:
         record.job_id,
         outcome.kind.value,
         outcome.reason.value if outcome.reason else None,
-        "" if isinstance(outcome, Matched) else storable(outcome.detail),
-        user_id,
+        storable(outcome.detail),
+        outcome.user_id,
         face.photo_face_id if face else None,
-        match_id,
+        outcome.match_id,
         Jsonb(box_document(face.box)) if face else None,
         comparison.distance if comparison else None,
         comparison.threshold if comparison else None,

@@ -170,8 +170,8 @@ def _details(record: JobRecord) -> dict[str, Any]:
         details["user_id"] = str(outcome.user_id)
     else:
         details["detail"] = outcome.detail or None
-    if not isinstance(outcome, Failed) and outcome.comparison is not None:
-        comparison = outcome.comparison
+    comparison = outcome.comparison
+    if comparison is not None:
         details |= {
             "distance": comparison.distance,
             "threshold": comparison.threshold,

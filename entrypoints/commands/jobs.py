@@ -13,7 +13,7 @@ from adapters.vision.decoding import decode
 from application.photo_history import PhotoJob, photo_history
 from domain.jobs import JobKey, MatchJob
 from domain.outcomes import OutcomeKind
-from domain.records import Failed, JobRecord, Matched
+from domain.records import JobRecord, Matched
 from entrypoints.annotated import annotated
 from entrypoints.console import err, explained, fail, load_settings, out
 from entrypoints.photo_jobs import document, key_document, table
@@ -118,7 +118,7 @@ async def _write_picture(settings: Settings, records: list[JobRecord], path: Pat
     async with connected_to_nats(container), container.photo_store():
         retrieved = await container.retrieve_image()(records)
     record = retrieved.record
-    face = None if isinstance(record.outcome, Failed) else record.outcome.face
+    face = record.outcome.face
     colour = _COLOURS[record.outcome.kind]
     sheet = annotated(decode(retrieved.content, container.budget()), face.box if face else None, label(record), colour)
     try:
@@ -131,7 +131,7 @@ async def _write_picture(settings: Settings, records: list[JobRecord], path: Pat
 def label(record: JobRecord) -> list[str]:
     """Return the lines below the picture: what came of it first, then what it is and of which job."""
     outcome = record.outcome
-    comparison = None if isinstance(outcome, Failed) else outcome.comparison
+    comparison = outcome.comparison
     lines = [
         f"matched: user {outcome.user_id}" if isinstance(outcome, Matched) else f"{outcome.kind}: {outcome.reason}"
     ]

@@ -133,7 +133,8 @@ def _factor(nearest: float, cohort: Sequence[float]) -> float:
 
 
 def _value_at(curve: Curve, rate: float) -> float:
-    return Calibration(curve).distance_at(rate)
+    """Return what is usual at a measured rate; at a lower one than is known, the lowest known value."""
+    return Calibration(curve).distance_at(max(rate, curve[0][0]))
 
 
 def _proportion(usual: float, measured: float) -> float:

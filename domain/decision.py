@@ -106,9 +106,11 @@ class Calibration:
 
     def _of_one(self, rate: float) -> float:
         lowest, distance = self.points[0]
-        if rate >= lowest or distance <= 0:
+        upper = min(10 * lowest, self.points[-1][0])
+        if rate >= lowest or distance <= 0 or upper <= lowest:
             return _interpolated(self.points, rate)
-        return distance * math.pow(distance / _interpolated(self.points, 10 * lowest), math.log10(lowest / rate))
+        powers = math.log(lowest / rate) / math.log(upper / lowest)
+        return distance * math.pow(distance / _interpolated(self.points, upper), powers)
 
 
 def _of(photographs: int | None, curves: Curves) -> list[Curve]:

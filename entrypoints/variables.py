@@ -16,8 +16,8 @@ MASK = "***"
 _KEY_BEGINS = "-----BEGIN "
 _PREFIX = "FACEMATCH_"
 _CACHE = "FACEMATCH_CACHE"
-_OF_KUBERNETES = re.compile(r"_PORT(_|$)|_SERVICE_(HOST|PORT)")
-"""Kubernetes tells containers of a service called facematch by such variables."""
+_OF_KUBERNETES = re.compile(r"_SERVICE_(HOST|PORT)|_PORT_\d+_(TCP|UDP|SCTP)|_PORT=\w+://")
+"""By such variables Kubernetes tells containers of a service called facematch."""
 _SIMILAR = 0.8
 _SECRET_PARAMETERS = ("password", "sslpassword")
 T = TypeVar("T")
@@ -109,8 +109,8 @@ def unknown(settings_class: type, environ: Mapping[str, str]) -> list[str]:
     known = {_CACHE, *(v.name for v in declared), *(f"{v.name}_FILE" for v in declared if v.secret)}
     return [
         f"{name} is no setting and has no effect{_meant(name, known)}"
-        for name in sorted(environ)
-        if name.startswith(_PREFIX) and name not in known and not _OF_KUBERNETES.search(name)
+        for name, value in sorted(environ.items())
+        if name.startswith(_PREFIX) and name not in known and not _OF_KUBERNETES.search(f"{name}={value}")
     ]
 
 

@@ -22,7 +22,7 @@ from domain.calibration import largest_gallery
 from domain.decision import Search
 from domain.errors import FacematchError
 from entrypoints.console import ExitCode, load_settings, out, visible
-from entrypoints.container import Container, threshold_policy
+from entrypoints.container import Container, calibration, threshold_policy
 from entrypoints.resources import build, connected_to_nats, opened_database
 from entrypoints.settings import Settings, VisionSettings
 from entrypoints.variables import MASK, Variable, unknown, variables, without_password
@@ -168,11 +168,11 @@ def search_finding(enrolled: int, index: IndexState | None, dimension: int) -> F
 def threshold_finding(vision: VisionSettings, info: EmbedderInfo, enrolled: int) -> Finding:
     """Return whether the threshold fits the embedder, and was measured for so many users."""
     if vision.max_distance is not None:
-        return _fixed_threshold(threshold_policy(vision, info).threshold(Search(enrolled)), info)
-    calibration = vision.calibration or info.calibration
-    if calibration.lowest_rate == 1:
+        return _fixed_threshold(vision, info, enrolled)
+    measured = vision.calibration or info.calibration
+    if measured.lowest_rate == 1:
         return Finding("threshold", Status.OK, f"{info.id} has one distance, whatever the number of users")
-    users = largest_gallery(calibration.lowest_rate, vision.target_fpir)
+    users = largest_gallery(measured.lowest_rate, vision.target_fpir)
     whose = info.id if vision.calibration is None else "FACEMATCH_MATCH_CALIBRATION"
     detail = f"{whose} was measured on people enough for {users} users"
     if enrolled <= users:
@@ -180,15 +180,17 @@ def threshold_finding(vision: VisionSettings, info: EmbedderInfo, enrolled: int)
     return Finding("threshold", Status.WARNING, f"{detail}: beyond, the threshold is extrapolated")
 
 
-def _fixed_threshold(distance: float | None, info: EmbedderInfo) -> Finding:
+def _fixed_threshold(vision: VisionSettings, info: EmbedderInfo, enrolled: int) -> Finding:
+    distance = threshold_policy(vision, info).threshold(Search(enrolled))
     if distance is None:
         detail = "FACEMATCH_MATCH_MAX_DISTANCE is none: the nearest user is named, however far"
         return Finding("threshold", Status.WARNING, detail)
-    usual = info.calibration.distance_at(_MISTAKEN)
-    if distance <= usual:
+    known = calibration(vision, info)
+    too_far = known.distance_at(_MISTAKEN)
+    if known.lowest_rate == 1 or distance <= too_far:
         return Finding("threshold", Status.OK, f"{distance:g}, whatever the number of users")
     detail = (
-        f"FACEMATCH_MATCH_MAX_DISTANCE is {distance:g}, and of {info.id} {usual:g} is too much: strangers are named"
+        f"FACEMATCH_MATCH_MAX_DISTANCE is {distance:g}, and of {info.id} {too_far:g} is too much: strangers are named"
     )
     return Finding("threshold", Status.WARNING, detail)
 

@@ -92,6 +92,13 @@ def test_below_what_was_measured_each_power_of_ten_makes_the_distance_smaller(ra
     assert Calibration(points).distance_at(rate) == pytest.approx(distance)
 
 
+def test_a_curve_of_less_than_a_power_of_ten_falls_as_it_does_where_it_was_measured() -> None:
+    """Of few people hardly more than that is known."""
+    calibration = Calibration(((0.04, 0.4), (0.08, 0.5)))
+    assert calibration.distance_at(0.02) == pytest.approx(0.32)
+    assert calibration.distance_at(0.005) == pytest.approx(0.4 * 0.8**3)
+
+
 @pytest.mark.parametrize("photographs", [2, None])
 def test_below_what_was_measured_templates_of_several_follow_those_of_one(photographs: int | None) -> None:
     """Their own lowest rate is higher, for they are fewer."""

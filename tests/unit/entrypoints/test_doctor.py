@@ -13,6 +13,7 @@ from entrypoints.settings import VisionSettings
 
 MINE = EmbedderInfo("mine@1", 128, "mine", "mine", Calibration(((1e-3, 0.05), (1e-1, 0.12))))
 ONE_DISTANCE = attrs.evolve(MINE, calibration=Calibration(((1.0, 0.4),)))
+NEARER = MeasuredCalibration("mine@1", (MeasuredCurve(1, 142, 10_000, ((2e-3, 0.05), (1e-1, 0.1))),))
 MEASURED = MeasuredCalibration("mine@1", (MeasuredCurve(1, 142, 10_000, ((2e-3, 0.05),)),))
 
 
@@ -26,6 +27,8 @@ MEASURED = MeasuredCalibration("mine@1", (MeasuredCurve(1, 142, 10_000, ((2e-3, 
         (VisionSettings(), ONE_DISTANCE, 10**6, Status.OK, "mine@1 has one distance"),
         (VisionSettings(max_distance=0.12), MINE, 1, Status.OK, "0.12, whatever the number of users"),
         (VisionSettings(max_distance=0.5), MINE, 1, Status.WARNING, "0.5, and of mine@1 0.12 is too much"),
+        (VisionSettings(max_distance=0.41), ONE_DISTANCE, 1, Status.OK, "0.41, whatever the number of users"),
+        (VisionSettings(max_distance=0.11, calibration=NEARER), MINE, 1, Status.WARNING, "of mine@1 0.1 is too much"),
         (VisionSettings(max_distance="none"), MINE, 1, Status.WARNING, "however far"),
     ],
 )

@@ -170,6 +170,7 @@ def test_a_secret_given_twice_or_unreadable_is_a_problem(tmp_path: Path) -> None
     [
         ("FACEMATCH_MATCH_MAX_DISTNCE", "is FACEMATCH_MATCH_MAX_DISTANCE meant?"),
         ("FACEMATCH_NATS_USER_FILE", "has no effect"),
+        ("FACEMATCH_HEALTH_PORT", "FACEMATCH_HEALTH_PORT is no setting"),
         ("FACEMATCH_WHATEVER", "FACEMATCH_WHATEVER is no setting and has no effect"),
     ],
 )
@@ -183,7 +184,7 @@ def test_a_variable_that_nobody_reads_is_told(name: str, told: str) -> None:
 def test_what_others_set_is_no_slip() -> None:
     """The cache, files of secrets, and what Kubernetes tells of a service that is called facematch."""
     others = ("CACHE", "S3_SECRET_KEY_FILE", "SERVICE_HOST", "SERVICE_PORT_HTTP", "PORT", "PORT_8080_TCP_ADDR")
-    assert unknown(Settings, {f"FACEMATCH_{name}": "x" for name in others}) == []
+    assert unknown(Settings, {f"FACEMATCH_{name}": "tcp://10.0.0.1:8080" for name in others}) == []
 
 
 def test_secrets_are_not_in_the_settings_repr() -> None:

@@ -50,7 +50,7 @@ def document(job: PhotoJob) -> dict[str, Any]:
 
 def table(job: PhotoJob) -> Table:
     """Return a job for people: what is known of its end, then what came of each attempt before."""
-    title = f"Job {job.key}" if job.record else f"Job {job.key} has not ended"
+    title = f"Job {job.key}" if job.record else f"Job {job.key}, of which no outcome is known"
     rows = Table(show_header=False, title=title, title_justify="left")
     rows.add_column(no_wrap=True)
     rows.add_column(overflow="fold")

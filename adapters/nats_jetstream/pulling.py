@@ -83,7 +83,10 @@ class PullInbox:
                 await self._subscription.unsubscribe()
 
     async def drain(self) -> list[JetStreamDelivery]:
-        """Let the server end every request; return what a cancelled pull took, and what was on its way to it."""
+        """Let the server end every request; return what a cancelled pull took, and what was on its way.
+
+        That may be more than it asked for, where deliveries of an earlier request came late.
+        """
         if self._subscription is not None and self._client.is_connected:
             with suppress(MessagingUnavailableError, TimeoutError), translated("drain"):
                 async with asyncio.timeout(_DRAIN_SECONDS):

@@ -38,12 +38,15 @@ def installed(weights: Weights) -> Path:
     """Return the file of these weights, after comparing its SHA-256 with the stated one.
 
     Raises:
-        EmbedderUnavailableError: the file is missing, or is another one.
+        EmbedderUnavailableError: the file is missing, cannot be read, or is another one.
 
     """
     path = located(weights.name)
-    with path.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
+    try:
+        with path.open("rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise EmbedderUnavailableError(f"{path} cannot be read: {error.strerror}") from error
     if found != weights.sha256:
         raise EmbedderUnavailableError(
             f"{path} does not hold the weights that facematch was made for: its SHA-256 is {found}, not "

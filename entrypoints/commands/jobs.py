@@ -87,8 +87,8 @@ def show(
 ) -> None:
     """Tell why a photo was, or was not, matched.
 
-    Prints the ledger's record of every job for it, the newest first, and before them the attempts of jobs that have not
-    ended. --image fetches the image of the newest job that has ended and whose image can be had, so it needs NATS and
+    Prints the ledger's record of every job for it, the newest first, and the attempts of those that have not ended.
+    --image fetches the image of the newest job that has ended and whose image can be had, so it needs NATS and
     the object store, too; a job that only found the photo matched already comes last.
     """
     settings = load_settings()

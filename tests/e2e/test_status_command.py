@@ -174,6 +174,8 @@ async def test_a_watch_reads_dead_letters_only_when_others_are_there(service: Se
         looks = [json.loads(await watch.stdout.readline()) for _ in range(4)]
         before = read
         await bury()
+        while looks[-1]["dead_letters"]["count"] == 2:
+            looks.append(json.loads(await watch.stdout.readline()))
         looks += [json.loads(await watch.stdout.readline()) for _ in range(4)]
     finally:
         watch.send_signal(signal.SIGINT)
@@ -181,7 +183,8 @@ async def test_a_watch_reads_dead_letters_only_when_others_are_there(service: Se
     assert [looks[0]["dead_letters"], looks[-1]["dead_letters"]] == [
         {"count": count, "read": count, "by_reason": {"internal_error": count}} for count in (2, 3)
     ]
-    assert (before, read) == (2, 5)
+    assert before == 2
+    assert read in {5, 8}, "8 where the third came between the two questions of one look"
 
 
 async def test_few_rights_are_enough(service: Service, postgres_server: PostgresServer) -> None:

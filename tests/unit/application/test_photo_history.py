@@ -1,8 +1,10 @@
 """What is known of a photo's jobs, while they are tried and afterwards."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
+
+import attrs
 
 from application.photo_history import PhotoJob, photo_history
 from application.ports.ledger import Attempt
@@ -27,7 +29,7 @@ def record(sequence: int) -> JobRecord:
     return JobRecord(JobKey(sequence, NOW), Skipped(Reason.NO_FACE), NOW, "model@1", "worker-1", photo_id=PHOTO)
 
 
-async def test_jobs_that_have_not_ended_come_first() -> None:
+async def test_jobs_that_go_on_come_first() -> None:
     """Each job has its own attempts; one that never failed has none."""
     ledger = InMemoryLedger(InMemoryDatabase())
     for tried in (attempt(1), attempt(2), attempt(2, 2), attempt(3)):
@@ -41,6 +43,14 @@ async def test_jobs_that_have_not_ended_come_first() -> None:
         PhotoJob(JobKey(2, NOW), PHOTO, record(2), [attempt(2), attempt(2, 2)]),
     ]
     assert await photo_history(ledger, UUID(int=2)) == []
+
+
+async def test_a_job_that_was_never_heard_of_again_comes_after_a_later_one() -> None:
+    """Its message is gone, so it never ends; that is no answer to why the photo was not matched since."""
+    ledger = InMemoryLedger(InMemoryDatabase())
+    await ledger.note_attempt(attrs.evolve(attempt(1), occurred_at=NOW - timedelta(days=31)))
+    await ledger.conclude(record(2))
+    assert [job.key.sequence for job in await photo_history(ledger, PHOTO)] == [2, 1]
 
 
 async def test_a_job_that_ends_meanwhile_has_ended() -> None:

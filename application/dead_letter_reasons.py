@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 import attrs
 
-from application.ports.dead_letter_box import DeadLetterBox
+from application.ports.dead_letter_box import DeadLetterBox, Extent
 
 MOST_LETTERS_READ = 2000
 """Dead letters whose reasons are counted; of more, the oldest ones."""
@@ -24,22 +24,22 @@ class LettersByReason:
 class DeadLetterReasons:
     """Remembers what it counted: reasons stand in the letters, which are read one by one."""
 
-    _newest: int = 0
+    _extent: Extent | None = None
     _counted: LettersByReason = LettersByReason(0, 0, {})
 
     async def look(self, box: DeadLetterBox) -> LettersByReason:
         """Return the letters by reason; they are read only where others are there than at the last look."""
-        count, newest = await box.count(), await box.newest()
-        if (count, newest) != (self._counted.count, self._newest):
-            self._counted, self._newest = await _counted(box, count, newest), newest
+        extent = await box.extent()
+        if extent != self._extent:
+            self._counted, self._extent = await _counted(box, extent), extent
         return self._counted
 
 
-async def _counted(box: DeadLetterBox, count: int, newest: int) -> LettersByReason:
+async def _counted(box: DeadLetterBox, extent: Extent) -> LettersByReason:
     reasons: Counter[str] = Counter()
-    if count:
-        async for letter in box.letters(up_to=newest):
+    if extent.count:
+        async for letter in box.letters(up_to=extent.newest):
             reasons[letter.reason] += 1
             if reasons.total() == MOST_LETTERS_READ:
                 break
-    return LettersByReason(count, reasons.total(), dict(reasons.most_common()))
+    return LettersByReason(extent.count, reasons.total(), dict(reasons.most_common()))

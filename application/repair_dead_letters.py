@@ -74,7 +74,9 @@ class RepairDeadLetters:
 
     async def bounded(self, selection: Selection) -> Selection:
         """Return the selection without the letters that are not there yet."""
-        return attrs.evolve(selection, up_to=await self.box.newest()) if selection.up_to is None else selection
+        if selection.up_to is not None:
+            return selection
+        return attrs.evolve(selection, up_to=(await self.box.extent()).newest)
 
     async def select(self, selection: Selection) -> AsyncIterator[DeadLetter]:
         """Go through the letters that are meant, oldest first."""

@@ -14,7 +14,7 @@ from adapters.nats_jetstream import dead_letters as said
 from adapters.nats_jetstream.connection import insist, translated
 from adapters.nats_jetstream.names import Names
 from adapters.nats_jetstream.publishing import MESSAGE_ID, ConfirmedPublisher
-from application.ports.dead_letter_box import REPLAYED_TRACE, DeadLetter
+from application.ports.dead_letter_box import REPLAYED_TRACE, DeadLetter, Extent
 from domain.errors import MessagingUnavailableError
 from domain.jobs import JobKey
 
@@ -35,18 +35,12 @@ class JetStreamDeadLetterBox(ConfirmedPublisher):
         self._js = client.jetstream(timeout=_TRY_SECONDS)
         self._found: str | None = None
 
-    async def count(self) -> int:
-        """Ask for the messages of the subject."""
+    async def extent(self) -> Extent:
+        """Ask for the messages of the subject, and for the stream's last sequence."""
         stream, subject = await self._stream(), self._names.dead_subject
         with translated("dead letters"):
             state = (await self._js.stream_info(stream, subjects_filter=subject)).state
-        return (state.subjects or {}).get(subject, 0)
-
-    async def newest(self) -> int:
-        """Ask for the stream's last sequence."""
-        stream = await self._stream()
-        with translated("dead letters"):
-            return (await self._js.stream_info(stream)).state.last_seq
+        return Extent((state.subjects or {}).get(subject, 0), state.last_seq)
 
     async def letters(self, *, up_to: int, since: datetime | None = None) -> AsyncIterator[DeadLetter]:
         """Let the server look for the next letter, and ask for several of those that follow at once."""

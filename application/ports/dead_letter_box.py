@@ -34,6 +34,14 @@ class DeadLetter:
     truncated_from: int | None = None
 
 
+@attrs.frozen
+class Extent:
+    """How many letters there are, and a sequence that none of them is beyond; 0 where there never was one."""
+
+    count: int
+    newest: int
+
+
 class DeadLetterBox(Protocol):
     """Where dead letters are kept.
 
@@ -41,11 +49,8 @@ class DeadLetterBox(Protocol):
     dead letters.
     """
 
-    async def count(self) -> int:
-        """Return how many there are."""
-
-    async def newest(self) -> int:
-        """Return a sequence that no letter which is there now is beyond; 0 where there never was one."""
+    async def extent(self) -> Extent:
+        """Return how many there are, and up to where, at one moment."""
 
     def letters(self, *, up_to: int, since: datetime | None = None) -> AsyncIterator[DeadLetter]:
         """Go through the letters up to that sequence, oldest first, a few of them in memory at a time.

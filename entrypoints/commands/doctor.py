@@ -39,7 +39,7 @@ class Status(StrEnum):
 
 
 _MISTAKEN: Final = 0.1
-"""With a distance of this false match rate, a stranger has somebody's name among any dozen users."""
+"""With a distance of this false match rate, most strangers have somebody's name among a dozen users."""
 _STYLE: Final = {Status.OK: "green", Status.WARNING: "yellow", Status.FAILED: "bold red"}
 
 

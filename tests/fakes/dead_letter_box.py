@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from datetime import datetime
 
-from application.ports.dead_letter_box import DeadLetter
+from application.ports.dead_letter_box import DeadLetter, Extent
 from domain.errors import MessagingUnavailableError
 from tests.fakes.queue import InMemoryJobQueue
 
@@ -30,15 +30,10 @@ class InMemoryDeadLetterBox:
         self.kept[letter.sequence] = letter
         self._newest = max(self._newest, letter.sequence)
 
-    async def count(self) -> int:
-        """Count."""
+    async def extent(self) -> Extent:
+        """Count, and tell the last sequence that was ever given."""
         await self._reach()
-        return len(self.kept)
-
-    async def newest(self) -> int:
-        """Return the last sequence that was ever given."""
-        await self._reach()
-        return self._newest
+        return Extent(len(self.kept), self._newest)
 
     async def letters(self, *, up_to: int, since: datetime | None = None) -> AsyncIterator[DeadLetter]:
         """Go through what is there."""

@@ -75,8 +75,8 @@ async def test_other_messages_of_the_stream_are_none_of_ours(
     for number in range(1, 41):
         await js.publish(names.dead_subject if number % 10 == 0 else foreign, str(number).encode())
     box = JetStreamDeadLetterBox(client, names)
-    assert [letter.sequence async for letter in box.letters(up_to=await box.newest())] == [10, 20, 30, 40]
-    assert (await box.count(), await box.find(11)) == (4, None)
+    assert [letter.sequence async for letter in box.letters(up_to=(await box.extent()).newest)] == [10, 20, 30, 40]
+    assert ((await box.extent()).count, await box.find(11)) == (4, None)
     tenth = await box.find(10)
     assert tenth is not None
     assert tenth == DeadLetter(10, tenth.stored_at, "", "", None, None, b"10")
@@ -87,7 +87,7 @@ async def test_other_messages_of_the_stream_are_none_of_ours(
 async def test_no_stream_is_a_clear_failure(client: Client, names: Names) -> None:
     """It says what to run."""
     with pytest.raises(MessagingUnavailableError, match="facematch provision"):
-        await JetStreamDeadLetterBox(client, names).count()
+        await JetStreamDeadLetterBox(client, names).extent()
 
 
 async def test_a_stream_that_lets_nothing_be_deleted_says_so(

@@ -18,6 +18,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import matplotlib as mpl
 from rich.console import Console
 
+from entrypoints.cores import usable_cores
 from tests.benchmarks import backfill, end_to_end, latency, overhead, scale_out, search, vision, worker_memory
 
 mpl.use("Agg")
@@ -46,7 +47,7 @@ def machine() -> dict[str, Any]:
     ]
     return {
         "processor": models[0] if models else platform.machine(),
-        "cores": len(os.sched_getaffinity(0)),
+        "cores": usable_cores(),
         "python": platform.python_version(),
         "load_average": dict(zip(("1 min", "5 min", "15 min"), os.getloadavg(), strict=True)),
     }

@@ -1,7 +1,6 @@
 """Photographs per second through the worker's pool, with one process and with several."""
 
 import asyncio
-import os
 import statistics
 import time
 
@@ -11,6 +10,7 @@ from rich.progress import track
 
 from adapters.vision.pool import ProcessPoolFaceReader
 from application.ports.face_pipeline import Embed, ImageBudget
+from entrypoints.cores import usable_cores
 from tests.benchmarks.photographs import Sample
 
 _ROUNDS = 5
@@ -32,7 +32,7 @@ class Throughput:
 
 async def measure(names: tuple[str, ...], samples: list[Sample]) -> list[Throughput]:
     """Measure every embedder with one process and with one for each core."""
-    sizes = (1, len(os.sched_getaffinity(0)))
+    sizes = (1, usable_cores())
     return [await _measure(name, sizes, samples) for name in names]
 
 

@@ -4,7 +4,6 @@ Vision only sleeps, as if every worker had a machine of its own: what is measure
 """
 
 import asyncio
-import os
 import subprocess
 import tempfile
 import time
@@ -19,6 +18,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from entrypoints.cores import usable_cores
 from infra.local_stack.nats_cluster import NatsCluster
 from infra.local_stack.stack import LocalStack
 from tests.benchmarks.photographs import noise
@@ -31,7 +31,7 @@ _PROCESSES = 4
 _SECONDS = 30
 _IDEAL = _PROCESSES / SLOW_SECONDS
 """Jobs a second of a worker that loses no time between photographs."""
-_CORES = len(os.sched_getaffinity(0))
+_CORES = usable_cores()
 
 
 @attrs.frozen

@@ -21,6 +21,9 @@ COMMANDS: Final = {
     "doctor": "entrypoints.commands.doctor:doctor",
     "healthcheck": "entrypoints.commands.healthcheck:healthcheck",
     "enroll": "entrypoints.commands.enroll:enroll",
+    "reenroll prepare": "entrypoints.commands.reenroll:prepare",
+    "reenroll switch": "entrypoints.commands.reenroll:switch",
+    "reenroll discard": "entrypoints.commands.reenroll:discard",
     "submit": "entrypoints.commands.jobs:submit",
     "show": "entrypoints.commands.jobs:show",
     "status": "entrypoints.commands.status:status",
@@ -39,7 +42,10 @@ COMMANDS: Final = {
     "completion": "entrypoints.commands.completion:completion",
 }
 """Every command and the function behind it, in the order in which a newcomer needs them."""
-GROUPS: Final = {"dead": "See, repair and delete the jobs that were given up."}
+GROUPS: Final = {
+    "reenroll": "Make everybody's template anew by another embedder, while the old ones are in use.",
+    "dead": "See, repair and delete the jobs that were given up.",
+}
 """What is behind the first word of commands of two."""
 _PLAIN: Final[dict[str, Any]] = {
     "add_completion": False,

@@ -32,6 +32,7 @@ from adapters.postgres.following import Codes
 from adapters.postgres.gallery import PostgresEnrolment, PostgresGallery
 from adapters.postgres.ledger import PostgresLedger
 from adapters.postgres.photos import PostgresPhotoCatalogue
+from adapters.postgres.reenrolment import PostgresReenrolment
 from adapters.postgres.statistics import PostgresStatistics
 from adapters.system.clock import SystemClock
 from adapters.telemetry.instruments import Instruments
@@ -42,12 +43,14 @@ from application.calibrate_embedder import CalibrateEmbedder
 from application.enroll_user import EnrollUser
 from application.evaluate_photos import EvaluatePhotos
 from application.event_relay import EventRelay
+from application.make_template import MakeTemplate
 from application.match_single_face import MatchPolicy, MatchSingleFace
 from application.outages import Outages
 from application.ports.dependency import Dependency
 from application.ports.face_pipeline import EmbedderInfo
 from application.process_delivery import DeliveryPolicy, ProcessDelivery
 from application.read_photos import ReadPhotos
+from application.reenroll_users import ReenrollUsers
 from application.repair_dead_letters import RepairDeadLetters
 from application.republish_photos import RepublishPhotos
 from application.retrieve_image import RetrieveImage
@@ -232,6 +235,7 @@ class Container(Vision):
     ledger = providers.Singleton(PostgresLedger, database)
     gallery = providers.Singleton(PostgresGallery, database, providers.Object(make_codes), clock=clock)
     enrolment = providers.Singleton(PostgresEnrolment, database)
+    reenrolment = providers.Singleton(PostgresReenrolment, database)
 
     instruments = providers.Singleton(Instruments, providers.Callable(metrics.get_meter, "facematch", VERSION))
     telemetry = providers.Singleton(
@@ -289,13 +293,20 @@ class Container(Vision):
     )
 
     calibration = providers.Callable(calibration, settings.provided.vision, factory.provided.info)
+    quality = providers.Factory(face_quality, settings.provided.vision)
     enroll_user = providers.Singleton(
         EnrollUser,
-        reader=in_process_reader,
+        make_template=providers.Factory(MakeTemplate, reader=in_process_reader, quality=quality),
         enrolment=enrolment,
-        quality=providers.Factory(face_quality, settings.provided.vision),
         calibration=calibration,
         threshold=policy.provided.threshold,
+    )
+    reenroll_users = providers.Singleton(
+        ReenrollUsers,
+        model=factory.provided.info.id,
+        make_template=providers.Factory(MakeTemplate, reader=face_reader, quality=quality),
+        reenrolment=reenrolment,
+        concurrency=settings.provided.worker.jobs_in_hand,
     )
     read_photos = providers.Singleton(
         ReadPhotos, reader=face_reader, clock=clock, concurrency=settings.provided.worker.jobs_in_hand

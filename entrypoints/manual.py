@@ -98,7 +98,40 @@ MANUALS: Final = {
                 "facematch enroll $USER_ID minio://images/people/ada.jpg",
             ),
         ),
-        see=("inspect", "backfill"),
+        see=("inspect", "backfill", "reenroll prepare"),
+    ),
+    "reenroll prepare": Manual(
+        failed="Some users could not be prepared, each with the reason; or a server does not answer.",
+        ended="Everybody who needs a template of that embedder has one ready.",
+        usage="Wrong usage or settings; or the list is none, or the vectors do not fit the database.",
+        environment=(*_DATABASE, *_S3, *_EMBEDDER, "FACEMATCH_WORKER_PROCESSES"),
+        examples=(
+            ("Beside workers that use another embedder", "FACEMATCH_EMBEDDER=mediapipe facematch reenroll prepare"),
+            (
+                "With photographs that only the application knows",
+                "FACEMATCH_EMBEDDER=mediapipe facematch reenroll prepare --from portraits.csv",
+            ),
+        ),
+        see=("reenroll switch", "reenroll discard", "embedders", "enroll"),
+    ),
+    "reenroll switch": Manual(
+        failed="Somebody would be left behind; or the database does not answer or refuses.",
+        ended="Every prepared template has taken its place.",
+        usage="Wrong usage or settings; or the vectors do not fit the database.",
+        environment=(*_DATABASE, *_EMBEDDER),
+        examples=(
+            (
+                "When everybody is prepared, and workers are stopped",
+                "FACEMATCH_EMBEDDER=mediapipe facematch reenroll switch",
+            ),
+        ),
+        see=("reenroll prepare", "index", "worker"),
+    ),
+    "reenroll discard": Manual(
+        failed="The database does not answer or refuses.",
+        environment=_DATABASE,
+        examples=(("When nothing is to change after all", "facematch reenroll discard"),),
+        see=("reenroll prepare",),
     ),
     "submit": Manual(
         failed="NATS does not answer or refuses.",

@@ -139,7 +139,7 @@ class PostgresTables:
 
     def clear(self) -> None:
         """Empty every table, the service's own too."""
-        own = "facematch.outcomes, facematch.attempts, facematch.templates"
+        own = "facematch.outcomes, facematch.attempts, facematch.templates, facematch.prepared_templates"
         self.run(f"TRUNCATE {{photos}}, {{users}}, {{photo_faces}}, {{face_matches}}, {own}")
 
     def run(self, query: str, *parameters: object) -> list[tuple[Any, ...]]:

@@ -17,6 +17,7 @@ from adapters.postgres.nearest import Wanted, besides, exact, proposed
 from adapters.postgres.recent import Recent
 from adapters.postgres.search_index import EXACT_BELOW, IndexState, look_at_index
 from adapters.postgres.statements import Statement
+from adapters.postgres.templates import FINGERPRINT, REMEMBER
 from application.ports.clock import Clock
 from application.ports.gallery import Others
 from domain.decision import Candidate
@@ -29,12 +30,11 @@ SELECT count(*) FROM {users} u
 """
 _SAVE = """
 WITH saved AS (
-  UPDATE {users} SET face_embedding = %(vector)s, face_embedding_model = %(model)s WHERE id = %(user)s
-  RETURNING id, sha256(face_embedding::text::bytea) AS fingerprint)
-INSERT INTO facematch.templates (user_id, photographs, fingerprint) SELECT id, %(photographs)s, fingerprint FROM saved
-ON CONFLICT (user_id) DO UPDATE SET photographs = excluded.photographs, fingerprint = excluded.fingerprint,
-                                    enrolled_at = excluded.enrolled_at
+  UPDATE {users} u SET face_embedding = %(vector)s, face_embedding_model = %(model)s WHERE id = %(user)s
+  RETURNING u.id, {fingerprint} AS fingerprint)
+{remember}
 """
+_SAVED = "SELECT id, %(photographs)s, fingerprint, %(image_refs)s::text[] FROM saved"
 
 
 class PostgresGallery:
@@ -146,14 +146,21 @@ class PostgresEnrolment:
         async with self._database.operation("user_exists") as connection:
             return await (await connection.execute(query, [user_id])).fetchone() is not None
 
-    async def save_template(self, user_id: UUID, template: FaceEmbedding, *, photographs: int) -> bool:
+    async def save_template(
+        self, user_id: UUID, template: FaceEmbedding, *, photographs: int, image_refs: Sequence[str] = ()
+    ) -> bool:
         """Set embedding and model together, and remember what that very template was made of."""
-        query = sql.SQL(_SAVE).format(users=self._database.schema.users.identifier)
+        query = sql.SQL(_SAVE).format(
+            users=self._database.schema.users.identifier,
+            fingerprint=sql.SQL(FINGERPRINT),
+            remember=sql.SQL(REMEMBER).format(what=sql.SQL(_SAVED)),
+        )
         values = {
             "vector": _vector(template),
             "model": template.model,
             "user": user_id,
             "photographs": photographs,
+            "image_refs": list(image_refs) or None,
         }
         async with self._database.operation("save_template") as connection:
             return (await connection.execute(query, values)).rowcount == 1

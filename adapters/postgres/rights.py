@@ -20,7 +20,7 @@ _CLOSED_SCHEMAS = """
 SELECT n.nspname FROM pg_catalog.pg_namespace n
  WHERE n.nspname = ANY (%s) AND NOT pg_catalog.has_schema_privilege(n.oid, 'USAGE') ORDER BY 1
 """
-Privilege = Literal["SELECT", "INSERT", "UPDATE"]
+Privilege = Literal["SELECT", "INSERT", "UPDATE", "DELETE"]
 _WRITING: Final[tuple[Privilege, ...]] = ("SELECT", "INSERT", "UPDATE")
 _OUTCOME_COLUMNS = ("stream_seq", "published_at")
 _ATTEMPT_COLUMNS = ("stream_seq",)
@@ -81,12 +81,17 @@ def worker_rights(tables: Mapping[str, Table]) -> list[Right]:
 
 
 def enrolment_rights(tables: Mapping[str, Table]) -> list[Right]:
-    """Return what `facematch enroll` needs: it alone changes templates, so that a worker cannot."""
+    """Return what `facematch enroll` and `reenroll` need: they alone change templates, so that a worker cannot."""
     users = tables["users"].schema
+    marks = [column for column in ("deleted_at",) if column in tables["users"].columns]
     return [
-        Right("SELECT", users, "users", ("id", "face_embedding", "face_embedding_model")),
+        Right("SELECT", users, "users", ("id", "face_embedding", "face_embedding_model", *marks)),
         Right("UPDATE", users, "users", ("face_embedding", "face_embedding_model")),
         *(Right(privilege, OWN_SCHEMA, "templates", ("user_id",), whole=True) for privilege in _WRITING),
+        *(
+            Right(privilege, OWN_SCHEMA, "prepared_templates", ("user_id",), whole=True)
+            for privilege in (*_WRITING, "DELETE")
+        ),
     ]
 
 

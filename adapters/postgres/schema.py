@@ -105,12 +105,15 @@ class Schema:
 
     def candidate_condition(self, alias: str) -> sql.Composed:
         """Return the SQL that is true for a user who may be named."""
-        conditions: list[sql.Composable] = [sql.SQL("true")]
-        if "deleted_at" in self.users.columns:
-            conditions.append(sql.SQL("{}.deleted_at IS NULL").format(sql.Identifier(alias)))
-        if "blocked" in self.users.columns:
-            conditions.append(sql.SQL("{}.blocked IS NOT TRUE").format(sql.Identifier(alias)))
-        return sql.SQL(" AND ").join(conditions)
+        if "blocked" not in self.users.columns:
+            return self.not_deleted(alias)
+        return sql.SQL("{} AND {}.blocked IS NOT TRUE").format(self.not_deleted(alias), sql.Identifier(alias))
+
+    def not_deleted(self, alias: str) -> sql.Composed:
+        """Return the SQL that is true for a user whom the application has not deleted."""
+        if "deleted_at" not in self.users.columns:
+            return sql.Composed([sql.SQL("true")])
+        return sql.SQL("{}.deleted_at IS NULL").format(sql.Identifier(alias))
 
     def vector(self, dimension: int) -> sql.Composed:
         """Return the SQL type of vectors of that dimension, wherever pgvector is installed."""

@@ -39,8 +39,10 @@ class Enrolment(Protocol):
     async def user_exists(self, user_id: UUID) -> bool:
         """Tell whether the application knows this user."""
 
-    async def save_template(self, user_id: UUID, template: FaceEmbedding, *, photographs: int) -> bool:
-        """Replace the user's template, made of so many photographs.
+    async def save_template(
+        self, user_id: UUID, template: FaceEmbedding, *, photographs: int, image_refs: Sequence[str] = ()
+    ) -> bool:
+        """Replace the user's template, made of so many photographs, and remember where these lie, if that is known.
 
         Return False, with nothing written, when there is no such user.
         """

@@ -3,19 +3,16 @@
 import asyncio
 import json
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Annotated
 from uuid import UUID
 
-import psycopg.errors
 import typer
 
-from application.enroll_user import Enrolled, EnrolmentImage, EnrolmentRefusedError
+from application.enroll_user import Enrolled
 from application.enrolment_doubts import EnrolmentDoubt, FarApart, LookAlike, NotCompared
-from domain.errors import DatabaseUnavailableError, JobRejectedError
-from domain.images import InvalidImageRefError
+from application.enrolment_images import EnrolmentRefusedError, fetched
 from entrypoints.console import err, explained, fail, load_settings, out, visible
-from entrypoints.container import Container
+from entrypoints.enrolling import EnrolmentImages, rights_explained
 from entrypoints.resources import build, opened_database
 from entrypoints.settings import Settings
 
@@ -41,11 +38,8 @@ def enroll(
     settings = load_settings()
     with explained():
         try:
-            enrolled = asyncio.run(_enroll(settings, user_id, images))
-        except DatabaseUnavailableError as error:
-            if isinstance(error.__cause__, psycopg.errors.InsufficientPrivilege):
-                fail(f"{error}; the tables' owner can run `facematch migrate --grant-enrolment-to ROLE` for this role")
-            raise
+            with rights_explained():
+                enrolled = asyncio.run(_enroll(settings, user_id, images))
         except EnrolmentRefusedError as refused:
             fail("nothing was enrolled:\n" + "\n".join(f"  {problem}" for problem in refused.problems))
     embedder = enrolled.template.model
@@ -92,36 +86,4 @@ def _documented(doubt: EnrolmentDoubt) -> dict[str, object]:
 async def _enroll(settings: Settings, user_id: UUID, images: Sequence[str]) -> Enrolled:
     container = build(settings)
     async with opened_database(container, container.factory().info), container.photo_store():
-        return await container.enroll_user()(user_id, await _read_all(container, images))
-
-
-async def _read_all(container: Container, images: Sequence[str]) -> list[EnrolmentImage]:
-    contents: list[EnrolmentImage] = []
-    problems: list[str] = []
-    for image in images:
-        try:
-            contents.append(EnrolmentImage(image, await _read(container, image)))
-        except EnrolmentRefusedError as refused:
-            problems.extend(refused.problems)
-        except (JobRejectedError, OSError) as error:
-            problems.append(f"{image}: {error}")
-    if problems:
-        raise EnrolmentRefusedError(problems)
-    return contents
-
-
-async def _read(container: Container, image: str) -> bytes:
-    """Return a local file's content, or what the reference points to."""
-    content = await asyncio.to_thread(_local, Path(image))
-    if content is not None:
-        return content
-    policy = container.policy()
-    try:
-        ref = policy.image_refs.parse(image)
-    except InvalidImageRefError as error:
-        raise EnrolmentRefusedError([f"{image}: no such file here, and no reference either: {error}"]) from error
-    return await container.photos().fetch(ref, max_bytes=policy.max_image_bytes)
-
-
-def _local(path: Path) -> bytes | None:
-    return path.read_bytes() if path.is_file() else None
+        return await container.enroll_user()(user_id, await fetched(EnrolmentImages(container), images))

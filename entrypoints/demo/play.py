@@ -20,7 +20,7 @@ from nats.js import JetStreamContext
 
 from adapters.nats_jetstream import provisioning
 from adapters.postgres.migrate import migrate
-from application.enroll_user import EnrolmentImage, EnrolmentRefusedError
+from application.enrolment_images import EnrolmentImage, EnrolmentRefusedError
 from domain.errors import FacematchError
 from entrypoints.container import Container
 from entrypoints.demo.scenes import Person, Scene

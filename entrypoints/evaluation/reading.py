@@ -10,7 +10,7 @@ from application.ports.labelled_photos import LabelledPhotos
 from application.read_photos import Progress
 from domain.evaluation.subjects import Subject
 from entrypoints.container import Container
-from entrypoints.evaluation.progress import watched
+from entrypoints.progress import watched
 
 Found_co = TypeVar("Found_co", covariant=True)
 Found = TypeVar("Found")
@@ -36,7 +36,7 @@ async def measured(
     """
     known = None if resume is None else _kept(resume, folder, container.factory().info.id)
     pool = container.face_reader()
-    with watched() as progress:
+    with watched("reading photographs") as progress:
         await pool.start()
         try:
             return await measure(LabelledFolder(folder), subject, known, progress)

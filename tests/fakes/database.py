@@ -19,7 +19,7 @@ from tests.fakes.clock import ManualClock
 class UserRow:
     """A row of ``users``; the application may have written anything into ``model`` and ``vector``.
 
-    ``photographs`` is what the enrolment knows of that vector; None where the application wrote it.
+    ``photographs`` and ``image_refs`` are what the enrolment knows of that vector; the application knows nothing.
     """
 
     id: UUID
@@ -28,6 +28,7 @@ class UserRow:
     deleted: bool = False
     blocked: bool = False
     photographs: int | None = None
+    image_refs: tuple[str, ...] = ()
 
     @property
     def template(self) -> FaceEmbedding | None:
@@ -74,8 +75,18 @@ class OutcomeRow:
     published_at: datetime | None = None
 
 
+@attrs.frozen
+class PreparedRow:
+    """A row of ``facematch.prepared_templates``."""
+
+    template: FaceEmbedding
+    photographs: int
+    image_refs: tuple[str, ...]
+    replaces: bytes
+
+
 class InMemoryDatabase:
-    """Six tables, and what tests do to them; also the dependency that is probed in an outage.
+    """Seven tables, and what tests do to them; also the dependency that is probed in an outage.
 
     ``available`` set to false makes every operation and the probe fail. Names put into ``failing`` (those of the
     ports' methods) fail while the probe succeeds, as one connection's trouble does. ``operations`` lists
@@ -95,6 +106,7 @@ class InMemoryDatabase:
         self.face_matches: list[FaceMatchRow] = []
         self.outcomes: dict[JobKey, OutcomeRow] = {}
         self.attempts: dict[tuple[JobKey, int], Attempt] = {}
+        self.prepared: dict[tuple[str, UUID], PreparedRow] = {}
 
     def add_photo(self, photo_id: UUID) -> UUID:
         """Insert a photo."""
@@ -125,7 +137,7 @@ class InMemoryDatabase:
     def write_embedding(self, user_id: UUID, model: str | None, vector: tuple[float, ...] | None) -> None:
         """Write what the application likes into a user's columns."""
         row = self.users[user_id]
-        row.model, row.vector, row.photographs = model, vector, None
+        row.model, row.vector, row.photographs, row.image_refs = model, vector, None, ()
 
     def delete_user(self, user_id: UUID) -> None:
         """Delete a user's row; their matches go with it."""

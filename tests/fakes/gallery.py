@@ -38,13 +38,16 @@ class InMemoryEnrolment:
         await self._database.operation("user_exists")
         return user_id in self._database.users
 
-    async def save_template(self, user_id: UUID, template: FaceEmbedding, *, photographs: int) -> bool:
+    async def save_template(
+        self, user_id: UUID, template: FaceEmbedding, *, photographs: int, image_refs: Sequence[str] = ()
+    ) -> bool:
         """Replace the template where the row is there."""
         await self._database.operation("save_template")
         if user_id not in self._database.users:
             return False
         self._database.write_embedding(user_id, template.model, template.vector)
-        self._database.users[user_id].photographs = photographs
+        row = self._database.users[user_id]
+        row.photographs, row.image_refs = photographs, tuple(image_refs)
         return True
 
     async def others(self, user_id: UUID, template: FaceEmbedding, *, limit: int) -> Others:

@@ -3,6 +3,7 @@
 import re
 from uuid import uuid4
 
+import attrs
 import psycopg
 import pytest
 from psycopg import sql
@@ -12,6 +13,7 @@ from adapters.postgres.database import Database
 from adapters.postgres.gallery import PostgresEnrolment
 from adapters.postgres.ledger import PostgresLedger
 from adapters.postgres.migrate import migrate
+from adapters.postgres.reenrolment import PostgresReenrolment
 from adapters.postgres.schema import DimensionMismatchError
 from application.ports.dependency import Dependency
 from application.ports.face_pipeline import EmbedderInfo
@@ -64,7 +66,7 @@ async def test_a_newer_service_wants_its_migrations(admin: psycopg.Connection, d
     admin.execute("DELETE FROM facematch.schema_migrations")
     with pytest.raises(
         SchemaError,
-        match=r"lacks the migrations 0001_ledger\.sql, .*0006_attempts_by_photo\.sql: run `facematch migrate`",
+        match=r"lacks the migrations 0001_ledger\.sql, .*0007_reenrolment\.sql: run `facematch migrate`",
     ):
         await opening(database_url)
 
@@ -172,22 +174,30 @@ async def test_a_role_that_enrols_can_do_that_and_no_more(
 ) -> None:
     """Every right is needed to replace a template, and enough to look for others; the ledger is out of its reach."""
     enroller = new_role(postgres_server, "enroller")
-    statements = await migrate(database_url, grant_enrolment_to=enroller)
+    await migrate(database_url)
     admin.execute("ALTER TABLE users ADD COLUMN IF NOT EXISTS deleted_at timestamptz")
     admin.execute("ALTER TABLE users ADD COLUMN IF NOT EXISTS blocked boolean")
+    statements = await migrate(database_url, grant_enrolment_to=enroller)
     granted = [s for s in statements if s.startswith("GRANT") and 'SCHEMA "public"' not in s]
     user = uuid4()
     admin.execute("INSERT INTO users (id) VALUES (%s)", [user])
     database = Database(url_of(postgres_server, admin.info.dbname, enroller))
     await database.open(embedder(4))
-    enrolment, template = PostgresEnrolment(database), embedding(1.0, 0.5)
-    for photographs in (1, 2):
-        assert await enrolment.save_template(user, template, photographs=photographs)
+    enrolment, reenrolment, template = PostgresEnrolment(database), PostgresReenrolment(database), embedding(1.0, 0.5)
+
+    async def enrol_twice() -> None:
+        assert await enrolment.save_template(user, attrs.evolve(template, model="old@1"), photographs=1)
+        [outdated] = await reenrolment.outdated(template.model, after=None, limit=1)
+        for photographs in (1, 2):
+            await reenrolment.prepare(outdated, template, photographs=photographs)
+        assert (await reenrolment.switch(template.model, after=None, limit=1)).users == 1
+
+    await enrol_twice()
     assert (await enrolment.others(uuid4(), template, limit=1)).nearest == (Candidate(user, 0.0, 2),)
     for statement in granted:
         admin.execute(statement.replace("GRANT", "REVOKE").replace(" TO ", " FROM ").encode())
         with pytest.raises(DatabaseUnavailableError, match="permission denied"):
-            await enrolment.save_template(user, template, photographs=1)
+            await enrol_twice()
         admin.execute(statement.encode())
     with pytest.raises(DatabaseUnavailableError, match="permission denied for table outcomes"):
         await PostgresLedger(database).history(uuid4())

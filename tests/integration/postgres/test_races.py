@@ -5,8 +5,7 @@ the others somebody has not committed yet, and the ledger waits.
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine
-from typing import Any, LiteralString
+from collections.abc import Callable
 from uuid import UUID, uuid4
 
 import psycopg
@@ -21,14 +20,13 @@ from domain.outcomes import Reason
 from domain.records import Failed, JobRecord
 from tests.contract.ledger.jobs import accepted, embedding, header, later, record, unknown
 from tests.databases import PreparedDatabase
-from tests.integration.postgres.use import meanwhile, opened
+from tests.integration.postgres.use import meanwhile, opened, waiting_for
 from tests.tables import PostgresTables
 
 _GIVE_UP = (
     "INSERT INTO facematch.outcomes (stream_seq, stored_at, photo_id, face_index, outcome, reason, detail, embedder, "
     "worker, occurred_at) VALUES (%s, %s, %s, 0, 'failed', %s, 'gave up', %s, %s, %s)"
 )
-_WAITERS = "SELECT pid FROM pg_stat_activity WHERE %s = ANY (pg_blocking_pids(pid))"
 
 
 def ids(*interruptions: Callable[[], object] | None) -> Callable[[], UUID]:
@@ -55,24 +53,6 @@ def parameters(failed: JobRecord) -> list[object]:
         failed.worker,
         failed.occurred_at,
     ]
-
-
-async def waiting_for(
-    prepared: PreparedDatabase, statement: LiteralString, given: list[object], *, work: Coroutine[Any, Any, JobRecord]
-) -> JobRecord:
-    """Begin work while somebody's statement is not committed; commit it once the work waits; return what it became."""
-    async with (
-        await psycopg.AsyncConnection.connect(prepared.owner_url) as somebody,
-        await psycopg.AsyncConnection.connect(prepared.owner_url, autocommit=True) as onlooker,
-        asyncio.TaskGroup() as working,
-    ):
-        await somebody.execute(statement, given)
-        task = working.create_task(work)
-        while not (await (await onlooker.execute(_WAITERS, [somebody.info.backend_pid])).fetchall()):
-            assert not task.done(), f"it did not wait for {statement}"
-            await asyncio.sleep(0.01)
-        await somebody.commit()
-    return task.result()
 
 
 async def test_an_outcome_that_is_recorded_meanwhile_stands(

@@ -4,15 +4,20 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from threading import Thread
-from typing import Any
+from typing import Any, LiteralString, TypeVar
 from uuid import uuid4
+
+import psycopg
 
 from adapters.postgres.database import Database
 from adapters.postgres.ledger import PostgresLedger
 from application.ports.ledger import Recollection
 from tests.contract.ledger.jobs import key
+from tests.databases import PreparedDatabase
 
 UNKNOWN = Recollection(None, photo_exists=False, already_matched=False)
+Found = TypeVar("Found")
+_WAITERS = "SELECT pid FROM pg_stat_activity WHERE %s = ANY (pg_blocking_pids(pid))"
 
 
 @asynccontextmanager
@@ -48,3 +53,21 @@ def meanwhile(work: Callable[[], Coroutine[Any, Any, object]]) -> None:
     thread = Thread(target=lambda: asyncio.run(work()))
     thread.start()
     thread.join()
+
+
+async def waiting_for(
+    prepared: PreparedDatabase, statement: LiteralString, given: list[object], *, work: Coroutine[Any, Any, Found]
+) -> Found:
+    """Begin work while somebody's statement is not committed; commit it once the work waits; return what it became."""
+    async with (
+        await psycopg.AsyncConnection.connect(prepared.owner_url) as somebody,
+        await psycopg.AsyncConnection.connect(prepared.owner_url, autocommit=True) as onlooker,
+        asyncio.TaskGroup() as working,
+    ):
+        await somebody.execute(statement, given)
+        task = working.create_task(work)
+        while not (await (await onlooker.execute(_WAITERS, [somebody.info.backend_pid])).fetchall()):
+            assert not task.done(), f"it did not wait for {statement}"
+            await asyncio.sleep(0.01)
+        await somebody.commit()
+    return task.result()

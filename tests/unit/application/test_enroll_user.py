@@ -7,8 +7,10 @@ from uuid import UUID
 import attrs
 import pytest
 
-from application.enroll_user import Enrolled, EnrollUser, EnrolmentImage, EnrolmentRefusedError
+from application.enroll_user import Enrolled, EnrollUser
 from application.enrolment_doubts import FarApart, LookAlike, NotCompared
+from application.enrolment_images import EnrolmentImage, EnrolmentRefusedError
+from application.make_template import MakeTemplate
 from application.ports.face_pipeline import Embed
 from domain.decision import FixedThreshold, Search, TargetFpir
 from domain.errors import (
@@ -44,12 +46,15 @@ class Scene:
             }
         )
         self.enroll = EnrollUser(
-            reader=ScriptedFaceReader(self.pipeline),
+            make_template=MakeTemplate(reader=ScriptedFaceReader(self.pipeline), quality=FaceQuality(MINIMUM_FACE)),
             enrolment=InMemoryEnrolment(self.database),
-            quality=FaceQuality(MINIMUM_FACE),
             calibration=INFO.calibration,
             threshold=FixedThreshold(NEAR),
         )
+
+    def reading_with(self, reader: ScriptedFaceReader) -> EnrollUser:
+        """Return the use case with another reader."""
+        return attrs.evolve(self.enroll, make_template=attrs.evolve(self.enroll.make_template, reader=reader))
 
     @property
     def template(self) -> FaceEmbedding | None:
@@ -75,11 +80,31 @@ async def test_one_photograph_is_enough(scene: Scene) -> None:
     assert await scene.enroll(ANNA, [FRONT]) == Enrolled(embedding(1.0, 0.0, 0.0))
 
 
+@pytest.mark.parametrize(
+    ("where", "remembered"),
+    [
+        (
+            ["minio://images/front.jpg", "minio://images/side.jpg"],
+            ("minio://images/front.jpg", "minio://images/side.jpg"),
+        ),
+        (["minio://images/front.jpg", None], ()),
+        ([None, None], ()),
+    ],
+)
+async def test_it_is_remembered_where_all_photographs_lie(
+    scene: Scene, where: list[str | None], remembered: tuple[str, ...]
+) -> None:
+    """Another embedder can learn from them later; a part of them would make another template, and is not kept."""
+    images = [attrs.evolve(image, image_ref=ref) for image, ref in zip((FRONT, SIDE), where, strict=True)]
+    await scene.enroll(ANNA, images)
+    assert scene.database.users[ANNA].image_refs == remembered
+
+
 async def test_an_unknown_user_is_refused_before_anything_is_read(scene: Scene) -> None:
     """Enrolment makes no users."""
     reader = ScriptedFaceReader(scene.pipeline)
     with pytest.raises(EnrolmentRefusedError, match="there is no user 00000000-0000-0000-0000-00000000004d"):
-        await attrs.evolve(scene.enroll, reader=reader)(UUID(int=77), [FRONT])
+        await scene.reading_with(reader)(UUID(int=77), [FRONT])
     assert (reader.read_images, set(scene.database.users)) == ([], {ANNA})
 
 
@@ -123,9 +148,9 @@ async def test_a_user_deleted_meanwhile_is_refused(scene: Scene) -> None:
             scene.database.delete_user(ANNA)
             return super().read(image, embed=embed)
 
-    scene.enroll = attrs.evolve(scene.enroll, reader=ScriptedFaceReader(Deletes(scene.pipeline.readings)))
+    enroll = scene.reading_with(ScriptedFaceReader(Deletes(scene.pipeline.readings)))
     with pytest.raises(EnrolmentRefusedError, match="was deleted meanwhile"):
-        await scene.enroll(ANNA, [FRONT])
+        await enroll(ANNA, [FRONT])
     assert scene.database.users == {}
 
 
@@ -235,4 +260,4 @@ async def test_who_cannot_be_compared_is_enrolled_nevertheless(scene: Scene) -> 
 
 def test_photographs_are_not_printed() -> None:
     """A photograph's bytes do not reach logs by way of its repr."""
-    assert repr(FRONT) == "EnrolmentImage(name='front.jpg')"
+    assert repr(FRONT) == "EnrolmentImage(name='front.jpg', image_ref=None)"

@@ -1,13 +1,13 @@
 """Progress where nobody watches."""
 
-from entrypoints.evaluation.progress import ProgressLines
+from entrypoints.progress import ProgressLines
 
 
 def lines_of(seconds: list[float], of: int) -> list[str]:
     """Return what is written when each photograph is read at the next of these times."""
     written: list[str] = []
     times = iter([0.0, *seconds])
-    lines = ProgressLines(written.append, lambda: next(times))
+    lines = ProgressLines("reading photographs", written.append, lambda: next(times))
     for done, _ in enumerate(seconds, start=1):
         lines(done, of)
     return written
@@ -16,8 +16,8 @@ def lines_of(seconds: list[float], of: int) -> list[str]:
 def test_a_line_now_and_then() -> None:
     """At most every 15 seconds, with how long it will take at this pace."""
     assert lines_of([5.0 * turn for turn in range(1, 8)], 1_000) == [
-        "3 of 1,000 photographs are read, about 1 h 23 min left",
-        "6 of 1,000 photographs are read, about 1 h 22 min left",
+        "reading photographs: 3 of 1,000, about 1 h 23 min left",
+        "reading photographs: 6 of 1,000, about 1 h 22 min left",
     ]
 
 

@@ -1,0 +1,113 @@
+"""Re-enrolment in PostgreSQL: templates are prepared in the service's own schema, and moved to ``users`` in batches."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+import numpy as np
+from pgvector import Vector
+from psycopg import sql
+
+from adapters.postgres.database import Database
+from adapters.postgres.templates import FINGERPRINT, REMEMBER
+from application.ports.reenrolment import Outdated, Switched
+from domain.faces import FaceEmbedding
+
+_OUTDATED = "u.face_embedding IS NOT NULL AND u.face_embedding_model IS DISTINCT FROM %(model)s AND {not_deleted}"
+_COUNT = "SELECT count(*) FROM {users} u WHERE {outdated}"
+_BEYOND = "(%(after)s::uuid IS NULL OR {id} > %(after)s)"
+_PAGE = """
+SELECT u.id, u.template, coalesce(t.image_refs, '{{}}'), p.user_id IS NOT NULL
+  FROM (SELECT u.id, {fingerprint} AS template FROM {users} u WHERE {outdated} AND {beyond}
+         ORDER BY u.id LIMIT %(limit)s) u
+  LEFT JOIN facematch.templates t ON t.user_id = u.id AND t.fingerprint = u.template
+  LEFT JOIN facematch.prepared_templates p
+         ON p.model = %(model)s AND p.user_id = u.id AND p.replaces = u.template
+ ORDER BY u.id
+"""
+_PREPARE = """
+INSERT INTO facematch.prepared_templates (model, user_id, embedding, photographs, image_refs, replaces)
+VALUES (%(model)s, %(user)s, %(vector)s, %(photographs)s, %(image_refs)s, %(replaces)s)
+ON CONFLICT (model, user_id) DO UPDATE
+   SET embedding = excluded.embedding, photographs = excluded.photographs, image_refs = excluded.image_refs,
+       replaces = excluded.replaces, prepared_at = excluded.prepared_at
+"""
+# A row of users that another transaction is changing is waited for, and judged as it is then.
+_SWITCH = """
+WITH page AS MATERIALIZED (
+    SELECT * FROM facematch.prepared_templates WHERE model = %(model)s AND {beyond} ORDER BY user_id LIMIT %(limit)s),
+moved AS (
+    UPDATE {users} u SET face_embedding = page.embedding, face_embedding_model = page.model FROM page
+     WHERE u.id = page.user_id AND {outdated} AND {fingerprint} = page.replaces
+    RETURNING u.id, {fingerprint} AS fingerprint, page.photographs, page.image_refs),
+remembered AS ({remember}),
+done AS (DELETE FROM facematch.prepared_templates p USING moved m WHERE p.model = %(model)s AND p.user_id = m.id)
+SELECT (SELECT count(*) FROM moved), (SELECT user_id FROM page ORDER BY user_id DESC LIMIT 1)
+"""
+_MOVED = "SELECT id, photographs, fingerprint, image_refs FROM moved"
+_TIDY = """
+DELETE FROM facematch.prepared_templates p
+ WHERE NOT EXISTS (SELECT FROM {users} u WHERE u.id = p.user_id AND u.face_embedding IS NOT NULL
+                      AND u.face_embedding_model IS DISTINCT FROM p.model AND {not_deleted})
+"""
+
+
+class PostgresReenrolment:
+    """Users who are deleted, as far as the application says so, are left alone."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def count(self, model: str) -> int:
+        """Count them now."""
+        async with self._database.operation("count_outdated") as connection:
+            row = await (await connection.execute(self._composed(_COUNT), {"model": model})).fetchone()
+        return int(row[0]) if row else 0
+
+    async def outdated(self, model: str, *, after: UUID | None, limit: int) -> Sequence[Outdated]:
+        """Go along the primary key of ``users``."""
+        values = {"model": model, "after": after, "limit": limit}
+        async with self._database.operation("outdated") as connection:
+            rows = await (await connection.execute(self._composed(_PAGE), values)).fetchall()
+        return [Outdated(user, template, tuple(refs), is_prepared) for user, template, refs, is_prepared in rows]
+
+    async def prepare(self, user: Outdated, template: FaceEmbedding, *, photographs: int) -> None:
+        """Keep it in ``facematch.prepared_templates``."""
+        values = {
+            "model": template.model,
+            "user": user.user_id,
+            "vector": Vector(np.asarray(template.vector, dtype=np.float32)),
+            "photographs": photographs,
+            "image_refs": list(user.image_refs) or None,
+            "replaces": user.template,
+        }
+        async with self._database.operation("prepare_template") as connection:
+            await connection.execute(_PREPARE, values)
+
+    async def switch(self, model: str, *, after: UUID | None, limit: int) -> Switched:
+        """Move them in one statement, which is a transaction; who writes to such a user waits for it."""
+        values = {"model": model, "after": after, "limit": limit}
+        async with self._database.operation("switch_templates") as connection:
+            row = await (await connection.execute(self._composed(_SWITCH, id_="user_id"), values)).fetchone()
+        return Switched(*row) if row else Switched(0, None)
+
+    async def tidy(self) -> None:
+        """Look for the rows' users."""
+        async with self._database.operation("tidy_prepared") as connection:
+            await connection.execute(self._composed(_TIDY))
+
+    async def discard(self) -> int:
+        """Empty the table."""
+        async with self._database.operation("discard_prepared") as connection:
+            return (await connection.execute("DELETE FROM facematch.prepared_templates")).rowcount
+
+    def _composed(self, statement: str, *, id_: str = "u.id") -> sql.Composed:
+        schema = self._database.schema
+        not_deleted = schema.not_deleted("u")
+        return sql.SQL(statement).format(
+            users=schema.users.identifier,
+            not_deleted=not_deleted,
+            outdated=sql.SQL(_OUTDATED).format(not_deleted=not_deleted),
+            beyond=sql.SQL(_BEYOND).format(id=sql.SQL(id_)),
+            fingerprint=sql.SQL(FINGERPRINT),
+            remember=sql.SQL(REMEMBER).format(what=sql.SQL(_MOVED)),
+        )

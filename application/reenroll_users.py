@@ -1,0 +1,143 @@
+"""Re-enrolment: everybody's template is made anew by another embedder, while the old ones are still in use.
+
+First templates are prepared, which takes as long as their photographs take. Then all of them take the place of the old
+ones, which takes seconds: nobody is forgotten in between.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from uuid import UUID
+
+import attrs
+
+from application.enrolment_images import EnrolmentRefusedError, Fetch, fetched
+from application.make_template import MakeTemplate
+from application.ports.reenrolment import Outdated, Reenrolment
+from domain.errors import (
+    AttemptFailedError,
+    DatabaseUnavailableError,
+    EmbedderUnavailableError,
+    FacematchError,
+    StorageUnavailableError,
+)
+from domain.faces import InvalidEmbeddingError
+
+_PAGE = 500
+_FOR_EVERYBODY = DatabaseUnavailableError, EmbedderUnavailableError, StorageUnavailableError
+
+
+@attrs.frozen
+class Prepared:
+    """A user whose template was made of so many photographs; or was not, for those reasons."""
+
+    user_id: UUID
+    photographs: int
+    problems: tuple[str, ...] = ()
+
+
+@attrs.frozen
+class Switch:
+    """How many users have got their prepared template, and how many still have one of another embedder."""
+
+    users: int
+    left_behind: int
+
+
+class LeftBehindError(FacematchError):
+    """So many users would keep the template of another embedder, and would not be recognised any more."""
+
+    def __init__(self, users: int, model: str) -> None:
+        super().__init__(f"users of other embedders without a template of {model}: {users}")
+
+
+Hears = Callable[[Prepared], None]
+Progress = Callable[[int, int], None]
+"""Hears how many of how many users it has been looked at."""
+
+
+@attrs.frozen(kw_only=True)
+class ReenrollUsers:
+    """Works for the embedder of that ``model``; ``concurrency`` says how many users are in hand at once."""
+
+    model: str
+    make_template: MakeTemplate
+    reenrolment: Reenrolment
+    concurrency: int
+
+    async def prepare(
+        self, fetch: Fetch, photographs: Mapping[UUID, Sequence[str]], hears: Hears, progress: Progress
+    ) -> None:
+        """Prepare a template for each user who needs one and has none ready.
+
+        It is made of those ``photographs`` that are named for the user, else of those of the old template. Safe to
+        interrupt and to run again, and beside everything else.
+
+        Raises:
+            AttemptFailedError: a system that everybody needs failed; who was told before is prepared.
+
+        """
+        await self.reenrolment.tidy()
+        total, seen = await self.reenrolment.count(self.model), 0
+        hands = asyncio.Semaphore(self.concurrency)
+
+        async def work(user: Outdated) -> None:
+            nonlocal seen
+            try:
+                if not user.is_prepared:
+                    hears(await self._prepare(user, fetch, photographs.get(user.user_id, user.image_refs)))
+            finally:
+                hands.release()
+            seen += 1
+            progress(seen, total)
+
+        try:
+            async with asyncio.TaskGroup() as group:
+                async for user in self._outdated():
+                    await hands.acquire()
+                    group.create_task(work(user))
+        except ExceptionGroup as failures:
+            raise failures.exceptions[0] from failures
+
+    async def switch(self, progress: Progress, *, partial: bool = False) -> Switch:
+        """Let prepared templates take the place of the old ones. Safe to interrupt and to run again.
+
+        Raises:
+            LeftBehindError: some have none ready, and it is not to be ``partial``; nothing was changed.
+            DatabaseUnavailableError: no answer.
+
+        """
+        await self.reenrolment.tidy()
+        behind = len([user async for user in self._outdated() if not user.is_prepared])
+        if behind and not partial:
+            raise LeftBehindError(behind, self.model)
+        total, switched, after = await self.reenrolment.count(self.model) - behind, 0, None
+        while True:
+            found = await self.reenrolment.switch(self.model, after=after, limit=_PAGE)
+            switched += found.users
+            progress(switched, total)
+            if found.last is None:
+                await self.reenrolment.tidy()
+                return Switch(switched, await self.reenrolment.count(self.model))
+            after = found.last
+
+    async def _outdated(self) -> AsyncIterator[Outdated]:
+        after = None
+        while page := await self.reenrolment.outdated(self.model, after=after, limit=_PAGE):
+            for user in page:
+                yield user
+            after = page[-1].user_id
+
+    async def _prepare(self, user: Outdated, fetch: Fetch, photographs: Sequence[str]) -> Prepared:
+        if not photographs:
+            return Prepared(user.user_id, 0, ("it is not known of which photographs the template was made",))
+        try:
+            made = await self.make_template(await fetched(fetch, photographs))
+        except EnrolmentRefusedError as refused:
+            return Prepared(user.user_id, len(photographs), refused.problems)
+        except _FOR_EVERYBODY:
+            raise
+        except (AttemptFailedError, InvalidEmbeddingError) as error:
+            return Prepared(user.user_id, len(photographs), (str(error),))
+        source = attrs.evolve(user, image_refs=made.image_refs)
+        await self.reenrolment.prepare(source, made.template, photographs=made.photographs)
+        return Prepared(user.user_id, made.photographs)

@@ -1,0 +1,60 @@
+"""What the commands that enrol have in common: photographs of whatever kind, and a role that may write templates."""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import attrs
+import psycopg.errors
+
+from application.enrolment_images import EnrolmentImage, EnrolmentRefusedError
+from domain.errors import DatabaseUnavailableError, JobRejectedError
+from domain.images import InvalidImageRefError
+from entrypoints.console import fail
+from entrypoints.container import Container
+
+
+@attrs.frozen
+class EnrolmentImages:
+    """Photographs by what people call them: a local file, or else a reference to the object store."""
+
+    container: Container
+
+    async def __call__(self, name: str) -> EnrolmentImage:
+        """Return a photograph.
+
+        Raises:
+            EnrolmentRefusedError: there is none, or it is too large.
+            AttemptFailedError: the object store failed.
+
+        """
+        try:
+            content = await asyncio.to_thread(_local, Path(name))
+            return await self._stored(name) if content is None else EnrolmentImage(name, content)
+        except (JobRejectedError, OSError) as error:
+            raise EnrolmentRefusedError([f"{name}: {error}"]) from error
+
+    async def _stored(self, name: str) -> EnrolmentImage:
+        policy = self.container.policy()
+        try:
+            ref = policy.image_refs.parse(name)
+        except InvalidImageRefError as error:
+            raise EnrolmentRefusedError([f"{name}: no such file here, and no reference either: {error}"]) from error
+        content = await self.container.photos().fetch(ref, max_bytes=policy.max_image_bytes)
+        return EnrolmentImage(name, content, str(ref))
+
+
+@contextmanager
+def rights_explained() -> Iterator[None]:
+    """Where the role may not, say who can change that."""
+    try:
+        yield
+    except DatabaseUnavailableError as error:
+        if isinstance(error.__cause__, psycopg.errors.InsufficientPrivilege):
+            fail(f"{error}; the tables' owner can run `facematch migrate --grant-enrolment-to ROLE` for this role")
+        raise
+
+
+def _local(path: Path) -> bytes | None:
+    return path.read_bytes() if path.is_file() else None

@@ -1,0 +1,77 @@
+"""The re-enrolment in memory."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from application.ports.reenrolment import Outdated, Switched
+from domain.faces import FaceEmbedding
+from tests.fakes.database import InMemoryDatabase, PreparedRow, UserRow
+
+
+class InMemoryReenrolment:
+    """Prepares templates for the users of an :class:`InMemoryDatabase`."""
+
+    def __init__(self, database: InMemoryDatabase) -> None:
+        self._database = database
+
+    async def count(self, model: str) -> int:
+        """Count them now."""
+        await self._database.operation("count")
+        return sum(_is_outdated(user, model) for user in self._database.users.values())
+
+    async def outdated(self, model: str, *, after: UUID | None, limit: int) -> Sequence[Outdated]:
+        """Go through the users by id."""
+        await self._database.operation("outdated")
+        users = [user for user in self._database.users.values() if _is_outdated(user, model)]
+        beyond = sorted((user for user in users if after is None or user.id > after), key=lambda user: user.id)
+        return [self._described(user, model) for user in beyond[:limit]]
+
+    async def prepare(self, user: Outdated, template: FaceEmbedding, *, photographs: int) -> None:
+        """Keep it."""
+        await self._database.operation("prepare")
+        self._database.prepared[template.model, user.user_id] = PreparedRow(
+            template, photographs, user.image_refs, user.template
+        )
+
+    async def switch(self, model: str, *, after: UUID | None, limit: int) -> Switched:
+        """Move them at once."""
+        await self._database.operation("switch")
+        prepared = sorted(user for of, user in self._database.prepared if of == model)
+        page = [user for user in prepared if after is None or user > after][:limit]
+        moved = [user_id for user_id in page if self._is_ready(model, user_id)]
+        for user_id in moved:
+            row = self._database.prepared.pop((model, user_id))
+            self._database.write_embedding(user_id, model, row.template.vector)
+            user = self._database.users[user_id]
+            user.photographs, user.image_refs = row.photographs, row.image_refs
+        return Switched(len(moved), page[-1] if page else None)
+
+    async def tidy(self) -> None:
+        """Look for the rows' users."""
+        await self._database.operation("tidy")
+        users = self._database.users
+        for model, user_id in list(self._database.prepared):
+            if user_id not in users or not _is_outdated(users[user_id], model):
+                del self._database.prepared[model, user_id]
+
+    async def discard(self) -> int:
+        """Delete everything."""
+        await self._database.operation("discard")
+        count = len(self._database.prepared)
+        self._database.prepared.clear()
+        return count
+
+    def _described(self, user: UserRow, model: str) -> Outdated:
+        return Outdated(user.id, _fingerprint(user), user.image_refs, self._is_ready(model, user.id))
+
+    def _is_ready(self, model: str, user_id: UUID) -> bool:
+        row, user = self._database.prepared.get((model, user_id)), self._database.users.get(user_id)
+        return bool(row and user and _is_outdated(user, model) and _fingerprint(user) == row.replaces)
+
+
+def _is_outdated(user: UserRow, model: str) -> bool:
+    return user.vector is not None and user.model != model and not user.deleted
+
+
+def _fingerprint(user: UserRow) -> bytes:
+    return repr(user.vector).encode()

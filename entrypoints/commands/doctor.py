@@ -146,7 +146,9 @@ async def _database(container: Container, settings: Settings) -> AsyncIterator[F
         yield Finding("unfit embeddings", Status.WARNING, detail)
     for model, users in facts.unusable.items():
         name = f"model {model}" if model else "an unknown model (face_embedding_model is null)"
-        yield Finding("other embeddings", Status.WARNING, f"{users} users have one of {name}: `facematch reenroll`")
+        yield Finding(
+            "other embeddings", Status.WARNING, f"{users} users have one of {name}: run `facematch reenroll prepare`"
+        )
     yield search_finding(facts.enrolled, facts.index, info.dimension)
     for statement in facts.advice:
         yield Finding("database speed", Status.WARNING, f"every job needs this index; the owner can run: {statement}")

@@ -32,11 +32,12 @@ def prepare(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object per user and line.")] = False,
 ) -> None:
-    """Make a template by this embedder for everybody who is enrolled with another one.
+    """Make everybody's template by this embedder, beside the old one.
 
-    Nobody is recognised by it until `reenroll switch`. The photographs are those of the object store that the user was
-    enrolled from, or those that --from names. Safe to interrupt and to run again, beside workers that use the other
-    embedder: who is prepared is not looked at again.
+    That is for users who are enrolled with another embedder. Nobody is recognised by the new one until `reenroll
+    switch`. The photographs are those of the object store that the user was enrolled from, or those that --from
+    names. Safe to interrupt and to run again, beside workers that use the other embedder: who is prepared is not
+    looked at again.
     """
     settings = load_settings()
     known = _known(listed)
@@ -55,7 +56,7 @@ def switch(
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Let the templates that are prepared with this embedder take the place of the old ones.
+    """Let the templates prepared with this embedder take the old ones' place.
 
     Stop the workers that use the old embedder before, and start those that use this one after: jobs wait meanwhile.
     Nothing happens where somebody would be left behind. Safe to interrupt and to run again. Whose own template was
@@ -78,7 +79,7 @@ def switch(
 
 
 def discard() -> None:
-    """Delete the templates that are prepared and have not taken their place."""
+    """Delete the templates that are prepared, of whatever embedder."""
     settings = load_settings()
     with explained(), rights_explained():
         count = asyncio.run(_discard(settings))

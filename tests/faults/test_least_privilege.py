@@ -40,6 +40,7 @@ from tests.guarded_nats import guarded_server, url
 UNREADABLE: Final = Kind("storage_unavailable", {"image_ref": f"minio://{OTHER}/kept.jpg"}, 0)
 """Jobs for what the settings allow and the object store does not."""
 FORBIDDEN: Final = (
+    "SELECT 1 FROM facematch.prepared_templates",
     "SELECT email FROM users",
     "SELECT * FROM users",
     "SELECT count(*) FROM users WHERE password_hash LIKE '%a%'",
@@ -193,9 +194,10 @@ def test_who_may_not_enrol_is_told_what_to_grant(guarded_database: GuardedDataba
     user, photograph = str(uuid4()), str(photographs.path("obama"))
     with psycopg.connect(guarded_database.owner_url, autocommit=True) as owner:
         owner.execute("INSERT INTO users (id) VALUES (%s)", [user])
-    done = run_cli("enroll", user, photograph, FACEMATCH_DATABASE_URL=guarded_database.worker_url)
-    assert (done.returncode, "permission denied for table" in done.stderr) == (1, True)
-    assert "facematch migrate --grant-enrolment-to" in done.stderr
+    for command in (("enroll", user, photograph), ("reenroll", "prepare"), ("reenroll", "switch")):
+        done = run_cli(*command, FACEMATCH_DATABASE_URL=guarded_database.worker_url)
+        assert (done.returncode, "permission denied for table" in done.stderr) == (1, True), command
+        assert "facematch migrate --grant-enrolment-to" in done.stderr
 
 
 def test_the_worker_s_role_has_exactly_its_rights(guarded_database: GuardedDatabase) -> None:

@@ -1,0 +1,107 @@
+"""``facematch reenroll``: the embedder changes, and nobody is forgotten."""
+
+import json
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from tests.e2e.command import Done, run_cli
+from tests.e2e.world import World
+
+
+def by(world: World, embedder: str, *arguments: str) -> Done:
+    """Run ``facematch reenroll`` with another embedder than the workers may have."""
+    return run_cli("reenroll", *arguments, **world.environment, FACEMATCH_EMBEDDER=embedder)
+
+
+async def named_on(world: World, key: str) -> tuple[str | None, str]:
+    """Publish a job for a new photo; return who was named on it, and by which embedder."""
+    photo = world.add_photo()
+    await world.publish({"photo_id": str(photo), "image_ref": key})
+    [event] = await world.outcome_of(photo)
+    return event["user_id"], event["embedder"].partition("@")[0]
+
+
+async def test_the_embedder_changes_and_changes_back_and_nobody_is_forgotten(
+    world: World, photographs: Any, tmp_path: Path
+) -> None:
+    """Templates are prepared beside workers of the old embedder, which name people until those of the new one do."""
+    obama, biden = world.add_user(), world.add_user()
+    for name, key in (("obama", "portraits/o.jpg"), ("obama2", "party.jpg"), ("biden", "portraits/b.jpg")):
+        world.put(key, photographs.path(name).read_bytes())
+    world.cli("enroll", str(obama), "minio://images/portraits/o.jpg")
+    world.cli("enroll", str(biden), str(photographs.path("biden")))
+    listed = tmp_path / "portraits.csv"
+    listed.write_text(f"{biden},portraits/b.jpg\r\n", encoding="utf-8")
+
+    with world.worker(FACEMATCH_EMBEDDER="dlib"):
+        assert await named_on(world, "party.jpg") == (str(obama), "dlib")
+        first = by(world, "mediapipe", "prepare")
+        assert (first.returncode, first.stdout) == (
+            1,
+            f"{biden}: it is not known of which photographs the template was made\n",
+        )
+        assert first.stderr.startswith("1 user prepared with mediapipe@")
+        early = by(world, "mediapipe", "switch")
+        assert early.returncode == 1
+        assert "Nothing was switched: users of other embedders without a template of mediapipe@" in early.stderr
+        second = by(world, "mediapipe", "prepare", "--from", str(listed), "--json")
+        assert (second.returncode, json.loads(second.stdout)) == (
+            0,
+            {"user_id": str(biden), "prepared": True, "photographs": 1, "problems": []},
+        )
+        assert await named_on(world, "party.jpg") == (str(obama), "dlib")
+
+    switched = by(world, "mediapipe", "switch", "--json")
+    assert switched.returncode == 0, switched.stderr
+    assert (json.loads(switched.stdout)["switched"], json.loads(switched.stdout)["left_behind"]) == (2, 0)
+    with world.worker(FACEMATCH_EMBEDDER="mediapipe"):
+        assert await named_on(world, "party.jpg") == (str(obama), "mediapipe")
+        back = by(world, "dlib", "prepare")
+        assert (back.returncode, back.stdout) == (0, "")
+        assert await named_on(world, "party.jpg") == (str(obama), "mediapipe")
+    assert by(world, "dlib", "switch").stdout.startswith("2 users switched to dlib@")
+    with world.worker(FACEMATCH_EMBEDDER="dlib"):
+        assert await named_on(world, "portraits/b.jpg") == (str(biden), "dlib")
+
+
+async def test_who_cannot_be_prepared_may_be_left_behind(world: World, photographs: Any) -> None:
+    """Each with what is wrong; what is prepared can be discarded instead."""
+    fine, missing, empty = world.add_user(), world.add_user(), world.add_user()
+    world.put("fine.jpg", photographs.path("obama").read_bytes())
+    for user in (fine, missing, empty):
+        world.put(f"{user}.jpg", photographs.path("obama").read_bytes())
+        world.cli("enroll", str(user), f"{user}.jpg")
+    world.s3.remove_object("images", f"{missing}.jpg")
+    world.put(f"{empty}.jpg", photographs.path("coffee").read_bytes())
+    told = by(world, "mediapipe", "prepare")
+    assert told.returncode == 1
+    lines = dict(line.split(": ", 1) for line in told.stdout.splitlines())
+    assert set(lines) == {str(missing), str(empty)}
+    assert f"minio://images/{missing}.jpg: " in lines[str(missing)]
+    assert lines[str(empty)] == f"minio://images/{empty}.jpg: the detector found no face"
+    assert by(world, "mediapipe", "discard").stdout == "1 user had a template prepared; it is deleted.\n"
+    assert by(world, "mediapipe", "prepare").returncode == 1
+    partly = by(world, "mediapipe", "switch", "--partial")
+    assert partly.returncode == 0
+    assert partly.stdout.endswith(". 2 users kept another one, and will not be recognised.\n")
+    models = dict(world.sql("SELECT id, face_embedding_model FROM users"))
+    assert {user for user, model in models.items() if model.startswith("mediapipe@")} == {fine}
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        ("user_id,image\n", "line 1: 'user_id' is no user's id, which is a UUID"),
+        (f"{UUID(int=1)},a.jpg\n\n{UUID(int=2)}\n", "line 3: no photograph is named behind the user"),
+        (f'{UUID(int=1)},"a.jpg\n', "line 1: unexpected end of data"),
+    ],
+)
+def test_a_list_that_is_none_is_refused(world: World, tmp_path: Path, content: str, problem: str) -> None:
+    """Before anything is looked at, with the line; as wrong usage."""
+    listed = tmp_path / "list.csv"
+    listed.write_text(content, encoding="utf-8")
+    done = by(world, "dlib", "prepare", "--from", str(listed))
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", f"{listed}, {problem}\n")

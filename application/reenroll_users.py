@@ -22,7 +22,7 @@ from domain.errors import (
 )
 from domain.faces import InvalidEmbeddingError
 
-_PAGE = 500
+_PAGE = 1000
 _FOR_EVERYBODY = DatabaseUnavailableError, EmbedderUnavailableError, StorageUnavailableError
 
 

@@ -130,14 +130,16 @@ class Database:
                 await connection.execute("SELECT 1")
 
     @asynccontextmanager
-    async def operation(self, name: str) -> AsyncIterator[Connection]:
+    async def operation(self, name: str, *, seconds: float | None = None) -> AsyncIterator[Connection]:
         """Lend a connection for one named operation of single statements: one span, faults translated.
+
+        It may take ``seconds`` where it is not for a job, and looks at more than a job does.
 
         Raises:
             DatabaseUnavailableError: no answer in time, or a fault that passes.
 
         """
-        async with self._lent(name) as connection, self._read_committed(connection):
+        async with self._lent(name, seconds or self.statement_seconds) as connection, self._read_committed(connection):
             yield connection
 
     @asynccontextmanager
@@ -150,13 +152,13 @@ class Database:
             DatabaseUnavailableError: no answer in time, or a fault that passes.
 
         """
-        async with self._lent(name) as connection:
+        async with self._lent(name, self.statement_seconds) as connection:
             await connection.execute(f"{_BEGIN}; {first}".encode(), prepare=False)
             yield connection
             await connection.commit()
 
     @asynccontextmanager
-    async def _lent(self, name: str) -> AsyncIterator[Connection]:
+    async def _lent(self, name: str, seconds: float) -> AsyncIterator[Connection]:
         attributes = {"db.system.name": "postgresql", "db.operation.name": name, "db.namespace": self._namespace}
         with _TRACER.start_as_current_span(
             f"{name} {self._namespace}", kind=trace.SpanKind.CLIENT, attributes=attributes, record_exception=False
@@ -165,7 +167,7 @@ class Database:
                 with translated(name):
                     connection = await self._borrow()
                     try:
-                        async with asyncio.timeout(self.statement_seconds):
+                        async with asyncio.timeout(seconds):
                             yield connection
                     except BaseException:
                         with suppress(Exception):  # what cannot be undone, the pool throws away

@@ -5,23 +5,30 @@ from uuid import UUID
 
 import numpy as np
 from pgvector import Vector
-from psycopg import sql
+from psycopg import AsyncCursor, sql
+from psycopg.rows import TupleRow
 
-from adapters.postgres.database import Database
+from adapters.postgres.database import Connection, Database
 from adapters.postgres.templates import FINGERPRINT, REMEMBER
 from application.ports.reenrolment import Outdated, Switched
 from domain.faces import FaceEmbedding
 
+_SECONDS = 600.0
+"""What looks at everybody may take that long; a page is as quick as a job's statements."""
 _OUTDATED = "u.face_embedding IS NOT NULL AND u.face_embedding_model IS DISTINCT FROM %(model)s AND {not_deleted}"
 _COUNT = "SELECT count(*) FROM {users} u WHERE {outdated}"
-_BEYOND = "(%(after)s::uuid IS NULL OR {id} > %(after)s)"
+# OFFSET 0 keeps both questions look-ups along a key, once for each user of the page: made into joins, they are at the
+# mercy of estimates, and a table that has just been filled has none.
 _PAGE = """
-SELECT u.id, u.template, coalesce(t.image_refs, '{{}}'), p.user_id IS NOT NULL
-  FROM (SELECT u.id, {fingerprint} AS template FROM {users} u WHERE {outdated} AND {beyond}
-         ORDER BY u.id LIMIT %(limit)s) u
-  LEFT JOIN facematch.templates t ON t.user_id = u.id AND t.fingerprint = u.template
-  LEFT JOIN facematch.prepared_templates p
-         ON p.model = %(model)s AND p.user_id = u.id AND p.replaces = u.template
+SELECT u.id, u.template, coalesce(t.image_refs, '{{}}'), p.is_ready IS NOT NULL
+  FROM (SELECT u.id, {fingerprint} AS template FROM {users} u
+         WHERE {outdated} AND (%(after)s::uuid IS NULL OR u.id > %(after)s) ORDER BY u.id LIMIT %(limit)s) u
+  LEFT JOIN LATERAL (
+    SELECT t.image_refs FROM facematch.templates t
+     WHERE t.user_id = u.id AND t.fingerprint = u.template OFFSET 0) t ON true
+  LEFT JOIN LATERAL (
+    SELECT true AS is_ready FROM facematch.prepared_templates p
+     WHERE p.model = %(model)s AND p.user_id = u.id AND p.replaces = u.template OFFSET 0) p ON true
  ORDER BY u.id
 """
 _PREPARE = """
@@ -34,7 +41,8 @@ ON CONFLICT (model, user_id) DO UPDATE
 # A row of users that another transaction is changing is waited for, and judged as it is then.
 _SWITCH = """
 WITH page AS MATERIALIZED (
-    SELECT * FROM facematch.prepared_templates WHERE model = %(model)s AND {beyond} ORDER BY user_id LIMIT %(limit)s),
+    SELECT * FROM facematch.prepared_templates
+     WHERE model = %(model)s AND (%(after)s::uuid IS NULL OR user_id > %(after)s) ORDER BY user_id LIMIT %(limit)s),
 moved AS (
     UPDATE {users} u SET face_embedding = page.embedding, face_embedding_model = page.model FROM page
      WHERE u.id = page.user_id AND {outdated} AND {fingerprint} = page.replaces
@@ -59,15 +67,14 @@ class PostgresReenrolment:
 
     async def count(self, model: str) -> int:
         """Count them now."""
-        async with self._database.operation("count_outdated") as connection:
+        async with self._database.operation("count_outdated", seconds=_SECONDS) as connection:
             row = await (await connection.execute(self._composed(_COUNT), {"model": model})).fetchone()
         return int(row[0]) if row else 0
 
     async def outdated(self, model: str, *, after: UUID | None, limit: int) -> Sequence[Outdated]:
         """Go along the primary key of ``users``."""
-        values = {"model": model, "after": after, "limit": limit}
         async with self._database.operation("outdated") as connection:
-            rows = await (await connection.execute(self._composed(_PAGE), values)).fetchall()
+            rows = await (await self._page(connection, _PAGE, model, after, limit)).fetchall()
         return [Outdated(user, template, tuple(refs), is_prepared) for user, template, refs, is_prepared in rows]
 
     async def prepare(self, user: Outdated, template: FaceEmbedding, *, photographs: int) -> None:
@@ -85,29 +92,34 @@ class PostgresReenrolment:
 
     async def switch(self, model: str, *, after: UUID | None, limit: int) -> Switched:
         """Move them in one statement, which is a transaction; who writes to such a user waits for it."""
-        values = {"model": model, "after": after, "limit": limit}
         async with self._database.operation("switch_templates") as connection:
-            row = await (await connection.execute(self._composed(_SWITCH, id_="user_id"), values)).fetchone()
+            row = await (await self._page(connection, _SWITCH, model, after, limit)).fetchone()
         return Switched(*row) if row else Switched(0, None)
 
     async def tidy(self) -> None:
         """Look for the rows' users."""
-        async with self._database.operation("tidy_prepared") as connection:
+        async with self._database.operation("tidy_prepared", seconds=_SECONDS) as connection:
             await connection.execute(self._composed(_TIDY))
 
     async def discard(self) -> int:
         """Empty the table."""
-        async with self._database.operation("discard_prepared") as connection:
+        async with self._database.operation("discard_prepared", seconds=_SECONDS) as connection:
             return (await connection.execute("DELETE FROM facematch.prepared_templates")).rowcount
 
-    def _composed(self, statement: str, *, id_: str = "u.id") -> sql.Composed:
+    async def _page(
+        self, connection: Connection, statement: str, model: str, after: UUID | None, limit: int
+    ) -> AsyncCursor[TupleRow]:
+        """Run a statement, planned for this very page: a plan for any model looks at everybody each time."""
+        values = {"model": model, "after": after, "limit": limit}
+        return await connection.execute(self._composed(statement), values, prepare=False)
+
+    def _composed(self, statement: str) -> sql.Composed:
         schema = self._database.schema
         not_deleted = schema.not_deleted("u")
         return sql.SQL(statement).format(
             users=schema.users.identifier,
             not_deleted=not_deleted,
             outdated=sql.SQL(_OUTDATED).format(not_deleted=not_deleted),
-            beyond=sql.SQL(_BEYOND).format(id=sql.SQL(id_)),
             fingerprint=sql.SQL(FINGERPRINT),
             remember=sql.SQL(REMEMBER).format(what=sql.SQL(_MOVED)),
         )

@@ -32,10 +32,10 @@ class WatchedDatabase(Database):
         self.operations: list[str] = []
 
     @asynccontextmanager
-    async def operation(self, name: str) -> AsyncIterator[Connection]:
+    async def operation(self, name: str, *, seconds: float | None = None) -> AsyncIterator[Connection]:
         """Lend a connection, and remember what for."""
         self.operations.append(name)
-        async with super().operation(name) as connection:
+        async with super().operation(name, seconds=seconds) as connection:
             yield connection
 
 

@@ -70,6 +70,7 @@ async def test_an_empty_database_gets_everything(admin: psycopg.Connection, data
         "outcomes",
         "attempts",
         "templates",
+        "prepared_templates",
         "codebooks",
         "schema_migrations",
     }

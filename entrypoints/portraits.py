@@ -26,7 +26,7 @@ def portraits(lines: Iterable[str]) -> dict[UUID, list[str]]:
         for row in rows:
             if row:
                 found.setdefault(_user(row[0]), []).extend(_images(row[1:]))
-    except (ValueError, csv.Error, UnicodeDecodeError) as error:
+    except (ValueError, csv.Error) as error:  # what is no UTF-8 is a ValueError, too
         raise PortraitListError(f"line {rows.line_num}: {error}") from error
     return found
 

@@ -2,7 +2,8 @@
 
 import asyncio
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Annotated
 from uuid import UUID
 
@@ -41,11 +42,9 @@ def prepare(
     """
     settings = load_settings()
     known = _known(listed)
-    told = _Told(as_json=as_json)
-    with explained(), rights_explained():
-        embedder = asyncio.run(_prepare(settings, known, told))
-    left = f"; {_users(told.refused)} could not be" if told.refused else ""
-    err.print(f"{_users(told.prepared)} prepared with {embedder}{left}.")
+    told = _Told(settings.vision.embedder, as_json=as_json)
+    with explained(), rights_explained(), told.summarised():
+        asyncio.run(_prepare(settings, known, told))
     if told.refused:
         raise typer.Exit(ExitCode.FAILED)
 
@@ -90,6 +89,7 @@ def discard() -> None:
 class _Told:
     """Tells of each user: every one to machines, to people those who could not be prepared."""
 
+    embedder: str
     as_json: bool
     prepared: int = 0
     refused: int = 0
@@ -105,8 +105,17 @@ class _Told:
         elif user.problems:
             out.print(visible(f"{user.user_id}: {'; '.join(user.problems)}"))
 
+    @contextmanager
+    def summarised(self) -> Iterator[None]:
+        """Say at the end how many they were, also where it comes before everybody was looked at."""
+        try:
+            yield
+        finally:
+            left = f"; {_users(self.refused)} could not be" if self.refused else ""
+            err.print(f"{_users(self.prepared)} prepared with {self.embedder}{left}.")
 
-async def _prepare(settings: Settings, known: Mapping[UUID, Sequence[str]], told: _Told) -> str:
+
+async def _prepare(settings: Settings, known: Mapping[UUID, Sequence[str]], told: _Told) -> None:
     container = build(settings)
     async with opened_database(container, container.factory().info), container.photo_store():
         pool = container.face_reader()
@@ -116,7 +125,6 @@ async def _prepare(settings: Settings, known: Mapping[UUID, Sequence[str]], told
                 await container.reenroll_users().prepare(EnrolmentImages(container), known, told, progress)
         finally:
             await pool.close()
-    return container.factory().info.id
 
 
 async def _switch(settings: Settings, *, partial: bool) -> tuple[str, Switch]:

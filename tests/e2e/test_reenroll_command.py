@@ -43,7 +43,7 @@ async def test_the_embedder_changes_and_changes_back_and_nobody_is_forgotten(
             1,
             f"{biden}: it is not known of which photographs the template was made\n",
         )
-        assert first.stderr.startswith("1 user prepared with mediapipe@")
+        assert first.stderr == "1 user prepared with mediapipe; 1 user could not be.\n"
         early = by(world, "mediapipe", "switch")
         assert early.returncode == 1
         assert "Nothing was switched: users of other embedders without a template of mediapipe@" in early.stderr

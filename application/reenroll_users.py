@@ -4,35 +4,19 @@ First templates are prepared, which takes as long as their photographs take. The
 ones, which takes seconds: nobody is forgotten in between.
 """
 
-import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from uuid import UUID
 
 import attrs
 
-from application.enrolment_images import EnrolmentRefusedError, Fetch, fetched
+from application.enrolment_doubts import EnrolmentDoubt
+from application.enrolment_images import EnrolmentImage, Fetch
+from application.learning import Hears, Learnt, Progress, learnt, some_at_once
 from application.make_template import MakeTemplate
 from application.ports.reenrolment import Outdated, Reenrolment
-from domain.errors import (
-    AttemptFailedError,
-    DatabaseUnavailableError,
-    EmbedderUnavailableError,
-    FacematchError,
-    StorageUnavailableError,
-)
-from domain.faces import InvalidEmbeddingError
+from domain.errors import FacematchError
 
 _PAGE = 1000
-_FOR_EVERYBODY = DatabaseUnavailableError, EmbedderUnavailableError, StorageUnavailableError
-
-
-@attrs.frozen
-class Prepared:
-    """A user whose template was made of so many photographs; or was not, for those reasons."""
-
-    user_id: UUID
-    photographs: int
-    problems: tuple[str, ...] = ()
 
 
 @attrs.frozen
@@ -48,11 +32,6 @@ class LeftBehindError(FacematchError):
 
     def __init__(self, users: int, model: str) -> None:
         super().__init__(f"users of other embedders without a template of {model}: {users}")
-
-
-Hears = Callable[[Prepared], None]
-Progress = Callable[[int, int], None]
-"""Hears how many of how many users it has been looked at."""
 
 
 @attrs.frozen(kw_only=True)
@@ -78,25 +57,15 @@ class ReenrollUsers:
         """
         await self.reenrolment.tidy()
         total, seen = await self.reenrolment.count(self.model), 0
-        hands = asyncio.Semaphore(self.concurrency)
 
         async def work(user: Outdated) -> None:
             nonlocal seen
-            try:
-                if not user.is_prepared:
-                    hears(await self._prepare(user, fetch, photographs.get(user.user_id, user.image_refs)))
-            finally:
-                hands.release()
+            if not user.is_prepared:
+                hears(await self._prepare(user, fetch, photographs.get(user.user_id, user.image_refs)))
             seen += 1
             progress(seen, total)
 
-        try:
-            async with asyncio.TaskGroup() as group:
-                async for user in self._outdated():
-                    await hands.acquire()
-                    group.create_task(work(user))
-        except ExceptionGroup as failures:
-            raise failures.exceptions[0] from failures
+        await some_at_once(self._outdated(), work, concurrency=self.concurrency)
 
     async def switch(self, progress: Progress, *, partial: bool = False) -> Switch:
         """Let prepared templates take the place of the old ones. Safe to interrupt and to run again.
@@ -127,17 +96,14 @@ class ReenrollUsers:
                 yield user
             after = page[-1].user_id
 
-    async def _prepare(self, user: Outdated, fetch: Fetch, photographs: Sequence[str]) -> Prepared:
+    async def _prepare(self, user: Outdated, fetch: Fetch, photographs: Sequence[str]) -> Learnt:
         if not photographs:
-            return Prepared(user.user_id, 0, ("it is not known of which photographs the template was made",))
-        try:
-            made = await self.make_template(await fetched(fetch, photographs))
-        except EnrolmentRefusedError as refused:
-            return Prepared(user.user_id, len(photographs), refused.problems)
-        except _FOR_EVERYBODY:
-            raise
-        except (AttemptFailedError, InvalidEmbeddingError) as error:
-            return Prepared(user.user_id, len(photographs), (str(error),))
-        source = attrs.evolve(user, image_refs=made.image_refs)
-        await self.reenrolment.prepare(source, made.template, photographs=made.photographs)
-        return Prepared(user.user_id, made.photographs)
+            return Learnt(user.user_id, 0, ("it is not known of which photographs the template was made",))
+
+        async def learn(images: Sequence[EnrolmentImage]) -> Sequence[EnrolmentDoubt]:
+            made = await self.make_template(images)
+            source = attrs.evolve(user, image_refs=made.image_refs)
+            await self.reenrolment.prepare(source, made.template, photographs=made.photographs)
+            return ()
+
+        return await learnt(user.user_id, photographs, fetch, learn)

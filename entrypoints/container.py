@@ -40,6 +40,7 @@ from adapters.telemetry.job import OtelTelemetry
 from adapters.vision.pool import ProcessPoolFaceReader
 from application.broker_watch import BrokerWatch, WatchedDeadLetters, WatchedResults
 from application.calibrate_embedder import CalibrateEmbedder
+from application.enroll_list import EnrollList
 from application.enroll_user import EnrollUser
 from application.evaluate_photos import EvaluatePhotos
 from application.event_relay import EventRelay
@@ -294,17 +295,24 @@ class Container(Vision):
 
     calibration = providers.Callable(calibration, settings.provided.vision, factory.provided.info)
     quality = providers.Factory(face_quality, settings.provided.vision)
-    enroll_user = providers.Singleton(
-        EnrollUser,
-        make_template=providers.Factory(MakeTemplate, reader=in_process_reader, quality=quality),
+    enroller = providers.Factory(
+        EnrollUser, enrolment=enrolment, calibration=calibration, threshold=policy.provided.threshold
+    )
+    enroll_user = providers.Factory(
+        enroller, make_template=providers.Factory(MakeTemplate, reader=in_process_reader, quality=quality)
+    )
+    make_template = providers.Factory(MakeTemplate, reader=face_reader, quality=quality)
+    enroll_list = providers.Singleton(
+        EnrollList,
+        model=factory.provided.info.id,
+        enroll=providers.Factory(enroller, make_template=make_template),
         enrolment=enrolment,
-        calibration=calibration,
-        threshold=policy.provided.threshold,
+        concurrency=settings.provided.worker.jobs_in_hand,
     )
     reenroll_users = providers.Singleton(
         ReenrollUsers,
         model=factory.provided.info.id,
-        make_template=providers.Factory(MakeTemplate, reader=face_reader, quality=quality),
+        make_template=make_template,
         reenrolment=reenrolment,
         concurrency=settings.provided.worker.jobs_in_hand,
     )

@@ -86,7 +86,7 @@ MANUALS: Final = {
         see=("worker", "status"),
     ),
     "enroll": Manual(
-        failed="Nothing was written: no such user, an image without exactly one face, or too few rights.",
+        failed="Nothing was written: no such user, an image without exactly one face, or too few rights; with --from, of some users.",
         environment=(*_DATABASE, *_S3, *_EMBEDDER),
         examples=(
             (
@@ -97,6 +97,7 @@ MANUALS: Final = {
                 "From the object store",
                 "facematch enroll $USER_ID minio://images/people/ada.jpg",
             ),
+            ("Everybody on a list", "facematch enroll --from portraits.csv"),
         ),
         see=("inspect", "backfill", "reenroll prepare"),
     ),

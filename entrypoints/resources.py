@@ -44,6 +44,22 @@ async def opened_database(
         await database.close()
 
 
+@asynccontextmanager
+async def started_reader(container: Container) -> AsyncIterator[None]:
+    """Have the vision processes started, and stop them at the end.
+
+    Raises:
+        EmbedderUnavailableError: none starts.
+
+    """
+    pool = container.face_reader()
+    await pool.start()
+    try:
+        yield
+    finally:
+        await pool.close()
+
+
 def complain(what: str) -> None:
     """Tell people what the broker has against it: a right that is missing is no answer otherwise."""
     err.print(f"NATS: {visible(what)}")

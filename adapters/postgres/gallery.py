@@ -1,7 +1,7 @@
 """The gallery: ``users.face_embedding`` by cosine distance, searched exactly or, among many users, through an index."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from uuid import UUID
 
 import attrs
@@ -27,6 +27,10 @@ _RECENT_SECONDS = 10.0
 _COUNT = """
 SELECT count(*) FROM {users} u
  WHERE u.face_embedding_model = %(model)s AND u.face_embedding IS NOT NULL AND {condition}
+"""
+_ENROLLED = """
+SELECT u.id FROM {users} u
+ WHERE u.id = ANY (%(users)s) AND u.face_embedding IS NOT NULL AND u.face_embedding_model = %(model)s
 """
 _SAVE = """
 WITH saved AS (
@@ -145,6 +149,13 @@ class PostgresEnrolment:
         query = sql.SQL("SELECT 1 FROM {} WHERE id = %s").format(self._database.schema.users.identifier)
         async with self._database.operation("user_exists") as connection:
             return await (await connection.execute(query, [user_id])).fetchone() is not None
+
+    async def enrolled(self, user_ids: Sequence[UUID], model: str) -> Collection[UUID]:
+        """Look them up by their ids."""
+        query = sql.SQL(_ENROLLED).format(users=self._database.schema.users.identifier)
+        values = {"users": list(user_ids), "model": model}
+        async with self._database.operation("enrolled") as connection:
+            return {row[0] for row in await (await connection.execute(query, values)).fetchall()}
 
     async def save_template(
         self, user_id: UUID, template: FaceEmbedding, *, photographs: int, image_refs: Sequence[str] = ()

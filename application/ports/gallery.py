@@ -1,6 +1,6 @@
 """The gallery: the enrolled users' templates."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Protocol
 from uuid import UUID
 
@@ -38,6 +38,9 @@ class Enrolment(Protocol):
 
     async def user_exists(self, user_id: UUID) -> bool:
         """Tell whether the application knows this user."""
+
+    async def enrolled(self, user_ids: Sequence[UUID], model: str) -> Collection[UUID]:
+        """Return those of the users who have a template of that model."""
 
     async def save_template(
         self, user_id: UUID, template: FaceEmbedding, *, photographs: int, image_refs: Sequence[str] = ()

@@ -1,40 +1,66 @@
-"""``enroll``: learn a user's face."""
+"""``enroll``: learn a user's face, or those of everybody on a list."""
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated
 from uuid import UUID
 
 import typer
 
 from application.enroll_user import Enrolled
-from application.enrolment_doubts import EnrolmentDoubt, FarApart, LookAlike, NotCompared
 from application.enrolment_images import EnrolmentRefusedError, fetched
-from entrypoints.console import err, explained, fail, load_settings, out, visible
+from entrypoints.console import ExitCode, err, explained, fail, load_settings, out, visible
+from entrypoints.doubts import documented, in_words
 from entrypoints.enrolling import EnrolmentImages, rights_explained
-from entrypoints.resources import build, opened_database
+from entrypoints.learning import ToldUsers, photographs_of
+from entrypoints.progress import watched
+from entrypoints.resources import build, opened_database, started_reader
 from entrypoints.settings import Settings
 
 
 def enroll(
-    user_id: Annotated[UUID, typer.Argument(help="Id of a row of `users`.", show_default=False, metavar="USER_ID")],
+    user_id: Annotated[
+        UUID | None, typer.Argument(help="Id of a row of `users`.", show_default=False, metavar="USER_ID")
+    ] = None,
     images: Annotated[
-        list[str],
+        list[str] | None,
         typer.Argument(
             help="Photographs of this person, one face each: local files, or references like minio://BUCKET/KEY.",
             show_default=False,
             metavar="IMAGE",
         ),
-    ],
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    ] = None,
+    listed: Annotated[
+        typer.FileText | None,
+        typer.Option(
+            "--from",
+            help="Enrol everybody on a list who is not enrolled with this embedder yet: lines of USER_ID,IMAGE and "
+            "maybe more images (CSV; - is standard input).",
+            encoding="utf-8-sig",
+            metavar="FILE",
+            show_default=False,
+        ),
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object; with --from one per user and line.")
+    ] = False,
 ) -> None:
     """Learn a user's face from photographs, replacing what was known.
 
     Needs no NATS. Several photographs, taken on different days, recognise better than one. Nothing is written unless
     every photograph shows exactly one face and the user exists. Photographs that may show two people, and another user
-    who may be the same person, are warned of.
+    who may be the same person, are warned of. With a list, safe to interrupt and to run again.
     """
+    if listed is not None and user_id is None:
+        _enroll_list(listed, as_json=as_json)
+    elif listed is None and user_id is not None and images:
+        _enroll_one(user_id, images, as_json=as_json)
+    else:
+        fail("either a user and photographs of them are to be named, or a list with --from", ExitCode.USAGE)
+
+
+def _enroll_one(user_id: UUID, images: Sequence[str], *, as_json: bool) -> None:
     settings = load_settings()
     with explained():
         try:
@@ -44,46 +70,33 @@ def enroll(
             fail("nothing was enrolled:\n" + "\n".join(f"  {problem}" for problem in refused.problems))
     embedder = enrolled.template.model
     if as_json:
-        warnings = [_documented(doubt) for doubt in enrolled.doubts]
+        warnings = [documented(doubt) for doubt in enrolled.doubts]
         told = {"user_id": str(user_id), "embedder": embedder, "photographs": len(images), "warnings": warnings}
         out.print_json(json.dumps(told))
     else:
         count = "1 photograph" if len(images) == 1 else f"{len(images)} photographs"
         out.print(f"User {user_id} is enrolled with {embedder}, from {count}.")
     for doubt in enrolled.doubts:
-        err.print(f"Warning: {visible(_in_words(doubt))}", style="yellow" if err.is_terminal else None)
+        err.print(f"Warning: {visible(in_words(doubt))}", style="yellow" if err.is_terminal else None)
 
 
-def _in_words(doubt: EnrolmentDoubt) -> str:
-    match doubt:
-        case FarApart((one, other), distance, limit):
-            return (
-                f"{one} and {other} are {distance:.3f} apart, as photographs of two people are: 99 of 100 such pairs "
-                f"are more than {limit:.3f} apart. If one of them shows somebody else, the template lies between two "
-                "people: enrol again without it."
-            )
-        case LookAlike(another, distance, limit):
-            return (
-                f"user {another} is about as near as the same person would be ({distance:.3f} apart, at most "
-                f"{limit:.3f}). The photographs may show that user, or that user may be this person's second account."
-            )
-        case NotCompared(why):
-            return f"whether another user looks the same is not known: {why}"
-
-
-def _documented(doubt: EnrolmentDoubt) -> dict[str, object]:
-    told: dict[str, object]
-    match doubt:
-        case FarApart(photographs, distance, limit):
-            told = {"warning": "far_apart", "photographs": photographs, "distance": distance, "limit": limit}
-        case LookAlike(another, distance, limit):
-            told = {"warning": "look_alike", "user_id": str(another), "distance": distance, "limit": limit}
-        case NotCompared():
-            told = {"warning": "not_compared"}
-    return told | {"message": _in_words(doubt)}
+def _enroll_list(listed: typer.FileText, *, as_json: bool) -> None:
+    settings = load_settings()
+    photographs = photographs_of(listed)
+    told = ToldUsers("enrolled", settings.vision.embedder, as_json=as_json)
+    with explained(), rights_explained(), told.summarised():
+        asyncio.run(_enroll_all(settings, photographs, told))
+    told.end()
 
 
 async def _enroll(settings: Settings, user_id: UUID, images: Sequence[str]) -> Enrolled:
     container = build(settings)
     async with opened_database(container, container.factory().info), container.photo_store():
         return await container.enroll_user()(user_id, await fetched(EnrolmentImages(container), images))
+
+
+async def _enroll_all(settings: Settings, photographs: Mapping[UUID, Sequence[str]], told: ToldUsers) -> None:
+    container = build(settings)
+    async with opened_database(container, container.factory().info), container.photo_store(), started_reader(container):
+        with watched("enrolling users") as progress:
+            await container.enroll_list()(photographs, EnrolmentImages(container), told, progress)

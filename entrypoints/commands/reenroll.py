@@ -2,20 +2,18 @@
 
 import asyncio
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from typing import Annotated
 from uuid import UUID
 
-import attrs
 import typer
 
-from application.reenroll_users import LeftBehindError, Prepared, Switch
-from entrypoints.console import ExitCode, err, explained, fail, load_settings, out, visible
+from application.reenroll_users import LeftBehindError, Switch
+from entrypoints.console import explained, fail, load_settings, out
 from entrypoints.enrolling import EnrolmentImages, rights_explained
-from entrypoints.portraits import PortraitListError, portraits
+from entrypoints.learning import ToldUsers, photographs_of, users
 from entrypoints.progress import watched
-from entrypoints.resources import build, opened_database
+from entrypoints.resources import build, opened_database, started_reader
 from entrypoints.settings import Settings
 
 
@@ -41,12 +39,11 @@ def prepare(
     looked at again.
     """
     settings = load_settings()
-    known = _known(listed)
-    told = _Told(settings.vision.embedder, as_json=as_json)
+    photographs = photographs_of(listed) if listed else {}
+    told = ToldUsers("prepared", settings.vision.embedder, as_json=as_json)
     with explained(), rights_explained(), told.summarised():
-        asyncio.run(_prepare(settings, known, told))
-    if told.refused:
-        raise typer.Exit(ExitCode.FAILED)
+        asyncio.run(_prepare(settings, photographs, told))
+    told.end()
 
 
 def switch(
@@ -73,8 +70,8 @@ def switch(
     if as_json:
         out.print_json(json.dumps({"embedder": embedder, "switched": done.users, "left_behind": done.left_behind}))
         return
-    left = f" {_users(done.left_behind)} kept another one, and will not be recognised." if done.left_behind else ""
-    out.print(f"{_users(done.users)} switched to {embedder}.{left}")
+    left = f" {users(done.left_behind)} kept another one, and will not be recognised." if done.left_behind else ""
+    out.print(f"{users(done.users)} switched to {embedder}.{left}")
 
 
 def discard() -> None:
@@ -82,49 +79,14 @@ def discard() -> None:
     settings = load_settings()
     with explained(), rights_explained():
         count = asyncio.run(_discard(settings))
-    out.print(f"{_users(count)} had a template prepared; it is deleted.")
+    out.print(f"{users(count)} had a template prepared; it is deleted.")
 
 
-@attrs.define
-class _Told:
-    """Tells of each user: every one to machines, to people those who could not be prepared."""
-
-    embedder: str
-    as_json: bool
-    prepared: int = 0
-    refused: int = 0
-
-    def __call__(self, user: Prepared) -> None:
-        if user.problems:
-            self.refused += 1
-        else:
-            self.prepared += 1
-        if self.as_json:
-            document = {"user_id": str(user.user_id), "prepared": not user.problems, "photographs": user.photographs}
-            out.print(json.dumps(document | {"problems": user.problems}), soft_wrap=True)
-        elif user.problems:
-            out.print(visible(f"{user.user_id}: {'; '.join(user.problems)}"))
-
-    @contextmanager
-    def summarised(self) -> Iterator[None]:
-        """Say at the end how many they were, also where it comes before everybody was looked at."""
-        try:
-            yield
-        finally:
-            left = f"; {_users(self.refused)} could not be" if self.refused else ""
-            err.print(f"{_users(self.prepared)} prepared with {self.embedder}{left}.")
-
-
-async def _prepare(settings: Settings, known: Mapping[UUID, Sequence[str]], told: _Told) -> None:
+async def _prepare(settings: Settings, photographs: Mapping[UUID, Sequence[str]], told: ToldUsers) -> None:
     container = build(settings)
-    async with opened_database(container, container.factory().info), container.photo_store():
-        pool = container.face_reader()
-        await pool.start()
-        try:
-            with watched("preparing users") as progress:
-                await container.reenroll_users().prepare(EnrolmentImages(container), known, told, progress)
-        finally:
-            await pool.close()
+    async with opened_database(container, container.factory().info), container.photo_store(), started_reader(container):
+        with watched("preparing users") as progress:
+            await container.reenroll_users().prepare(EnrolmentImages(container), photographs, told, progress)
 
 
 async def _switch(settings: Settings, *, partial: bool) -> tuple[str, Switch]:
@@ -139,14 +101,3 @@ async def _discard(settings: Settings) -> int:
     container = build(settings)
     async with opened_database(container):
         return await container.reenrolment().discard()
-
-
-def _known(listed: typer.FileText | None) -> Mapping[UUID, Sequence[str]]:
-    try:
-        return portraits(listed) if listed else {}
-    except PortraitListError as error:
-        fail(f"{listed.name if listed else ''}, {error}", ExitCode.USAGE)
-
-
-def _users(count: int) -> str:
-    return "1 user" if count == 1 else f"{count:,} users"

@@ -11,6 +11,7 @@ from application.read_photos import Progress
 from domain.evaluation.subjects import Subject
 from entrypoints.container import Container
 from entrypoints.progress import watched
+from entrypoints.resources import started_reader
 
 Found_co = TypeVar("Found_co", covariant=True)
 Found = TypeVar("Found")
@@ -35,13 +36,9 @@ async def measured(
 
     """
     known = None if resume is None else _kept(resume, folder, container.factory().info.id)
-    pool = container.face_reader()
     with watched("reading photographs") as progress:
-        await pool.start()
-        try:
+        async with started_reader(container):
             return await measure(LabelledFolder(folder), subject, known, progress)
-        finally:
-            await pool.close()
 
 
 def _kept(resume: Path, folder: Path, embedder: str) -> FolderOfReadings:

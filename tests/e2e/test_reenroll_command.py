@@ -50,7 +50,7 @@ async def test_the_embedder_changes_and_changes_back_and_nobody_is_forgotten(
         second = by(world, "mediapipe", "prepare", "--from", str(listed), "--json")
         assert (second.returncode, json.loads(second.stdout)) == (
             0,
-            {"user_id": str(biden), "prepared": True, "photographs": 1, "problems": []},
+            {"user_id": str(biden), "prepared": True, "photographs": 1, "problems": [], "warnings": []},
         )
         assert await named_on(world, "party.jpg") == (str(obama), "dlib")
 

@@ -1,6 +1,6 @@
 """The gallery and the enrolment in memory."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from uuid import UUID
 
 from application.ports.gallery import Others
@@ -37,6 +37,12 @@ class InMemoryEnrolment:
         """Tell whether the row is there."""
         await self._database.operation("user_exists")
         return user_id in self._database.users
+
+    async def enrolled(self, user_ids: Sequence[UUID], model: str) -> Collection[UUID]:
+        """Look them up."""
+        await self._database.operation("enrolled")
+        users = [self._database.users[user] for user in user_ids if user in self._database.users]
+        return {user.id for user in users if user.vector is not None and user.model == model}
 
     async def save_template(
         self, user_id: UUID, template: FaceEmbedding, *, photographs: int, image_refs: Sequence[str] = ()

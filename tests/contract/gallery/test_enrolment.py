@@ -26,6 +26,21 @@ async def test_only_the_applications_users_exist(subject: Subject) -> None:
     assert [await subject.enrolment.user_exists(user) for user in (plain, enrolled, uuid4())] == [True, True, False]
 
 
+async def test_who_is_enrolled_with_an_embedder_can_be_asked(subject: Subject) -> None:
+    """Of those who are asked for, whoever may be named; not with another one, not without a template, not unknown."""
+    tables = subject.tables
+    mine, blocked, deleted = (tables.add_user(uuid4(), TEMPLATE) for _ in range(3))
+    tables.mark_user(blocked, blocked=True)
+    tables.mark_user(deleted, deleted=True)
+    other = tables.add_user(uuid4(), FaceEmbedding("model@2", TEMPLATE.vector))
+    plain, half = tables.add_user(uuid4()), tables.add_user(uuid4())
+    tables.write_embedding(half, TEMPLATE.model, None)
+    tables.add_user(uuid4(), TEMPLATE)
+    asked = [mine, blocked, deleted, other, plain, half, uuid4()]
+    assert set(await subject.enrolment.enrolled(asked, TEMPLATE.model)) == {mine, blocked, deleted}
+    assert set(await subject.enrolment.enrolled([], TEMPLATE.model)) == set()
+
+
 async def test_who_is_enrolled_is_found_at_once(subject: Subject) -> None:
     """The next search sees the template, and nobody else has got one."""
     user, _ = subject.tables.add_user(uuid4()), subject.tables.add_user(uuid4())
@@ -90,6 +105,8 @@ async def test_without_its_database_every_method_says_so(subject: Subject) -> No
     await subject.stop()
     with pytest.raises(DatabaseUnavailableError):
         await subject.enrolment.user_exists(uuid4())
+    with pytest.raises(DatabaseUnavailableError):
+        await subject.enrolment.enrolled([uuid4()], TEMPLATE.model)
     with pytest.raises(DatabaseUnavailableError):
         await subject.enrolment.save_template(uuid4(), TEMPLATE, photographs=1)
     with pytest.raises(DatabaseUnavailableError):

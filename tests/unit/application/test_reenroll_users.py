@@ -7,9 +7,10 @@ from uuid import UUID
 import pytest
 
 from application.enrolment_images import EnrolmentImage, EnrolmentRefusedError
+from application.learning import Learnt
 from application.make_template import MakeTemplate
 from application.ports.face_pipeline import Embed
-from application.reenroll_users import LeftBehindError, Prepared, ReenrollUsers, Switch
+from application.reenroll_users import LeftBehindError, ReenrollUsers, Switch
 from domain.errors import (
     AttemptFailedError,
     DatabaseUnavailableError,
@@ -50,7 +51,7 @@ class Scene:
             )
         )
         self.failures: dict[str, Exception] = {}
-        self.told: list[Prepared] = []
+        self.told: list[Learnt] = []
         self.progress: list[tuple[int, int]] = []
         self.reenroll = ReenrollUsers(
             model=INFO.id,
@@ -72,7 +73,7 @@ class Scene:
             raise self.failures[name]
         return EnrolmentImage(name, name.encode(), name if "://" in name else None)
 
-    async def prepare(self, listed: Mapping[UUID, Sequence[str]] | None = None) -> list[Prepared]:
+    async def prepare(self, listed: Mapping[UUID, Sequence[str]] | None = None) -> list[Learnt]:
         """Prepare, and return what was told, by user."""
         self.told.clear()
         await self.reenroll.prepare(
@@ -98,7 +99,7 @@ async def scene() -> Scene:
 async def test_who_was_enrolled_from_the_store_needs_nothing_else(scene: Scene) -> None:
     """The photographs are known; of whom they are not, that is told; and everybody is recognised as before."""
     unknown = "it is not known of which photographs the template was made"
-    assert await scene.prepare() == [Prepared(ANNA, 2), Prepared(BORIS, 1), Prepared(CLARA, 0, (unknown,))]
+    assert await scene.prepare() == [Learnt(ANNA, 2), Learnt(BORIS, 1), Learnt(CLARA, 0, (unknown,))]
     assert scene.models() == [OLD.model] * 3
     assert scene.progress == [(1, 3), (2, 3), (3, 3)]
 
@@ -106,7 +107,7 @@ async def test_who_was_enrolled_from_the_store_needs_nothing_else(scene: Scene) 
 async def test_a_list_names_what_is_not_known_and_goes_first(scene: Scene) -> None:
     """For Clara, and for Boris instead of the old photograph; who is on the list and needs nothing is not looked at."""
     listed = {CLARA: ["clara.jpg"], BORIS: [HALL, FRONT], UUID(int=77): ["nobody.jpg"]}
-    assert await scene.prepare(listed) == [Prepared(ANNA, 2), Prepared(BORIS, 2), Prepared(CLARA, 1)]
+    assert await scene.prepare(listed) == [Learnt(ANNA, 2), Learnt(BORIS, 2), Learnt(CLARA, 1)]
     assert await scene.switch() == Switch(3, 0)
     rows = [scene.database.users[user] for user in (ANNA, BORIS, CLARA)]
     assert [row.photographs for row in rows] == [2, 2, 1]
@@ -118,7 +119,7 @@ async def test_who_is_prepared_is_not_looked_at_again(scene: Scene) -> None:
     """A second run does the rest only: an interruption costs nothing."""
     await scene.prepare()
     seen = len(scene.reader.read_images)
-    assert await scene.prepare({CLARA: ["clara.jpg"]}) == [Prepared(CLARA, 1)]
+    assert await scene.prepare({CLARA: ["clara.jpg"]}) == [Learnt(CLARA, 1)]
     assert len(scene.reader.read_images) == seen + 1
     assert await scene.prepare() == []
 
@@ -160,7 +161,7 @@ async def test_one_bad_photograph_is_one_users_problem(
     """It is told of, and the others are prepared."""
     scene.reader.pipeline.readings[HALL.encode()] = seen
     told = await scene.prepare({CLARA: ["clara.jpg"]})
-    assert told == [Prepared(ANNA, 2), Prepared(BORIS, 1, (problem,)), Prepared(CLARA, 1)]
+    assert told == [Learnt(ANNA, 2), Learnt(BORIS, 1, (problem,)), Learnt(CLARA, 1)]
 
 
 async def test_photographs_that_cancel_each_other_out_are_a_problem(scene: Scene) -> None:
@@ -175,7 +176,7 @@ async def test_every_photograph_that_cannot_be_had_is_named(scene: Scene) -> Non
     for name in (FRONT, SIDE):
         scene.failures[name] = EnrolmentRefusedError([f"{name}: there is no such object"])
     [anna, *_] = await scene.prepare()
-    assert anna == Prepared(ANNA, 2, tuple(f"{name}: there is no such object" for name in (FRONT, SIDE)))
+    assert anna == Learnt(ANNA, 2, tuple(f"{name}: there is no such object" for name in (FRONT, SIDE)))
 
 
 @pytest.mark.parametrize(

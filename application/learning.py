@@ -1,0 +1,76 @@
+"""Learning many users' faces, some at once: one user's bad photograph is no other's trouble."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from typing import TypeVar
+from uuid import UUID
+
+import attrs
+
+from application.enrolment_doubts import EnrolmentDoubt
+from application.enrolment_images import EnrolmentImage, EnrolmentRefusedError, Fetch, fetched
+from domain.errors import (
+    AttemptFailedError,
+    DatabaseUnavailableError,
+    EmbedderUnavailableError,
+    StorageUnavailableError,
+)
+from domain.faces import InvalidEmbeddingError
+
+_FOR_EVERYBODY = DatabaseUnavailableError, EmbedderUnavailableError, StorageUnavailableError
+Person = TypeVar("Person")
+
+
+@attrs.frozen
+class Learnt:
+    """A user whose face was learnt from so many photographs, and what speaks against it; or was not, and why."""
+
+    user_id: UUID
+    photographs: int
+    problems: tuple[str, ...] = ()
+    doubts: tuple[EnrolmentDoubt, ...] = ()
+
+
+Hears = Callable[[Learnt], None]
+Progress = Callable[[int, int], None]
+"""Hears how many of how many users it has been looked at."""
+Learn = Callable[[Sequence[EnrolmentImage]], Awaitable[Sequence[EnrolmentDoubt]]]
+
+
+async def learnt(user_id: UUID, photographs: Sequence[str], fetch: Fetch, learn: Learn) -> Learnt:
+    """Fetch a user's photographs and learn from them; return what came of it.
+
+    Raises:
+        AttemptFailedError: a system failed that everybody needs.
+
+    """
+    try:
+        doubts = await learn(await fetched(fetch, photographs))
+    except EnrolmentRefusedError as refused:
+        return Learnt(user_id, len(photographs), refused.problems)
+    except _FOR_EVERYBODY:
+        raise
+    except (AttemptFailedError, InvalidEmbeddingError) as error:
+        return Learnt(user_id, len(photographs), (str(error),))
+    return Learnt(user_id, len(photographs), doubts=tuple(doubts))
+
+
+async def some_at_once(
+    people: AsyncIterator[Person], work: Callable[[Person], Awaitable[None]], *, concurrency: int
+) -> None:
+    """Do the work for everybody, who are asked for no sooner than there is a hand free; the first error ends it."""
+    hands = asyncio.Semaphore(concurrency)
+
+    async def done(person: Person) -> None:
+        try:
+            await work(person)
+        finally:
+            hands.release()
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            async for person in people:
+                await hands.acquire()
+                group.create_task(done(person))
+    except ExceptionGroup as failures:
+        raise failures.exceptions[0] from failures

@@ -1,0 +1,74 @@
+"""What the commands have in common that learn many users' faces: the list that they take, and what they tell."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from uuid import UUID
+
+import attrs
+import typer
+
+from application.learning import Learnt
+from entrypoints.console import ExitCode, err, fail, out, visible
+from entrypoints.doubts import documented, in_words
+from entrypoints.portraits import PortraitListError, portraits
+
+
+def photographs_of(listed: typer.FileText) -> Mapping[UUID, Sequence[str]]:
+    """Return each user's photographs, or end with exit code 2."""
+    try:
+        return portraits(listed)
+    except PortraitListError as error:
+        fail(f"{listed.name}, {error}", ExitCode.USAGE)
+
+
+def users(count: int) -> str:
+    """Return how many they are, in words."""
+    return "1 user" if count == 1 else f"{count:,} users"
+
+
+@attrs.define
+class ToldUsers:
+    """Tells machines of each user; people of those who were not ``learnt``, and of doubts."""
+
+    learnt: str
+    embedder: str
+    as_json: bool
+    _done: int = 0
+    _refused: int = 0
+
+    def __call__(self, user: Learnt) -> None:
+        """Tell of one."""
+        if user.problems:
+            self._refused += 1
+        else:
+            self._done += 1
+        if self.as_json:
+            out.print(json.dumps(self._document(user)))
+        elif user.problems:
+            out.print(visible(f"{user.user_id}: {'; '.join(user.problems)}"))
+        for doubt in user.doubts:
+            err.print(f"Warning: {visible(f'user {user.user_id}: {in_words(doubt)}')}")
+
+    @contextmanager
+    def summarised(self) -> Iterator[None]:
+        """Say at the end how many they were, also where it comes before everybody was looked at."""
+        try:
+            yield
+        finally:
+            left = f"; {users(self._refused)} could not be" if self._refused else ""
+            err.print(f"{users(self._done)} {self.learnt} with {self.embedder}{left}.")
+
+    def end(self) -> None:
+        """End with exit code 1 where somebody could not be."""
+        if self._refused:
+            raise typer.Exit(ExitCode.FAILED)
+
+    def _document(self, user: Learnt) -> dict[str, object]:
+        return {
+            "user_id": str(user.user_id),
+            self.learnt: not user.problems,
+            "photographs": user.photographs,
+            "problems": user.problems,
+            "warnings": [documented(doubt) for doubt in user.doubts],
+        }

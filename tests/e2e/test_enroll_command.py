@@ -1,0 +1,45 @@
+"""``facematch enroll --from``: an application's users are enrolled from a list."""
+
+import json
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from tests.e2e.world import World
+
+
+async def test_everybody_on_a_list_is_enrolled_and_named(world: World, photographs: Any, tmp_path: Path) -> None:
+    """From objects and local files; who cannot be is told of, and a second run only does what is left."""
+    obama, biden, nobody = world.add_user(), world.add_user(), uuid4()
+    world.put("obama.jpg", photographs.path("obama").read_bytes())
+    world.put("party.jpg", photographs.path("obama2").read_bytes())
+    listed = tmp_path / "users.csv"
+    listed.write_text(f"{obama},obama.jpg\n{biden},{photographs.path('biden')}\n{nobody},obama.jpg\n", encoding="utf-8")
+    first = world.cli("enroll", "--from", str(listed), check=False)
+    assert (first.returncode, first.stdout) == (1, f"{nobody}: there is no user {nobody}\n")
+    assert first.stderr == "2 users enrolled with dlib; 1 user could not be.\n"
+    second = world.cli("enroll", "--from", str(listed), "--json", check=False)
+    [line] = [json.loads(line) for line in second.stdout.splitlines()]
+    assert (line["user_id"], line["enrolled"], line["photographs"]) == (str(nobody), False, 1)
+    with world.worker():
+        photo = world.add_photo()
+        await world.publish({"photo_id": str(photo), "image_ref": "party.jpg"})
+        [event] = await world.outcome_of(photo)
+    assert event["user_id"] == str(obama)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["11111111-1111-1111-1111-111111111111"],
+        ["11111111-1111-1111-1111-111111111111", "a.jpg", "--from", "/dev/null"],
+    ],
+)
+def test_a_user_or_a_list_and_not_both(bare_world: World, arguments: list[str]) -> None:
+    """Anything else is wrong usage, and nothing is looked at."""
+    done = bare_world.cli("enroll", *arguments, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "either a user and photographs of them are to be named, or a list with --from\n"

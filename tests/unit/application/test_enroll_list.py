@@ -1,0 +1,142 @@
+"""Everybody on a list is enrolled, once, and one user's bad photograph is no other's trouble."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from uuid import UUID
+
+import pytest
+
+from application.enroll_list import EnrollList
+from application.enroll_user import EnrollUser
+from application.enrolment_doubts import FarApart, LookAlike
+from application.enrolment_images import EnrolmentImage
+from application.learning import Learnt
+from application.make_template import MakeTemplate
+from domain.decision import FixedThreshold
+from domain.errors import DatabaseUnavailableError, EmbedderTimeoutError, StorageUnavailableError
+from domain.faces import FaceEmbedding
+from domain.guardrails import FaceQuality
+from tests.fakes.database import InMemoryDatabase
+from tests.fakes.gallery import InMemoryEnrolment
+from tests.fakes.vision import INFO, ScriptedFacePipeline, ScriptedFaceReader
+from tests.unit.application.world import ANNA, BORIS, embedding, face, reading
+
+CLARA = UUID(int=13)
+LISTED = {ANNA: ["minio://images/anna.jpg"], BORIS: ["boris.jpg"], CLARA: ["clara.jpg", "side.jpg"]}
+
+
+class Scene:
+    """Anna, Boris and Clara are users, and photographs of them are where the list says."""
+
+    def __init__(self) -> None:
+        self.database = InMemoryDatabase()
+        for user in LISTED:
+            self.database.add_user(user)
+        self.reader = ScriptedFaceReader(
+            ScriptedFacePipeline(
+                {
+                    b"minio://images/anna.jpg": reading(face(probe=embedding(1.0, 0.0, 0.0))),
+                    b"boris.jpg": reading(face(probe=embedding(0.0, 1.0, 0.0))),
+                    b"clara.jpg": reading(face(probe=embedding(0.0, 0.0, 1.0))),
+                    b"side.jpg": reading(face(probe=embedding(0.0, 0.1, 1.0))),
+                }
+            )
+        )
+        self.progress: list[tuple[int, int]] = []
+        self.store_is_down = False
+        self._enroll_list = EnrollList(
+            model=INFO.id,
+            enroll=EnrollUser(
+                make_template=MakeTemplate(reader=self.reader, quality=FaceQuality(32)),
+                enrolment=InMemoryEnrolment(self.database),
+                calibration=INFO.calibration,
+                threshold=FixedThreshold(0.05),
+            ),
+            enrolment=InMemoryEnrolment(self.database),
+            concurrency=2,
+        )
+
+    async def enroll(self, listed: Mapping[UUID, Sequence[str]] = LISTED) -> list[Learnt]:
+        """Enrol a list; return what was told, by user."""
+        told: list[Learnt] = []
+        self.progress.clear()
+        await self._enroll_list(listed, self._fetch, told.append, lambda done, of: self.progress.append((done, of)))
+        return sorted(told, key=lambda user: user.user_id)
+
+    async def _fetch(self, name: str) -> EnrolmentImage:
+        await asyncio.sleep(0)
+        if self.store_is_down:
+            raise StorageUnavailableError("connection refused")
+        return EnrolmentImage(name, name.encode(), name if "://" in name else None)
+
+
+@pytest.fixture
+def scene() -> Scene:
+    """Return the scene."""
+    return Scene()
+
+
+async def test_everybody_on_the_list_is_enrolled(scene: Scene) -> None:
+    """From their photographs, and where these lie in the store is remembered."""
+    assert await scene.enroll() == [Learnt(ANNA, 1), Learnt(BORIS, 1), Learnt(CLARA, 2)]
+    rows = [scene.database.users[user] for user in LISTED]
+    assert [(row.model, row.photographs) for row in rows] == [(INFO.id, 1), (INFO.id, 1), (INFO.id, 2)]
+    assert [row.image_refs for row in rows] == [("minio://images/anna.jpg",), (), ()]
+    assert scene.progress[-1] == (3, 3)
+
+
+async def test_who_is_enrolled_with_that_embedder_is_left_alone(scene: Scene) -> None:
+    """Another run does the rest; who is enrolled with another embedder is enrolled with this one."""
+    scene.database.write_embedding(ANNA, INFO.id, (0.0, 0.0, 1.0))
+    scene.database.write_embedding(BORIS, "old@1", (0.0, 0.0, 1.0))
+    assert [user.user_id for user in await scene.enroll()] == [BORIS, CLARA]
+    assert (scene.database.users[ANNA].vector, scene.database.users[BORIS].model) == ((0.0, 0.0, 1.0), INFO.id)
+    assert await scene.enroll() == []
+    assert scene.progress == [(3, 3)]
+
+
+async def test_what_is_wrong_with_one_user_is_told_and_no_other_s_trouble(scene: Scene) -> None:
+    """No face, no such user, an embedder that hangs on one photograph."""
+    scene.reader.pipeline.readings[b"boris.jpg"] = EmbedderTimeoutError("no answer within 20 s")
+    stranger = UUID(int=77)
+    told = await scene.enroll({**LISTED, CLARA: ["cat.jpg"], stranger: ["boris.jpg"]})
+    assert [(user.user_id, user.problems) for user in told] == [
+        (ANNA, ()),
+        (BORIS, ("no answer within 20 s",)),
+        (CLARA, ("cat.jpg: not an image of an allowed format",)),
+        (stranger, (f"there is no user {stranger}",)),
+    ]
+
+
+async def test_doubts_are_told_of_whom_they_are(scene: Scene) -> None:
+    """Photographs of two people, and a user who looks like another one; both are enrolled nevertheless."""
+    scene.reader.pipeline.readings[b"side.jpg"] = reading(face(probe=embedding(0.0, 1.0, 0.0)))
+    scene.reader.pipeline.readings[b"boris.jpg"] = reading(face(probe=embedding(1.0, 0.0, 0.0)))
+    told = {user.user_id: user.doubts for user in await scene.enroll()}
+    alike = [doubt for user in (ANNA, BORIS) for doubt in told[user]]
+    assert all(isinstance(doubt, LookAlike) for doubt in alike)
+    assert alike != []
+    assert [type(doubt) for doubt in told[CLARA]] == [FarApart]
+
+
+async def test_what_everybody_needs_ends_it(scene: Scene) -> None:
+    """A store or a database that is down is told once, and another run goes on."""
+    scene.store_is_down = True
+    with pytest.raises(StorageUnavailableError):
+        await scene.enroll()
+    scene.store_is_down = False
+    scene.database.failing.add("save_template")
+    with pytest.raises(DatabaseUnavailableError):
+        await scene.enroll()
+    scene.database.failing.clear()
+    await scene.enroll()
+    assert isinstance(scene.database.users[CLARA].template, FaceEmbedding)
+
+
+async def test_a_long_list_is_gone_through_page_by_page(scene: Scene) -> None:
+    """All of it, each user once."""
+    users = {UUID(int=1000 + number): ["boris.jpg"] for number in range(2500)}
+    for user in users:
+        scene.database.add_user(user)
+    assert [user.user_id for user in await scene.enroll(users)] == list(users)
+    assert scene.database.operations.count("enrolled") == 3

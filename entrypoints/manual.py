@@ -86,7 +86,7 @@ MANUALS: Final = {
         see=("worker", "status"),
     ),
     "enroll": Manual(
-        failed="Nothing was written: no such user, no single face on an image, or too few rights; with --from, of some.",
+        failed="Nothing was written: no such user, no single face on an image, too few rights; with --from: of some.",
         environment=(*_DATABASE, *_S3, *_EMBEDDER),
         examples=(
             (

@@ -50,11 +50,6 @@ class Worker:
         self._last_turn = self.clock.monotonic()
 
     @property
-    def in_hand(self) -> int:
-        """How many jobs are being handled."""
-        return len(self._jobs)
-
-    @property
     def dependencies(self) -> frozenset[str]:
         """The names of all that may keep this worker from its jobs."""
         return self.outages.dependencies | {BROKER}

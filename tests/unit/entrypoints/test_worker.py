@@ -74,11 +74,10 @@ class TestTaking:
     async def test_every_job_is_done(self, shift: Shift) -> None:
         """Jobs that wait and jobs that come later are all done, the first one matching."""
         await shift.submit(5)
-        async with shift.working() as worker:
+        async with shift.working():
             await shift.world.clock.advance(10)
             await shift.submit(2)
             await shift.world.clock.advance(10)
-            assert worker.in_hand == 0
         assert [job.acked for job in shift.queue.jobs] == [True] * 7
         assert [record.outcome.kind for record in shift.world.records].count(OutcomeKind.MATCHED) == 1
 
@@ -86,9 +85,10 @@ class TestTaking:
         """With every slot taken nothing more is fetched; one that becomes free is filled again."""
         reader = shift.world.block_vision()
         await shift.submit(10)
-        async with shift.working() as worker:
+        async with shift.working():
             await shift.world.clock.advance(100)
-            assert (worker.in_hand, shift.queue.fetched) == (CONCURRENCY, [CONCURRENCY])
+            assert shift.queue.fetched == [CONCURRENCY]
+            assert sum(job.deliveries for job in shift.queue.jobs) == CONCURRENCY
             reader.opened.set()
             await shift.world.clock.advance(100)
         assert max(shift.queue.fetched) == CONCURRENCY
@@ -105,13 +105,13 @@ class TestTaking:
         """While a dependency is down the jobs in hand wait, and no further one is touched."""
         shift.world.database.available = False
         await shift.submit(1)
-        async with shift.working() as worker:
+        async with shift.working():
             await shift.world.clock.advance(10)
             await shift.submit(20)
             fetches = len(shift.queue.fetched)
             await shift.world.clock.advance(3600)
             assert len(shift.queue.fetched) == fetches
-            assert worker.in_hand <= CONCURRENCY
+            assert sum(job.deliveries for job in shift.queue.jobs) <= CONCURRENCY
             shift.world.database.available = True
             await shift.world.clock.advance(10)
         assert [(job.deliveries, job.acked) for job in shift.queue.jobs] == [(1, True)] * 21
@@ -417,13 +417,12 @@ class TestStopping:
         shift.release_grace = 0.05
         shift.world.block_vision()
         await shift.submit(1)
-        worker = shift.worker()
-        running = asyncio.create_task(worker.run(shift.stop, shift.abort))
+        running = asyncio.create_task(shift.worker().run(shift.stop, shift.abort))
         await shift.world.clock.advance(1)
         shift.stop.set()
         shift.abort.set()
         await running
-        assert worker.in_hand == 1
+        assert [(job.deliveries, job.acked) for job in shift.queue.jobs] == [(1, False)]
 
     async def test_a_worker_that_is_cancelled_settles_too(self, shift: Shift) -> None:
         """Cancelled from outside, the worker takes no further job and gives back what it has after the grace."""

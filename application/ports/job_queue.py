@@ -67,10 +67,3 @@ class JobParser(Protocol):
 
     def parse(self, body: bytes) -> MatchJob | MalformedJob:
         """Return the job, or everything that is wrong with it."""
-
-
-class JobPublisher(Protocol):
-    """Puts jobs into the queue, as an application's backend does."""
-
-    async def submit(self, job: MatchJob) -> JobKey:
-        """Publish the job and return its identity once it is stored."""

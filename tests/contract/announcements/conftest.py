@@ -14,7 +14,7 @@ from adapters.nats_jetstream.events import encode_event
 from adapters.nats_jetstream.names import Names
 from adapters.nats_jetstream.publisher import JetStreamJobPublisher, JetStreamResultPublisher
 from application.ports.announcements import DeadLetters, ResultPublisher
-from application.ports.job_queue import JobPublisher, JobQueue
+from application.ports.job_queue import JobQueue
 from domain.outcomes import OutcomeKind, Reason
 from tests.broker import ACK_WAIT, OwnBroker, stored
 from tests.fakes.announcements import DeadLetter, InMemoryDeadLetters, InMemoryResultPublisher
@@ -32,7 +32,7 @@ class Subject:
 
     results: ResultPublisher
     dead_letters: DeadLetters
-    jobs: JobPublisher
+    jobs: JetStreamJobPublisher | InMemoryJobQueue
     queue: JobQueue
     events: Callable[[], Awaitable[Sequence[Event]]]
     letters: Callable[[], Awaitable[Sequence[DeadLetter]]]

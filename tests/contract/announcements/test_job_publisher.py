@@ -5,7 +5,6 @@ from uuid import UUID
 import pytest
 
 from adapters.nats_jetstream.payload import JsonJobParser
-from application.ports.job_queue import JobPublisher
 from domain.errors import MessagingUnavailableError
 from domain.jobs import MatchJob
 from tests.contract.announcements.conftest import Subject
@@ -14,10 +13,9 @@ JOB = MatchJob(UUID(int=1), "minio://images/é \U0001f600.jpg", face_index=3, fa
 SHORT = MatchJob(UUID(int=2))
 
 
-async def test_it_is_a_job_publisher(subject: Subject) -> None:
-    """The adapter satisfies the port: what comes out of the queue is the job that was put in, under its key."""
-    publisher: JobPublisher = subject.jobs
-    key = await publisher.submit(JOB)
+async def test_what_is_submitted_is_delivered(subject: Subject) -> None:
+    """What comes out of the queue is the job that was put in, under its key."""
+    key = await subject.jobs.submit(JOB)
     [delivery] = await subject.queue.fetch(1, timeout_seconds=5)
     assert (delivery.key, JsonJobParser().parse(delivery.body)) == (key, JOB)
 

@@ -12,7 +12,7 @@ from adapters.nats_jetstream.job_archive import JetStreamJobArchive
 from adapters.nats_jetstream.payload import encode_job
 from adapters.nats_jetstream.publisher import JetStreamJobPublisher
 from application.ports.job_archive import JobArchive
-from application.ports.job_queue import JobPublisher, JobQueue
+from application.ports.job_queue import JobQueue
 from domain.errors import MessagingUnavailableError
 from domain.jobs import JobKey, MatchJob
 from tests.broker import ACK_WAIT, OwnBroker
@@ -27,7 +27,7 @@ class Subject:
     """A log, the queue that it is of, and the end of the broker."""
 
     archive: JobArchive
-    jobs: JobPublisher
+    jobs: JetStreamJobPublisher | InMemoryJobQueue
     queue: JobQueue
     stop: Callable[[], None]
 

@@ -10,7 +10,7 @@ import pytest_asyncio
 from adapters.nats_jetstream.consumer import JetStreamJobQueue
 from adapters.nats_jetstream.publisher import JetStreamJobPublisher
 from adapters.nats_jetstream.queue_statistics import JetStreamQueueStatistics
-from application.ports.job_queue import JobPublisher, JobQueue
+from application.ports.job_queue import JobQueue
 from application.ports.statistics import QueueState, QueueStatistics
 from domain.errors import MessagingUnavailableError
 from domain.jobs import MatchJob
@@ -28,7 +28,7 @@ class Subject:
 
     statistics: QueueStatistics
     queue: JobQueue
-    jobs: JobPublisher
+    jobs: JetStreamJobPublisher | InMemoryJobQueue
     stop: Callable[[], None]
 
 

@@ -97,11 +97,6 @@ class PostgresLedger:
             cursor = await connection.execute(_RECALL.on(self._database.schema), values)
             return _recollection(await cursor.fetchone())
 
-    async def find(self, key: JobKey) -> JobRecord | None:
-        """Return the job's recorded outcome, if any."""
-        async with self._database.operation("find") as connection:
-            return await self._find(connection, key)
-
     async def conclude(self, record: JobRecord) -> JobRecord:
         """Insert the record unless the job has one; return the one that stands."""
         async with self._database.operation("conclude") as connection:
@@ -201,10 +196,6 @@ class PostgresLedger:
                 detail = "nobody is enrolled with this embedder"
                 return _record(header, Skipped(Reason.NO_ENROLLED_USERS, detail, face))
 
-    async def _find(self, connection: Connection, key: JobKey) -> JobRecord | None:
-        row = await (await connection.execute(_BY_KEY, [key.sequence, key.stored_at])).fetchone()
-        return from_row(row) if row is not None else None
-
     async def _record(self, connection: Connection, record: JobRecord) -> JobRecord:
         """Insert the outcome, and the match if it is one."""
         matched = isinstance(record.outcome, Matched)
@@ -212,7 +203,8 @@ class PostgresLedger:
         inserted = await connection.execute(insert, to_row(record))
         if inserted.rowcount == 1:
             return record
-        return await self._find(connection, record.key) or record
+        standing = await (await connection.execute(_BY_KEY, [record.key.sequence, record.key.stored_at])).fetchone()
+        return from_row(standing) if standing is not None else record
 
 
 def _recollection(row: Sequence[Any] | None) -> Recollection:

@@ -76,9 +76,6 @@ class Ledger(Protocol):
     async def recall(self, key: JobKey, photo_id: UUID) -> Recollection:
         """Return the job's recorded outcome, if any, and what is known of the photo, in one read."""
 
-    async def find(self, key: JobKey) -> JobRecord | None:
-        """Return the job's recorded outcome, if any."""
-
     async def conclude(self, record: JobRecord) -> JobRecord:
         """Record an outcome that writes no face; return the one that stands (an earlier one, if there is)."""
 

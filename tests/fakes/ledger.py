@@ -29,11 +29,6 @@ class InMemoryLedger:
             already_matched=self._database.is_matched(photo_id),
         )
 
-    async def find(self, key: JobKey) -> JobRecord | None:
-        """Look the key up."""
-        await self._database.operation("find")
-        return self._standing(key)
-
     async def conclude(self, record: JobRecord) -> JobRecord:
         """Insert the record unless the job has one."""
         await self._database.operation("conclude")

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import count
 from uuid import UUID, uuid4
 
-from application.ports.ledger import FaceResult, JobHeader
+from application.ports.ledger import FaceResult, JobHeader, Ledger
 from domain.decision import Accepted, Comparison, NobodyEnrolled, Unknown
 from domain.faces import BoundingBox, FaceEmbedding
 from domain.jobs import JobKey
@@ -77,6 +77,11 @@ def record(
         photo_id=photo_id or uuid4(),
         face_index=0,
     )
+
+
+async def recorded(ledger: Ledger, job: JobKey) -> JobRecord | None:
+    """Return the job's recorded outcome, if any."""
+    return (await ledger.recall(job, UUID(int=0))).record
 
 
 def later(seconds: float) -> datetime:

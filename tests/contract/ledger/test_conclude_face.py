@@ -22,6 +22,7 @@ from tests.contract.ledger.jobs import (
     later,
     nobody,
     record,
+    recorded,
     unknown,
 )
 from tests.tables import Tables
@@ -42,7 +43,7 @@ async def test_a_match_is_written_and_recorded(subject: Subject) -> None:
     assert face.embedding == embedding(1.0, 0.5)
     assert (match.photo_face_id, match.user_id, match.confidence) == (face.id, user, NEAR.distance)
     assert told.outcome == Matched(user, match.id, SeenFace(face.id, BOX), NEAR)
-    assert await subject.ledger.find(job.key) == told
+    assert await recorded(subject.ledger, job.key) == told
     assert (await subject.ledger.recall(key(), photo)).already_matched is True
 
 
@@ -61,7 +62,7 @@ async def test_without_a_match_the_face_is_written(subject: Subject, result: Fac
             assert told.outcome.comparison == comparison
         case NobodyEnrolled():
             assert told.outcome.comparison is None
-    assert await subject.ledger.find(job.key) == told
+    assert await recorded(subject.ledger, job.key) == told
 
 
 async def test_a_new_job_replaces_the_face_of_that_index(subject: Subject) -> None:
@@ -135,7 +136,7 @@ async def test_of_many_deliveries_of_one_job_all_tell_the_same(subject: Subject)
             for number in range(10)
         )
     )
-    assert told == [await subject.ledger.find(job)] * 10
+    assert told == [await recorded(subject.ledger, job)] * 10
     assert (len(subject.tables.faces()), len(subject.tables.matches())) == (1, 1)
 
 
@@ -148,7 +149,7 @@ async def test_a_photo_that_was_deleted_meanwhile_is_not_found(subject: Subject,
     told = await subject.ledger.conclude_face(job, result)
     assert isinstance(told.outcome, Skipped)
     assert (told.outcome.reason, told.outcome.face) == (Reason.PHOTO_NOT_FOUND, None)
-    assert await subject.ledger.find(job.key) == told
+    assert await recorded(subject.ledger, job.key) == told
     assert subject.tables.faces() == []
 
 
@@ -173,5 +174,5 @@ async def test_a_user_who_is_no_candidate_any_more_is_not_named(
     job = header(photo)
     with pytest.raises(CandidateGoneError):
         await subject.ledger.conclude_face(job, accepted(user))
-    assert (subject.tables.faces(), await subject.ledger.find(job.key)) == ([], None)
+    assert (subject.tables.faces(), await recorded(subject.ledger, job.key)) == ([], None)
     assert (await subject.ledger.conclude_face(job, unknown())).outcome.reason is Reason.NO_MATCH

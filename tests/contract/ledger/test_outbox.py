@@ -7,7 +7,7 @@ import pytest
 from domain.outcomes import Reason
 from domain.records import Failed, Skipped
 from tests.contract.ledger.conftest import Subject
-from tests.contract.ledger.jobs import accepted, embedding, header, key, record
+from tests.contract.ledger.jobs import accepted, embedding, header, key, record, recorded
 
 AGES = 3600.0
 
@@ -43,7 +43,7 @@ async def test_what_is_marked_comes_no_more(subject: Subject) -> None:
     await subject.ledger.mark_published([first.key, key()])
     await subject.ledger.mark_published([])
     assert list(await subject.ledger.unpublished(older_than_seconds=0, limit=10)) == [second]
-    assert await subject.ledger.find(first.key) == first
+    assert await recorded(subject.ledger, first.key) == first
 
 
 async def test_a_repeated_outcome_is_not_published_again(subject: Subject) -> None:

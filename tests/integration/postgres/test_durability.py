@@ -10,7 +10,7 @@ from adapters.postgres.ledger import PostgresLedger
 from adapters.postgres.migrate import migrate
 from domain.records import JobRecord
 from infra.local_stack.postgres import PostgresServer
-from tests.contract.ledger.jobs import header, nobody, record
+from tests.contract.ledger.jobs import header, nobody, record, recorded
 from tests.integration.postgres.use import opened
 from tests.tables import PostgresTables
 
@@ -40,4 +40,4 @@ async def test_a_recorded_outcome_outlives_a_crash(server: PostgresServer, concl
         tables.close()
     server.start()
     async with opened(url) as database:
-        assert await PostgresLedger(database).find(told.key) == told
+        assert await recorded(PostgresLedger(database), told.key) == told

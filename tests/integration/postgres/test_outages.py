@@ -16,7 +16,7 @@ from adapters.postgres.migrate import migrate
 from domain.errors import DatabaseExhaustedError, DatabaseUnavailableError
 from domain.records import JobRecord
 from infra.local_stack.postgres import PostgresServer
-from tests.contract.ledger.jobs import accepted, embedding, header, record
+from tests.contract.ledger.jobs import accepted, embedding, header, record, recorded
 from tests.databases import PreparedDatabase
 from tests.integration.postgres.use import UNKNOWN, limited, meanwhile, opened, recall
 from tests.tables import PostgresTables
@@ -66,7 +66,7 @@ async def test_an_outage_is_told_and_ends_with_it(server: PostgresServer) -> Non
             await database.check()
         server.start()
         await database.check()
-        assert await ledger.find(kept.key) == kept
+        assert await recorded(ledger, kept.key) == kept
 
 
 async def test_a_long_outage_ends_as_quickly_as_a_short_one(server: PostgresServer) -> None:
@@ -239,7 +239,7 @@ async def test_a_worker_that_freezes_in_its_transaction_lets_go_of_the_photo(
     async with opened(prepared.url, statement_seconds=5) as database:
         with pytest.raises(DatabaseUnavailableError, match="idle-in-transaction timeout"):
             await PostgresLedger(database, new_id=freeze).conclude_face(job, accepted(user))
-        assert told == [await PostgresLedger(database).find(job.key)]
+        assert told == [await recorded(PostgresLedger(database), job.key)]
     assert [match.photo_face_id for match in tables.matches()] == [face.id for face in tables.faces()]
 
 

@@ -18,7 +18,7 @@ from adapters.postgres.migrate import migrate
 from application.ports.ledger import CandidateGoneError
 from domain.outcomes import Reason
 from domain.records import Failed, JobRecord
-from tests.contract.ledger.jobs import accepted, embedding, header, later, record, unknown
+from tests.contract.ledger.jobs import accepted, embedding, header, later, record, recorded, unknown
 from tests.databases import PreparedDatabase
 from tests.integration.postgres.use import meanwhile, opened, waiting_for
 from tests.tables import PostgresTables
@@ -69,7 +69,7 @@ async def test_an_outcome_that_is_recorded_meanwhile_stands(
     ledger = PostgresLedger(database, new_id=ids(None, give_up))
     assert await ledger.conclude_face(header(photo, job=failed.key), accepted(user)) == failed
     assert (tables.faces(), tables.matches()) == ([], [])
-    assert await ledger.find(failed.key) == failed
+    assert await recorded(ledger, failed.key) == failed
 
 
 async def test_an_outcome_that_is_not_committed_yet_stands(
@@ -82,7 +82,7 @@ async def test_an_outcome_that_is_not_committed_yet_stands(
     concluding = ledger.conclude_face(header(photo, job=failed.key), accepted(user))
     assert await waiting_for(prepared, _GIVE_UP, parameters(failed), work=concluding) == failed
     assert (tables.faces(), tables.matches()) == ([], [])
-    assert await ledger.find(failed.key) == failed
+    assert await recorded(ledger, failed.key) == failed
 
 
 async def test_a_photo_that_is_deleted_meanwhile_is_not_found(database: Database, tables: PostgresTables) -> None:
@@ -112,7 +112,7 @@ async def test_a_user_who_is_deleted_meanwhile_is_not_named(database: Database, 
     ledger = PostgresLedger(database, new_id=ids(None, lambda: tables.delete_user(user)))
     with pytest.raises(CandidateGoneError):
         await ledger.conclude_face(job, accepted(user))
-    assert (tables.faces(), await ledger.find(job.key)) == ([], None)
+    assert (tables.faces(), await recorded(ledger, job.key)) == ([], None)
 
 
 async def test_a_user_whose_deletion_is_not_committed_yet_is_not_named(
@@ -126,7 +126,7 @@ async def test_a_user_whose_deletion_is_not_committed_yet_is_not_named(
             prepared, "DELETE FROM users WHERE id = %s", [user], work=ledger.conclude_face(job, accepted(user))
         )
     assert raised.group_contains(CandidateGoneError, depth=1)
-    assert (tables.faces(), await ledger.find(job.key)) == ([], None)
+    assert (tables.faces(), await recorded(ledger, job.key)) == ([], None)
 
 
 async def test_a_face_that_the_application_writes_meanwhile_is_updated(
@@ -212,7 +212,7 @@ async def test_the_databases_default_isolation_does_not_matter(
             await ledger.recall(job.key, photo)
             told = await ledger.conclude_face(job, accepted(user))
             await ledger.conclude(given)
-            assert await ledger.find(job.key) == told
+            assert await recorded(ledger, job.key) == told
             await ledger.mark_published([job.key, given.key])
 
         photos = {tables.add_photo(uuid4()): record() for _ in range(30)}

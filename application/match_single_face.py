@@ -6,7 +6,7 @@ from application.ports.clock import Clock
 from application.ports.face_pipeline import Embed
 from application.ports.face_reader import FaceReader
 from application.ports.gallery import Gallery
-from application.ports.ledger import CandidateGoneError, FaceResult, JobHeader, Ledger
+from application.ports.ledger import CandidateGoneError, FaceResult, Ledger
 from application.ports.photo_store import PhotoStore
 from application.ports.telemetry import JobTrace
 from domain.decision import NEEDED_CANDIDATES, ThresholdPolicy, decide
@@ -16,7 +16,7 @@ from domain.guardrails import FaceQuality, Objection, check_face_count, check_ph
 from domain.images import ImageRef, ImageRefPolicy, InvalidImageRefError
 from domain.jobs import JobKey, MalformedJob, MatchJob
 from domain.outcomes import Reason
-from domain.records import Failed, JobRecord, Skipped
+from domain.records import Failed, JobHeader, JobRecord, Skipped
 
 _SEARCHES = 3
 """How often a search is repeated because the user that it found was deleted or blocked before the commit."""
@@ -99,17 +99,7 @@ class MatchSingleFace:
     async def _conclude(
         self, key: JobKey, request: MatchJob | MalformedJob, outcome: Skipped | Failed, trace: JobTrace
     ) -> Conclusion:
-        record = JobRecord(
-            key=key,
-            outcome=outcome,
-            occurred_at=self.clock.now(),
-            embedder=self.reader.info.id,
-            worker=self.worker,
-            photo_id=request.photo_id,
-            face_index=request.face_index,
-            job_id=request.job_id,
-            traceparent=trace.traceparent,
-        )
+        record = self._header(key, request, trace).record(outcome)
         with trace.stage("transaction"):
             stands = await self.ledger.conclude(record)
         return Conclusion(stands, repeated=stands != record)
@@ -150,21 +140,23 @@ class MatchSingleFace:
                 candidates = await self.gallery.nearest(face.embedding, limit=NEEDED_CANDIDATES)
                 size = await self.gallery.size(face.embedding.model)
             decision = decide(candidates, self.policy.threshold, size, self.policy.margin)
-            header = JobHeader(
-                key=key,
-                occurred_at=self.clock.now(),
-                embedder=face.embedding.model,
-                worker=self.worker,
-                photo_id=job.photo_id,
-                face_index=job.face_index,
-                job_id=job.job_id,
-                traceparent=trace.traceparent,
-            )
+            header = self._header(key, job, trace)
             try:
                 with trace.stage("transaction"):
                     stands = await self.ledger.conclude_face(header, FaceResult(face.embedding, face.box, decision))
             except CandidateGoneError:
                 continue
-            own = JobRecord(outcome=stands.outcome, **attrs.asdict(header, recurse=False))
-            return Conclusion(stands, repeated=stands != own)
+            return Conclusion(stands, repeated=stands != header.record(stands.outcome))
         raise AttemptFailedError("the users who were found kept disappearing before the match could be recorded")
+
+    def _header(self, key: JobKey, request: MatchJob | MalformedJob, trace: JobTrace) -> JobHeader:
+        return JobHeader(
+            key=key,
+            occurred_at=self.clock.now(),
+            embedder=self.reader.info.id,
+            worker=self.worker,
+            photo_id=request.photo_id,
+            face_index=request.face_index,
+            job_id=request.job_id,
+            traceparent=trace.traceparent,
+        )

@@ -67,11 +67,13 @@ Outcome = Matched | Skipped | Failed
 
 
 @attrs.frozen
-class JobRecord:
-    """One finished job. ``occurred_at`` is in UTC; ``traceparent`` is the W3C header of the attempt's span."""
+class JobHeader:
+    """What is known of a job that ends, whatever its outcome.
+
+    ``occurred_at`` is in UTC; ``traceparent`` is the W3C header of the attempt's span.
+    """
 
     key: JobKey
-    outcome: Outcome
     occurred_at: datetime
     embedder: str
     worker: str
@@ -79,6 +81,17 @@ class JobRecord:
     face_index: int | None = None
     job_id: UUID | None = None
     traceparent: str | None = None
+
+    def record(self, outcome: Outcome) -> "JobRecord":
+        """Return the record of the job that ended so."""
+        return JobRecord(outcome=outcome, **attrs.asdict(self, recurse=False))
+
+
+@attrs.frozen
+class JobRecord(JobHeader):
+    """One finished job."""
+
+    outcome: Outcome = attrs.field(kw_only=True)
 
     @property
     def dead_lettered(self) -> bool:

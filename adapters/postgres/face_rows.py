@@ -11,9 +11,10 @@ from psycopg.types.json import Jsonb
 
 from adapters.postgres.rows import box_document
 from adapters.postgres.schema import Schema
-from application.ports.ledger import FaceResult, JobHeader
+from application.ports.ledger import FaceResult
 from domain.decision import Accepted
 from domain.faces import BoundingBox
+from domain.records import JobHeader
 
 _UPSERT = """
 WITH known AS MATERIALIZED ({known}),

@@ -4,7 +4,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 from uuid import UUID, uuid4
 
-import attrs
 import psycopg
 from psycopg import sql
 
@@ -13,11 +12,11 @@ from adapters.postgres.face_rows import face_values, insert_match, upsert_face
 from adapters.postgres.rows import COLUMNS, from_row, readable, storable, to_row
 from adapters.postgres.schema import Schema
 from adapters.postgres.statements import Statement
-from application.ports.ledger import Attempt, CandidateGoneError, FaceResult, JobHeader, Recollection
+from application.ports.ledger import Attempt, CandidateGoneError, FaceResult, Recollection
 from domain.decision import Accepted, NobodyEnrolled, Unknown
 from domain.jobs import JobKey
 from domain.outcomes import Reason
-from domain.records import JobRecord, Matched, Outcome, SeenFace, Skipped
+from domain.records import JobHeader, JobRecord, Matched, SeenFace, Skipped
 
 _COLUMN_LIST = sql.SQL(", ").join(map(sql.Identifier, COLUMNS))
 _SELECT = sql.SQL("SELECT {} FROM facematch.outcomes ").format(_COLUMN_LIST)
@@ -172,7 +171,7 @@ class PostgresLedger:
         schema = self._database.schema
         lock = _LOCK_PHOTO.format(
             milliseconds=int(self._database.statement_seconds * 500),
-            photo=UUID(int=header.photo_id.int),  # a UUID's own text needs no quoting, whatever class this one is of
+            photo=UUID(str(header.photo_id)),  # a UUID's own text needs no quoting, whatever class this one is of
         )
         async with self._database.transaction("conclude_face", lock) as connection:
             values = face_values(schema, header, result, new_id=self._new_id())
@@ -189,12 +188,12 @@ class PostgresLedger:
     def _judged(self, header: JobHeader, result: FaceResult, face: SeenFace) -> JobRecord:
         match result.decision:
             case Accepted(user_id=user_id, comparison=comparison):
-                return _record(header, Matched(user_id, self._new_id(), face, comparison))
+                return header.record(Matched(user_id, self._new_id(), face, comparison))
             case Unknown(comparison=comparison) as unknown:
-                return _record(header, Skipped(Reason.NO_MATCH, unknown.detail, face, comparison))
+                return header.record(Skipped(Reason.NO_MATCH, unknown.detail, face, comparison))
             case NobodyEnrolled():
                 detail = "nobody is enrolled with this embedder"
-                return _record(header, Skipped(Reason.NO_ENROLLED_USERS, detail, face))
+                return header.record(Skipped(Reason.NO_ENROLLED_USERS, detail, face))
 
     async def _record(self, connection: Connection, record: JobRecord) -> JobRecord:
         """Insert the outcome, and the match if it is one."""
@@ -213,10 +212,6 @@ def _recollection(row: Sequence[Any] | None) -> Recollection:
     return Recollection(record=known, photo_exists=exists, already_matched=matched)
 
 
-def _record(header: JobHeader, outcome: Outcome) -> JobRecord:
-    return JobRecord(outcome=outcome, **attrs.asdict(header, recurse=False))
-
-
 def _objection(recollection: Recollection, header: JobHeader) -> JobRecord:
     """Return why nothing was written, when not all was as it was when the photo was looked at.
 
@@ -225,9 +220,9 @@ def _objection(recollection: Recollection, header: JobHeader) -> JobRecord:
 
     """
     if not recollection.photo_exists:
-        return _record(header, Skipped(Reason.PHOTO_NOT_FOUND, "the photo was deleted while it was being looked at"))
+        return header.record(Skipped(Reason.PHOTO_NOT_FOUND, "the photo was deleted while it was being looked at"))
     if recollection.already_matched:
-        return _record(header, Skipped(Reason.ALREADY_MATCHED, "another job matched the photo first"))
+        return header.record(Skipped(Reason.ALREADY_MATCHED, "another job matched the photo first"))
     raise CandidateGoneError
 
 

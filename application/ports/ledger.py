@@ -12,7 +12,7 @@ from domain.disclosure import disclosable
 from domain.faces import BoundingBox, FaceEmbedding
 from domain.jobs import JobKey
 from domain.outcomes import Reason
-from domain.records import JobRecord
+from domain.records import JobHeader, JobRecord
 
 
 @attrs.frozen
@@ -31,20 +31,6 @@ class FaceResult:
     embedding: FaceEmbedding
     box: BoundingBox
     decision: Accepted | Unknown | NobodyEnrolled
-
-
-@attrs.frozen
-class JobHeader:
-    """What is known of a job whatever its outcome; the fields are those of :class:`domain.records.JobRecord`."""
-
-    key: JobKey
-    occurred_at: datetime
-    embedder: str
-    worker: str
-    photo_id: UUID
-    face_index: int
-    job_id: UUID | None
-    traceparent: str | None
 
 
 @attrs.frozen
@@ -82,9 +68,9 @@ class Ledger(Protocol):
     async def conclude_face(self, header: JobHeader, result: FaceResult) -> JobRecord:
         """In one transaction, serialised per photo: re-check, write the face and the match, record the outcome.
 
-        Returns the record that stands: an earlier one of this job, ``already_matched`` when another job was
-        first (then nothing of this one is written), ``photo_not_found`` when the photo was deleted meanwhile,
-        else ``matched``, ``no_match`` or ``no_enrolled_users`` with the face written.
+        The header names a photo and a face index. Returns the record that stands: an earlier one of this job,
+        ``already_matched`` when another job was first (then nothing of this one is written), ``photo_not_found`` when
+        the photo was deleted meanwhile, else ``matched``, ``no_match`` or ``no_enrolled_users`` with the face written.
 
         Raises:
             CandidateGoneError: the accepted user was deleted, blocked or re-enrolled with another model.

@@ -3,13 +3,11 @@
 from collections.abc import Callable, Sequence
 from uuid import UUID, uuid4
 
-import attrs
-
-from application.ports.ledger import Attempt, CandidateGoneError, FaceResult, JobHeader, Recollection
+from application.ports.ledger import Attempt, CandidateGoneError, FaceResult, Recollection
 from domain.decision import Accepted, NobodyEnrolled, Unknown
 from domain.jobs import JobKey
 from domain.outcomes import Reason
-from domain.records import JobRecord, Matched, Outcome, SeenFace, Skipped
+from domain.records import JobHeader, JobRecord, Matched, Outcome, SeenFace, Skipped
 from tests.fakes.database import FaceMatchRow, InMemoryDatabase, OutcomeRow, PhotoFaceRow
 
 
@@ -40,8 +38,7 @@ class InMemoryLedger:
         standing = self._standing(header.key)
         if standing is not None:
             return standing
-        outcome = self._write(header, result)
-        return self._record(JobRecord(outcome=outcome, **attrs.asdict(header, recurse=False)))
+        return self._record(header.record(self._write(header, result)))
 
     async def note_attempt(self, attempt: Attempt) -> None:
         """Keep the delivery's first attempt."""
@@ -116,6 +113,8 @@ class InMemoryLedger:
                 return Skipped(Reason.NO_ENROLLED_USERS, "nobody is enrolled with this embedder", face)
 
     def _upsert_face(self, header: JobHeader, result: FaceResult) -> UUID:
+        assert header.photo_id is not None
+        assert header.face_index is not None
         place = header.photo_id, header.face_index
         row = self._database.photo_faces.get(place)
         face_id = row.id if row is not None else self._new_id()

@@ -4,12 +4,12 @@ from datetime import UTC, datetime, timedelta
 from itertools import count
 from uuid import UUID, uuid4
 
-from application.ports.ledger import FaceResult, JobHeader, Ledger
+from application.ports.ledger import FaceResult, Ledger
 from domain.decision import Accepted, Comparison, NobodyEnrolled, Unknown
 from domain.faces import BoundingBox, FaceEmbedding
 from domain.jobs import JobKey
 from domain.outcomes import Reason
-from domain.records import Failed, JobRecord, Skipped
+from domain.records import Failed, JobHeader, JobRecord, Skipped
 
 MODEL = "model@1"
 NOON = datetime(2026, 5, 1, 12, 0, 0, 123456, tzinfo=UTC)

@@ -11,7 +11,7 @@ from application.ports.ledger import Attempt, Ledger, Outbox, Recollection
 from domain.errors import DatabaseUnavailableError
 from domain.jobs import JobKey
 from domain.outcomes import Reason
-from domain.records import Failed, JobRecord, Skipped
+from domain.records import Failed, JobHeader, Skipped
 from tests.contract.ledger.conftest import Subject
 from tests.contract.ledger.jobs import NOON, accepted, header, key, later, record, recorded, unknown
 
@@ -69,7 +69,7 @@ async def test_a_record_comes_back_as_it_went_in(subject: Subject, outcome: Skip
 
 async def test_what_is_not_known_of_a_malformed_job_stays_unknown(subject: Subject) -> None:
     """A record without photo, face index, job id and trace comes back without them."""
-    given = JobRecord(key(), Skipped(Reason.MALFORMED_PAYLOAD, "not JSON"), NOON, "model@1", "worker-1")
+    given = JobHeader(key(), NOON, "model@1", "worker-1").record(Skipped(Reason.MALFORMED_PAYLOAD, "not JSON"))
     await subject.ledger.conclude(given)
     assert await recorded(subject.ledger, given.key) == given
 

@@ -54,6 +54,4 @@ class SampleDelivery:
 
 def record(outcome: Outcome, key: JobKey = KEY) -> JobRecord:
     """Return the record of a job that ended so."""
-    return JobRecord(
-        key, outcome, STORED_AT, embedder="dlib@2", worker="worker-1", photo_id=PHOTO, face_index=0, job_id=JOB_ID
-    )
+    return JobRecord(key, STORED_AT, "dlib@2", "worker-1", photo_id=PHOTO, face_index=0, job_id=JOB_ID, outcome=outcome)

@@ -10,7 +10,7 @@ from application.photo_history import PhotoJob, photo_history
 from application.ports.ledger import Attempt
 from domain.jobs import JobKey
 from domain.outcomes import Reason
-from domain.records import JobRecord, Skipped
+from domain.records import JobHeader, JobRecord, Skipped
 from tests.fakes.database import InMemoryDatabase
 from tests.fakes.ledger import InMemoryLedger
 
@@ -26,7 +26,7 @@ def attempt(sequence: int, delivery: int = 1) -> Attempt:
 
 def record(sequence: int) -> JobRecord:
     """Return the end of a job for the photo."""
-    return JobRecord(JobKey(sequence, NOW), Skipped(Reason.NO_FACE), NOW, "model@1", "worker-1", photo_id=PHOTO)
+    return JobHeader(JobKey(sequence, NOW), NOW, "model@1", "worker-1", PHOTO).record(Skipped(Reason.NO_FACE))
 
 
 async def test_jobs_that_go_on_come_first() -> None:

@@ -12,7 +12,7 @@ from domain.errors import FacematchError, ImageNotFoundError, StorageUnavailable
 from domain.images import ImageRef, ImageRefPolicy, InvalidImageRefError
 from domain.jobs import JobKey, MatchJob
 from domain.outcomes import Reason
-from domain.records import JobRecord, Skipped
+from domain.records import JobHeader, JobRecord, Skipped
 from tests.fakes.job_archive import InMemoryJobArchive
 from tests.fakes.photo_store import InMemoryPhotoStore
 from tests.fakes.queue import InMemoryJobQueue
@@ -23,7 +23,7 @@ PHOTO = UUID(int=1)
 
 def record(key: JobKey, reason: Reason = Reason.NO_MATCH) -> JobRecord:
     """Return what became of a job."""
-    return JobRecord(key, Skipped(reason), NOON, "model@1", "worker-1", photo_id=PHOTO)
+    return JobHeader(key, NOON, "model@1", "worker-1", PHOTO).record(Skipped(reason))
 
 
 @attrs.frozen

@@ -7,7 +7,7 @@ import pytest
 
 from domain.jobs import JobKey
 from domain.outcomes import OutcomeKind, Reason
-from domain.records import Failed, JobRecord, Skipped
+from domain.records import Failed, JobHeader, Skipped
 from tests.unit.docs.pages import Page, page, pages, rows
 
 _REFERENCE = page("docs/reference/outcomes.md")
@@ -16,8 +16,8 @@ _TOLD = re.compile(r"""["']?\b(outcome|reason)\b["']? *(?:=|:) *["'](\w+)["']"""
 
 def _message(reason: Reason) -> str:
     outcome = Failed(reason) if reason.is_failure else Skipped(reason)
-    record = JobRecord(JobKey(1, datetime.now(UTC)), outcome, datetime.now(UTC), "embedder@1", "worker")
-    return "dead-lettered" if record.dead_lettered else "acked"
+    header = JobHeader(JobKey(1, datetime.now(UTC)), datetime.now(UTC), "embedder@1", "worker")
+    return "dead-lettered" if header.record(outcome).dead_lettered else "acked"
 
 
 def test_the_reference_has_one_row_for_each_reason() -> None:

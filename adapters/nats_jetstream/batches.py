@@ -11,6 +11,7 @@ from nats.aio.client import Client
 from nats.js import JetStreamContext
 
 from adapters.nats_jetstream.connection import translated
+from adapters.nats_jetstream.finding import stream_of
 from adapters.nats_jetstream.publishing import MESSAGE_ID
 
 MOST_MESSAGES = 500
@@ -36,8 +37,8 @@ async def takes_batches(js: JetStreamContext, subject: str) -> bool:
         MessagingUnavailableError: no answer, or no such stream.
 
     """
+    stream = await stream_of(js, subject)
     with translated("stream info"):
-        stream = await js.find_stream_name_by_subject(subject)
         return bool((await js.stream_info(stream)).config.allow_atomic)
 
 

@@ -5,13 +5,13 @@ from collections.abc import Sequence
 from datetime import datetime
 
 import attrs
-import nats.js.errors
 from nats.aio.client import Client
 from nats.js.api import ConsumerInfo
 
 from adapters.nats_jetstream.connection import translated
 from adapters.nats_jetstream.consumer_config import problem
 from adapters.nats_jetstream.delivery import JetStreamDelivery
+from adapters.nats_jetstream.finding import consumer_of, stream_of
 from adapters.nats_jetstream.names import Names
 from adapters.nats_jetstream.pulling import PullInbox, SilentConsumerError
 from adapters.nats_jetstream.timeline import Timeline
@@ -107,10 +107,7 @@ class JetStreamJobQueue:
         )
 
     async def _info(self) -> ConsumerInfo:
-        stream = await self._stream()
-        with translated("consumer info"):
-            info: ConsumerInfo = await self._js.consumer_info(stream, self._names.durable)
-        return info
+        return await consumer_of(self._js, await self._stream(), self._names.durable)
 
     async def _check_progress(self) -> None:
         """After a fetch that brought nothing, look now and then whether there was nothing to bring."""
@@ -141,22 +138,12 @@ class JetStreamJobQueue:
         return self._inbox
 
     async def _stream(self) -> str:
-        """Return the stream that holds the subject, whoever made it."""
-        with translated("stream"):
-            try:
-                return await self._js.find_stream_name_by_subject(self._names.subject)
-            except nats.js.errors.NotFoundError as error:
-                message = f"no stream holds the subject {self._names.subject}: run `facematch provision`"
-                raise MessagingUnavailableError(message) from error
+        return await stream_of(self._js, self._names.subject)
 
     async def _check_consumer(self, stream: str) -> None:
         durable = self._names.durable
+        config = (await consumer_of(self._js, stream, durable)).config
         with translated("consumer"):
-            try:
-                config = (await self._js.consumer_info(stream, durable)).config
-            except nats.js.errors.NotFoundError as error:
-                message = f"there is no consumer {durable} on stream {stream}: run `facematch provision`"
-                raise MessagingUnavailableError(message) from error
             found = await problem(self._js, stream, config, self._names, self._ack_wait_seconds)
         if found is not None:
             raise MessagingUnavailableError(

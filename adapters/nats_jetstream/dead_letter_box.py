@@ -12,6 +12,7 @@ from nats.js.api import RawStreamMsg
 
 from adapters.nats_jetstream import dead_letters as said
 from adapters.nats_jetstream.connection import insist, translated
+from adapters.nats_jetstream.finding import NO_MESSAGE, stream_of
 from adapters.nats_jetstream.names import Names
 from adapters.nats_jetstream.publishing import MESSAGE_ID, ConfirmedPublisher
 from application.ports.dead_letter_box import REPLAYED_TRACE, DeadLetter, Extent
@@ -21,8 +22,6 @@ from domain.jobs import JobKey
 REPLAY_OF = "Facematch-Replay-Of"
 _AHEAD = 32
 _TRY_SECONDS = 2.5
-_NO_MESSAGE = 10037
-"""JetStream's code for a sequence that holds nothing, whether deleted or not there yet."""
 _TRACE = {name.lower() for names in REPLAYED_TRACE.items() for name in names}
 _NOT_SENT_AGAIN = {*said.OURS, REPLAY_OF.lower(), *_TRACE}
 
@@ -104,20 +103,14 @@ class JetStreamDeadLetterBox(ConfirmedPublisher):
                     lambda _: self._js.get_msg(stream, sequence, subject=subject if onward else None, next=onward)
                 )
             except nats.js.errors.APIError as error:
-                if error.err_code == _NO_MESSAGE:
+                if error.err_code == NO_MESSAGE:
                     return None
                 raise
         return _letter(message) if message.subject == subject else None
 
     async def _stream(self) -> str:
         if self._found is None:
-            subject = self._names.dead_subject
-            with translated("dead letters"):
-                try:
-                    self._found = await self._js.find_stream_name_by_subject(subject)
-                except nats.js.errors.NotFoundError as error:
-                    message = f"no stream captures {subject}: run `facematch provision`"
-                    raise MessagingUnavailableError(message) from error
+            self._found = await stream_of(self._js, self._names.dead_subject)
         return self._found
 
 

@@ -14,6 +14,7 @@ from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 
 from adapters.nats_jetstream.connection import insist, translated
 from adapters.nats_jetstream.delivery import Receipt
+from adapters.nats_jetstream.finding import consumer_of, stream_of
 from adapters.nats_jetstream.names import Names
 from adapters.nats_jetstream.payload import photo_of
 from adapters.nats_jetstream.photo_ids import PhotoIds
@@ -93,14 +94,8 @@ class JetStreamJobsInFlight:
                 return
 
     async def _find(self) -> None:
-        durable = self._names.durable
-        with translated("consumer"):
-            try:
-                stream = await self._js.find_stream_name_by_subject(self._names.subject)
-                info = await self._js.consumer_info(stream, durable)
-            except nats.js.errors.NotFoundError as error:
-                message = f"no stream with a consumer {durable} holds the subject {self._names.subject}"
-                raise MessagingUnavailableError(f"{message}: run `facematch provision`") from error
+        stream = await stream_of(self._js, self._names.subject)
+        info = await consumer_of(self._js, stream, self._names.durable)
         self._position = info.ack_floor.stream_seq if info.ack_floor else 0
         self._stream = stream
 

@@ -8,12 +8,11 @@ from nats.aio.client import Client
 from nats.js.api import ConsumerInfo
 
 from adapters.nats_jetstream.connection import translated
+from adapters.nats_jetstream.finding import NO_MESSAGE, consumer_of, stream_of
 from adapters.nats_jetstream.names import Names
 from application.ports.statistics import QueueState
-from domain.errors import MessagingUnavailableError
 
 _API_SECONDS = 5.0
-_NO_MESSAGE = 10037
 
 
 class JetStreamQueueStatistics:
@@ -25,17 +24,9 @@ class JetStreamQueueStatistics:
 
     async def look(self) -> QueueState:
         """Ask the server twice or three times."""
+        stream = await stream_of(self._js, self._names.subject)
+        info = await consumer_of(self._js, stream, self._names.durable)
         with translated("queue"):
-            try:
-                stream = await self._js.find_stream_name_by_subject(self._names.subject)
-            except nats.js.errors.NotFoundError as error:
-                message = f"no stream captures {self._names.subject}: run `facematch provision`"
-                raise MessagingUnavailableError(message) from error
-            try:
-                info = await self._js.consumer_info(stream, self._names.durable)
-            except nats.js.errors.NotFoundError as error:
-                message = f"stream {stream} has no consumer {self._names.durable}: run `facematch provision`"
-                raise MessagingUnavailableError(message) from error
             return QueueState(
                 pending=info.num_pending or 0,
                 ack_pending=info.num_ack_pending or 0,
@@ -60,6 +51,6 @@ class JetStreamQueueStatistics:
         except nats.errors.TimeoutError:
             return None
         except nats.js.errors.APIError as error:
-            if error.err_code == _NO_MESSAGE:  # settled, or deleted, since the consumer was asked
+            if error.err_code == NO_MESSAGE:  # settled, or deleted, since the consumer was asked
                 return None
             raise

@@ -1,8 +1,9 @@
-"""How the service is, whatever can be seen of it; and in a sentence, why it does nothing."""
+"""How the service is, whatever can be seen of it; and if it does nothing, why."""
 
 import asyncio
 from collections.abc import Awaitable, Mapping
 from datetime import datetime
+from enum import Enum, auto
 from typing import TypeVar
 
 import attrs
@@ -17,12 +18,29 @@ _BETWEEN_JOBS_SECONDS = 5.0
 _Seen = TypeVar("_Seen")
 
 
-@attrs.frozen
-class Standing:
-    """Whether the service does nothing, and why; ``idle`` is None where that cannot be seen."""
+class Standing(Enum):
+    """What the service does, as far as it can be seen, and why it does nothing."""
 
-    idle: bool | None
-    why: str
+    UNSEEN = auto()
+    """The queue cannot be seen."""
+    UNCLEAR = auto()
+    """Workers have jobs or ask for some, but whether any ended cannot be seen."""
+    WORKING = auto()
+    PAUSED = auto()
+    NOTHING_TO_DO = auto()
+    NOBODY_ASKS = auto()
+    """Jobs wait, and no worker asks for one."""
+    ABOUT_TO_WORK = auto()
+    """Jobs wait for workers that ask for them."""
+    FULL = auto()
+    """As many jobs are in hand as may be, and none ends."""
+    HELD_UP = auto()
+    """Jobs are in hand, and none ends."""
+
+    @property
+    def idle(self) -> bool | None:
+        """Whether nothing is done; None where that cannot be seen."""
+        return None if self in {Standing.UNSEEN, Standing.UNCLEAR} else self is not Standing.WORKING
 
 
 @attrs.define
@@ -57,67 +75,29 @@ class ServiceStatus:
 
     @property
     def standing(self) -> Standing:
-        """Why nothing is done, where nothing is."""
+        """What is done, and why nothing is, where nothing is."""
         if self.queue is None:
-            return Standing(None, "the queue cannot be seen")
+            return Standing.UNSEEN
         if self.queue.paused:
-            return Standing(True, "the consumer is paused on the broker: resume it there")
+            return Standing.PAUSED
         if not self.queue.pending and not self.queue.ack_pending:
-            return Standing(True, self._nothing_to_do(self.queue))
-        quiet = self._quiet_seconds()
-        waiting = f"{_jobs(self.queue.pending)} waiting and {self.queue.ack_pending} in hand"
+            return Standing.NOTHING_TO_DO
+        quiet = self.quiet_seconds
         if quiet is not None and quiet <= (_QUIET_SECONDS if self.queue.ack_pending else _BETWEEN_JOBS_SECONDS):
-            return Standing(False, f"jobs are being done: {waiting}")
-        if self.outcomes is not None:
-            return Standing(True, f"{waiting}, but {_silence(quiet)}: {_suspicion(self.queue)}")
-        return _unseen(self.queue, f"{waiting}, and whether any ended cannot be seen")
+            return Standing.WORKING
+        if self.outcomes is None and (self.queue.ack_pending or self.queue.asking):
+            return Standing.UNCLEAR
+        return _standstill(self.queue)
 
-    def _nothing_to_do(self, queue: QueueState) -> str:
-        quiet = self._quiet_seconds()
-        if quiet is not None:
-            return f"nothing waits; the last job ended {in_words(quiet)} ago"
-        return "nothing waits" if queue.ever_delivered else "no job was ever published"
-
-    def _quiet_seconds(self) -> float | None:
+    @property
+    def quiet_seconds(self) -> float | None:
+        """How long ago the last job ended; None where none has, or that cannot be seen."""
         if self.outcomes is None or self.outcomes.last is None:
             return None
         return max(0.0, (self.outcomes.at - self.outcomes.last).total_seconds())
 
 
-def in_words(seconds: float) -> str:
-    """Return a length of time for people, in two units at most."""
-    left = max(0, round(seconds))
-    words = []
-    for unit, length in (("d", 86_400), ("h", 3600), ("min", 60), ("s", 1)):
-        count, left = divmod(left, length)
-        if count:
-            words.append(f"{count} {unit}")
-    return " ".join(words[:2]) or "0 s"
-
-
-def _unseen(queue: QueueState, words: str) -> Standing:
-    """Return what the queue alone says of the work: it stands still where nobody has a job or asks for one."""
-    if queue.ack_pending or queue.asking:
-        return Standing(None, words)
-    return Standing(True, f"{words}: {_suspicion(queue)}")
-
-
-def _suspicion(queue: QueueState) -> str:
+def _standstill(queue: QueueState) -> Standing:
     if not queue.ack_pending:
-        if queue.asking:
-            return "workers ask for jobs and will be given them"
-        return "no worker asks for jobs; start one, or see with `facematch healthcheck --ready` why it takes none"
-    if 0 < queue.most_in_hand <= queue.ack_pending:
-        return f"the consumer lets no more than {queue.most_in_hand} be in hand"
-    return (
-        "workers are held up by a dependency that is down (/readyz of each says which), or the jobs wait for another "
-        "attempt, or their workers are gone and the jobs come back when their time has run out"
-    )
-
-
-def _silence(quiet: float | None) -> str:
-    return "none has ended yet" if quiet is None else f"none has ended for {in_words(quiet)}"
-
-
-def _jobs(count: int) -> str:
-    return f"{count} job" if count == 1 else f"{count} jobs"
+        return Standing.ABOUT_TO_WORK if queue.asking else Standing.NOBODY_ASKS
+    return Standing.FULL if 0 < queue.most_in_hand <= queue.ack_pending else Standing.HELD_UP

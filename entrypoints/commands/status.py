@@ -17,11 +17,12 @@ from rich.text import Text
 
 from application.dead_letter_reasons import DeadLetterReasons, LettersByReason
 from application.ports.statistics import RecentOutcomes
-from application.service_status import ServiceStatus, in_words
+from application.service_status import ServiceStatus
 from entrypoints.console import ExitCode, fail, load_settings, out, visible
 from entrypoints.container import Container
 from entrypoints.resources import build, connected_to_nats
 from entrypoints.settings import Settings
+from entrypoints.standing import in_words, sentence
 
 _WORKERS_SHOWN = 20
 _INTERVAL = 2.0
@@ -108,11 +109,11 @@ async def _look_at_database(container: Container, seen: ServiceStatus) -> None:
 
 
 def _document(seen: ServiceStatus) -> dict[str, Any]:
-    queue, outcomes, letters, standing = seen.queue, seen.outcomes, seen.letters, seen.standing
+    queue, outcomes, letters = seen.queue, seen.outcomes, seen.letters
     return {
         "at": seen.at.isoformat(),
-        "idle": standing.idle,
-        "why": standing.why,
+        "idle": seen.standing.idle,
+        "why": sentence(seen),
         "queue": None
         if queue is None
         else {
@@ -162,7 +163,7 @@ def _print(seen: ServiceStatus) -> None:
 def _page(seen: ServiceStatus) -> Group:
     return Group(
         *(Text(f"{what}: {visible(why)}", "bold red") for what, why in seen.problems.items()),
-        Text(visible(seen.standing.why), "bold"),
+        Text(visible(sentence(seen)), "bold"),
         _overview(seen),
         *_details(seen),
     )

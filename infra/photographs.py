@@ -3,6 +3,7 @@
 None is part of this repository. Each is checked against its SHA-256 when it is fetched.
 """
 
+import contextlib
 import hashlib
 import os
 import subprocess
@@ -15,6 +16,7 @@ from pathlib import Path
 
 import attrs
 
+from adapters.vision import graph_cache
 from domain.errors import FacematchError
 
 _WHITE_HOUSE = "official White House photograph, a work of the US government (public domain)"
@@ -77,18 +79,11 @@ _ALL = (
 
 
 def cache_folder() -> Path:
-    """Return where photographs are kept: FACEMATCH_CACHE, else the user's cache, else a temporary folder."""
-    candidates = [
-        os.environ.get("FACEMATCH_CACHE"),
-        os.environ.get("XDG_CACHE_HOME") and os.environ["XDG_CACHE_HOME"] + "/facematch",
-        os.environ.get("HOME") and os.environ["HOME"] + "/.cache/facematch",
-    ]
-    for candidate in filter(None, candidates):
-        folder = Path(candidate)
-        try:
+    """Return where photographs are kept: the user's cache folder or, where that cannot be written, a temporary one."""
+    folder = graph_cache.cache_folder()
+    if folder is not None:
+        with contextlib.suppress(OSError):
             folder.mkdir(parents=True, exist_ok=True)
-        except OSError:
-            continue
         if os.access(folder, os.W_OK):
             return folder
     folder = Path(tempfile.gettempdir()) / f"facematch-cache-{os.getuid()}"

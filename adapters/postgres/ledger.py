@@ -9,7 +9,7 @@ from psycopg import sql
 
 from adapters.postgres.database import Connection, Database
 from adapters.postgres.face_rows import face_values, insert_match, upsert_face
-from adapters.postgres.rows import COLUMNS, from_row, readable, storable, to_row
+from adapters.postgres.rows import COLUMNS, from_row, readable, reason_of, storable, to_row
 from adapters.postgres.schema import Schema
 from adapters.postgres.statements import Statement
 from application.ports.ledger import Attempt, CandidateGoneError, FaceResult, Recollection
@@ -228,5 +228,5 @@ def _objection(recollection: Recollection, header: JobHeader) -> JobRecord:
 
 def _attempt(row: Sequence[Any]) -> Attempt:
     sequence, stored_at, delivery, photo_id, reason, detail, worker, occurred_at = row
-    why = Reason(reason) if reason else None
+    why = reason_of(sequence, reason) if reason else None
     return Attempt(JobKey(sequence, stored_at), delivery, why, detail, worker, occurred_at, photo_id)

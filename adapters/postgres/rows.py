@@ -105,17 +105,23 @@ def _outcome(values: dict[str, Any]) -> Outcome:
         case "matched" if face is not None and comparison is not None:
             return Matched(values["user_id"], values["match_id"], face, comparison)
         case "skipped":
-            return Skipped(_reason(values), values["detail"], face, comparison)
+            return Skipped(reason_of(values["stream_seq"], values["reason"]), values["detail"], face, comparison)
         case "failed":
-            return Failed(_reason(values), values["detail"])
+            return Failed(reason_of(values["stream_seq"], values["reason"]), values["detail"])
     raise UnreadableRecordError(
         f"job {values['stream_seq']}: outcome {values['outcome']} without face or distance is of another version"
     )
 
 
-def _reason(values: dict[str, Any]) -> Reason:
+def reason_of(sequence: int, text: str) -> Reason:
+    """Return the reason that a row about the job of that number tells.
+
+    Raises:
+        UnreadableRecordError: a newer version wrote it.
+
+    """
     try:
-        return Reason(values["reason"])
+        return Reason(text)
     except ValueError as error:
-        message = f"job {values['stream_seq']}: the reason {values['reason']!r} in the ledger is of another version"
+        message = f"job {sequence}: the reason {text!r} in the ledger is of another version"
         raise UnreadableRecordError(message) from error

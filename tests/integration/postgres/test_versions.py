@@ -2,8 +2,11 @@
 
 from uuid import uuid4
 
+import pytest
+
 from adapters.postgres.ledger import PostgresLedger
-from tests.contract.ledger.jobs import accepted, embedding, header
+from adapters.postgres.rows import UnreadableRecordError
+from tests.contract.ledger.jobs import accepted, embedding, header, key
 from tests.databases import PreparedDatabase
 from tests.integration.postgres.use import opened
 from tests.tables import PostgresTables
@@ -22,3 +25,19 @@ async def test_a_newer_version_s_outcome_holds_up_no_event(prepared: PreparedDat
             )
         waiting = await ledger.unpublished(older_than_seconds=0, limit=10)
         assert [record.key for record in waiting] == [told.key]
+
+
+async def test_a_newer_version_s_attempt_is_told_of(prepared: PreparedDatabase, tables: PostgresTables) -> None:
+    """Who reads the attempts of a job is told of the reason that this version does not know."""
+    photo, job = tables.add_photo(uuid4()), key()
+    async with opened(prepared.url, size=1) as database:
+        async with database.operation("plant") as connection:
+            await connection.execute(
+                "INSERT INTO facematch.attempts"
+                " (stream_seq, stored_at, delivery, photo_id, reason, detail, worker, occurred_at)"
+                " VALUES (%s, %s, 1, %s, 'from_the_future', '', 'worker-9', now())",
+                [job.sequence, job.stored_at, photo],
+            )
+        for reading in (PostgresLedger(database).attempts(job), PostgresLedger(database).attempts_on(photo)):
+            with pytest.raises(UnreadableRecordError, match=f"job {job.sequence}: the reason 'from_the_future'"):
+                await reading

@@ -20,7 +20,7 @@ from application.ports.statistics import RecentOutcomes
 from application.service_status import ServiceStatus
 from entrypoints.console import ExitCode, fail, load_settings, out, visible
 from entrypoints.container import Container
-from entrypoints.resources import build, connected_to_nats
+from entrypoints.resources import build, connected_to_nats, opened_database
 from entrypoints.settings import Settings
 from entrypoints.standing import in_words, sentence
 
@@ -100,12 +100,8 @@ async def _look_at_broker(container: Container, seen: ServiceStatus, reasons: De
 
 
 async def _look_at_database(container: Container, seen: ServiceStatus) -> None:
-    database = container.database()
-    await database.open()
-    try:
+    async with opened_database(container):
         await seen.look_at_database(container.ledger_statistics())
-    finally:
-        await database.close()
 
 
 def _document(seen: ServiceStatus) -> dict[str, Any]:

@@ -35,7 +35,7 @@ def integer(minimum: int, maximum: int) -> Callable[[str], int]:
     """Return a parser of whole numbers in a range, both ends included."""
 
     def parse(value: str) -> int:
-        digits = value.isascii() and value.lstrip("-").isdigit() and len(value) <= _MOST_DIGITS
+        digits = value.isascii() and value.removeprefix("-").isdigit() and len(value) <= _MOST_DIGITS
         if digits and minimum <= int(value) <= maximum:
             return int(value)
         raise ValueError(f"expected a whole number from {minimum} to {maximum}")
@@ -79,7 +79,7 @@ def address(value: str) -> tuple[str, int]:
     host, _, port = value.rpartition(":")
     if "://" in value:
         raise ValueError("expected host:port, without a scheme")
-    if not host or not port.isdigit() or int(port) > _MAX_PORT:
+    if not host or not port.isdecimal() or int(port) > _MAX_PORT:
         raise ValueError("expected host:port, such as 127.0.0.1:8080")
     return host.strip("[]"), int(port)
 
@@ -96,15 +96,17 @@ def endpoint(value: str) -> str:
 def nats_urls(value: str) -> tuple[str, ...]:
     """Return the servers of a comma-separated list."""
     urls = words(value)
-    for url in urls:
-        try:
-            parts = urlsplit(url)
-            good = parts.scheme in {"nats", "tls", "ws", "wss"} and parts.hostname and parts.port is not False
-        except ValueError:
-            good = False
-        if not good:
-            raise ValueError("expected nats://host:port, several separated by commas")
+    if not urls or not all(map(_is_nats_url, urls)):
+        raise ValueError("expected nats://host:port, several separated by commas")
     return urls
+
+
+def _is_nats_url(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in {"nats", "tls", "ws", "wss"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
 
 
 def postgres_url(value: str) -> str:

@@ -53,6 +53,21 @@ def test_every_problem_is_told_at_once_by_full_name() -> None:
 
 
 @pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("FACEMATCH_NATS_URL", ",", "expected nats://host:port, several separated by commas"),
+        ("FACEMATCH_HEALTH_ADDRESS", "127.0.0.1:8²", "expected host:port, such as 127.0.0.1:8080"),
+        ("FACEMATCH_WORKER_PROCESSES", "--5", "expected a whole number from 1 to 1024"),
+    ],
+)
+def test_what_is_nearly_right_is_refused_in_our_words(name: str, value: str, told: str) -> None:
+    """A list of nothing, a digit that is none, and two signs."""
+    with pytest.raises(SettingsError) as caught:
+        read(Settings, {name: value})
+    assert [(problem.variable, problem.message) for problem in caught.value.problems] == [(name, told)]
+
+
+@pytest.mark.parametrize(
     "url",
     [
         "mysql://h/d",

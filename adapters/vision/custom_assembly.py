@@ -78,8 +78,7 @@ def _network(place: str, file: ModelFile | None, problems: list[str]) -> Network
     except ModelFileError as error:
         problems.append(f"{place}.{error}")
     except Exception as error:  # noqa: BLE001 - the runtimes raise what they like at files they do not understand
-        [line, *_] = str(error).strip().splitlines() or [type(error).__name__]
-        problems.append(f"{place}.file: cannot be loaded: {line}")
+        problems.append(f"{place}.file: cannot be loaded: {_first_line(error)}")
     return None
 
 
@@ -104,12 +103,16 @@ def _misfits(network: Network, said: InputSection, dimension: int | None) -> Ite
     try:
         [vector] = network.run(said.preparation(grey))
     except Exception as error:  # noqa: BLE001 - as above
-        yield f"model.file: cannot be run: {str(error).splitlines()[0]}"
+        yield f"model.file: cannot be run: {_first_line(error)}"
         return
     if dimension is not None and vector.size != dimension:
         yield f"dimension: the model's vectors have {vector.size}, not {dimension}"
     if not np.isfinite(vector).all() or not vector.any():
         yield "model.file: makes of a grey chip a vector that is zero or not finite"
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
 def _detector(said: DetectorSection, network: Network | None) -> Detector:

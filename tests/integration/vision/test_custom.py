@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
 
 import dlib
 import numpy as np
@@ -21,6 +22,7 @@ from adapters.vision.detection import Detector
 from adapters.vision.hog import HogDetector
 from adapters.vision.in_process import InProcessFaceReader
 from adapters.vision.landmarks import EYES_NOSE_MOUTH, Landmark
+from adapters.vision.networks import Tensor
 from adapters.vision.onnx_network import OnnxNetwork
 from adapters.vision.pixels import Pixels, pixels_of
 from adapters.vision.pool import ProcessPoolFaceReader
@@ -199,6 +201,18 @@ def test_a_dimension_that_is_not_as_said_is_told(configure: Configure, tmp_path:
     """The model is tried out: what it says of itself may be open."""
     told = refusal(tiny_document(tmp_path) | {"dimension": 128}, configure)
     assert told == [f"dimension: the model's vectors have {TINY_DIMENSION}, not 128"]
+
+
+def test_a_model_that_fails_without_a_word_is_told(
+    configure: Configure, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the name of the error: runtimes raise what they like."""
+
+    def fail(_network: OnnxNetwork, _tensor: Tensor) -> NoReturn:
+        raise RuntimeError
+
+    monkeypatch.setattr(OnnxNetwork, "run", fail)
+    assert refusal(tiny_document(tmp_path), configure) == ["model.file: cannot be run: RuntimeError"]
 
 
 @pytest.mark.parametrize(

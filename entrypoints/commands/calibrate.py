@@ -13,7 +13,7 @@ from adapters.evaluation.calibration_file import write_calibration
 from application.calibrate_embedder import CalibratedEmbedder
 from domain.calibration import MeasuredCalibration, largest_gallery
 from domain.evaluation.subjects import Subject
-from entrypoints.console import err, explained, load_settings, out
+from entrypoints.console import err, explained, load_settings, out, visible
 from entrypoints.evaluation import place
 from entrypoints.evaluation.document import acquisition_document
 from entrypoints.evaluation.options import FacesOption, FolderArgument, ResumeOption
@@ -52,7 +52,7 @@ def calibrate(
         out.print(_table(found.calibration))
         out.print("Nearest to each other (is it one person, under two names?):")
         for pair in found.look_alikes:
-            out.print(f"  {pair.distance:.4f}  {pair.one}, {pair.other}")
+            out.print(visible(f"  {pair.distance:.4f}  {pair.one}, {pair.other}"))
         out.print(f"Written to {output}; to use it: FACEMATCH_MATCH_CALIBRATION={output.resolve()}")
     if users:
         said = f"These people say how to keep a target of {fpir:.2%} among up to {users:,} users. Among more,"

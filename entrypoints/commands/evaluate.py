@@ -10,7 +10,7 @@ import typer
 from adapters.evaluation.report.file import write_report
 from domain.evaluation.results import Evaluation
 from domain.evaluation.subjects import Subject
-from entrypoints.console import err, explained, load_settings, out
+from entrypoints.console import err, explained, load_settings, out, visible
 from entrypoints.container import VERSION
 from entrypoints.evaluation import place
 from entrypoints.evaluation.document import evaluation_document
@@ -57,4 +57,4 @@ def _warn(evaluation: Evaluation) -> None:
     """Tell what is probably not meant."""
     if (grouping := evaluation.grouping) and grouping.unknown:
         names = ", ".join(grouping.unknown)
-        err.print(f"groups.csv names people who have no photographs here: {names}")
+        err.print(visible(f"groups.csv names people who have no photographs here: {names}"))

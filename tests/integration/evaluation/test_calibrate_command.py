@@ -27,7 +27,7 @@ def folder(tmp_path: Path, photographs: Photographs) -> Path:
 
 
 def test_a_file_for_the_worker(folder: Path, tmp_path: Path) -> None:
-    """It names the embedder and what it rests on; who is there twice is told, and how far the people reach."""
+    """It names the embedder and what it rests on; who is there twice is told, visibly, and how far the people reach."""
     output = tmp_path / "calibration.json"
     resume = ["--resume", str(tmp_path / "kept")]
     done = CliRunner().invoke(APP, [str(folder), "--output", str(output), *resume, "--json"])
@@ -38,10 +38,12 @@ def test_a_file_for_the_worker(folder: Path, tmp_path: Path) -> None:
     assert (curve.photographs, curve.people, curve.comparisons) == (1, 20, 190)
     assert found["look_alikes"][0]["distance"] == pytest.approx(0, abs=1e-6)
     assert "too few to say how to keep a target of 1.00%" in done.stderr
+    (folder / "00").rename(folder / "00\x1b[2J")
     again = CliRunner().invoke(APP, [str(folder), "--output", str(output), *resume])
     assert again.exit_code == 0, again.output
     assert "20 of them read before" in again.stdout
     assert f"FACEMATCH_MATCH_CALIBRATION={output}" in again.stdout
+    assert ("00\\x1b[2J" in again.stdout, "\x1b" in again.stdout) == (True, False)
 
 
 def test_too_few_people_leave_no_file(folder: Path, tmp_path: Path) -> None:

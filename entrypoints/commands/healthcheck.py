@@ -30,4 +30,7 @@ def healthcheck(
         connection.close()
     if answer.status != HTTPStatus.OK:
         fail(body)
-    out.print_json(json.dumps(json.loads(body)))
+    try:
+        out.print_json(body)
+    except json.JSONDecodeError:
+        fail(f"what answers at {host}:{port} is no worker")

@@ -2,7 +2,10 @@
 
 import json
 import re
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 from uuid import uuid4
 
@@ -215,6 +218,23 @@ async def test_healthcheck_asks_the_worker(world: World) -> None:
         assert world.cli("healthcheck", "--ready").returncode == 0
         assert worker.stop() == 0
         assert world.cli("healthcheck", check=False).returncode == 1
+
+
+def test_a_healthcheck_tells_a_worker_from_others() -> None:
+    """Whoever else answers at the address, and kindly, is no worker."""
+
+    class Other(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(HTTPStatus.OK)
+            self.end_headers()
+            self.wfile.write(b"<html>welcome</html>")
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Other) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        asked = run_cli("healthcheck", FACEMATCH_HEALTH_ADDRESS=f"127.0.0.1:{server.server_port}")
+        server.shutdown()
+    assert (asked.returncode, "Traceback" in asked.stderr) == (1, False)
+    assert f"what answers at 127.0.0.1:{server.server_port} is no worker" in asked.stderr
 
 
 def test_a_healthcheck_minds_only_where_the_worker_answers() -> None:

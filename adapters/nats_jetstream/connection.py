@@ -12,6 +12,7 @@ import attrs
 import nats.errors
 import nats.js.errors
 from nats.aio.client import Client
+from nats.js import JetStreamContext
 
 from adapters.nats_jetstream.client import SteadyClient
 from adapters.nats_jetstream.credentials import CredentialsFile
@@ -20,6 +21,7 @@ from domain.errors import MessagingUnavailableError
 _DRAIN_SECONDS = 2
 _CLOSE_SECONDS = 5.0
 _TRY_SECONDS = 2.5
+_API_SECONDS = 5.0
 _PING_SECONDS = 5.0
 _UNANSWERED_PINGS = 2
 _Answer = TypeVar("_Answer")
@@ -156,6 +158,11 @@ async def disconnect(client: Client) -> None:
         ending = asyncio.gather(end(), return_exceptions=True)  # nats-py lets out cancellations that are not ours
         await asyncio.wait({ending}, timeout=_CLOSE_SECONDS)
         ending.cancel()
+
+
+def jetstream(client: Client) -> JetStreamContext:
+    """Return what JetStream is asked through; it waits a few seconds for an answer."""
+    return client.jetstream(timeout=_API_SECONDS)
 
 
 async def insist(send: Callable[[float], Awaitable[_Answer]]) -> _Answer:

@@ -8,7 +8,7 @@ import attrs
 from nats.aio.client import Client
 from nats.js.api import ConsumerInfo
 
-from adapters.nats_jetstream.connection import translated
+from adapters.nats_jetstream.connection import jetstream, translated
 from adapters.nats_jetstream.consumer_config import problem
 from adapters.nats_jetstream.delivery import JetStreamDelivery
 from adapters.nats_jetstream.finding import consumer_of, stream_of
@@ -17,7 +17,6 @@ from adapters.nats_jetstream.pulling import PullInbox, SilentConsumerError
 from adapters.nats_jetstream.timeline import Timeline
 from domain.errors import MessagingUnavailableError
 
-_API_SECONDS = 5.0
 _STALL_SECONDS = 10.0
 
 
@@ -49,7 +48,7 @@ class JetStreamJobQueue:
         self, client: Client, names: Names, *, ack_wait_seconds: float, stall_seconds: float = _STALL_SECONDS
     ) -> None:
         self._client = client
-        self._js = client.jetstream(timeout=_API_SECONDS)
+        self._js = jetstream(client)
         self._names = names
         self._ack_wait_seconds = ack_wait_seconds
         self._stall_seconds = stall_seconds

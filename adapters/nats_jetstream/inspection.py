@@ -4,7 +4,7 @@ import attrs
 import nats.js.errors
 from nats.aio.client import Client
 
-from adapters.nats_jetstream.connection import translated
+from adapters.nats_jetstream.connection import jetstream, translated
 from adapters.nats_jetstream.consumer import Backlog
 from adapters.nats_jetstream.consumer_config import problem
 from adapters.nats_jetstream.names import Names
@@ -33,7 +33,7 @@ async def inspect_broker(client: Client, names: Names, *, ack_wait_seconds: floa
         MessagingUnavailableError: no answer.
 
     """
-    js = client.jetstream(timeout=5)
+    js = jetstream(client)
 
     async def messages(*subjects: str) -> int | None:
         count = 0

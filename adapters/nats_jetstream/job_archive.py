@@ -3,18 +3,16 @@
 import nats.js.errors
 from nats.aio.client import Client
 
-from adapters.nats_jetstream.connection import translated
+from adapters.nats_jetstream.connection import jetstream, translated
 from adapters.nats_jetstream.names import Names
 from domain.jobs import JobKey
-
-_API_SECONDS = 5.0
 
 
 class JetStreamJobArchive:
     """The stream of jobs; where it was made anew, a sequence belongs to another job, of another time."""
 
     def __init__(self, client: Client, names: Names) -> None:
-        self._js = client.jetstream(timeout=_API_SECONDS)
+        self._js = jetstream(client)
         self._names = names
 
     async def find(self, key: JobKey) -> bytes | None:

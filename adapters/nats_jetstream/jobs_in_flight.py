@@ -12,7 +12,7 @@ from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 
-from adapters.nats_jetstream.connection import insist, translated
+from adapters.nats_jetstream.connection import insist, jetstream, translated
 from adapters.nats_jetstream.delivery import Receipt
 from adapters.nats_jetstream.finding import consumer_of, stream_of
 from adapters.nats_jetstream.names import Names
@@ -21,7 +21,6 @@ from adapters.nats_jetstream.photo_ids import PhotoIds
 from application.ports.jobs_in_flight import InFlight
 from domain.errors import MessagingUnavailableError
 
-_API_SECONDS = 5.0
 _SILENCE_SECONDS = 10.0
 _BATCH = 2_000
 _BATCH_BYTES = 16 * 1024 * 1024
@@ -47,7 +46,7 @@ class JetStreamJobsInFlight:
 
     def __init__(self, client: Client, names: Names) -> None:
         self._client = client
-        self._js = client.jetstream(timeout=_API_SECONDS)
+        self._js = jetstream(client)
         self._names = names
         self._ids = PhotoIds()
         self._stream = ""
@@ -143,7 +142,7 @@ class _Reader:
             mem_storage=True,
             num_replicas=1,
         )
-        js = client.jetstream()
+        js = jetstream(client)
         with translated("make a consumer to read with"):
             await insist(lambda seconds: js.add_consumer(stream, config, timeout=seconds))
             reader = cls(client, f"$JS.API.CONSUMER.MSG.NEXT.{stream}.{name}")

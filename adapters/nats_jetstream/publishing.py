@@ -4,11 +4,10 @@ from nats.aio.client import Client
 from nats.js.api import PubAck
 from opentelemetry import propagate, trace
 
-from adapters.nats_jetstream.connection import insist, translated
+from adapters.nats_jetstream.connection import insist, jetstream, translated
 from adapters.nats_jetstream.names import Names
 
 _TRACER = trace.get_tracer("facematch.nats")
-_API_SECONDS = 5.0
 MESSAGE_ID = "Nats-Msg-Id"
 
 
@@ -17,7 +16,7 @@ class ConfirmedPublisher:
 
     def __init__(self, client: Client, names: Names) -> None:
         self._client = client
-        self._js = client.jetstream(timeout=_API_SECONDS)
+        self._js = jetstream(client)
         self._names = names
 
     async def _publish(

@@ -7,19 +7,17 @@ import nats.js.errors
 from nats.aio.client import Client
 from nats.js.api import ConsumerInfo
 
-from adapters.nats_jetstream.connection import translated
+from adapters.nats_jetstream.connection import jetstream, translated
 from adapters.nats_jetstream.finding import NO_MESSAGE, consumer_of, stream_of
 from adapters.nats_jetstream.names import Names
 from application.ports.statistics import QueueState
-
-_API_SECONDS = 5.0
 
 
 class JetStreamQueueStatistics:
     """Asks for the consumer's state, and reads the oldest job that is not settled for its time."""
 
     def __init__(self, client: Client, names: Names) -> None:
-        self._js = client.jetstream(timeout=_API_SECONDS)
+        self._js = jetstream(client)
         self._names = names
 
     async def look(self) -> QueueState:

@@ -21,7 +21,8 @@ class InvalidBoxError(FacematchError):
 class BoundingBox:
     """A face's box in pixels of the upright photograph at its original resolution.
 
-    ``0 <= x1 < x2 <= width`` and ``0 <= y1 < y2 <= height``; build it with :meth:`clipped`.
+    ``0 <= x1 < x2 <= width`` and ``0 <= y1 < y2 <= height``; build it with :meth:`clipped`. The names of its fields are
+    those that it is published, stored and printed with.
     """
 
     x1: float

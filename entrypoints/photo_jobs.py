@@ -2,6 +2,7 @@
 
 from typing import Any, Final
 
+import attrs
 from rich.table import Table
 
 from application.photo_history import PhotoJob
@@ -66,7 +67,6 @@ def table(job: PhotoJob) -> Table:
 def _end(record: JobRecord) -> dict[str, Any]:
     outcome = record.outcome
     face, comparison = outcome.face, outcome.comparison
-    box = face.box if face else None
     return {
         "job_id": str(record.job_id) if record.job_id else None,
         "face_index": record.face_index,
@@ -80,7 +80,7 @@ def _end(record: JobRecord) -> dict[str, Any]:
         "threshold": comparison.threshold if comparison else None,
         "gallery_size": comparison.gallery_size if comparison else None,
         "runner_up_distance": comparison.runner_up_distance if comparison else None,
-        "bbox": {"x1": box.x1, "y1": box.y1, "x2": box.x2, "y2": box.y2} if box else None,
+        "bbox": attrs.asdict(face.box) if face else None,
         "embedder": record.embedder,
         "worker": record.worker,
         "trace_id": record.traceparent.split("-")[1] if record.traceparent else None,

@@ -3,6 +3,8 @@
 import json
 from typing import Any
 
+import attrs
+
 from domain.records import JobRecord
 
 
@@ -19,7 +21,6 @@ def encode_event(record: JobRecord) -> bytes:
 def _document(record: JobRecord) -> dict[str, Any]:
     outcome = record.outcome
     face, comparison = outcome.face, outcome.comparison
-    box = face.box if face else None
     return {
         "job_id": _text(record.job_id),
         "photo_id": _text(record.photo_id),
@@ -32,7 +33,7 @@ def _document(record: JobRecord) -> dict[str, Any]:
         "distance": comparison.distance if comparison else None,
         "threshold": comparison.threshold if comparison else None,
         "embedder": record.embedder,
-        "bbox": {"x1": box.x1, "y1": box.y1, "x2": box.x2, "y2": box.y2} if box else None,
+        "bbox": attrs.asdict(face.box) if face else None,
         "occurred_at": record.occurred_at.isoformat().replace("+00:00", "Z"),
     }
 

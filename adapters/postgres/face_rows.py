@@ -4,12 +4,12 @@ import json
 from typing import Any
 from uuid import UUID
 
+import attrs
 import numpy as np
 from pgvector import Vector
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
-from adapters.postgres.rows import box_document
 from adapters.postgres.schema import Schema
 from application.ports.ledger import FaceResult
 from domain.decision import Accepted
@@ -77,5 +77,5 @@ def insert_match(schema: Schema) -> sql.Composed:
 
 
 def _bbox(box: BoundingBox, column_type: str) -> Jsonb | str:
-    document = box_document(box)
+    document = attrs.asdict(box)
     return Jsonb(document) if column_type == "jsonb" else json.dumps(document)

@@ -4,6 +4,7 @@ import contextlib
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import attrs
 from psycopg.types.json import Jsonb
 
 from domain.decision import Comparison
@@ -18,11 +19,6 @@ COLUMNS = (
     "photo_face_id", "match_id", "bbox", "distance", "threshold", "gallery_size", "runner_up_distance", "embedder",
     "worker", "traceparent", "occurred_at",
 )  # fmt: skip
-
-
-def box_document(box: BoundingBox) -> dict[str, float]:
-    """Return the box as the contract's JSON object."""
-    return {"x1": box.x1, "y1": box.y1, "x2": box.x2, "y2": box.y2}
 
 
 def storable(text: str) -> str:
@@ -46,7 +42,7 @@ def to_row(record: JobRecord) -> dict[str, Any]:
         outcome.user_id,
         face.photo_face_id if face else None,
         outcome.match_id,
-        Jsonb(box_document(face.box)) if face else None,
+        Jsonb(attrs.asdict(face.box)) if face else None,
         comparison.distance if comparison else None,
         comparison.threshold if comparison else None,
         comparison.gallery_size if comparison else None,

@@ -166,8 +166,7 @@ def _document(path: str, embedder: str, seen: PhotoReading | Reason, *, with_emb
 
 
 def _face(face: DetectedFace, *, with_embedding: bool) -> dict[str, Any]:
-    box = face.box
-    document: dict[str, Any] = {"bbox": {"x1": box.x1, "y1": box.y1, "x2": box.x2, "y2": box.y2}, "score": face.score}
+    document: dict[str, Any] = {"bbox": attrs.asdict(face.box), "score": face.score}
     if with_embedding:
         if face.embedding is None:
             raise FacematchError("a face came back without the embedding that was asked for")

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import attrs
 
+from adapters.system.cores import usable_cores
 from adapters.vision import custom, registry
 from domain.calibration import MeasuredCalibration
 from entrypoints import parsing as p
-from entrypoints.cores import usable_cores
 from entrypoints.variables import Problem, section, together, variable
 
 _MIB = 1024 * 1024

@@ -1,1 +1,1 @@
-"""The machine itself: its clock and its memory."""
+"""The machine itself: its clock, its memory and its cores."""

@@ -18,7 +18,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import matplotlib as mpl
 from rich.console import Console
 
-from entrypoints.cores import usable_cores
+from adapters.system.cores import usable_cores
 from tests.benchmarks import backfill, end_to_end, latency, overhead, scale_out, search, vision, worker_memory
 
 mpl.use("Agg")

@@ -15,9 +15,9 @@ from matplotlib import pyplot as plt
 from rich.console import Console
 from rich.progress import track
 
+from adapters.system.cores import usable_cores
 from adapters.vision.pool import ProcessPoolFaceReader
 from application.ports.face_pipeline import Embed, ImageBudget
-from entrypoints.cores import usable_cores
 from tests.benchmarks.everyday import EMBEDDER, Everyday, everyday
 from tests.benchmarks.site import Cpu, children, cpu_seconds, steady_rate
 

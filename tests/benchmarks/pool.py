@@ -8,9 +8,9 @@ import attrs
 from rich.console import Console
 from rich.progress import track
 
+from adapters.system.cores import usable_cores
 from adapters.vision.pool import ProcessPoolFaceReader
 from application.ports.face_pipeline import Embed, ImageBudget
-from entrypoints.cores import usable_cores
 from tests.benchmarks.photographs import Sample
 
 _ROUNDS = 5

@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from entrypoints.cores import usable_cores
+from adapters.system.cores import usable_cores
 from infra.local_stack.nats_cluster import NatsCluster
 from infra.local_stack.stack import LocalStack
 from tests.benchmarks.photographs import noise

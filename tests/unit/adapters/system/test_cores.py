@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from entrypoints.cores import usable_cores
+from adapters.system.cores import usable_cores
 
 
 @pytest.fixture(autouse=True)

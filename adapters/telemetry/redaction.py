@@ -11,6 +11,8 @@ from domain.disclosure import MASK, disclosable
 
 _SHORTEST_SECRET = 4
 _LONGEST_TEXT = 32_768
+_MARGIN = 1024
+"""So much more of a longer text is looked at: what is cut in two could not be told."""
 _RULES = (
     # a NATS URL's user alone is a token
     (re.compile(r"(\b(?:nats|tls|wss?)://)[^\s:/?#@]+@", re.IGNORECASE), rf"\1{MASK}@"),
@@ -32,17 +34,13 @@ class Redactor:
     def __init__(self, secrets: Sequence[str] = ()) -> None:
         known = {form for secret in secrets if len(secret) >= _SHORTEST_SECRET for form in _forms(secret)}
         self._secrets = sorted(known, key=len, reverse=True)  # one may be a part of another
+        self._margin = max([_MARGIN, *map(len, self._secrets)])
 
     def text(self, text: str) -> str:
         """Return the text without what it must not show, and not endlessly long."""
-        if len(text) > _LONGEST_TEXT:
-            text = f"{text[:_LONGEST_TEXT]}... ({len(text)} characters)"
-        for secret in self._secrets:
-            text = text.replace(secret, MASK)
-        if "@" in text or "=" in text:  # else no rule applies
-            for pattern, replacement in _RULES:
-                text = pattern.sub(replacement, text)
-        return disclosable(text)
+        if len(text) <= _LONGEST_TEXT:
+            return self._masked(text)
+        return f"{self._masked(text[: _LONGEST_TEXT + self._margin])[: -self._margin]}... ({len(text)} characters)"
 
     def value(self, value: Any) -> Any:  # noqa: ANN401, PLR0911 - log records hold anything, and each kind is its own case
         """Return the value as something that JSON can hold, with every text in it cleaned."""
@@ -60,6 +58,14 @@ class Redactor:
             case float() if math.isfinite(value):
                 return value
         return self.text(str(value))
+
+    def _masked(self, text: str) -> str:
+        for secret in self._secrets:
+            text = text.replace(secret, MASK)
+        if "@" in text or "=" in text:  # else no rule applies
+            for pattern, replacement in _RULES:
+                text = pattern.sub(replacement, text)
+        return disclosable(text)
 
 
 def _forms(secret: str) -> Iterator[str]:

@@ -116,6 +116,16 @@ def test_a_text_has_an_end() -> None:
 
 
 @pytest.mark.parametrize(
+    "secret", ["canary-canary", "postgresql://app:canary@db/x", "password='canary canary' user=app", "token=canary"]
+)
+def test_the_end_of_a_text_cuts_no_secret_in_two(secret: str) -> None:
+    """Half of one is none that is known, nor does it look like one."""
+    redactor = Redactor(["canary-canary"])
+    for before in range(32_768 - 2 * len(secret), 32_768):
+        assert "ca" not in redactor.text(f"{'.' * before} {secret} {'.' * 5_000}")
+
+
+@pytest.mark.parametrize(
     "piece",
     ["1", "1.", "1.2,", "a.", "a-b+", "a://", "a://:", "://:@", "password=", "password='", "authorization: ", " ", "é"],
 )

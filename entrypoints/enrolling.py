@@ -8,6 +8,7 @@ from pathlib import Path
 import attrs
 import psycopg.errors
 
+from adapters.system.files import read_at_most
 from application.enrolment_images import EnrolmentImage, EnrolmentRefusedError
 from domain.errors import DatabaseUnavailableError, JobRejectedError
 from domain.images import InvalidImageRefError
@@ -30,7 +31,7 @@ class EnrolmentImages:
 
         """
         try:
-            content = await asyncio.to_thread(_local, Path(name))
+            content = await asyncio.to_thread(_local, Path(name), self.container.budget().max_bytes)
             return await self._stored(name) if content is None else EnrolmentImage(name, content)
         except (JobRejectedError, OSError) as error:
             raise EnrolmentRefusedError([f"{name}: {error}"]) from error
@@ -56,5 +57,5 @@ def rights_explained() -> Iterator[None]:
         raise
 
 
-def _local(path: Path) -> bytes | None:
-    return path.read_bytes() if path.is_file() else None
+def _local(path: Path, max_bytes: int) -> bytes | None:
+    return read_at_most(path, max_bytes) if path.is_file() else None

@@ -31,7 +31,8 @@ def full_document(letter: DeadLetter) -> dict[str, Any]:
         text = letter.body.decode()
     except UnicodeDecodeError:
         text = None
-    trace = letter.headers.get(TRACE) or letter.headers.get("traceparent") or ""
+    own = {name.lower(): value for name, value in letter.headers.items()}
+    trace = letter.headers.get(TRACE) or own.get("traceparent") or ""
     parts = trace.split("-")
     return line_document(letter) | {
         "trace_id": parts[1] if len(parts) > 1 else None,

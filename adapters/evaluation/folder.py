@@ -28,8 +28,9 @@ class LabelledFolder:
     in.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, max_bytes: int) -> None:
         self._folder = folder
+        self._max_bytes = max_bytes
 
     def photos(self) -> Sequence[LabelledPhoto]:
         """Return all photographs."""
@@ -73,11 +74,16 @@ class LabelledFolder:
         return [(person, group) for _, (person, group) in body]
 
     async def fetch(self, photo: LabelledPhoto) -> bytes:
-        """Return a file's content."""
+        """Return a file's content, or as much of it as tells that it is too long."""
+        path = self._folder / photo.person / photo.name
         try:
-            return await asyncio.to_thread((self._folder / photo.person / photo.name).read_bytes)
+            return await asyncio.to_thread(self._read, path)
         except OSError as error:
             raise ImageNotFoundError(f"cannot read {photo.person}/{photo.name}: {error.strerror}") from error
+
+    def _read(self, path: Path) -> bytes:
+        with path.open("rb") as file:
+            return file.read(self._max_bytes + 1)
 
 
 def _wrong_rows(rows: Sequence[tuple[int, list[str]]]) -> list[str]:

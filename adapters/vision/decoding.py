@@ -92,7 +92,7 @@ def decode(content: bytes, budget: ImageBudget) -> Picture:
 
     """
     if len(content) > budget.max_bytes:
-        raise ImageTooLargeError(f"the image has {len(content)} bytes, more than the allowed {budget.max_bytes}")
+        raise ImageTooLargeError(f"the image has more than the allowed {budget.max_bytes} bytes")
     screen(content)
     try:
         with _pillow_limited_to(budget.max_pixels), Image.open(FrugalBytes(content), formats=FORMATS) as image:

@@ -10,6 +10,7 @@ import attrs
 import typer
 from rich.table import Table
 
+from adapters.system.files import read_at_most
 from adapters.vision import registry
 from application.ports.face_pipeline import Embed, EmbedderInfo
 from application.ports.face_reader import FaceReader
@@ -23,7 +24,7 @@ from domain.decision import (
 from domain.errors import AttemptFailedError, EmbedderUnavailableError, FacematchError, JobRejectedError
 from domain.faces import DetectedFace, PhotoReading
 from domain.outcomes import Reason
-from entrypoints.console import ExitCode, err, explained, load_settings, out
+from entrypoints.console import ExitCode, err, explained, load_settings, out, visible
 from entrypoints.container import calibration
 from entrypoints.resources import build
 from entrypoints.settings import Settings
@@ -125,20 +126,20 @@ async def _inspect(settings: Settings, images: list[str], *, as_json: bool, with
     reader = container.in_process_reader()
     unreadable = 0
     for path in images:
-        seen = await _look(reader, path, Embed.ALL if with_embedding else Embed.NONE)
+        seen = await _look(reader, path, container.budget().max_bytes, Embed.ALL if with_embedding else Embed.NONE)
         unreadable += isinstance(seen, Reason)
         document = _document(path, reader.info.id, seen, with_embedding=with_embedding)
         if as_json:
             sys.stdout.write(json.dumps(document) + "\n")
             sys.stdout.flush()
         else:
-            out.print(_sentence(document))
+            out.print(visible(_sentence(document)))
     return unreadable
 
 
-async def _look(reader: FaceReader, path: str, embed: Embed) -> PhotoReading | Reason:
+async def _look(reader: FaceReader, path: str, max_bytes: int, embed: Embed) -> PhotoReading | Reason:
     try:
-        content = await asyncio.to_thread(Path(path).read_bytes)
+        content = await asyncio.to_thread(read_at_most, Path(path), max_bytes)
     except FileNotFoundError:
         return Reason.IMAGE_NOT_FOUND
     except OSError:

@@ -38,7 +38,7 @@ async def measured(
     known = None if resume is None else _kept(resume, folder, container.factory().info.id)
     with watched("reading photographs") as progress:
         async with started_reader(container):
-            return await measure(LabelledFolder(folder), subject, known, progress)
+            return await measure(LabelledFolder(folder, container.budget().max_bytes), subject, known, progress)
 
 
 def _kept(resume: Path, folder: Path, embedder: str) -> FolderOfReadings:

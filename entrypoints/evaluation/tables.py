@@ -10,6 +10,7 @@ from domain.evaluation.discard import DiscardCurve
 from domain.evaluation.groups import GroupFigures
 from domain.evaluation.identification import GalleryFigures
 from domain.evaluation.results import Acquisition, Evaluation
+from entrypoints.console import visible
 
 
 def print_evaluation(evaluation: Evaluation, console: Console) -> None:
@@ -125,7 +126,7 @@ def _groups_table(evaluation: Evaluation) -> Table:
 
 def _group(figures: GroupFigures) -> list[str]:
     return [
-        figures.group,
+        visible(figures.group),
         f"{figures.people:,}",
         plain(figures.not_acquired),
         plain(figures.false_match, 2),

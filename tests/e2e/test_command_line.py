@@ -98,6 +98,23 @@ def test_inspect_prints_a_line_for_each_image_in_order(photographs: Any) -> None
     assert done.returncode == 1
 
 
+def test_a_local_file_is_not_read_beyond_what_is_allowed(world: World, tmp_path: Path) -> None:
+    """One that has no end, or would not fit into memory, is too large at once."""
+    [line] = run_cli("inspect", "--json", "/dev/zero").stdout.splitlines()
+    assert json.loads(line)["error"] == "image_too_large"
+    endless = tmp_path / "endless.jpg"
+    with endless.open("wb") as file:
+        file.truncate(2**40)
+    done = world.cli("enroll", str(world.add_user()), str(endless), check=False)
+    assert (done.returncode, "the image has more than the allowed 20971520 bytes" in done.stderr) == (1, True)
+
+
+def test_inspect_shows_what_a_terminal_would_obey(tmp_path: Path) -> None:
+    """A file's name cannot clear the screen."""
+    name = str(tmp_path / "a\x1b[2J.jpg")
+    assert "a\\x1b[2J.jpg: image_not_found" in run_cli("inspect", name).stdout
+
+
 def test_inspect_prints_vectors_only_when_asked(photographs: Any) -> None:
     """Without ``--with-embedding`` no face is embedded, and the exit code is 0."""
     done = run_cli("inspect", "--json", str(photographs.path("obama")))

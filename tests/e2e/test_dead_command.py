@@ -124,7 +124,7 @@ async def test_letters_are_listed_shown_and_selected(broker: Broker) -> None:
     """Reasons and times select, the newest is last; one letter is shown whole, and nothing in it harms a terminal."""
     photo = str(uuid4())
     await bury(broker, "storage_unavailable", json.dumps({"photo_id": photo, "image_ref": _ESCAPE}).encode(), 11)
-    await bury(broker, "malformed_payload", b"\xff\xfe", 12, **{"X-Own": _ESCAPE, "traceparent": f"00-{_TRACE}-1-01"})
+    await bury(broker, "malformed_payload", b"\xff\xfe", 12, **{"X-Own": _ESCAPE, "Traceparent": f"00-{_TRACE}-1-01"})
     await bury(broker, "internal_error", b"{}", 13)
     listed = lines_of(await broker.ask("list", "--json"))
     assert [(line["sequence"], line["stream_seq"], line["reason"]) for line in listed] == [

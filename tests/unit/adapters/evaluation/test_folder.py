@@ -29,16 +29,23 @@ def folder(tmp_path: Path) -> Path:
 
 async def test_people_and_their_photographs(folder: Path) -> None:
     """In the order of their names; hidden files, deeper folders and files beside the people are none."""
-    collection: LabelledPhotos = LabelledFolder(folder)
+    collection: LabelledPhotos = LabelledFolder(folder, 100)
     photos = collection.photos()
     assert photos == [LabelledPhoto("ann", "a.png"), LabelledPhoto("ben", "1.jpg"), LabelledPhoto("ben", "2.jpg")]
     assert [await collection.fetch(photo) for photo in photos] == [b"ann a", b"ben 1", b"ben 2"]
 
 
+async def test_of_a_file_that_is_too_long_no_more_is_read_than_tells_so(folder: Path) -> None:
+    """However long it is: it need not even fit into memory."""
+    with (folder / "ann" / "a.png").open("wb") as file:
+        file.truncate(2**40)
+    assert len(await LabelledFolder(folder, 100).fetch(LabelledPhoto("ann", "a.png"))) == 101
+
+
 async def test_a_photograph_that_cannot_be_read_is_not_found(folder: Path) -> None:
     """It says which."""
     with pytest.raises(ImageNotFoundError, match=r"ann/gone\.png: No such file"):
-        await LabelledFolder(folder).fetch(LabelledPhoto("ann", "gone.png"))
+        await LabelledFolder(folder, 100).fetch(LabelledPhoto("ann", "gone.png"))
 
 
 @pytest.mark.parametrize(
@@ -47,14 +54,14 @@ async def test_a_photograph_that_cannot_be_read_is_not_found(folder: Path) -> No
 def test_a_folder_without_photographs_is_an_error(folder: Path, below: str, words: str) -> None:
     """It says what is expected, or what is wrong."""
     with pytest.raises(NoPhotographsError, match=words):
-        LabelledFolder(folder / below).photos()
+        LabelledFolder(folder / below, 100).photos()
 
 
 def test_without_a_table_nothing_is_said_of_groups(folder: Path) -> None:
     """Which is not the same as a table without rows."""
-    assert LabelledFolder(folder).memberships() is None
+    assert LabelledFolder(folder, 100).memberships() is None
     (folder / "groups.csv").write_text("person,group\n")
-    assert LabelledFolder(folder).memberships() == []
+    assert LabelledFolder(folder, 100).memberships() == []
 
 
 def test_the_table_of_groups(folder: Path) -> None:
@@ -63,14 +70,14 @@ def test_the_table_of_groups(folder: Path) -> None:
         b'\xef\xbb\xbfperson, group\r\n"ann","tall, dark"\r\n\r\nben , old\r\nben,tall\r\n'
     )
     expected = [("ann", "tall, dark"), ("ben", "old"), ("ben", "tall")]
-    assert LabelledFolder(folder).memberships() == expected
+    assert LabelledFolder(folder, 100).memberships() == expected
 
 
 def test_every_wrong_row_is_told(folder: Path) -> None:
     """With its number and what it holds; the table is used as a whole or not at all."""
     (folder / "groups.csv").write_text("name,group\nann,tall\nben\neve,\nivo,tall,old\nann,tall\n")
     with pytest.raises(GroupsError) as caught:
-        LabelledFolder(folder).memberships()
+        LabelledFolder(folder, 100).memberships()
     problems = [line.partition("groups.csv: ")[2] for line in str(caught.value).splitlines()]
     assert problems == [
         "the first row is not person,group",
@@ -86,11 +93,11 @@ def test_what_is_no_table_is_said(folder: Path, content: bytes) -> None:
     """Another encoding, or quotes that do not fit."""
     (folder / "groups.csv").write_bytes(content)
     with pytest.raises(GroupsError, match="no table in UTF-8"):
-        LabelledFolder(folder).memberships()
+        LabelledFolder(folder, 100).memberships()
 
 
 def test_an_empty_table_is_told(folder: Path) -> None:
     """Nobody means an empty file."""
     (folder / "groups.csv").write_text("")
     with pytest.raises(GroupsError, match="the first row is not person,group"):
-        LabelledFolder(folder).memberships()
+        LabelledFolder(folder, 100).memberships()

@@ -19,6 +19,7 @@ from domain.errors import DatabaseUnavailableError, MessagingUnavailableError
 _FETCH_SECONDS = 5.0
 _FIRST_FETCH_SECONDS = 0.05
 _STALL_MARGIN_SECONDS = 60.0
+_LOOK_SECONDS = 30.0
 
 
 @attrs.define(kw_only=True)
@@ -76,12 +77,13 @@ class Worker:
         """Work until ``stop`` is set, then settle within the grace time; ``abort`` ends the grace at once."""
         relay = asyncio.create_task(self.relay.run())
         taking = asyncio.create_task(self._take_jobs())
+        looking = asyncio.create_task(self._look_at_database())
         stopped = asyncio.create_task(stop.wait())
         try:
             await asyncio.wait({taking, stopped}, return_when=asyncio.FIRST_COMPLETED)
         finally:
             self._stopping = True
-            await _end(taking, stopped)
+            await _end(taking, looking, stopped)
             for delivery in await self.queue.close():
                 self._take(delivery)
             await self.outages.stop()
@@ -97,6 +99,12 @@ class Worker:
         await asyncio.wait({relay})
         with suppress(DatabaseUnavailableError):
             await self.relay.flush()
+
+    async def _look_at_database(self) -> None:
+        """Probe now and then: the application may change what a job relies on, and no job's statement would fail."""
+        while True:
+            await self.clock.sleep(_LOOK_SECONDS)
+            await self.outages.outage_behind(DatabaseUnavailableError("a look now and then"))
 
     async def _take_jobs(self) -> None:
         while True:

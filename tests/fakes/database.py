@@ -88,9 +88,9 @@ class PreparedRow:
 class InMemoryDatabase:
     """Seven tables, and what tests do to them; also the dependency that is probed in an outage.
 
-    ``available`` set to false makes every operation and the probe fail. Names put into ``failing`` (those of the
-    ports' methods) fail while the probe succeeds, as one connection's trouble does. ``operations`` lists
-    what was asked for.
+    ``available`` set to false makes every operation and the probe fail; ``unfit`` is what a probe alone finds
+    wrong. Names put into ``failing`` (those of the ports' methods) fail while the probe succeeds, as one
+    connection's trouble does. ``operations`` lists what was asked for.
     """
 
     name = "database"
@@ -98,6 +98,7 @@ class InMemoryDatabase:
     def __init__(self, clock: Clock | None = None) -> None:
         self.clock = clock or ManualClock()
         self.available = True
+        self.unfit = ""
         self.failing: set[str] = set()
         self.operations: list[str] = []
         self.photos: set[UUID] = set()
@@ -168,6 +169,8 @@ class InMemoryDatabase:
         await asyncio.sleep(0)
         if not self.available:
             raise DatabaseUnavailableError("database, check: connection refused")
+        if self.unfit:
+            raise DatabaseUnavailableError(self.unfit)
 
     async def operation(self, name: str) -> None:
         """Let other tasks have a turn first; what follows is one transaction as long as it awaits nothing.

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from uuid import uuid4
 
 import psycopg
@@ -133,3 +133,18 @@ async def test_many_users_without_an_index_are_a_slow_search(
         gallery = PostgresGallery(database, Codes, clock=ManualClock(), exact_below=3)
         seen += [await gallery.is_slow(MODEL, dimension) for dimension in (PROBE.dimension, 5)]
     assert seen == [True, False, False, True]
+
+
+async def test_a_column_that_is_added_counts_from_the_next_look(database_url: str) -> None:
+    """An application that begins to block users need not restart the workers, nor wait for one to ask twice."""
+    await migrate(database_url)
+    with closing(PostgresTables(database_url)) as tables:
+        user = uuid4()
+        tables.run("INSERT INTO {users} (id) VALUES (%s)", user)
+        tables.write_embedding(user, PROBE.model, PROBE.vector)
+        async with watched(database_url) as database:
+            gallery = PostgresGallery(database, Codes, clock=ManualClock())
+            assert [found.user_id for found in await gallery.nearest(PROBE, limit=1)] == [user]
+            tables.run("ALTER TABLE {users} ADD blocked boolean NOT NULL DEFAULT true")
+            await database.check()
+            assert list(await gallery.nearest(PROBE, limit=1)) == []

@@ -274,6 +274,19 @@ class TestHealth:
             assert worker.not_ready == {"object store": "object store: connection refused"}
             assert worker.alive is True
 
+    async def test_what_no_job_would_notice_of_the_database_is_looked_for(self, shift: Shift) -> None:
+        """A change that makes no statement fail, and may make jobs end wrongly: none is taken until it is mended."""
+        async with shift.working() as worker:
+            shift.world.database.unfit = "the role may not read users.blocked"
+            await shift.world.clock.advance(40)
+            assert worker.not_ready == {"database": "the role may not read users.blocked"}
+            await shift.submit(1)
+            await shift.world.clock.advance(40)
+            assert shift.world.database.outcomes == {}
+            shift.world.database.unfit = ""
+            await shift.world.clock.advance(40)
+            assert (worker.not_ready, len(shift.world.database.outcomes)) == ({}, 1)
+
     async def test_a_worker_that_stops_is_not_ready(self, shift: Shift) -> None:
         """From the signal on no traffic is wanted."""
         shift.world.block_vision()

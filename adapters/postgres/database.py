@@ -26,6 +26,8 @@ _SESSION = (
     "SELECT pg_backend_pid(), set_config('DateStyle', 'ISO', false), set_config('TimeZone', 'UTC', false), "
     "set_config('extra_float_digits', '1', false)"
 )
+_ALL_ROWS = "SET row_security = off"
+"""Where policies would hide rows, statements fail instead: for policies that come after the look at the schema."""
 _PLAN_ONCE = "SET plan_cache_mode = force_generic_plan"
 """A worker looks rows up by their keys, whatever the values; planning for each takes a third of the search's time."""
 _READ_COMMITTED = "read committed"
@@ -102,7 +104,7 @@ class Database:
 
         Raises:
             DatabaseUnavailableError: no answer; try again.
-            SchemaError: not migrated, not allowed to work, or a column of another dimension.
+            SchemaError: not migrated, not allowed to work or to see every row, or a column of another dimension.
 
         """
         self._info, self._to_work = info, to_work
@@ -220,6 +222,7 @@ class Database:
         # A pooler introduces itself with a number of its own, and another session may answer the next statement.
         if row is not None and row[0] == connection.info.backend_pid:
             connection.prepare_threshold = _PREPARED_AFTER
+            await connection.execute(_ALL_ROWS)
             if self._to_work:
                 await connection.execute(_PLAN_ONCE)
         vector = await TypeInfo.fetch(connection, sql.Identifier(self.schema.vector_schema, "vector"))

@@ -8,6 +8,7 @@ from psycopg.rows import TupleRow
 
 from adapters.postgres.catalogue import OWN_SCHEMA, TABLES, SchemaError, Table, find_tables, find_vector_schema
 from adapters.postgres.rights import missing_grants
+from adapters.postgres.row_security import check_row_security
 from adapters.postgres.versions import pending
 from application.ports.face_pipeline import EmbedderInfo
 
@@ -56,7 +57,7 @@ class Schema:
         """Return the tables.
 
         Raises:
-            SchemaError: naming everything that is missing or unusable, and what to do.
+            SchemaError: naming everything that is missing, unusable or hidden from the role, and what to do.
 
         """
         tables = await find_tables(connection)
@@ -68,6 +69,7 @@ class Schema:
         problems = [problem for table in tables.values() for problem in _problems(table)]
         if problems:
             raise SchemaError(f"the application's tables are not as the service needs them: {'; '.join(problems)}")
+        await check_row_security(connection, tables.values())
         return cls(**tables, vector_schema=vector_schema)
 
     @property

@@ -20,9 +20,7 @@ _UPSERT = """
 WITH known AS MATERIALIZED ({known}),
 writable AS MATERIALIZED (
   SELECT FROM known WHERE photo_exists AND NOT already_matched AND stream_seq IS NULL
-     AND (%(user)s::uuid IS NULL OR EXISTS (
-           SELECT FROM {users} u WHERE u.id = %(user)s AND u.face_embedding_model = %(model)s
-              AND u.face_embedding IS NOT NULL AND {candidate}))),
+     AND (%(user_id)s::uuid IS NULL OR {may_be_named})),
 updated AS (
   UPDATE {faces} SET embedding = %(embedding)s, embedding_model = %(model)s, bbox = %(bbox)s
    WHERE photo_id = %(photo_id)s AND face_index = %(face_index)s AND EXISTS (SELECT FROM writable) RETURNING id),
@@ -31,6 +29,17 @@ inserted AS (
   SELECT %(id)s, %(photo_id)s, %(face_index)s, %(embedding)s, %(model)s, %(bbox)s, %(at)s
    WHERE EXISTS (SELECT FROM writable) AND NOT EXISTS (SELECT FROM updated) RETURNING id)
 SELECT coalesce((SELECT id FROM updated), (SELECT id FROM inserted)), known.* FROM known
+"""
+# The user is asked for once more: where the statement had to wait for its lock, much may have happened meanwhile.
+_MATCH = """
+WITH matched AS (
+  INSERT INTO {matches} (id, photo_face_id, user_id, confidence, created_at)
+  SELECT %(match_id)s, %(photo_face_id)s, %(user_id)s, %(distance)s, %(occurred_at)s WHERE {may_be_named}
+  RETURNING 1)
+"""
+_MAY_BE_NAMED = """
+EXISTS (SELECT FROM {users} u WHERE u.id = %(user_id)s AND u.face_embedding_model = %(model)s
+           AND u.face_embedding IS NOT NULL AND {candidate})
 """
 
 
@@ -43,8 +52,7 @@ def upsert_face(schema: Schema, known: sql.Composable) -> sql.Composed:
     """
     return sql.SQL(_UPSERT).format(
         known=known,
-        users=schema.users.identifier,
-        candidate=schema.candidate_condition("u"),
+        may_be_named=_may_be_named(schema),
         faces=schema.photo_faces.identifier,
     )
 
@@ -56,7 +64,7 @@ def face_values(schema: Schema, header: JobHeader, result: FaceResult, *, new_id
         "stored_at": header.key.stored_at,
         "photo_id": header.photo_id,
         "face_index": header.face_index,
-        "user": result.decision.user_id if isinstance(result.decision, Accepted) else None,
+        "user_id": result.decision.user_id if isinstance(result.decision, Accepted) else None,
         "model": result.embedding.model,
         "embedding": Vector(np.asarray(result.embedding.vector, dtype=np.float32)),
         "bbox": _bbox(result.box, schema.photo_faces.columns["bbox"].type),
@@ -66,14 +74,16 @@ def face_values(schema: Schema, header: JobHeader, result: FaceResult, *, new_id
 
 
 def insert_match(schema: Schema) -> sql.Composed:
-    """Return what inserts a match in front of its outcome, with the outcome's parameters.
+    """Return what inserts a match in front of its outcome, with the outcome's parameters and the ``model``.
 
-    The column that the application calls confidence holds the distance.
+    Nothing is ``matched`` where the user may not be named any more. The column that the application calls confidence
+    holds the distance.
     """
-    return sql.SQL(
-        "WITH matched AS (INSERT INTO {} (id, photo_face_id, user_id, confidence, created_at) "
-        "VALUES (%(match_id)s, %(photo_face_id)s, %(user_id)s, %(distance)s, %(occurred_at)s)) "
-    ).format(schema.face_matches.identifier)
+    return sql.SQL(_MATCH).format(matches=schema.face_matches.identifier, may_be_named=_may_be_named(schema))
+
+
+def _may_be_named(schema: Schema) -> sql.Composed:
+    return sql.SQL(_MAY_BE_NAMED).format(users=schema.users.identifier, candidate=schema.candidate_condition("u"))
 
 
 def _bbox(box: BoundingBox, column_type: str) -> Jsonb | str:

@@ -1,7 +1,7 @@
 """The ledger and the outbox, in schema ``facematch``."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, LiteralString
 from uuid import UUID, uuid4
 
 import psycopg
@@ -23,11 +23,11 @@ _SELECT = sql.SQL("SELECT {} FROM facematch.outcomes ").format(_COLUMN_LIST)
 _BY_KEY = _SELECT + sql.SQL("WHERE stream_seq = %s AND stored_at = %s")
 # The message is acknowledged on the strength of this row. Where commits do not wait for the disk, a crash of the server
 # would take the row back and leave the job without an outcome: so this one waits, whatever the database's default is.
-_RECORD = sql.SQL(
-    "INSERT INTO facematch.outcomes ({}) VALUES ({}) ON CONFLICT (stream_seq, stored_at) DO NOTHING "
-    "RETURNING set_config('synchronous_commit', "
-    "coalesce(nullif(current_setting('synchronous_commit'), 'off'), 'on'), true)"
-).format(_COLUMN_LIST, sql.SQL(", ").join(map(sql.Placeholder, COLUMNS)))
+_RECORD = """
+INSERT INTO facematch.outcomes ({columns}) SELECT {values} WHERE {condition}
+    ON CONFLICT (stream_seq, stored_at) DO NOTHING
+RETURNING set_config('synchronous_commit', coalesce(nullif(current_setting('synchronous_commit'), 'off'), 'on'), true)
+"""
 _KNOWN = """
 SELECT EXISTS (SELECT 1 FROM {photos} WHERE id = %(photo_id)s) AS photo_exists,
        EXISTS (SELECT 1 FROM {matches} m JOIN {faces} f ON f.id = m.photo_face_id WHERE f.photo_id = %(photo_id)s)
@@ -47,10 +47,15 @@ def _known(schema: Schema) -> sql.Composed:
     )
 
 
+def _recording(condition: LiteralString) -> sql.Composed:
+    values = sql.SQL(", ").join(map(sql.Placeholder, COLUMNS))
+    return sql.SQL(_RECORD).format(columns=_COLUMN_LIST, values=values, condition=sql.SQL(condition))
+
+
 _RECALL = Statement(_known)
 _WRITE_FACE = Statement(lambda schema: upsert_face(schema, _known(schema)))
-_RECORD_OTHER = _RECORD.as_bytes()
-_RECORD_MATCH = Statement(lambda schema: insert_match(schema) + _RECORD)
+_RECORD_OTHER = _recording("true").as_bytes()
+_RECORD_MATCH = Statement(lambda schema: insert_match(schema) + _recording("EXISTS (SELECT FROM matched)"))
 # Any fixed seed sets us apart from other users of advisory locks. A worker that freezes in the middle of its
 # transaction is cut off, so that the photo does not stay locked.
 _LOCK_PHOTO = (
@@ -180,7 +185,10 @@ class PostgresLedger:
                 recollection = _recollection(known)
                 return recollection.record or await self._record(connection, _objection(recollection, header))
             record = self._judged(header, result, SeenFace(face_id, result.box))
-            standing = await self._record(connection, record)
+            if isinstance(record.outcome, Matched):
+                standing = await self._record_match(connection, record, result.embedding.model)
+            else:
+                standing = await self._record(connection, record)
             if standing is not record:
                 raise _OvertakenError(standing)
             return record
@@ -196,14 +204,25 @@ class PostgresLedger:
                 return header.record(Skipped(Reason.NO_ENROLLED_USERS, detail, face))
 
     async def _record(self, connection: Connection, record: JobRecord) -> JobRecord:
-        """Insert the outcome, and the match if it is one."""
-        matched = isinstance(record.outcome, Matched)
-        insert = _RECORD_MATCH.on(self._database.schema) if matched else _RECORD_OTHER
-        inserted = await connection.execute(insert, to_row(record))
+        """Insert an outcome that is no match."""
+        inserted = await connection.execute(_RECORD_OTHER, to_row(record))
+        return record if inserted.rowcount == 1 else await _standing(connection, record.key) or record
+
+    async def _record_match(self, connection: Connection, record: JobRecord, model: str) -> JobRecord:
+        """Insert the outcome and its match, if the user may still be named."""
+        values = {**to_row(record), "model": model}
+        inserted = await connection.execute(_RECORD_MATCH.on(self._database.schema), values)
         if inserted.rowcount == 1:
             return record
-        standing = await (await connection.execute(_BY_KEY, [record.key.sequence, record.key.stored_at])).fetchone()
-        return from_row(standing) if standing is not None else record
+        standing = await _standing(connection, record.key)
+        if standing is None:
+            raise CandidateGoneError
+        return standing
+
+
+async def _standing(connection: Connection, key: JobKey) -> JobRecord | None:
+    row = await (await connection.execute(_BY_KEY, [key.sequence, key.stored_at])).fetchone()
+    return from_row(row) if row is not None else None
 
 
 def _recollection(row: Sequence[Any] | None) -> Recollection:

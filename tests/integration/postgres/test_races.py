@@ -6,6 +6,7 @@ the others somebody has not committed yet, and the ledger waits.
 
 import asyncio
 from collections.abc import Callable
+from typing import LiteralString
 from uuid import UUID, uuid4
 
 import psycopg
@@ -127,6 +128,32 @@ async def test_a_user_whose_deletion_is_not_committed_yet_is_not_named(
         )
     assert raised.group_contains(CandidateGoneError, depth=1)
     assert (tables.faces(), await recorded(ledger, job.key)) == ([], None)
+
+
+@pytest.mark.parametrize(
+    "change", ["blocked = true", "deleted_at = now()", "face_embedding = NULL", "face_embedding_model = 'other@1'"]
+)
+async def test_a_user_who_stops_being_a_candidate_while_the_match_waits_for_its_lock_is_not_named(
+    prepared: PreparedDatabase, tables: PostgresTables, change: LiteralString
+) -> None:
+    """The statement that inserts the match looks once more, after it has got the lock; prepared as in a worker."""
+    user = tables.add_user(uuid4(), embedding(1.0))
+    async with opened(prepared.url, size=1) as database:
+        ledger = PostgresLedger(database)
+        for _ in range(4):
+            await ledger.conclude_face(header(tables.add_photo(uuid4())), accepted(user))
+        photo = tables.add_photo(uuid4())
+        job, before = header(photo), tables.matches()
+        with pytest.raises(ExceptionGroup) as raised:
+            await waiting_for(
+                prepared,
+                f"DO $$ BEGIN LOCK TABLE face_matches IN SHARE ROW EXCLUSIVE MODE; UPDATE users SET {change}; END $$",
+                [],
+                work=ledger.conclude_face(job, accepted(user)),
+            )
+        assert raised.group_contains(CandidateGoneError, depth=1)
+        assert await recorded(ledger, job.key) is None
+    assert (tables.matches(), [face for face in tables.faces() if face.photo_id == photo]) == (before, [])
 
 
 async def test_a_face_that_the_application_writes_meanwhile_is_updated(

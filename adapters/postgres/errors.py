@@ -1,4 +1,4 @@
-"""From the driver's errors to the product's: what passes, and what is a mistake."""
+"""From the driver's errors to the product's: what passes, what is refused, and what is a mistake."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +12,7 @@ _PASSING = (
     psycopg.InterfaceError,  # the connection was lost under our hands
     psycopg.InternalError,  # read-only after a fail-over, ended while idle in a transaction, a fault in the server
     # The database changed under a running worker: every job meets it, and somebody can put it right.
+    psycopg.errors.DatatypeMismatch,
     psycopg.errors.InsufficientPrivilege,
     psycopg.errors.InvalidSchemaName,
     psycopg.errors.UndefinedColumn,
@@ -20,6 +21,12 @@ _PASSING = (
     psycopg.errors.UndefinedTable,
 )
 
+_MISTAKEN = "42"
+"""The class of SQLSTATE for statements that are wrong in themselves.
+
+With any other the server refuses what a job writes or compares: by a column that has to be filled since a migration,
+or has another dimension, by a CHECK or a trigger. Whether every job meets it, a look at the schema tells.
+"""
 _EXHAUSTED = "53"
 """The class of SQLSTATE for insufficient resources: no room on the disk, no memory, too many connections."""
 
@@ -31,12 +38,16 @@ def first_line(error: BaseException) -> str:
 
 @contextmanager
 def translated(what: str) -> Iterator[None]:
-    """Raise :class:`DatabaseUnavailableError` for faults that pass; let mistakes in the program through."""
+    """Raise :class:`DatabaseUnavailableError` for faults that pass and for refusals; let mistakes through."""
     try:
         yield
     except _PASSING as error:
         exhausted = (error.sqlstate or "").startswith(_EXHAUSTED)
         kind = DatabaseExhaustedError if exhausted else DatabaseUnavailableError
         raise kind(f"database, {what}: {first_line(error)}") from error
+    except psycopg.DatabaseError as error:
+        if error.sqlstate is None or error.sqlstate.startswith(_MISTAKEN):
+            raise
+        raise DatabaseUnavailableError(f"database, {what}: refused: {first_line(error)}") from error
     except TimeoutError as error:
         raise DatabaseUnavailableError(f"database, {what}: no answer in time") from error

@@ -14,6 +14,7 @@ from adapters.postgres.schema import Schema
 from adapters.postgres.statements import Statement
 from application.ports.ledger import Attempt, CandidateGoneError, FaceResult, Recollection
 from domain.decision import Accepted, NobodyEnrolled, Unknown
+from domain.errors import DatabaseUnavailableError
 from domain.jobs import JobKey
 from domain.outcomes import Reason
 from domain.records import JobHeader, JobRecord, Matched, SeenFace, Skipped
@@ -62,6 +63,7 @@ _LOCK_PHOTO = (
     "SET LOCAL idle_in_transaction_session_timeout = {milliseconds}; "
     "SELECT pg_advisory_xact_lock(hashtextextended('{photo}', 7163850419))"
 )
+_WRITTEN_MEANWHILE = psycopg.errors.ForeignKeyViolation, psycopg.errors.UniqueViolation
 _ATTEMPT_COLUMNS = sql.SQL("stream_seq, stored_at, delivery, photo_id, reason, detail, worker, occurred_at")
 _INSERT_ATTEMPT = sql.SQL(
     "INSERT INTO facematch.attempts ({}) VALUES (%s, %s, %s, %s, %s, %s, %s, %s) "
@@ -115,7 +117,9 @@ class PostgresLedger:
         try:
             try:
                 return await self._conclude_face(header, result)
-            except (psycopg.errors.ForeignKeyViolation, psycopg.errors.UniqueViolation):
+            except DatabaseUnavailableError as error:
+                if not isinstance(error.__cause__, _WRITTEN_MEANWHILE):
+                    raise
                 return await self._conclude_face(header, result)
         except _OvertakenError as overtaken:
             return overtaken.standing

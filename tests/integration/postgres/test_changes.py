@@ -1,19 +1,58 @@
 """The database changes under a running worker: for every job alike, so that it counts as an outage."""
 
+from collections.abc import AsyncIterator, Iterator
+from uuid import uuid4
+
 import psycopg
 import pytest
+import pytest_asyncio
 from psycopg import sql
 
 from adapters.faiss_codes.codes import Codes
 from adapters.postgres.catalogue import SchemaError
+from adapters.postgres.database import Database
 from adapters.postgres.gallery import PostgresGallery
+from adapters.postgres.ledger import PostgresLedger
 from adapters.postgres.migrate import migrate
+from application.ports.face_pipeline import EmbedderInfo
+from domain.decision import Calibration
 from domain.errors import DatabaseUnavailableError
 from domain.faces import FaceEmbedding
 from infra.local_stack.postgres import PostgresServer
+from tests.contract.ledger.jobs import accepted, embedding, header
 from tests.databases import new_role, url_of
 from tests.fakes.clock import ManualClock
 from tests.integration.postgres.use import UNKNOWN, opened, recall
+from tests.tables import PostgresTables
+
+EMBEDDER = EmbedderInfo(
+    id="model@1", dimension=4, licence="-", description="-", calibration=Calibration(((0.01, 0.1),))
+)
+RAISE = """
+CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE {how} END $$;
+CREATE TRIGGER refuse BEFORE INSERT ON face_matches FOR EACH ROW EXECUTE FUNCTION refuse();
+"""
+
+
+@pytest.fixture
+def tables(database_url: str, admin: psycopg.Connection) -> Iterator[PostgresTables]:
+    """Return the tables of an application whose vectors have the embedder's dimension."""
+    admin.execute("CREATE EXTENSION vector; CREATE TABLE users (id uuid PRIMARY KEY, face_embedding vector(4))")
+    admin.execute("ALTER TABLE users ADD deleted_at timestamptz, ADD blocked boolean")
+    tables = PostgresTables(database_url)
+    yield tables
+    tables.close()
+
+
+@pytest_asyncio.fixture
+async def working(database_url: str, tables: PostgresTables) -> AsyncIterator[Database]:
+    """Return the database as a worker has it open that knows its embedder."""
+    await migrate(database_url)
+    tables.run("ALTER TABLE {photo_faces} ALTER embedding TYPE {vector}(4)")
+    database = Database(database_url)
+    await database.open(EMBEDDER, to_work=True)
+    yield database
+    await database.close()
 
 
 async def test_a_right_that_is_taken_away_stops_the_work_until_it_is_given_back(
@@ -61,3 +100,70 @@ async def test_a_column_that_the_application_drops_is_not_asked_for_again(
             await gallery.nearest(probe, limit=1)
         await database.check()
         assert list(await gallery.nearest(probe, limit=1)) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "refusal", "found", "undo"),
+    [
+        (
+            "ALTER TABLE face_matches ADD tenant int NOT NULL",
+            'refused: null value in column "tenant"',
+            r"public\.face_matches\.tenant must be filled",
+            "ALTER TABLE face_matches DROP tenant",
+        ),
+        (
+            "ALTER TABLE photo_faces ALTER embedding TYPE vector(8)",
+            "refused: expected 8 dimensions, not 4",
+            r"public\.photo_faces\.embedding is vector\(8\)",
+            "ALTER TABLE photo_faces ALTER embedding TYPE vector(4)",
+        ),
+    ],
+    ids=["column", "dimension"],
+)
+async def test_a_migration_that_no_face_can_be_written_after_is_waited_for(
+    working: Database, tables: PostgresTables, change: str, refusal: str, found: str, undo: str
+) -> None:
+    """It is no job's own fault: the probe says what is in the way, and work goes on once it is away."""
+    photo, user, ledger = tables.add_photo(uuid4()), tables.add_user(uuid4(), embedding(1.0)), PostgresLedger(working)
+    tables.run(change)
+    with pytest.raises(DatabaseUnavailableError, match=f"database, conclude_face: {refusal}"):
+        await ledger.conclude_face(header(photo), accepted(user))
+    with pytest.raises(SchemaError, match=found):
+        await working.check()
+    tables.run(undo)
+    await working.check()
+    assert (await ledger.conclude_face(header(photo), accepted(user))).outcome.kind == "matched"
+
+
+async def test_templates_of_another_dimension_are_waited_for(working: Database, tables: PostgresTables) -> None:
+    """A search that the server cannot do is everybody's trouble, too."""
+    gallery, user = PostgresGallery(working, Codes, clock=ManualClock()), tables.add_user(uuid4(), embedding(1.0))
+    assert [candidate.user_id for candidate in await gallery.nearest(embedding(1.0), limit=1)] == [user]
+    tables.run("UPDATE {users} SET face_embedding = NULL")
+    tables.run("ALTER TABLE {users} ALTER face_embedding TYPE {vector}(8)")
+    tables.run("UPDATE {users} SET face_embedding = '[1,0,0,0,0,0,0,0]'")
+    with pytest.raises(DatabaseUnavailableError, match="database, nearest: refused: different vector dimensions"):
+        await gallery.nearest(embedding(1.0), limit=1)
+    with pytest.raises(SchemaError, match=r"public\.users\.face_embedding is vector\(8\)"):
+        await working.check()
+
+
+@pytest.mark.parametrize(
+    ("change", "refusal"),
+    [
+        ("ALTER TABLE face_matches ADD CONSTRAINT far CHECK (confidence > 0.5)", 'violates check constraint "far"'),
+        (RAISE.format(how="'closed on Sundays';"), "closed on Sundays"),
+        (RAISE.format(how="'closed' USING ERRCODE = 'SUN01';"), "closed"),
+    ],
+    ids=["check", "trigger", "state"],
+)
+async def test_what_a_rule_of_the_application_refuses_is_told_in_its_words(
+    working: Database, tables: PostgresTables, admin: psycopg.Connection, change: str, refusal: str
+) -> None:
+    """The schema is as it should be, so that it counts against the job: a rule may refuse this one alone."""
+    photo, user = tables.add_photo(uuid4()), tables.add_user(uuid4(), embedding(1.0))
+    admin.execute(change.encode())
+    with pytest.raises(DatabaseUnavailableError, match=f"database, conclude_face: refused: .*{refusal}$"):
+        await PostgresLedger(working).conclude_face(header(photo), accepted(user))
+    await working.check()
+    assert tables.faces() == []

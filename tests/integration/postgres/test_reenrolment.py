@@ -2,12 +2,12 @@
 
 from uuid import UUID, uuid4
 
-import psycopg
 import pytest
 
 from adapters.postgres.database import Database
 from adapters.postgres.reenrolment import PostgresReenrolment
 from application.ports.reenrolment import Switched
+from domain.errors import DatabaseUnavailableError
 from domain.faces import FaceEmbedding
 from tests.databases import PreparedDatabase
 from tests.integration.postgres.use import waiting_for
@@ -74,7 +74,7 @@ async def test_a_failure_moves_nobody(database: Database, tables: PostgresTables
     user = await prepared_user(reenrolment, tables)
     tables.run("ALTER TABLE {users} ADD CONSTRAINT no_new CHECK (face_embedding_model <> 'new@1') NOT VALID")
     try:
-        with pytest.raises(psycopg.Error):
+        with pytest.raises(DatabaseUnavailableError, match=r'refused: .* violates check constraint "no_new"'):
             await reenrolment.switch(NEW.model, after=None, limit=9)
     finally:
         tables.run("ALTER TABLE {users} DROP CONSTRAINT no_new")

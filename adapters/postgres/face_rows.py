@@ -28,7 +28,7 @@ inserted AS (
   INSERT INTO {faces} (id, photo_id, face_index, embedding, embedding_model, bbox, created_at)
   SELECT %(id)s, %(photo_id)s, %(face_index)s, %(embedding)s, %(model)s, %(bbox)s, %(at)s
    WHERE EXISTS (SELECT FROM writable) AND NOT EXISTS (SELECT FROM updated) RETURNING id)
-SELECT coalesce((SELECT id FROM updated), (SELECT id FROM inserted)), known.* FROM known
+SELECT coalesce((SELECT id FROM updated), (SELECT id FROM inserted)), EXISTS (SELECT FROM writable), known.* FROM known
 """
 # The user is asked for once more: where the statement had to wait for its lock, much may have happened meanwhile.
 _MATCH = """
@@ -44,11 +44,11 @@ EXISTS (SELECT FROM {users} u WHERE u.id = %(user_id)s AND u.face_embedding_mode
 
 
 def upsert_face(schema: Schema, known: sql.Composable) -> sql.Composed:
-    """Return what writes the photo's face of that index, if it still may be, and returns its id and ``known``.
+    """Return what writes the photo's face of that index; it returns its id, whether it may be written, and ``known``.
 
-    The id is NULL where nothing was written: the photo is gone or matched, the job has an outcome, or the accepted user
-    may not be named any more. ``known`` is a query of one row that tells ``photo_exists``, ``already_matched`` and,
-    where the job has an outcome, its ``stream_seq``. Parameters: :func:`face_values`.
+    It may not where the photo is gone or matched, the job has an outcome, or the accepted user may not be named any
+    more. The id is NULL where nothing was written. ``known`` is a query of one row that tells ``photo_exists``,
+    ``already_matched`` and, where the job has an outcome, its ``stream_seq``. Parameters: :func:`face_values`.
     """
     return sql.SQL(_UPSERT).format(
         known=known,
@@ -80,6 +80,11 @@ def insert_match(schema: Schema) -> sql.Composed:
     holds the distance.
     """
     return sql.SQL(_MATCH).format(matches=schema.face_matches.identifier, may_be_named=_may_be_named(schema))
+
+
+def look_whether_named(schema: Schema) -> sql.Composed:
+    """Return what asks whether the user may still be named, with the parameters of :func:`insert_match`."""
+    return sql.SQL("SELECT") + _may_be_named(schema)
 
 
 def _may_be_named(schema: Schema) -> sql.Composed:

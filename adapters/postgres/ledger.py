@@ -7,8 +7,9 @@ from uuid import UUID, uuid4
 import psycopg
 from psycopg import sql
 
+from adapters.postgres.catalogue import Table
 from adapters.postgres.database import Connection, Database
-from adapters.postgres.face_rows import face_values, insert_match, upsert_face
+from adapters.postgres.face_rows import face_values, insert_match, look_whether_named, upsert_face
 from adapters.postgres.rows import COLUMNS, from_row, readable, reason_of, storable, to_row
 from adapters.postgres.schema import Schema
 from adapters.postgres.statements import Statement
@@ -55,6 +56,7 @@ def _recording(condition: LiteralString) -> sql.Composed:
 
 _RECALL = Statement(_known)
 _WRITE_FACE = Statement(lambda schema: upsert_face(schema, _known(schema)))
+_LOOK_WHETHER_NAMED = Statement(look_whether_named)
 _RECORD_OTHER = _recording("true").as_bytes()
 _RECORD_MATCH = Statement(lambda schema: insert_match(schema) + _recording("EXISTS (SELECT FROM matched)"))
 # Any fixed seed sets us apart from other users of advisory locks. A worker that freezes in the middle of its
@@ -184,8 +186,11 @@ class PostgresLedger:
         )
         async with self._database.transaction("conclude_face", lock) as connection:
             values = face_values(schema, header, result, new_id=self._new_id())
-            face_id, *known = await (await connection.execute(_WRITE_FACE.on(schema), values)).fetchone() or (None,)
+            written = await (await connection.execute(_WRITE_FACE.on(schema), values)).fetchone()
+            face_id, may_be_written, *known = written or (None, False)
             if face_id is None:
+                if may_be_written:
+                    raise _swallowed(schema.photo_faces)
                 recollection = _recollection(known)
                 return recollection.record or await self._record(connection, _objection(recollection, header))
             record = self._judged(header, result, SeenFace(face_id, result.box))
@@ -214,14 +219,22 @@ class PostgresLedger:
 
     async def _record_match(self, connection: Connection, record: JobRecord, model: str) -> JobRecord:
         """Insert the outcome and its match, if the user may still be named."""
+        schema = self._database.schema
         values = {**to_row(record), "model": model}
-        inserted = await connection.execute(_RECORD_MATCH.on(self._database.schema), values)
+        inserted = await connection.execute(_RECORD_MATCH.on(schema), values)
         if inserted.rowcount == 1:
             return record
         standing = await _standing(connection, record.key)
-        if standing is None:
-            raise CandidateGoneError
-        return standing
+        if standing is not None:
+            return standing
+        if await (await connection.execute(_LOOK_WHETHER_NAMED.on(schema), values)).fetchone() == (True,):
+            raise _swallowed(schema.face_matches)
+        raise CandidateGoneError
+
+
+def _swallowed(table: Table) -> DatabaseUnavailableError:
+    message = f"database, conclude_face: no row was written into {table}, and no error told"
+    return DatabaseUnavailableError(f"{message}: a trigger of the application swallows it, or a rule")
 
 
 async def _standing(connection: Connection, key: JobKey) -> JobRecord | None:

@@ -1,12 +1,16 @@
 """What an application's own triggers see of the rows that a job writes."""
 
-from uuid import uuid4
+from collections.abc import Callable
+from uuid import UUID, uuid4
 
 import psycopg
+import pytest
 
 from adapters.postgres.ledger import PostgresLedger
 from adapters.postgres.migrate import migrate
-from tests.contract.ledger.jobs import accepted, embedding, header
+from application.ports.ledger import FaceResult
+from domain.errors import DatabaseUnavailableError
+from tests.contract.ledger.jobs import accepted, embedding, header, recorded, unknown
 from tests.integration.postgres.use import opened
 from tests.tables import PostgresTables
 
@@ -44,4 +48,27 @@ async def test_triggers_on_faces_have_run_before_the_match_is_inserted(
     assert told.outcome.kind == "matched"
     assert [match.photo_face_id for match in tables.matches()] == [face.id for face in tables.faces()] != []
     assert tables.run("SELECT count(*) FROM seen") == [(1,)]
+    tables.close()
+
+
+@pytest.mark.parametrize(
+    ("table", "decide"),
+    [("photo_faces", lambda _: unknown()), ("photo_faces", accepted), ("face_matches", accepted)],
+)
+async def test_a_row_that_a_trigger_swallows_is_missed(
+    admin: psycopg.Connection, database_url: str, table: str, decide: Callable[[UUID], FaceResult]
+) -> None:
+    """Nobody is told of a match or a face that is not there: the job fails, in words, and leaves nothing."""
+    await migrate(database_url)
+    admin.execute("CREATE FUNCTION swallow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$")
+    admin.execute(f"CREATE TRIGGER swallow BEFORE INSERT ON {table} FOR EACH ROW EXECUTE FUNCTION swallow()".encode())
+    tables = PostgresTables(database_url)
+    tables.run("ALTER TABLE {users} ADD deleted_at timestamptz, ADD blocked boolean")
+    job, user = header(tables.add_photo(uuid4())), tables.add_user(uuid4(), embedding(1.0))
+    async with opened(database_url) as database:
+        ledger = PostgresLedger(database)
+        with pytest.raises(DatabaseUnavailableError, match=rf"no row was written into public\.{table}, and no error"):
+            await ledger.conclude_face(job, decide(user))
+        assert await recorded(ledger, job.key) is None
+    assert tables.faces() == []
     tables.close()

@@ -26,27 +26,27 @@ _SETTINGS = {
     "default_transaction_isolation": "serializable",
 }
 _BY_THE_OWNER = f"""
-CREATE TABLE "App Data".photos (id uuid PRIMARY KEY, title text NOT NULL, taken_at date NOT NULL);
-CREATE TABLE "App Data".users (
+CREATE TABLE "App %s Data".photos (id uuid PRIMARY KEY, title text NOT NULL, taken_at date NOT NULL);
+CREATE TABLE "App %s Data".users (
     id uuid PRIMARY KEY,
     name text NOT NULL DEFAULT 'somebody',
-    face_embedding extensions.vector({DIMENSION}),
+    face_embedding "100% extensions".vector({DIMENSION}),
     deleted_at timestamptz,
     blocked boolean NOT NULL DEFAULT false
 );
-CREATE TABLE "App Data".photo_faces (
+CREATE TABLE "App %s Data".photo_faces (
     id uuid PRIMARY KEY,
-    photo_id uuid NOT NULL REFERENCES "App Data".photos ON DELETE CASCADE,
+    photo_id uuid NOT NULL REFERENCES "App %s Data".photos ON DELETE CASCADE,
     face_index int NOT NULL,
-    embedding extensions.vector({DIMENSION}),
+    embedding "100% extensions".vector({DIMENSION}),
     bbox text,
     created_at timestamptz NOT NULL,
     UNIQUE (photo_id, face_index)
 );
-CREATE TABLE "App Data".face_matches (
+CREATE TABLE "App %s Data".face_matches (
     id uuid PRIMARY KEY,
-    photo_face_id uuid NOT NULL REFERENCES "App Data".photo_faces ON DELETE CASCADE,
-    user_id uuid NOT NULL REFERENCES "App Data".users ON DELETE CASCADE,
+    photo_face_id uuid NOT NULL REFERENCES "App %s Data".photo_faces ON DELETE CASCADE,
+    user_id uuid NOT NULL REFERENCES "App %s Data".users ON DELETE CASCADE,
     confidence double precision NOT NULL,
     created_at timestamptz DEFAULT now()
 );
@@ -99,8 +99,9 @@ def migrated(server: PostgresServer) -> PreparedDatabase:
 def of_an_application(server: PostgresServer) -> PreparedDatabase:
     """Make the application's own tables, migrated by their owner, for a worker of the least rights that enrols, too.
 
-    They are in a schema that is on nobody's search path, as pgvector is; columns are typed, boxes are text, the
-    model columns come from `migrate`; and the database has settings that change how values are written and seen.
+    They are in a schema that is on nobody's search path, as pgvector is, with percent signs in both names; columns are
+    typed, boxes are text, the model columns come from `migrate`; and the database has settings that change how values
+    are written and seen.
     """
     name = f"application_{uuid4().hex[:8]}"
     admin_url = server.create_database(name)
@@ -108,11 +109,11 @@ def of_an_application(server: PostgresServer) -> PreparedDatabase:
     names = {"database": sql.Identifier(name), "owner": sql.Identifier(owner)}
     with psycopg.connect(admin_url, autocommit=True) as connection:
         for statement in (
-            "CREATE SCHEMA extensions",
-            "CREATE EXTENSION vector SCHEMA extensions",
-            "GRANT USAGE ON SCHEMA extensions TO PUBLIC",
+            'CREATE SCHEMA "100% extensions"',
+            'CREATE EXTENSION vector SCHEMA "100% extensions"',
+            'GRANT USAGE ON SCHEMA "100% extensions" TO PUBLIC',
             "GRANT CREATE ON DATABASE {database} TO {owner}",
-            'CREATE SCHEMA "App Data" AUTHORIZATION {owner}',
+            'CREATE SCHEMA "App %s Data" AUTHORIZATION {owner}',
         ):
             connection.execute(sql.SQL(statement).format(**names))
         for setting, value in _SETTINGS.items():
@@ -125,8 +126,8 @@ def of_an_application(server: PostgresServer) -> PreparedDatabase:
     return PreparedDatabase(
         url=url_of(server, name, worker),
         owner_url=owner_url,
-        schema="App Data",
-        vector_schema="extensions",
+        schema="App %s Data",
+        vector_schema="100% extensions",
         photo_columns={"title": "'holiday'", "taken_at": "'2026-05-01'"},
     )
 

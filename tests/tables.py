@@ -10,6 +10,7 @@ from pgvector import Vector
 from psycopg import sql
 
 from adapters.postgres.catalogue import TABLES
+from adapters.postgres.statements import beside_parameters
 from domain.faces import BoundingBox, FaceEmbedding
 from tests.fakes.database import FaceMatchRow, PhotoFaceRow
 
@@ -146,7 +147,7 @@ class PostgresTables:
         """Run one statement, with the tables' names and the vector type in braces, and return its rows."""
         names = {name: sql.Identifier(self._schema, name) for name in TABLES}
         statement = sql.SQL(query).format(vector=self._vector, **names)
-        cursor = self._connection.execute(statement, parameters)
+        cursor = self._connection.execute(beside_parameters(statement), parameters)
         return cursor.fetchall() if cursor.description else []
 
 

@@ -18,6 +18,7 @@ from adapters.postgres.conninfo import connection_string, database_name
 from adapters.postgres.errors import translated
 from adapters.postgres.locks import check_locks
 from adapters.postgres.schema import Schema
+from adapters.postgres.statements import Cursor
 from application.ports.face_pipeline import EmbedderInfo
 from domain.errors import DatabaseUnavailableError
 
@@ -69,7 +70,7 @@ class Database:
             reconnect_timeout=wait_seconds,
             open=False,
             configure=self._configure,
-            kwargs={"autocommit": True, "prepare_threshold": None},
+            kwargs={"autocommit": True, "prepare_threshold": None, "cursor_factory": Cursor},
             name="facematch",
         )
         self._info: EmbedderInfo | None = None

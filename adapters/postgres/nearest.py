@@ -4,7 +4,6 @@ from collections.abc import Mapping
 
 import attrs
 from psycopg import sql
-from psycopg.abc import AdaptContext
 
 from adapters.postgres.catalogue import OWN_SCHEMA
 from adapters.postgres.gallery_feed import CHANGED_SINCE, SERVER
@@ -83,19 +82,12 @@ def proposed(schema: Schema, wanted: Wanted) -> sql.Composed:
     return sql.SQL(_NEAREST).format(found=found, limit=parts["limit"])
 
 
-class _LiteralBesideParameters(sql.Literal):
-    """A literal whose percent signs are not taken for placeholders."""
-
-    def as_bytes(self, context: AdaptContext | None = None) -> bytes:
-        return super().as_bytes(context).replace(b"%", b"%%")
-
-
 def _exact(parts: Mapping[str, sql.Composable]) -> sql.Composed:
     return sql.SQL(_NEAREST).format(found=sql.SQL(_EXACT).format(**parts), limit=parts["limit"])
 
 
 def _parts(schema: Schema, wanted: Wanted, condition: sql.Composable) -> dict[str, sql.Composable]:
-    model = _LiteralBesideParameters(wanted.model)
+    model = sql.Literal(wanted.model)
     return {
         "users": schema.users.identifier,
         "fits": sql.SQL("u.face_embedding_model = {} AND u.face_embedding IS NOT NULL AND {}").format(model, condition),

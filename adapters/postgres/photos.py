@@ -109,7 +109,7 @@ class ImageRefTemplate:
             if literal:
                 yield sql.SQL("{}::text").format(sql.Placeholder(f"literal_{number}"))
             if name is not None:
-                yield sql.SQL("{}::text").format(sql.Identifier("p", name.replace("%", "%%")))
+                yield sql.SQL("{}::text").format(sql.Identifier("p", name))
 
 
 class PostgresPhotoCatalogue:

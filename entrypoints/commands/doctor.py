@@ -20,6 +20,7 @@ from adapters.vision.guard import load
 from application.ports.face_pipeline import EmbedderInfo
 from domain.calibration import largest_gallery
 from domain.decision import Search
+from domain.disclosure import disclosable
 from domain.errors import FacematchError
 from entrypoints.console import ExitCode, load_settings, out, visible
 from entrypoints.container import Container, calibration, threshold_policy
@@ -110,11 +111,19 @@ async def _examine(settings: Settings) -> AsyncIterator[Finding]:
         ("telemetry", _telemetry),
     ]
     for name, examination in examinations:
-        try:
-            async for finding in examination(container, settings):
-                yield finding
-        except FacematchError as error:
-            yield Finding(name, Status.FAILED, str(error))
+        async for finding in failures_found(name, examination(container, settings)):
+            yield finding
+
+
+async def failures_found(what: str, examination: AsyncIterator[Finding]) -> AsyncIterator[Finding]:
+    """Give what is found of one thing; where its examination ends in an error, this is what is found last."""
+    try:
+        async for finding in examination:
+            yield finding
+    except FacematchError as error:
+        yield Finding(what, Status.FAILED, str(error))
+    except Exception as error:  # noqa: BLE001 - a defect in one examination must not hide what the others find
+        yield Finding(what, Status.FAILED, disclosable(f"unexpected {type(error).__name__}: {error}"))
 
 
 async def _embedder(container: Container, settings: Settings) -> AsyncIterator[Finding]:

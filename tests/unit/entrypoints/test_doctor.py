@@ -1,5 +1,7 @@
 """What ``doctor`` says of the threshold, of buckets and of searches."""
 
+from collections.abc import AsyncIterator
+
 import attrs
 import pytest
 
@@ -8,7 +10,15 @@ from adapters.postgres.search_index import IndexState
 from application.ports.face_pipeline import EmbedderInfo
 from domain.calibration import MeasuredCalibration, MeasuredCurve
 from domain.decision import Calibration
-from entrypoints.commands.doctor import Status, bucket_finding, search_finding, threshold_finding
+from domain.errors import FacematchError
+from entrypoints.commands.doctor import (
+    Finding,
+    Status,
+    bucket_finding,
+    failures_found,
+    search_finding,
+    threshold_finding,
+)
 from entrypoints.settings import VisionSettings
 
 MINE = EmbedderInfo("mine@1", 128, "mine", "mine", Calibration(((1e-3, 0.05), (1e-1, 0.12))))
@@ -82,3 +92,22 @@ def test_a_search_that_could_be_faster_is_told(
     """And so is an index that nobody can rely on."""
     found = search_finding(enrolled, index, 128)
     assert (found.what, found.status, words in found.detail) == ("search", status, True)
+
+
+@pytest.mark.parametrize(
+    ("error", "detail"),
+    [
+        (FacematchError("not migrated"), "not migrated"),
+        (KeyError("postgresql://me:secret@db"), "unexpected KeyError: 'postgresql://me:***@db'"),
+    ],
+)
+async def test_an_error_of_one_check_is_what_it_found(error: Exception, detail: str) -> None:
+    """Foreseen or not: what was found before stays, and the other checks go on; it tells no secrets."""
+    before = Finding("database", Status.OK, "PostgreSQL 18")
+
+    async def examination() -> AsyncIterator[Finding]:
+        yield before
+        raise error
+
+    found = [finding async for finding in failures_found("database", examination())]
+    assert found == [before, Finding("database", Status.FAILED, detail)]

@@ -159,9 +159,13 @@ class PostgresLedger:
             return [from_row(row) for row in await (await connection.execute(query, [photo_id])).fetchall()]
 
     async def unpublished(self, *, older_than_seconds: float, limit: int) -> Sequence[JobRecord]:
-        """Return records that were not marked, by the database's own clock, oldest first."""
+        """Return records that were not marked, by the database's own clock, oldest first.
+
+        Those from the future are orphans, too: the clock that they were recorded by was another server's.
+        """
         query = _SELECT + sql.SQL(
-            "WHERE published_at IS NULL AND recorded_at <= now() - make_interval(secs => %s) "
+            ", make_interval(secs => %s) AS age "
+            "WHERE published_at IS NULL AND (recorded_at <= now() - age OR recorded_at > now() + age) "
             "ORDER BY recorded_at, stream_seq LIMIT %s"
         )
         async with self._database.operation("unpublished") as connection:

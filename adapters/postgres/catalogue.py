@@ -69,6 +69,16 @@ class Table:
         return f"{self.schema}.{self.name}"
 
 
+def check_encoding(connection: AsyncConnection[TupleRow]) -> None:
+    """Raise :class:`SchemaError` where the database cannot hold every character that a job's reference may have."""
+    encoding = connection.info.parameter_status("server_encoding")
+    if encoding != "UTF8":
+        raise SchemaError(
+            f"the database's encoding is {encoding}, and it has to be UTF8: photographs' keys may hold any character. "
+            "Dump it, and restore it into one made with CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0"
+        )
+
+
 async def find_tables(connection: AsyncConnection[TupleRow]) -> dict[str, Table]:
     """Return those of the application's tables that exist, by name.
 

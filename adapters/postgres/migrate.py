@@ -6,7 +6,15 @@ import psycopg
 from psycopg import AsyncConnection, IsolationLevel, sql
 from psycopg.rows import TupleRow
 
-from adapters.postgres.catalogue import TABLES, Column, SchemaError, Table, find_tables, find_vector_schema
+from adapters.postgres.catalogue import (
+    TABLES,
+    Column,
+    SchemaError,
+    Table,
+    check_encoding,
+    find_tables,
+    find_vector_schema,
+)
 from adapters.postgres.conninfo import connection_string
 from adapters.postgres.errors import first_line, translated
 from adapters.postgres.rights import enrolment_grants, worker_grants
@@ -91,11 +99,13 @@ async def migrate(
     Raises:
         MigrationRefusedError: the role may not, the server cannot, or a lock was not to be had in time.
         DatabaseUnavailableError: no answer.
-        SchemaError: it is not clear which tables are the application's, or they cannot be added to.
+        SchemaError: it is not clear which tables are the application's, they cannot be added to, or the database's
+            encoding is not UTF8.
 
     """
     with translated("migrate"):
         async with await AsyncConnection.connect(connection_string(url)) as connection:
+            check_encoding(connection)
             await connection.set_isolation_level(IsolationLevel.READ_COMMITTED)
             await connection.execute("SELECT set_config('lock_timeout', %s, true)", [f"{lock_timeout_seconds:g}s"])
             migration = _Migration(connection, grant_to, grant_enrolment_to)

@@ -6,7 +6,15 @@ import attrs
 from psycopg import AsyncConnection, sql
 from psycopg.rows import TupleRow
 
-from adapters.postgres.catalogue import OWN_SCHEMA, TABLES, SchemaError, Table, find_tables, find_vector_schema
+from adapters.postgres.catalogue import (
+    OWN_SCHEMA,
+    TABLES,
+    SchemaError,
+    Table,
+    check_encoding,
+    find_tables,
+    find_vector_schema,
+)
 from adapters.postgres.rights import missing_grants
 from adapters.postgres.row_security import check_row_security
 from adapters.postgres.versions import pending
@@ -60,6 +68,7 @@ class Schema:
             SchemaError: naming everything that is missing, unusable or hidden from the role, and what to do.
 
         """
+        check_encoding(connection)
         tables = await find_tables(connection)
         vector_schema = await find_vector_schema(connection)
         missing = await _missing(connection, tables)

@@ -50,6 +50,19 @@ async def test_an_empty_database_is_to_be_migrated(database_url: str) -> None:
     )
 
 
+@pytest.mark.parametrize("encoding", ["LATIN1", "SQL_ASCII"])
+async def test_a_database_that_cannot_hold_every_character_is_refused(
+    postgres_server: PostgresServer, encoding: str
+) -> None:
+    """By `migrate` and by a worker: else the first job with another key in it would fail."""
+    name = f"{encoding.lower()}_{uuid4().hex[:8]}"
+    with psycopg.connect(postgres_server.url(), autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name} ENCODING '{encoding}' LOCALE 'C' TEMPLATE template0".encode())
+    for attempt in (migrate, opening):
+        with pytest.raises(SchemaError, match=f"the database's encoding is {encoding}, and it has to be UTF8"):
+            await attempt(postgres_server.url(name))
+
+
 async def test_an_applications_database_is_to_be_migrated(admin: psycopg.Connection, database_url: str) -> None:
     """The model columns are missing, where the application has its tables."""
     await migrate(database_url)

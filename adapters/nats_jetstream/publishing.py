@@ -2,12 +2,15 @@
 
 from nats.aio.client import Client
 from nats.js.api import PubAck
-from opentelemetry import propagate, trace
+from opentelemetry import trace
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from adapters.nats_jetstream.connection import insist, jetstream, translated
 from adapters.nats_jetstream.names import Names
 
 _TRACER = trace.get_tracer("facematch.nats")
+_PROPAGATOR = TraceContextTextMapPropagator()
+"""Not the global one, which is what ``OTEL_PROPAGATORS`` names: baggage is neither taken nor passed on."""
 MESSAGE_ID = "Nats-Msg-Id"
 
 
@@ -42,5 +45,5 @@ class ConfirmedPublisher:
             translated(f"publish {subject}"),
         ):
             if continue_trace:
-                propagate.inject(headers)
+                _PROPAGATOR.inject(headers)
             return await insist(lambda seconds: self._js.publish(subject, body, seconds, headers=headers))

@@ -6,14 +6,13 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
 import attrs
-from opentelemetry import metrics, propagate, trace
+from opentelemetry import metrics, trace
 from opentelemetry.exporter.prometheus import PrometheusMetricReader
 from opentelemetry.sdk.metrics import AlwaysOffExemplarFilter, MeterProvider
 from opentelemetry.sdk.metrics.export import MetricReader, PeriodicExportingMetricReader
 from opentelemetry.sdk.resources import OTELResourceDetector, Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
-from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
 from adapters.telemetry.exporting import OncePerMinute, metric_exporter, span_exporter
@@ -58,7 +57,6 @@ def set_up(environ: Mapping[str, str], *, version: str, instance: str, secrets: 
     """Make the providers global and return them; call :meth:`Providers.shutdown` at the end.
 
     ``environ`` is the process's own: the SDK reads more of it by itself. ``secrets`` are masked in what is exported.
-    Context is propagated as W3C ``traceparent`` and ``tracestate`` alone: baggage is neither taken nor passed on.
 
     Raises:
         TelemetrySettingsError: the SDK cannot work with what an ``OTEL_*`` variable says.
@@ -88,7 +86,6 @@ def set_up(environ: Mapping[str, str], *, version: str, instance: str, secrets: 
     )
     trace.set_tracer_provider(tracers if spans is not None else UnexportedTracerProvider(tracers))
     metrics.set_meter_provider(meters)
-    propagate.set_global_textmap(TraceContextTextMapPropagator())
     return Providers(tracers, meters, registry)
 
 

@@ -81,6 +81,13 @@ def test_a_server_that_is_away_is_a_clear_failure(command: tuple[str, ...]) -> N
     assert "Traceback" not in done.stderr
 
 
+def test_other_propagators_of_opentelemetry_are_not_asked_for() -> None:
+    """Those that the variable names may not be installed; context is always W3C's."""
+    done = run_process("submit", str(uuid4()), "a.jpg", OTEL_PROPAGATORS="tracecontext,baggage,b3", **_NO_SERVERS)
+    assert (done.returncode, "Traceback" in done.stderr) == (1, False)
+    assert "NATS" in done.stderr
+
+
 def test_inspect_prints_a_line_for_each_image_in_order(photographs: Any) -> None:
     """Every image has its line with all keys, also one that cannot be read, which makes the exit code 1."""
     files = [str(photographs.path("obama")), "README.md", str(photographs.path("coffee")), "missing.jpg"]

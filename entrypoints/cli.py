@@ -178,8 +178,3 @@ def facematch(
     Results go to standard output, messages and the log to standard error. The exit status is 0 when the work is done,
     1 when it failed, 2 for wrong usage or settings; `facematch COMMAND --help` says more of each command.
     """
-
-
-def main() -> None:
-    """Run the command line."""
-    app()

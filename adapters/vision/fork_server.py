@@ -52,6 +52,12 @@ class ForkServer:
         with suppress(OSError):
             self._begun = _Program.started(self._settings)
 
+    def abandon(self) -> None:
+        """End what :meth:`begin` has started, unless somebody has asked for a process."""
+        program, self._begun = self._begun, None
+        if program is not None:
+            program.end()
+
     async def process(self) -> VisionProcess:
         """Return a new process, which has the pipeline.
 
@@ -72,9 +78,7 @@ class ForkServer:
 
     async def close(self) -> None:
         """End it; the processes that it has made end with it."""
-        if self._begun is not None:
-            self._begun.end()
-            self._begun = None
+        self.abandon()
         if self._start is not None:
             if not self._closed:
                 self._closed = True

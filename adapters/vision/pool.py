@@ -184,6 +184,10 @@ class ProcessPoolFaceReader:
         """Let the pipeline be loaded already, before there is an event loop; :meth:`close` ends that, too."""
         self._fork_server.begin()
 
+    def abandon(self) -> None:
+        """End what was begun, where there will be no event loop to close it in."""
+        self._fork_server.abandon()
+
     async def start(self) -> None:
         """Start all processes and return when each has loaded its pipeline; those that die meanwhile are replaced.
 

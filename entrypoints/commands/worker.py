@@ -11,6 +11,7 @@ from adapters.system.allocator import give_back_large_blocks
 from adapters.telemetry.logging import configure_logging
 from adapters.vision.registry import BrokenEmbedderError
 from domain.errors import FacematchError
+from entrypoints import idle_signals
 from entrypoints.console import ExitCode, load_settings, secrets_of
 from entrypoints.importing import imported
 from entrypoints.settings import Settings
@@ -36,9 +37,12 @@ def worker() -> None:
     wrong_settings: tuple[type[FacematchError], ...] = (BrokenEmbedderError,)
     try:
         vision = Vision(settings=providers.Object(settings))
-        vision.face_reader().begin()  # it loads its models while this process imports the rest
+        reader = vision.face_reader()
+        with idle_signals.waiting(then=reader.abandon):
+            reader.begin()  # it loads its models while this process imports the rest
         wrong_settings = imported("entrypoints.service:WRONG_SETTINGS")
         uvloop.run(imported("entrypoints.service:serve")(settings, vision))
+        idle_signals.ignore()
     except FacematchError as error:
         _LOG.error("cannot work", action="cannot_work", detail=str(error))
         raise typer.Exit(ExitCode.USAGE if isinstance(error, wrong_settings) else ExitCode.FAILED) from error

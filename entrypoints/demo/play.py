@@ -90,7 +90,7 @@ class WorkerProcess:
 
     def start(self) -> None:
         """Start it and return when it takes jobs."""
-        command = [sys.executable, "-c", "from entrypoints.cli import main; main()", "worker"]
+        command = [sys.executable, "-c", "from entrypoints.program import main; main()", "worker"]
         self._process.start(command, environment=self._environment, ready=self._ready)
 
     def stop(self) -> int:

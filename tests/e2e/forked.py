@@ -13,7 +13,7 @@ from typing import Final
 from tests.e2e.command import PATIENCE_SECONDS, Done, clean_environment
 
 _CONTEXT: Final = multiprocessing.get_context("forkserver")
-_CONTEXT.set_forkserver_preload(["entrypoints.cli", "entrypoints.commands.worker"])
+_CONTEXT.set_forkserver_preload(["entrypoints.program", "entrypoints.cli", "entrypoints.commands.worker"])
 
 
 def run_forked(*arguments: str, **variables: str) -> Done:
@@ -69,7 +69,7 @@ class Forked:
 
 
 def _run(environment: dict[str, str], arguments: list[str], out: Path, err: Path) -> None:
-    from entrypoints.cli import main  # noqa: PLC0415 - whoever starts it has not imported it
+    from entrypoints.program import main  # noqa: PLC0415 - whoever starts it has not imported it
 
     os.environ.clear()
     os.environ.update(environment)

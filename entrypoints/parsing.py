@@ -3,6 +3,7 @@
 import math
 import re
 from collections.abc import Callable
+from ipaddress import IPv6Address
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -14,6 +15,11 @@ _TRUE = {"true", "1", "yes", "on"}
 _FALSE = {"false", "0", "no", "off"}
 _MAX_PORT = 65535
 _MOST_DIGITS = 20
+_PORT = re.compile(r":[^\]]*$")
+_NO_HOST = re.compile(r"[\s@/?#]")
+"""What stands in no host; before an @ there would be a password."""
+_LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_-]{0,61}[A-Za-z0-9])?")
+_SERVER = re.compile(rf"({_LABEL.pattern}\.)*{_LABEL.pattern}\.?")
 _NO_ESCAPE = re.compile("%(?![0-9A-Fa-f]{2})")
 _POSTGRES_HOST = r"(?:\[[^\]/?@]*\]|[^:/?,@\[]*)(?::[0-9]*)?"
 _POSTGRES_URL = re.compile(rf"[a-z]+://(?:[^@/?]*@)?{_POSTGRES_HOST}(?:,{_POSTGRES_HOST})*(?:/[^?@]*)?(?:\?.*)?$")
@@ -79,17 +85,32 @@ def address(value: str) -> tuple[str, int]:
     host, _, port = value.rpartition(":")
     if "://" in value:
         raise ValueError("expected host:port, without a scheme")
-    if not host or not port.isdecimal() or int(port) > _MAX_PORT:
+    if not host or _NO_HOST.search(host) or not port.isdecimal() or int(port) > _MAX_PORT:
         raise ValueError("expected host:port, such as 127.0.0.1:8080")
     return host.strip("[]"), int(port)
 
 
 def endpoint(value: str) -> str:
-    """Return ``host:port`` (or a host) after checking it."""
-    if ":" in value:
-        address(value)
+    """Return ``host:port`` (or a host) of a server after checking it."""
+    host, port = address(value) if _PORT.search(value) else (value.strip("[]"), None)
     if "/" in value:
         raise ValueError("expected host:port, without a path")
+    if port == 0 or not (_is_ipv6(host) if "[" in value else _SERVER.fullmatch(host)):
+        raise ValueError("expected host:port, such as s3.example:9000")
+    return value
+
+
+def _is_ipv6(host: str) -> bool:
+    try:
+        return bool(IPv6Address(host))
+    except ValueError:
+        return False
+
+
+def region(value: str) -> str:
+    """Return the name of a region: a word, as in the name of a host."""
+    if not _LABEL.fullmatch(value):
+        raise ValueError("expected a word such as us-east-1")
     return value
 
 

@@ -80,7 +80,7 @@ class S3Settings:
     tls_ca: Path | None = variable(
         "FACEMATCH_S3_TLS_CA", p.file, "CA certificates, where the system's do not do", default=None
     )
-    region: str = variable("FACEMATCH_S3_REGION", p.text, "region", default="us-east-1")
+    region: str = variable("FACEMATCH_S3_REGION", p.region, "region", default="us-east-1")
     bucket: str = variable("FACEMATCH_S3_BUCKET", p.text, "bucket of references without one", default="images")
     allowed_buckets: tuple[str, ...] = variable(
         "FACEMATCH_S3_ALLOWED_BUCKETS", p.words, "buckets that may be read", default=(), shown="the default bucket"

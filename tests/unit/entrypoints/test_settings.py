@@ -58,6 +58,14 @@ def test_every_problem_is_told_at_once_by_full_name() -> None:
         ("FACEMATCH_NATS_URL", ",", "expected nats://host:port, several separated by commas"),
         ("FACEMATCH_HEALTH_ADDRESS", "127.0.0.1:8²", "expected host:port, such as 127.0.0.1:8080"),
         ("FACEMATCH_WORKER_PROCESSES", "--5", "expected a whole number from 1 to 1024"),
+        ("FACEMATCH_S3_ENDPOINT", "a b:1", "expected host:port, such as 127.0.0.1:8080"),
+        ("FACEMATCH_S3_ENDPOINT", "-:1", "expected host:port, such as s3.example:9000"),
+        ("FACEMATCH_S3_ENDPOINT", "a..b", "expected host:port, such as s3.example:9000"),
+        ("FACEMATCH_S3_ENDPOINT", "h:0", "expected host:port, such as s3.example:9000"),
+        ("FACEMATCH_S3_ENDPOINT", "[::x]", "expected host:port, such as s3.example:9000"),
+        ("FACEMATCH_S3_ENDPOINT", "h:1/path", "expected host:port, such as 127.0.0.1:8080"),
+        ("FACEMATCH_S3_ENDPOINT", "h/path", "expected host:port, without a path"),
+        ("FACEMATCH_S3_REGION", "bad region!", "expected a word such as us-east-1"),
     ],
 )
 def test_what_is_nearly_right_is_refused_in_our_words(name: str, value: str, told: str) -> None:
@@ -65,6 +73,20 @@ def test_what_is_nearly_right_is_refused_in_our_words(name: str, value: str, tol
     with pytest.raises(SettingsError) as caught:
         read(Settings, {name: value})
     assert [(problem.variable, problem.message) for problem in caught.value.problems] == [(name, told)]
+
+
+@pytest.mark.parametrize("endpoint", ["127.0.0.1:9000", "minio", "my_minio:9000", "s3.example.", "[::1]", "[::1]:9000"])
+def test_servers_of_photographs_are_taken(endpoint: str) -> None:
+    """Names of compose files, whole names and addresses, with a port or without."""
+    assert read(Settings, {"FACEMATCH_S3_ENDPOINT": endpoint}).s3.endpoint == endpoint
+
+
+@pytest.mark.parametrize("name", ["FACEMATCH_S3_ENDPOINT", "FACEMATCH_HEALTH_ADDRESS"])
+def test_a_password_in_an_address_is_refused_and_not_shown(name: str) -> None:
+    """There is another variable for it."""
+    with pytest.raises(SettingsError, match=name) as caught:
+        read(Settings, {name: "key:canary@h:1"})
+    assert "canary" not in str(caught.value.problems)
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,16 @@ _SPANS = p.integer(1, 1_000_000)
 _BATCH = ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "512")
 _QUEUE = ("OTEL_BSP_MAX_QUEUE_SIZE", "2048")
 """Names and the SDK's defaults."""
+_LIMITS = (
+    "OTEL_ATTRIBUTE_COUNT_LIMIT",
+    "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT",
+    "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT",
+    "OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT",
+    "OTEL_SPAN_EVENT_COUNT_LIMIT",
+    "OTEL_SPAN_LINK_COUNT_LIMIT",
+    "OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT",
+    "OTEL_LINK_ATTRIBUTE_COUNT_LIMIT",
+)
 _HEADER_NAME = re.compile(r"[A-Za-z0-9_.-]+")
 _SHORTEST_SECRET = 8
 """Headers also hold words, such as a tenant's name, that must not be masked wherever they stand."""
@@ -31,6 +41,14 @@ def _endpoint(value: str) -> str:
     parts = urlsplit(value)
     if parts.scheme not in {"http", "https"} or not parts.hostname or parts.port == 0:
         raise ValueError("expected http://host:port or https://host:port")
+    return value
+
+
+def _attributes(value: str) -> str:
+    for pair in filter(None, map(str.strip, value.split(","))):
+        name, equals, _ = pair.partition("=")
+        if not equals or not name.strip():
+            raise ValueError("expected name=value, several separated by commas")
     return value
 
 
@@ -72,6 +90,13 @@ _ONCE = {
     _BATCH[0]: _SPANS,
     "OTEL_METRIC_EXPORT_INTERVAL": p.number(1, _DAY_MILLISECONDS),
     "OTEL_METRIC_EXPORT_TIMEOUT": p.number(1, _DAY_MILLISECONDS),
+    "OTEL_METRICS_EXEMPLAR_FILTER": p.choice("trace_based", "always_on", "always_off"),
+    "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE": p.choice("cumulative", "delta", "lowmemory"),
+    "OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION": p.choice(
+        "explicit_bucket_histogram", "base2_exponential_bucket_histogram"
+    ),
+    "OTEL_RESOURCE_ATTRIBUTES": _attributes,
+    **dict.fromkeys(_LIMITS, p.integer(0, 2**31 - 1)),
 }
 VARIABLES = tuple(
     Variable(name, parse, "", "-", secret=name.endswith("_HEADERS"))

@@ -75,15 +75,15 @@ def set_up(environ: Mapping[str, str], *, version: str, instance: str, secrets: 
         figures = metric_exporter(environ)
         if figures is not None:
             readers.append(PeriodicExportingMetricReader(figures))
+        meters = MeterProvider(
+            metric_readers=readers,
+            resource=resource,
+            # Prometheus' format is written without exemplars: unless they go elsewhere, none are looked for.
+            exemplar_filter=AlwaysOffExemplarFilter() if figures is None else None,
+            shutdown_on_exit=False,
+        )
     except Exception as error:  # the SDK has no one error for settings that it does not understand
         raise TelemetrySettingsError(f"the OTEL_* settings are wrong: {error}") from error
-    meters = MeterProvider(
-        metric_readers=readers,
-        resource=resource,
-        # Prometheus' format is written without exemplars: unless they go elsewhere, none are looked for.
-        exemplar_filter=AlwaysOffExemplarFilter() if figures is None else None,
-        shutdown_on_exit=False,
-    )
     trace.set_tracer_provider(tracers if spans is not None else UnexportedTracerProvider(tracers))
     metrics.set_meter_provider(meters)
     return Providers(tracers, meters, registry)

@@ -25,6 +25,12 @@ WRONG = {
     "OTEL_BSP_SCHEDULE_DELAY": "abc",
     "OTEL_BSP_MAX_QUEUE_SIZE": "-1",
     "OTEL_METRIC_EXPORT_INTERVAL": "-1",
+    "OTEL_METRICS_EXEMPLAR_FILTER": "some",
+    f"{OTLP}_METRICS_TEMPORALITY_PREFERENCE": "eternal",
+    f"{OTLP}_METRICS_DEFAULT_HISTOGRAM_AGGREGATION": "heap",
+    "OTEL_RESOURCE_ATTRIBUTES": "garbage",
+    "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT": "x",
+    "OTEL_LINK_ATTRIBUTE_COUNT_LIMIT": "-1",
 }
 
 
@@ -107,6 +113,8 @@ def test_what_the_standard_allows_is_no_problem() -> None:
         "OTEL_TRACES_SAMPLER": "parentbased_traceidratio",
         "OTEL_TRACES_SAMPLER_ARG": "0.1",
         "OTEL_SERVICE_NAME": "anything goes",
+        "OTEL_RESOURCE_ATTRIBUTES": "deployment.environment=test, empty=,",
+        "OTEL_SPAN_EVENT_COUNT_LIMIT": "0",
         "OTEL_SDK_DISABLED": "",
     }
     assert list(otel.problems(good)) == list(otel.problems({})) == []

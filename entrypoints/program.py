@@ -4,6 +4,7 @@ import os
 import sys
 from typing import Final
 
+from entrypoints import output
 from entrypoints.idle_signals import end_at_once
 from entrypoints.importing import imported
 
@@ -17,4 +18,5 @@ def main() -> None:
         end_at_once()
     for name in _NOT_ASKED:
         os.environ.pop(name, None)
-    imported("entrypoints.cli:app")()
+    with output.told():
+        imported("entrypoints.cli:app")()

@@ -2,6 +2,7 @@
 
 import json
 import re
+import subprocess
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -11,7 +12,7 @@ from uuid import uuid4
 
 import pytest
 
-from tests.e2e.command import run_cli, run_process
+from tests.e2e.command import FACEMATCH, clean_environment, run_cli, run_process
 from tests.e2e.forked import run_forked
 from tests.e2e.world import World
 
@@ -55,6 +56,17 @@ def test_all_wrong_settings_are_told_at_once_unbroken_in_a_narrow_terminal() -> 
     assert all(name in done.stderr for name in wrong if name.startswith("FACEMATCH_"))
     assert all(name in done.stderr for name in ("custom", "dlib", "mediapipe"))
     assert "canary-secret" not in done.stderr + done.stdout
+
+
+@pytest.mark.parametrize("redirected", [">/dev/full", ">&-"])
+@pytest.mark.parametrize("command", ["embedders --json", "completion bash", "--version", "inspect --json missing.jpg"])
+def test_an_output_that_takes_nothing_is_told_in_a_line(command: str, redirected: str) -> None:
+    """It is full, or closed: the command has failed, however little it had to say."""
+    line = f"{FACEMATCH} {command} {redirected}"
+    done = subprocess.run(["sh", "-c", line], env=clean_environment(), capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    [told] = done.stderr.splitlines()
+    assert told.startswith("standard output cannot be written to (")
 
 
 def test_a_broken_plugin_harms_no_other_embedder() -> None:

@@ -1,0 +1,59 @@
+"""Standard output that may be full or closed: that is told in one line."""
+
+import errno
+import io
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
+
+
+class OutputError(Exception):
+    """What a command has to say cannot be written; no use case's failure, so that none is told instead."""
+
+
+class _Told(io.FileIO):
+    """A file whose errors are told from those of others; of a reader who has seen enough, nothing is told."""
+
+    def write(self, data: "ReadableBuffer", /) -> int:
+        """Write as much as the file takes."""
+        try:
+            return super().write(data)
+        except OSError as error:
+            if error.errno == errno.EPIPE:
+                raise
+            raise OutputError(f"standard output cannot be written to ({error.strerror})") from error
+
+
+@contextmanager
+def told() -> Iterator[None]:
+    """End with 1, and one line on standard error, where the block writes to a standard output that takes nothing."""
+    sys.stdout = _stream()
+    try:
+        try:
+            yield
+        finally:
+            sys.stdout.flush()
+    except OutputError as error:
+        sys.stdout = io.StringIO()  # the other one would be tried once more at Python's end
+        sys.exit(str(error))
+    except BrokenPipeError:
+        sys.stdout = io.StringIO()
+        sys.exit(1)
+
+
+def _stream() -> io.TextIOWrapper:
+    if sys.stdout is None:  # closed: something that cannot be written to takes its number, before a connection does
+        return _over(os.open(os.devnull, os.O_RDONLY))
+    return _over(sys.stdout.fileno(), sys.stdout.encoding, sys.stdout.errors, line_buffering=sys.stdout.isatty())
+
+
+def _over(
+    descriptor: int, encoding: str = "utf-8", errors: str | None = None, *, line_buffering: bool = False
+) -> io.TextIOWrapper:
+    file = io.BufferedWriter(_Told(descriptor, "wb", closefd=False))
+    return io.TextIOWrapper(file, encoding, errors, line_buffering=line_buffering)

@@ -1,8 +1,9 @@
 """What people see: results on standard output, messages on standard error, and the exit codes."""
 
 import os
+import re
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from enum import IntEnum
 from typing import NoReturn, TypeVar
@@ -18,10 +19,26 @@ from entrypoints.settings import Settings
 from entrypoints.variables import Problem, SettingsError, read
 from entrypoints.variables import secrets_of as secrets_in
 
+_SIZES = ("COLUMNS", "LINES")
+
 
 def console(*, width: int | None = None, stderr: bool = False, soft_wrap: bool = False) -> Console:
     """Return a console that shows text as it is: what strangers wrote may look like markup or emoji codes."""
-    return Console(width=width, stderr=stderr, soft_wrap=soft_wrap, highlight=False, markup=False, emoji=False)
+    return Console(
+        width=width,
+        stderr=stderr,
+        soft_wrap=soft_wrap,
+        highlight=False,
+        markup=False,
+        emoji=False,
+        _environ=_with_real_sizes(os.environ),
+    )
+
+
+def _with_real_sizes(environ: Mapping[str, str]) -> Mapping[str, str]:
+    """Return the variables without sizes of a terminal that are none: in no columns nothing would be shown."""
+    wrong = {name for name in _SIZES if not re.fullmatch(r"0*[1-9][0-9]{0,4}", environ.get(name, "1"))}
+    return {name: value for name, value in environ.items() if name not in wrong} if wrong else environ
 
 
 out = console(soft_wrap=True)

@@ -58,6 +58,12 @@ def test_all_wrong_settings_are_told_at_once_unbroken_in_a_narrow_terminal() -> 
     assert "canary-secret" not in done.stderr + done.stdout
 
 
+@pytest.mark.parametrize("columns", ["0", "-1", "wide", "²"])
+def test_a_width_that_is_none_is_ignored(columns: str) -> None:
+    """Some shells and tools say that a terminal has no columns."""
+    assert "dlib" in run_process("embedders", COLUMNS=columns).stdout
+
+
 @pytest.mark.parametrize("redirected", [">/dev/full", ">&-"])
 @pytest.mark.parametrize("command", ["embedders --json", "completion bash", "--version", "inspect --json missing.jpg"])
 def test_an_output_that_takes_nothing_is_told_in_a_line(command: str, redirected: str) -> None:

@@ -137,12 +137,12 @@ async def _serve_health(
     state: Callable[[], Starting | Worker],
     metrics: Callable[[], tuple[str, bytes]],
 ) -> None:
-    runner = web.AppRunner(health_application(state, metrics), access_log=None)
+    runner = web.AppRunner(health_application(state, metrics), access_log=None, shutdown_timeout=1)
     await runner.setup()
     stack.push_async_callback(runner.cleanup)
     host, port = settings.worker.health_address
     try:
-        await web.TCPSite(runner, host, port, shutdown_timeout=1).start()
+        await web.TCPSite(runner, host, port).start()
     except OSError as error:
         message = f"health cannot be served at {host}:{port} ({error.strerror}): set FACEMATCH_HEALTH_ADDRESS"
         raise HealthAddressError(message) from error

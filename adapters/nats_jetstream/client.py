@@ -29,8 +29,8 @@ class SteadyClient(Client):
         """Read what is not a header block as none; nats-py stops reading from the server."""
         try:
             return await super()._process_headers(headers)
-        except (IndexError, ValueError) as error:
-            await self._error_cb(error)
+        except (IndexError, ValueError):
+            await self._error_cb(nats.errors.Error("nats: a message came whose headers cannot be read"))
             return None
 
     async def _attempt_reconnect(self) -> None:

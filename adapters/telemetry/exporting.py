@@ -1,8 +1,6 @@
-"""Exporters, and what stands around them: nothing secret leaves, and one that fails does not fill the log."""
+"""Exporters, and what stands around them: nothing secret leaves."""
 
-import logging
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import grpc
@@ -18,7 +16,6 @@ from opentelemetry.trace import Status
 from adapters.telemetry.redaction import Redactor
 
 _PREFIX = "OTEL_EXPORTER_OTLP"
-_QUIET_SECONDS = 60.0
 
 
 def span_exporter(environ: Mapping[str, str], redactor: Redactor) -> SpanExporter | None:
@@ -104,25 +101,3 @@ class RedactingSpanExporter(SpanExporter):
             key: self._redactor.text(value) if isinstance(value, str) else value
             for key, value in (attributes or {}).items()
         }
-
-
-class OncePerMinute(logging.Handler):
-    """Passes one record a minute on to the root logger: a collector that is away must not fill the log."""
-
-    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
-        super().__init__()
-        self._now = now
-        self._quiet_until = 0.0
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Pass the first record on, and then one a minute, without its stack trace."""
-        if self._now() >= self._quiet_until:
-            self._quiet_until = self._now() + _QUIET_SECONDS
-            record.exc_info = None
-            logging.getLogger().handle(record)
-
-    def put_before(self, name: str) -> None:
-        """Make everything that a logger and those below it say pass through here, and nowhere else."""
-        logger = logging.getLogger(name)
-        logger.handlers = [self]
-        logger.propagate = False

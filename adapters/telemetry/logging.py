@@ -10,9 +10,14 @@ from typing import Any, TextIO
 import structlog
 from structlog.typing import EventDict, Processor
 
+from adapters.telemetry.once_per_minute import OncePerMinute
 from adapters.telemetry.redaction import Redactor
 
-_CHATTY = ("nats", "urllib3", "psycopg", "psycopg.pool", "asyncio", "aiohttp", "opentelemetry")
+_POOL = "psycopg.pool"
+"""It tells of every try to connect, while we have said already that the database is away."""
+_CHATTY = ("nats", "urllib3", "psycopg", _POOL, "asyncio", "aiohttp", "opentelemetry")
+_OF_PUBLISHERS = ("opentelemetry.trace.span", "opentelemetry.trace.propagation")
+"""They repeat what is wrong with a trace header: whoever publishes could fill the log with it."""
 _FIRST_FIELDS = ("timestamp", "level", "logger", "event")
 _LOG = structlog.get_logger("facematch")
 
@@ -56,6 +61,9 @@ def configure_logging(
     root.setLevel(level.upper())
     for name in _CHATTY:
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
+    for name in _OF_PUBLISHERS:
+        logging.getLogger(name).setLevel(max(logging.ERROR, root.level))
+    OncePerMinute().put_before(_POOL)
     logging.captureWarnings(capture=True)
     sys.excepthook = _log_crash
     threading.excepthook = _log_crash_of_thread

@@ -15,7 +15,8 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
-from adapters.telemetry.exporting import OncePerMinute, metric_exporter, span_exporter
+from adapters.telemetry.exporting import metric_exporter, span_exporter
+from adapters.telemetry.once_per_minute import OncePerMinute
 from adapters.telemetry.redaction import Redactor
 from adapters.telemetry.sampling import MessagesOnly
 from adapters.telemetry.unexported import UnexportedTracerProvider

@@ -63,6 +63,8 @@ def logged() -> Iterator[Callable[..., Log]]:
     root.handlers, (sys.excepthook, threading.excepthook) = handlers, hooks
     for name in [None, *logging.Logger.manager.loggerDict]:
         logging.getLogger(name).setLevel(levels.get(name, logging.NOTSET))
+    pool = logging.getLogger("psycopg.pool")
+    pool.handlers, pool.propagate = [], True
     structlog.reset_defaults()
     structlog.contextvars.clear_contextvars()
 

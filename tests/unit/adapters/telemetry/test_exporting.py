@@ -12,7 +12,8 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import Status, StatusCode
 
-from adapters.telemetry.exporting import OncePerMinute, RedactingSpanExporter, metric_exporter, span_exporter
+from adapters.telemetry.exporting import RedactingSpanExporter, metric_exporter, span_exporter
+from adapters.telemetry.once_per_minute import OncePerMinute
 from adapters.telemetry.providers import TelemetrySettingsError, set_up
 from adapters.telemetry.redaction import Redactor
 from tests.fakes.clock import ManualClock

@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import pytest
 import structlog
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from tests.unit.adapters.telemetry.conftest import Log
 
@@ -119,6 +120,24 @@ def test_chatty_libraries_are_quiet(logged: Configure) -> None:
         logging.getLogger(name).info("chatter")
         logging.getLogger(name).warning("trouble")
     assert [line["event"] for line in log.lines] == ["trouble"] * 5
+
+
+def test_a_pool_without_a_database_does_not_fill_the_log(logged: Configure) -> None:
+    """It complains of every try, while the worker has said what is away."""
+    log = logged()
+    for number in range(35):
+        logging.getLogger("psycopg.pool").warning("error connecting: %s", number)
+    assert [line["event"] for line in log.lines] == ["error connecting: 0"]
+
+
+@pytest.mark.parametrize("tracestate", ["x" * 5000, "a=b," * 40, "a" * 9000])
+def test_publishers_cannot_fill_the_log(logged: Configure, tracestate: str) -> None:
+    """What is wrong with the header of a trace is told to nobody here, who could do nothing about it."""
+    log = logged()
+    parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    for headers in ({"traceparent": parent, "tracestate": tracestate}, {"traceparent": "0" * 5000}):
+        TraceContextTextMapPropagator().extract(headers)
+    assert log.text == ""
 
 
 def test_warnings_are_lines(logged: Configure) -> None:

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import typer
 
-from adapters.nats_jetstream.payload import MAX_FACE_INDEX
+from adapters.nats_jetstream.payload import MAX_BODY_BYTES, MAX_FACE_INDEX, encode_job
 from adapters.vision.decoding import decode
 from application.photo_history import PhotoJob, photo_history
 from domain.jobs import JobKey, MatchJob
@@ -49,6 +49,10 @@ def submit(
     """
     settings = load_settings()
     job = MatchJob(photo_id, image_ref, face_index, faces_detected, job_id)
+    size = len(encode_job(job))
+    if size > MAX_BODY_BYTES:
+        message = f"the job would have {size} bytes, and with more than {MAX_BODY_BYTES} it is malformed"
+        raise typer.BadParameter(message, param_hint="IMAGE_REF")
     with explained():
         key = asyncio.run(_submit(settings, job))
     if as_json:

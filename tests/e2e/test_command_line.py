@@ -42,6 +42,13 @@ def test_wrong_usage_ends_with_two(arguments: tuple[str, ...]) -> None:
     assert run_cli(*arguments).returncode == 2
 
 
+@pytest.mark.parametrize(("letters", "code"), [(65_400, 1), (65_600, 2)])
+def test_a_job_that_would_be_malformed_is_not_submitted(letters: int, code: int) -> None:
+    """Its reference is too long for a job's body: that is wrong usage, and here another would find no server."""
+    done = run_cli("submit", str(uuid4()), "a" * letters, **_NO_SERVERS)
+    assert (done.returncode, "more than 65536 it is malformed" in done.stderr.replace("\n", " ")) == (code, code == 2)
+
+
 def test_all_wrong_settings_are_told_at_once_unbroken_in_a_narrow_terminal() -> None:
     """One table lists every wrong variable by its full name, masks secrets, and names the embedders there are."""
     wrong = {

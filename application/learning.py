@@ -9,15 +9,9 @@ import attrs
 
 from application.enrolment_doubts import EnrolmentDoubt
 from application.enrolment_images import EnrolmentImage, EnrolmentRefusedError, Fetch, fetched
-from domain.errors import (
-    AttemptFailedError,
-    DatabaseUnavailableError,
-    EmbedderUnavailableError,
-    StorageUnavailableError,
-)
+from domain.errors import AttemptFailedError
 from domain.faces import InvalidEmbeddingError
 
-_FOR_EVERYBODY = DatabaseUnavailableError, EmbedderUnavailableError, StorageUnavailableError
 Person = TypeVar("Person")
 
 
@@ -48,9 +42,11 @@ async def learnt(user_id: UUID, photographs: Sequence[str], fetch: Fetch, learn:
         doubts = await learn(await fetched(fetch, photographs))
     except EnrolmentRefusedError as refused:
         return Learnt(user_id, len(photographs), refused.problems)
-    except _FOR_EVERYBODY:
-        raise
-    except (AttemptFailedError, InvalidEmbeddingError) as error:
+    except InvalidEmbeddingError as error:
+        return Learnt(user_id, len(photographs), (str(error),))
+    except AttemptFailedError as error:
+        if not error.for_one:
+            raise
         return Learnt(user_id, len(photographs), (str(error),))
     return Learnt(user_id, len(photographs), doubts=tuple(doubts))
 

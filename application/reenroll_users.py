@@ -9,11 +9,12 @@ from uuid import UUID
 
 import attrs
 
-from application.enrolment_doubts import EnrolmentDoubt
-from application.enrolment_images import EnrolmentImage, Fetch
+from application.enrolment_doubts import EnrolmentDoubt, far_apart
+from application.enrolment_images import EnrolmentImage, EnrolmentRefusedError, Fetch
 from application.learning import Hears, Learnt, Progress, learnt, some_at_once
 from application.make_template import MakeTemplate
 from application.ports.reenrolment import Outdated, Reenrolment
+from domain.decision import Calibration
 from domain.errors import FacematchError
 
 _PAGE = 1000
@@ -41,6 +42,7 @@ class ReenrollUsers:
     model: str
     make_template: MakeTemplate
     reenrolment: Reenrolment
+    calibration: Calibration
     concurrency: int
 
     async def prepare(
@@ -66,6 +68,7 @@ class ReenrollUsers:
             progress(seen, total)
 
         await some_at_once(self._outdated(), work, concurrency=self.concurrency)
+        await self.reenrolment.tidy()
 
     async def switch(self, progress: Progress, *, partial: bool = False) -> Switch:
         """Let prepared templates take the place of the old ones. Safe to interrupt and to run again.
@@ -76,7 +79,9 @@ class ReenrollUsers:
 
         """
         await self.reenrolment.tidy()
-        behind = len([user async for user in self._outdated() if not user.is_prepared])
+        behind = 0
+        async for user in self._outdated():
+            behind += not user.is_prepared
         if behind and not partial:
             raise LeftBehindError(behind, self.model)
         total, switched, after = await self.reenrolment.count(self.model) - behind, 0, None
@@ -103,7 +108,8 @@ class ReenrollUsers:
         async def learn(images: Sequence[EnrolmentImage]) -> Sequence[EnrolmentDoubt]:
             made = await self.make_template(images)
             source = attrs.evolve(user, image_refs=made.image_refs)
-            await self.reenrolment.prepare(source, made.template, photographs=made.photographs)
-            return ()
+            if not await self.reenrolment.prepare(source, made.template, photographs=made.photographs):
+                raise EnrolmentRefusedError(["the user's own template was replaced or deleted meanwhile"])
+            return far_apart([image.name for image in images], made.embeddings, self.calibration)
 
         return await learnt(user.user_id, photographs, fetch, learn)

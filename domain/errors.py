@@ -36,11 +36,13 @@ class UnreadableImageError(JobRejectedError):
 class AttemptFailedError(FacematchError):
     """This attempt failed through no fault of the job: another one may succeed.
 
-    ``for_everyone`` where the failure itself says that every job would meet it, whatever a probe would find.
+    ``for_everyone`` where the failure itself says that every job would meet it, whatever a probe would find;
+    ``for_one`` where it says that others need not.
     """
 
     reason: ClassVar[Reason] = Reason.INTERNAL_ERROR
     for_everyone: ClassVar[bool] = False
+    for_one: ClassVar[bool] = False
 
 
 class StorageUnavailableError(AttemptFailedError):
@@ -61,16 +63,24 @@ class DatabaseExhaustedError(DatabaseUnavailableError):
     for_everyone = True
 
 
+class DatabaseRefusedError(DatabaseUnavailableError):
+    """The database answers, and refuses what was to be written, as by a rule of the application's."""
+
+    for_one = True
+
+
 class EmbedderCrashedError(AttemptFailedError):
     """The process that looked at the photograph died."""
 
     reason = Reason.EMBEDDER_CRASHED
+    for_one = True
 
 
 class EmbedderTimeoutError(AttemptFailedError):
     """The process that looked at the photograph was stopped at its time limit."""
 
     reason = Reason.EMBEDDER_TIMEOUT
+    for_one = True
 
 
 class EmbedderUnavailableError(AttemptFailedError):

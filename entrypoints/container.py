@@ -295,18 +295,19 @@ class Container(Vision):
 
     calibration = providers.Callable(calibration, settings.provided.vision, factory.provided.info)
     quality = providers.Factory(face_quality, settings.provided.vision)
-    enroller = providers.Factory(
-        EnrollUser, enrolment=enrolment, calibration=calibration, threshold=policy.provided.threshold
-    )
-    enroll_user = providers.Factory(
-        enroller, make_template=providers.Factory(MakeTemplate, reader=in_process_reader, quality=quality)
+    enroll_user = providers.Singleton(
+        EnrollUser,
+        make_template=providers.Factory(MakeTemplate, reader=in_process_reader, quality=quality),
+        enrolment=enrolment,
+        calibration=calibration,
+        threshold=policy.provided.threshold,
     )
     make_template = providers.Factory(MakeTemplate, reader=face_reader, quality=quality)
     enroll_list = providers.Singleton(
         EnrollList,
-        model=factory.provided.info.id,
-        enroll=providers.Factory(enroller, make_template=make_template),
+        make_template=make_template,
         enrolment=enrolment,
+        calibration=calibration,
         concurrency=settings.provided.worker.jobs_in_hand,
     )
     reenroll_users = providers.Singleton(
@@ -314,6 +315,7 @@ class Container(Vision):
         model=factory.provided.info.id,
         make_template=make_template,
         reenrolment=reenrolment,
+        calibration=calibration,
         concurrency=settings.provided.worker.jobs_in_hand,
     )
     read_photos = providers.Singleton(

@@ -1,6 +1,7 @@
 """What the commands that enrol have in common: photographs of whatever kind, and a role that may write templates."""
 
 import asyncio
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -58,4 +59,4 @@ def rights_explained() -> Iterator[None]:
 
 
 def _local(path: Path, max_bytes: int) -> bytes | None:
-    return read_at_most(path, max_bytes) if path.is_file() else None
+    return read_at_most(path, max_bytes) if os.path.isfile(path) else None  # noqa: PTH113 - a name may be too long for one

@@ -87,7 +87,7 @@ MANUALS: Final = {
     ),
     "enroll": Manual(
         failed="Nothing was written: no such user, no single face on an image, too few rights; with --from: of some.",
-        environment=(*_DATABASE, *_S3, *_EMBEDDER),
+        environment=(*_DATABASE, *_S3, *_EMBEDDER, "FACEMATCH_WORKER_PROCESSES"),
         examples=(
             (
                 "From two files",

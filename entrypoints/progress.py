@@ -55,7 +55,7 @@ class ProgressLines:
     def __call__(self, done: int, of: int) -> None:
         """Write how many of how many are done, and how long the others will take, when it is time to."""
         now = self.clock()
-        if now - self._written >= _SECONDS_BETWEEN_LINES:
+        if done and now - self._written >= _SECONDS_BETWEEN_LINES:
             self._written = now
             left = (now - self._started) / done * (of - done)
             self.write(f"{self.what}: {done:,} of {of:,}, about {_duration(left)} left")

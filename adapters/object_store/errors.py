@@ -20,6 +20,8 @@ class ObjectForbiddenError(StorageRefusedError):
     ``image_not_found``.
     """
 
+    for_one = True
+
 
 class RefusalError(Exception):
     """What the server answered instead of an object: the HTTP status, and its code if it is an S3 server's error."""

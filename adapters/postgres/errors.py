@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 import psycopg
 
-from domain.errors import DatabaseExhaustedError, DatabaseUnavailableError
+from domain.errors import DatabaseExhaustedError, DatabaseRefusedError, DatabaseUnavailableError
 
 _PASSING = (
     psycopg.OperationalError,  # no connection, shutdown, too many clients, deadlock; the pool's own
@@ -48,6 +48,6 @@ def translated(what: str) -> Iterator[None]:
     except psycopg.DatabaseError as error:
         if error.sqlstate is None or error.sqlstate.startswith(_MISTAKEN):
             raise
-        raise DatabaseUnavailableError(f"database, {what}: refused: {first_line(error)}") from error
+        raise DatabaseRefusedError(f"database, {what}: refused: {first_line(error)}") from error
     except TimeoutError as error:
         raise DatabaseUnavailableError(f"database, {what}: no answer in time") from error

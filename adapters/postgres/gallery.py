@@ -28,13 +28,13 @@ _COUNT = """
 SELECT count(*) FROM {users} u
  WHERE u.face_embedding_model = %(model)s AND u.face_embedding IS NOT NULL AND {condition}
 """
-_ENROLLED = """
-SELECT u.id FROM {users} u
- WHERE u.id = ANY (%(users)s) AND u.face_embedding IS NOT NULL AND u.face_embedding_model = %(model)s
+_NOT_TO_LEARN = """
+SELECT u.id FROM {users} u WHERE u.id = ANY (%(users)s) AND (u.face_embedding IS NOT NULL OR NOT {not_deleted})
 """
 _SAVE = """
 WITH saved AS (
-  UPDATE {users} u SET face_embedding = %(vector)s, face_embedding_model = %(model)s WHERE id = %(user)s
+  UPDATE {users} u SET face_embedding = %(vector)s, face_embedding_model = %(model)s
+   WHERE u.id = %(user)s AND (%(replace)s OR u.face_embedding IS NULL)
   RETURNING u.id, {fingerprint} AS fingerprint)
 {remember}
 """
@@ -150,15 +150,21 @@ class PostgresEnrolment:
         async with self._database.operation("user_exists") as connection:
             return await (await connection.execute(query, [user_id])).fetchone() is not None
 
-    async def enrolled(self, user_ids: Sequence[UUID], model: str) -> Collection[UUID]:
+    async def not_to_learn(self, user_ids: Sequence[UUID]) -> Collection[UUID]:
         """Look them up by their ids."""
-        query = sql.SQL(_ENROLLED).format(users=self._database.schema.users.identifier)
-        values = {"users": list(user_ids), "model": model}
-        async with self._database.operation("enrolled") as connection:
-            return {row[0] for row in await (await connection.execute(query, values)).fetchall()}
+        schema = self._database.schema
+        query = sql.SQL(_NOT_TO_LEARN).format(users=schema.users.identifier, not_deleted=schema.not_deleted("u"))
+        async with self._database.operation("not_to_learn") as connection:
+            return {row[0] for row in await (await connection.execute(query, {"users": list(user_ids)})).fetchall()}
 
     async def save_template(
-        self, user_id: UUID, template: FaceEmbedding, *, photographs: int, image_refs: Sequence[str] = ()
+        self,
+        user_id: UUID,
+        template: FaceEmbedding,
+        *,
+        photographs: int,
+        image_refs: Sequence[str] = (),
+        replace: bool = True,
     ) -> bool:
         """Set embedding and model together, and remember what that very template was made of."""
         query = sql.SQL(_SAVE).format(
@@ -172,6 +178,7 @@ class PostgresEnrolment:
             "user": user_id,
             "photographs": photographs,
             "image_refs": list(image_refs) or None,
+            "replace": replace,
         }
         async with self._database.operation("save_template") as connection:
             return (await connection.execute(query, values)).rowcount == 1

@@ -33,7 +33,9 @@ SELECT u.id, u.template, coalesce(t.image_refs, '{{}}'), p.is_ready IS NOT NULL
 """
 _PREPARE = """
 INSERT INTO facematch.prepared_templates (model, user_id, embedding, photographs, image_refs, replaces)
-VALUES (%(model)s, %(user)s, %(vector)s, %(photographs)s, %(image_refs)s, %(replaces)s)
+SELECT %(model)s::text, u.id, %(vector)s, %(photographs)s::integer, %(image_refs)s::text[], %(replaces)s::bytea
+  FROM {users} u
+ WHERE u.id = %(user)s AND {outdated} AND {fingerprint} = %(replaces)s FOR SHARE
 ON CONFLICT (model, user_id) DO UPDATE
    SET embedding = excluded.embedding, photographs = excluded.photographs, image_refs = excluded.image_refs,
        replaces = excluded.replaces, prepared_at = excluded.prepared_at
@@ -55,7 +57,8 @@ _MOVED = "SELECT id, photographs, fingerprint, image_refs FROM moved"
 _TIDY = """
 DELETE FROM facematch.prepared_templates p
  WHERE NOT EXISTS (SELECT FROM {users} u WHERE u.id = p.user_id AND u.face_embedding IS NOT NULL
-                      AND u.face_embedding_model IS DISTINCT FROM p.model AND {not_deleted})
+                      AND u.face_embedding_model IS DISTINCT FROM p.model AND {not_deleted}
+                      AND {fingerprint} = p.replaces)
 """
 
 
@@ -77,8 +80,8 @@ class PostgresReenrolment:
             rows = await (await self._page(connection, _PAGE, model, after, limit)).fetchall()
         return [Outdated(user, template, tuple(refs), is_prepared) for user, template, refs, is_prepared in rows]
 
-    async def prepare(self, user: Outdated, template: FaceEmbedding, *, photographs: int) -> None:
-        """Keep it in ``facematch.prepared_templates``."""
+    async def prepare(self, user: Outdated, template: FaceEmbedding, *, photographs: int) -> bool:
+        """Keep it in ``facematch.prepared_templates``; a change of the user that is on its way is waited for."""
         values = {
             "model": template.model,
             "user": user.user_id,
@@ -88,7 +91,7 @@ class PostgresReenrolment:
             "replaces": user.template,
         }
         async with self._database.operation("prepare_template") as connection:
-            await connection.execute(_PREPARE, values)
+            return (await connection.execute(self._composed(_PREPARE), values)).rowcount == 1
 
     async def switch(self, model: str, *, after: UUID | None, limit: int) -> Switched:
         """Move them in one statement, which is a transaction; who writes to such a user waits for it."""

@@ -39,15 +39,22 @@ class Enrolment(Protocol):
     async def user_exists(self, user_id: UUID) -> bool:
         """Tell whether the application knows this user."""
 
-    async def enrolled(self, user_ids: Sequence[UUID], model: str) -> Collection[UUID]:
-        """Return those of the users who have a template of that model."""
+    async def not_to_learn(self, user_ids: Sequence[UUID]) -> Collection[UUID]:
+        """Return those of the users who have a template, of whatever embedder, or are deleted."""
 
     async def save_template(
-        self, user_id: UUID, template: FaceEmbedding, *, photographs: int, image_refs: Sequence[str] = ()
+        self,
+        user_id: UUID,
+        template: FaceEmbedding,
+        *,
+        photographs: int,
+        image_refs: Sequence[str] = (),
+        replace: bool = True,
     ) -> bool:
-        """Replace the user's template, made of so many photographs, and remember where these lie, if that is known.
+        """Store the user's template, made of so many photographs, and remember where these lie, if that is known.
 
-        Return False, with nothing written, when there is no such user.
+        Return False, with nothing written, when there is no such user; or, where it is not to ``replace`` one, when
+        they have a template.
         """
 
     async def others(self, user_id: UUID, template: FaceEmbedding, *, limit: int) -> Others:

@@ -40,8 +40,11 @@ class Reenrolment(Protocol):
     async def outdated(self, model: str, *, after: UUID | None, limit: int) -> Sequence[Outdated]:
         """Return the next of these users in the order of their ids, at most so many."""
 
-    async def prepare(self, user: Outdated, template: FaceEmbedding, *, photographs: int) -> None:
-        """Keep a template, made of so many photographs at the user's ``image_refs``, until it is to be the user's."""
+    async def prepare(self, user: Outdated, template: FaceEmbedding, *, photographs: int) -> bool:
+        """Keep a template, made of so many photographs at the user's ``image_refs``, until it is to be the user's.
+
+        Return False, with nothing written, where the user's own template has changed or gone, or they are deleted.
+        """
 
     async def switch(self, model: str, *, after: UUID | None, limit: int) -> Switched:
         """Let the next prepared templates take the place of those that they were made for, at most so many at once.
@@ -50,7 +53,7 @@ class Reenrolment(Protocol):
         """
 
     async def tidy(self) -> None:
-        """Delete what was prepared for users who have such a template by now, have none any more, or are gone."""
+        """Delete what was prepared for users whose own template has changed or gone since, or who are deleted."""
 
     async def discard(self) -> int:
         """Delete everything that was prepared; return for how many users, counting each model."""

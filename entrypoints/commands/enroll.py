@@ -35,8 +35,8 @@ def enroll(
         typer.FileText | None,
         typer.Option(
             "--from",
-            help="Enrol everybody on a list who is not enrolled with this embedder yet: lines of USER_ID,IMAGE and "
-            "maybe more images (CSV; - is standard input).",
+            help="Enrol everybody on a list who has no template yet: lines of USER_ID,IMAGE and maybe more images "
+            "(CSV; - is standard input).",
             encoding="utf-8-sig",
             metavar="FILE",
             show_default=False,

@@ -30,6 +30,12 @@ async def test_everybody_on_a_list_is_enrolled_and_named(world: World, photograp
     assert event["user_id"] == str(obama)
 
 
+def test_a_key_may_be_longer_than_a_file_s_name(world: World) -> None:
+    """It is asked for in the store, not refused as a file that cannot be."""
+    done = world.cli("enroll", str(world.add_user()), f"{'k' * 300}.jpg", check=False)
+    assert (done.returncode, "kkk.jpg: there is no" in done.stderr.replace("\n", " ")) == (1, True), done.stderr
+
+
 @pytest.mark.parametrize(
     "arguments",
     [

@@ -38,21 +38,27 @@ class InMemoryEnrolment:
         await self._database.operation("user_exists")
         return user_id in self._database.users
 
-    async def enrolled(self, user_ids: Sequence[UUID], model: str) -> Collection[UUID]:
+    async def not_to_learn(self, user_ids: Sequence[UUID]) -> Collection[UUID]:
         """Look them up."""
-        await self._database.operation("enrolled")
+        await self._database.operation("not_to_learn")
         users = [self._database.users[user] for user in user_ids if user in self._database.users]
-        return {user.id for user in users if user.vector is not None and user.model == model}
+        return {user.id for user in users if user.vector is not None or user.deleted}
 
     async def save_template(
-        self, user_id: UUID, template: FaceEmbedding, *, photographs: int, image_refs: Sequence[str] = ()
+        self,
+        user_id: UUID,
+        template: FaceEmbedding,
+        *,
+        photographs: int,
+        image_refs: Sequence[str] = (),
+        replace: bool = True,
     ) -> bool:
-        """Replace the template where the row is there."""
+        """Store the template where the row is there, and may be written."""
         await self._database.operation("save_template")
-        if user_id not in self._database.users:
+        row = self._database.users.get(user_id)
+        if row is None or (row.vector is not None and not replace):
             return False
         self._database.write_embedding(user_id, template.model, template.vector)
-        row = self._database.users[user_id]
         row.photographs, row.image_refs = photographs, tuple(image_refs)
         return True
 

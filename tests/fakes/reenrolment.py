@@ -26,12 +26,16 @@ class InMemoryReenrolment:
         beyond = sorted((user for user in users if after is None or user.id > after), key=lambda user: user.id)
         return [self._described(user, model) for user in beyond[:limit]]
 
-    async def prepare(self, user: Outdated, template: FaceEmbedding, *, photographs: int) -> None:
-        """Keep it."""
+    async def prepare(self, user: Outdated, template: FaceEmbedding, *, photographs: int) -> bool:
+        """Keep it, where the user is as they were."""
         await self._database.operation("prepare")
+        row = self._database.users.get(user.user_id)
+        if row is None or not _is_outdated(row, template.model) or _fingerprint(row) != user.template:
+            return False
         self._database.prepared[template.model, user.user_id] = PreparedRow(
             template, photographs, user.image_refs, user.template
         )
+        return True
 
     async def switch(self, model: str, *, after: UUID | None, limit: int) -> Switched:
         """Move them at once."""
@@ -49,9 +53,8 @@ class InMemoryReenrolment:
     async def tidy(self) -> None:
         """Look for the rows' users."""
         await self._database.operation("tidy")
-        users = self._database.users
         for model, user_id in list(self._database.prepared):
-            if user_id not in users or not _is_outdated(users[user_id], model):
+            if not self._is_ready(model, user_id):
                 del self._database.prepared[model, user_id]
 
     async def discard(self) -> int:

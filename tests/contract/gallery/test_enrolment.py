@@ -26,19 +26,31 @@ async def test_only_the_applications_users_exist(subject: Subject) -> None:
     assert [await subject.enrolment.user_exists(user) for user in (plain, enrolled, uuid4())] == [True, True, False]
 
 
-async def test_who_is_enrolled_with_an_embedder_can_be_asked(subject: Subject) -> None:
-    """Of those who are asked for, whoever may be named; not with another one, not without a template, not unknown."""
+async def test_whom_there_is_nothing_to_learn_of_can_be_asked(subject: Subject) -> None:
+    """Who has a template, of whatever embedder or an unknown one, or is deleted; not who is unknown, or blocked."""
     tables = subject.tables
-    mine, blocked, deleted = (tables.add_user(uuid4(), TEMPLATE) for _ in range(3))
+    mine = tables.add_user(uuid4(), TEMPLATE)
+    other = tables.add_user(uuid4(), FaceEmbedding("model@2", TEMPLATE.vector))
+    unknown, plain, half, blocked, deleted = (tables.add_user(uuid4()) for _ in range(5))
+    tables.write_embedding(unknown, None, TEMPLATE.vector)
+    tables.write_embedding(half, TEMPLATE.model, None)
     tables.mark_user(blocked, blocked=True)
     tables.mark_user(deleted, deleted=True)
-    other = tables.add_user(uuid4(), FaceEmbedding("model@2", TEMPLATE.vector))
-    plain, half = tables.add_user(uuid4()), tables.add_user(uuid4())
-    tables.write_embedding(half, TEMPLATE.model, None)
     tables.add_user(uuid4(), TEMPLATE)
-    asked = [mine, blocked, deleted, other, plain, half, uuid4()]
-    assert set(await subject.enrolment.enrolled(asked, TEMPLATE.model)) == {mine, blocked, deleted}
-    assert set(await subject.enrolment.enrolled([], TEMPLATE.model)) == set()
+    asked = [mine, other, unknown, plain, half, blocked, deleted, uuid4()]
+    assert set(await subject.enrolment.not_to_learn(asked)) == {mine, other, unknown, deleted}
+    assert set(await subject.enrolment.not_to_learn([])) == set()
+
+
+async def test_a_template_is_replaced_unless_it_must_not_be(subject: Subject) -> None:
+    """Then whoever has one keeps it, with what is known of it; who has none gets one."""
+    user, plain = subject.tables.add_user(uuid4()), subject.tables.add_user(uuid4())
+    await subject.enrolment.save_template(user, TEMPLATE, photographs=3)
+    other = FaceEmbedding("model@1", (1.0, 0.0, 0.0, 0.0))
+    assert await subject.enrolment.save_template(user, other, photographs=1, replace=False) is False
+    assert await subject.enrolment.save_template(plain, other, photographs=2, replace=False) is True
+    found = list(await subject.gallery.nearest(TEMPLATE, limit=9))
+    assert [(candidate.user_id, candidate.photographs) for candidate in found] == [(user, 3), (plain, 2)]
 
 
 async def test_who_is_enrolled_is_found_at_once(subject: Subject) -> None:
@@ -106,7 +118,7 @@ async def test_without_its_database_every_method_says_so(subject: Subject) -> No
     with pytest.raises(DatabaseUnavailableError):
         await subject.enrolment.user_exists(uuid4())
     with pytest.raises(DatabaseUnavailableError):
-        await subject.enrolment.enrolled([uuid4()], TEMPLATE.model)
+        await subject.enrolment.not_to_learn([uuid4()])
     with pytest.raises(DatabaseUnavailableError):
         await subject.enrolment.save_template(uuid4(), TEMPLATE, photographs=1)
     with pytest.raises(DatabaseUnavailableError):

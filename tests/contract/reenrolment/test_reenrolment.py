@@ -147,6 +147,28 @@ async def test_who_changed_meanwhile_keeps_what_is_there(
     assert all(candidate.user_id == other or candidate.distance > 0.5 for candidate in await found(subject, NEW))
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda tables, user: tables.write_embedding(user, OLD.model, (0.0, 0.0, 0.0, 1.0)),
+        lambda tables, user: tables.write_embedding(user, NEW.model, (0.0, 0.0, 0.0, 1.0)),
+        lambda tables, user: tables.write_embedding(user, None, None),
+        lambda tables, user: tables.mark_user(user, deleted=True),
+        lambda tables, user: tables.delete_user(user),
+    ],
+    ids=["enrolled anew", "enrolled with this one", "withdrawn", "marked as deleted", "deleted"],
+)
+async def test_for_who_changed_before_nothing_is_prepared(
+    subject: Subject, change: Callable[[Tables, UUID], object]
+) -> None:
+    """Between the look and the write, for as long as photographs take."""
+    user = await enrolled(subject)
+    [seen] = await outdated(subject)
+    change(subject.tables, user)
+    assert await subject.reenrolment.prepare(seen, NEW, photographs=2) is False
+    assert await subject.reenrolment.discard() == 0
+
+
 async def test_a_blocked_user_is_switched_and_stays_blocked(subject: Subject) -> None:
     """Nobody is named who may not be, and who may be again is not forgotten."""
     user = await prepared(subject)
@@ -158,12 +180,13 @@ async def test_a_blocked_user_is_switched_and_stays_blocked(subject: Subject) ->
 
 
 async def test_what_is_of_no_use_is_tidied_up(subject: Subject) -> None:
-    """Nothing biometric is kept of who is gone, has withdrawn, or has such a template by now; the rest stays."""
-    gone, withdrawn, marked, by_now, waits = [await prepared(subject) for _ in range(5)]
+    """Nothing biometric is kept of who is gone, has withdrawn, or has another template by now; the rest stays."""
+    gone, withdrawn, marked, by_now, anew, waits = [await prepared(subject) for _ in range(6)]
     subject.tables.delete_user(gone)
     subject.tables.write_embedding(withdrawn, None, None)
     subject.tables.mark_user(marked, deleted=True)
     await subject.enrolment.save_template(by_now, NEW, photographs=1)
+    subject.tables.write_embedding(anew, OLD.model, (0.0, 0.0, 0.0, 1.0))
     await subject.reenrolment.tidy()
     assert [user.user_id for user in await outdated(subject) if user.is_prepared] == [waits]
     assert await subject.reenrolment.discard() == 1

@@ -1,19 +1,24 @@
 """Everybody on a list is enrolled, once, and one user's bad photograph is no other's trouble."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from uuid import UUID
 
 import pytest
 
+from adapters.object_store.errors import ObjectForbiddenError
 from application.enroll_list import EnrollList
-from application.enroll_user import EnrollUser
-from application.enrolment_doubts import FarApart, LookAlike
+from application.enrolment_doubts import FarApart
 from application.enrolment_images import EnrolmentImage
 from application.learning import Learnt
 from application.make_template import MakeTemplate
-from domain.decision import FixedThreshold
-from domain.errors import DatabaseUnavailableError, EmbedderTimeoutError, StorageUnavailableError
+from domain.errors import (
+    AttemptFailedError,
+    DatabaseRefusedError,
+    DatabaseUnavailableError,
+    EmbedderTimeoutError,
+    StorageUnavailableError,
+)
 from domain.faces import FaceEmbedding
 from domain.guardrails import FaceQuality
 from tests.fakes.database import InMemoryDatabase
@@ -43,16 +48,12 @@ class Scene:
             )
         )
         self.progress: list[tuple[int, int]] = []
-        self.store_is_down = False
+        self.failures: dict[str, AttemptFailedError] = {}
+        self.while_fetching: Callable[[], object] = lambda: None
         self._enroll_list = EnrollList(
-            model=INFO.id,
-            enroll=EnrollUser(
-                make_template=MakeTemplate(reader=self.reader, quality=FaceQuality(32)),
-                enrolment=InMemoryEnrolment(self.database),
-                calibration=INFO.calibration,
-                threshold=FixedThreshold(0.05),
-            ),
+            make_template=MakeTemplate(reader=self.reader, quality=FaceQuality(32)),
             enrolment=InMemoryEnrolment(self.database),
+            calibration=INFO.calibration,
             concurrency=2,
         )
 
@@ -65,8 +66,9 @@ class Scene:
 
     async def _fetch(self, name: str) -> EnrolmentImage:
         await asyncio.sleep(0)
-        if self.store_is_down:
-            raise StorageUnavailableError("connection refused")
+        self.while_fetching()
+        if name in self.failures:
+            raise self.failures[name]
         return EnrolmentImage(name, name.encode(), name if "://" in name else None)
 
 
@@ -85,14 +87,22 @@ async def test_everybody_on_the_list_is_enrolled(scene: Scene) -> None:
     assert scene.progress[-1] == (3, 3)
 
 
-async def test_who_is_enrolled_with_that_embedder_is_left_alone(scene: Scene) -> None:
-    """Another run does the rest; who is enrolled with another embedder is enrolled with this one."""
-    scene.database.write_embedding(ANNA, INFO.id, (0.0, 0.0, 1.0))
-    scene.database.write_embedding(BORIS, "old@1", (0.0, 0.0, 1.0))
-    assert [user.user_id for user in await scene.enroll()] == [BORIS, CLARA]
-    assert (scene.database.users[ANNA].vector, scene.database.users[BORIS].model) == ((0.0, 0.0, 1.0), INFO.id)
+async def test_who_has_a_template_or_is_deleted_is_left_alone(scene: Scene) -> None:
+    """Of whatever embedder: nobody is forgotten by a list. Another run does the rest."""
+    scene.database.write_embedding(ANNA, "old@1", (0.0, 0.0, 1.0))
+    scene.database.mark_user(BORIS, deleted=True)
+    assert [user.user_id for user in await scene.enroll()] == [CLARA]
+    assert [scene.database.users[user].model for user in LISTED] == ["old@1", None, INFO.id]
     assert await scene.enroll() == []
     assert scene.progress == [(3, 3)]
+
+
+async def test_who_is_enrolled_meanwhile_keeps_that(scene: Scene) -> None:
+    """A list is gone through for hours: what somebody else stores in that time is newer."""
+    scene.while_fetching = lambda: scene.database.write_embedding(BORIS, INFO.id, (0.0, 0.0, 1.0))
+    [told] = await scene.enroll({BORIS: ["boris.jpg"]})
+    assert told.problems == (f"user {BORIS} was deleted or enrolled meanwhile",)
+    assert scene.database.users[BORIS].vector == (0.0, 0.0, 1.0)
 
 
 async def test_what_is_wrong_with_one_user_is_told_and_no_other_s_trouble(scene: Scene) -> None:
@@ -108,23 +118,30 @@ async def test_what_is_wrong_with_one_user_is_told_and_no_other_s_trouble(scene:
     ]
 
 
-async def test_doubts_are_told_of_whom_they_are(scene: Scene) -> None:
-    """Photographs of two people, and a user who looks like another one; both are enrolled nevertheless."""
+async def test_photographs_of_two_people_are_doubted(scene: Scene) -> None:
+    """The user is enrolled nevertheless, as by themselves."""
     scene.reader.pipeline.readings[b"side.jpg"] = reading(face(probe=embedding(0.0, 1.0, 0.0)))
-    scene.reader.pipeline.readings[b"boris.jpg"] = reading(face(probe=embedding(1.0, 0.0, 0.0)))
     told = {user.user_id: user.doubts for user in await scene.enroll()}
-    alike = [doubt for user in (ANNA, BORIS) for doubt in told[user]]
-    assert all(isinstance(doubt, LookAlike) for doubt in alike)
-    assert alike != []
-    assert [type(doubt) for doubt in told[CLARA]] == [FarApart]
+    assert (told[ANNA], told[BORIS], [type(doubt) for doubt in told[CLARA]]) == ((), (), [FarApart])
+    assert scene.database.users[CLARA].model == INFO.id
+
+
+@pytest.mark.parametrize(
+    "failure", [ObjectForbiddenError("anna.jpg may not be read"), DatabaseRefusedError("database: refused: a CHECK")]
+)
+async def test_what_is_refused_for_one_user_is_that_user_s_problem(scene: Scene, failure: AttemptFailedError) -> None:
+    """An object that may not be read, a row that a rule of the application refuses: the others are enrolled."""
+    scene.failures["boris.jpg"] = failure
+    told = await scene.enroll()
+    assert [(user.user_id, user.problems) for user in told] == [(ANNA, ()), (BORIS, (str(failure),)), (CLARA, ())]
 
 
 async def test_what_everybody_needs_ends_it(scene: Scene) -> None:
     """A store or a database that is down is told once, and another run goes on."""
-    scene.store_is_down = True
+    scene.failures["minio://images/anna.jpg"] = StorageUnavailableError("connection refused")
     with pytest.raises(StorageUnavailableError):
         await scene.enroll()
-    scene.store_is_down = False
+    scene.failures.clear()
     scene.database.failing.add("save_template")
     with pytest.raises(DatabaseUnavailableError):
         await scene.enroll()
@@ -139,4 +156,4 @@ async def test_a_long_list_is_gone_through_page_by_page(scene: Scene) -> None:
     for user in users:
         scene.database.add_user(user)
     assert [user.user_id for user in await scene.enroll(users)] == list(users)
-    assert scene.database.operations.count("enrolled") == 3
+    assert scene.database.operations.count("not_to_learn") == 3

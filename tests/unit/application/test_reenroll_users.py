@@ -1,11 +1,12 @@
 """Everybody gets a template by another embedder, from photographs that are known, and nobody is forgotten meanwhile."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from uuid import UUID
 
 import pytest
 
+from application.enrolment_doubts import FarApart
 from application.enrolment_images import EnrolmentImage, EnrolmentRefusedError
 from application.learning import Learnt
 from application.make_template import MakeTemplate
@@ -51,12 +52,14 @@ class Scene:
             )
         )
         self.failures: dict[str, Exception] = {}
+        self.while_fetching: Callable[[], object] = lambda: None
         self.told: list[Learnt] = []
         self.progress: list[tuple[int, int]] = []
         self.reenroll = ReenrollUsers(
             model=INFO.id,
             make_template=MakeTemplate(reader=self.reader, quality=FaceQuality(32)),
             reenrolment=InMemoryReenrolment(self.database),
+            calibration=INFO.calibration,
             concurrency=2,
         )
 
@@ -69,6 +72,7 @@ class Scene:
     async def fetch(self, name: str) -> EnrolmentImage:
         """Return the name as the content; what has a scheme lies in the store."""
         await asyncio.sleep(0)
+        self.while_fetching()
         if name in self.failures:
             raise self.failures[name]
         return EnrolmentImage(name, name.encode(), name if "://" in name else None)
@@ -107,7 +111,12 @@ async def test_who_was_enrolled_from_the_store_needs_nothing_else(scene: Scene) 
 async def test_a_list_names_what_is_not_known_and_goes_first(scene: Scene) -> None:
     """For Clara, and for Boris instead of the old photograph; who is on the list and needs nothing is not looked at."""
     listed = {CLARA: ["clara.jpg"], BORIS: [HALL, FRONT], UUID(int=77): ["nobody.jpg"]}
-    assert await scene.prepare(listed) == [Learnt(ANNA, 2), Learnt(BORIS, 2), Learnt(CLARA, 1)]
+    told = await scene.prepare(listed)
+    assert [(user.user_id, user.photographs, user.problems) for user in told] == [
+        (ANNA, 2, ()),
+        (BORIS, 2, ()),
+        (CLARA, 1, ()),
+    ]
     assert await scene.switch() == Switch(3, 0)
     rows = [scene.database.users[user] for user in (ANNA, BORIS, CLARA)]
     assert [row.photographs for row in rows] == [2, 2, 1]
@@ -171,6 +180,22 @@ async def test_photographs_that_cancel_each_other_out_are_a_problem(scene: Scene
     assert (len(anna.problems), boris.problems) == (1, ())
 
 
+async def test_photographs_of_two_people_are_doubted(scene: Scene) -> None:
+    """As where they are enrolled from them; the template is prepared nevertheless."""
+    scene.reader.pipeline.readings[SIDE.encode()] = reading(face(probe=embedding(0.0, 1.0, 0.0)))
+    anna, boris, _ = await scene.prepare()
+    assert ([type(doubt) for doubt in anna.doubts], anna.problems, boris.doubts) == ([FarApart], (), ())
+
+
+async def test_who_withdraws_while_their_photographs_are_read_is_not_prepared(scene: Scene) -> None:
+    """Nothing biometric is stored of them again; they are told of, and no more after another run."""
+    scene.while_fetching = lambda: scene.database.write_embedding(ANNA, None, None)
+    anna, _, _ = await scene.prepare()
+    assert anna.problems == ("the user's own template was replaced or deleted meanwhile",)
+    assert {user for _, user in scene.database.prepared} == {BORIS}
+    assert [user.user_id for user in await scene.prepare()] == [CLARA]
+
+
 async def test_every_photograph_that_cannot_be_had_is_named(scene: Scene) -> None:
     """So that all can be put right before the next run."""
     for name in (FRONT, SIDE):
@@ -220,6 +245,7 @@ async def test_as_many_are_in_hand_as_may_be_and_no_more() -> None:
         model=INFO.id,
         make_template=MakeTemplate(reader=Counts(scene.reader.pipeline), quality=FaceQuality(32)),
         reenrolment=scene.reenroll.reenrolment,
+        calibration=INFO.calibration,
         concurrency=3,
     )
     listed = {user: [HALL] for user in scene.database.users}

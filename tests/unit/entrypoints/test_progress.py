@@ -21,6 +21,17 @@ def test_a_line_now_and_then() -> None:
     ]
 
 
+def test_nothing_is_foretold_before_anything_is_done() -> None:
+    """However long that takes."""
+    written: list[str] = []
+    times = iter([0.0, 100.0, 200.0])
+    lines = ProgressLines("switching users", written.append, lambda: next(times))
+    lines(0, 9)
+    assert written == []
+    lines(3, 9)
+    assert written == ["switching users: 3 of 9, about 6 min 40 s left"]
+
+
 def test_a_quick_job_writes_nothing() -> None:
     """Nobody wants a line of what is over already."""
     assert lines_of([0.1, 0.2, 0.3], 3) == []

@@ -16,6 +16,18 @@ OLD = FaceEmbedding("old@1", (1.0, 0.0, 0.0, 0.0))
 NEW = FaceEmbedding("new@1", (0.0, 1.0, 0.0, 0.0))
 REFS = ("minio://images/one.jpg", "minio://images/two, with a comma.jpg")
 
+CHANGES = pytest.mark.parametrize(
+    "change",
+    [
+        lambda tables, user: tables.write_embedding(user, OLD.model, (0.0, 0.0, 0.0, 1.0)),
+        lambda tables, user: tables.write_embedding(user, NEW.model, (0.0, 0.0, 0.0, 1.0)),
+        lambda tables, user: tables.write_embedding(user, None, None),
+        lambda tables, user: tables.mark_user(user, deleted=True),
+        lambda tables, user: tables.delete_user(user),
+    ],
+    ids=["enrolled anew", "enrolled with this one", "withdrawn", "marked as deleted", "deleted"],
+)
+
 
 async def outdated(subject: Subject) -> list[Outdated]:
     """Return everybody whose template is not of the new embedder."""
@@ -124,17 +136,7 @@ async def test_users_are_switched_some_at_a_time(subject: Subject) -> None:
     assert (third.users, third.last) == (0, None)
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        lambda tables, user: tables.write_embedding(user, OLD.model, (0.0, 0.0, 0.0, 1.0)),
-        lambda tables, user: tables.write_embedding(user, NEW.model, (0.0, 0.0, 0.0, 1.0)),
-        lambda tables, user: tables.write_embedding(user, None, None),
-        lambda tables, user: tables.mark_user(user, deleted=True),
-        lambda tables, user: tables.delete_user(user),
-    ],
-    ids=["enrolled anew", "enrolled with this one", "withdrawn", "marked as deleted", "deleted"],
-)
+@CHANGES
 async def test_who_changed_meanwhile_keeps_what_is_there(
     subject: Subject, change: Callable[[Tables, UUID], object]
 ) -> None:
@@ -147,17 +149,7 @@ async def test_who_changed_meanwhile_keeps_what_is_there(
     assert all(candidate.user_id == other or candidate.distance > 0.5 for candidate in await found(subject, NEW))
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        lambda tables, user: tables.write_embedding(user, OLD.model, (0.0, 0.0, 0.0, 1.0)),
-        lambda tables, user: tables.write_embedding(user, NEW.model, (0.0, 0.0, 0.0, 1.0)),
-        lambda tables, user: tables.write_embedding(user, None, None),
-        lambda tables, user: tables.mark_user(user, deleted=True),
-        lambda tables, user: tables.delete_user(user),
-    ],
-    ids=["enrolled anew", "enrolled with this one", "withdrawn", "marked as deleted", "deleted"],
-)
+@CHANGES
 async def test_for_who_changed_before_nothing_is_prepared(
     subject: Subject, change: Callable[[Tables, UUID], object]
 ) -> None:

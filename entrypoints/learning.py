@@ -53,11 +53,14 @@ class ToldUsers:
     @contextmanager
     def summarised(self) -> Iterator[None]:
         """Say at the end how many they were, also where it comes before everybody was looked at."""
+        finished = False
         try:
             yield
+            finished = True
         finally:
-            left = f"; {users(self._refused)} could not be" if self._refused else ""
-            err.print(f"{users(self._done)} {self.learnt} with {self.embedder}{left}.")
+            if finished or self._done or self._refused:
+                left = f"; {users(self._refused)} could not be" if self._refused else ""
+                err.print(f"{users(self._done)} {self.learnt} with {self.embedder}{left}.")
 
     def end(self) -> None:
         """End with exit code 1 where somebody could not be."""

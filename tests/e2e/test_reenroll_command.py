@@ -99,9 +99,16 @@ async def test_who_cannot_be_prepared_may_be_left_behind(world: World, photograp
         (f'{UUID(int=1)},"a.jpg\n', "line 1: unexpected end of data"),
     ],
 )
-def test_a_list_that_is_none_is_refused(world: World, tmp_path: Path, content: str, problem: str) -> None:
+def test_a_list_that_is_none_is_refused(tmp_path: Path, content: str, problem: str) -> None:
     """Before anything is looked at, with the line; as wrong usage."""
     listed = tmp_path / "list.csv"
     listed.write_text(content, encoding="utf-8")
-    done = by(world, "dlib", "prepare", "--from", str(listed))
+    done = run_cli("reenroll", "prepare", "--from", str(listed))
     assert (done.returncode, done.stdout, done.stderr) == (2, "", f"{listed}, {problem}\n")
+
+
+def test_what_could_not_even_begin_tells_of_nobody() -> None:
+    """One line, which says why; that nobody was prepared goes without saying."""
+    done = run_cli("reenroll", "prepare", FACEMATCH_DATABASE_URL="postgresql://127.0.0.1:1/app")
+    assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (1, "", 1)
+    assert "database" in done.stderr

@@ -73,6 +73,8 @@ class ReenrollUsers:
     async def switch(self, progress: Progress, *, partial: bool = False) -> Switch:
         """Let prepared templates take the place of the old ones. Safe to interrupt and to run again.
 
+        From the first to the last no job is decided by templates, and after that none by those of another embedder.
+
         Raises:
             LeftBehindError: some have none ready, and it is not to be ``partial``; nothing was changed.
             DatabaseUnavailableError: no answer.
@@ -85,11 +87,13 @@ class ReenrollUsers:
         if behind and not partial:
             raise LeftBehindError(behind, self.model)
         total, switched, after = await self.reenrolment.count(self.model) - behind, 0, None
+        await self.reenrolment.begin(self.model)
         while True:
             found = await self.reenrolment.switch(self.model, after=after, limit=_PAGE)
             switched += found.users
             progress(switched, total)
             if found.last is None:
+                await self.reenrolment.finish(self.model)
                 await self.reenrolment.tidy()
                 return Switch(switched, await self.reenrolment.count(self.model))
             after = found.last

@@ -69,6 +69,10 @@ class DatabaseRefusedError(DatabaseUnavailableError):
     for_one = True
 
 
+class GalleryNotReadyError(DatabaseUnavailableError):
+    """The gallery is another embedder's, or is just being switched: nobody can be found in it, or not everybody."""
+
+
 class EmbedderCrashedError(AttemptFailedError):
     """The process that looked at the photograph died."""
 

@@ -27,6 +27,7 @@ from adapters.nats_jetstream.republisher import JetStreamRepublisher
 from adapters.object_store.retrying import RetryingPhotoStore
 from adapters.object_store.store import ObjectStoreDependency, S3PhotoStore, StoreOptions
 from adapters.object_store.witnesses import Witnesses
+from adapters.postgres.active_model import ActiveModel
 from adapters.postgres.database import Database
 from adapters.postgres.following import Codes
 from adapters.postgres.gallery import PostgresEnrolment, PostgresGallery
@@ -60,6 +61,7 @@ from domain.errors import (
     AttemptFailedError,
     DatabaseUnavailableError,
     EmbedderUnavailableError,
+    GalleryNotReadyError,
     StorageUnavailableError,
 )
 from domain.guardrails import FaceQuality
@@ -183,10 +185,11 @@ def make_codes(learnt: bytes) -> Codes:
 
 
 def blamed(
-    database: Database, objects: ObjectStoreDependency, embedder: ProcessPoolFaceReader
+    database: Database, active_model: ActiveModel, objects: ObjectStoreDependency, embedder: ProcessPoolFaceReader
 ) -> Mapping[type[AttemptFailedError], Dependency]:
-    """Return which dependency a failure blames."""
+    """Return which dependency a failure blames, the more special failures first."""
     return {
+        GalleryNotReadyError: active_model,
         DatabaseUnavailableError: database,
         StorageUnavailableError: objects,
         EmbedderUnavailableError: embedder,
@@ -237,6 +240,7 @@ class Container(Vision):
     gallery = providers.Singleton(PostgresGallery, database, providers.Object(make_codes), clock=clock)
     enrolment = providers.Singleton(PostgresEnrolment, database)
     reenrolment = providers.Singleton(PostgresReenrolment, database)
+    active_model = providers.Singleton(ActiveModel, database, factory.provided.info.id, clock=clock)
 
     instruments = providers.Singleton(Instruments, providers.Callable(metrics.get_meter, "facematch", VERSION))
     telemetry = providers.Singleton(
@@ -343,7 +347,10 @@ class Container(Vision):
         worker=settings.provided.worker.identity,
     )
     outages = providers.Singleton(
-        Outages, providers.Callable(blamed, database, objects, face_reader), clock=clock, telemetry=telemetry
+        Outages,
+        providers.Callable(blamed, database, active_model, objects, face_reader),
+        clock=clock,
+        telemetry=telemetry,
     )
     relay = providers.Singleton(EventRelay, ledger, results, clock=clock, telemetry=telemetry, outages=outages)
     process_delivery = providers.Singleton(

@@ -164,6 +164,7 @@ async def _open(stack: AsyncExitStack, container: Container, state: list[Startin
 
     async def open_servers() -> None:
         await _patiently("database", lambda: database.open(info, to_work=True), waits_for)
+        await _patiently("gallery", container.active_model().check, waits_for)
         await _patiently("database", lambda: gallery.load(info.id, info.dimension), waits_for)
         await _patiently(
             "message broker",

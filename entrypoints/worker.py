@@ -14,7 +14,7 @@ from application.ports.clock import Clock
 from application.ports.job_queue import Delivery, JobQueue
 from application.ports.telemetry import Telemetry
 from application.process_delivery import ProcessDelivery
-from domain.errors import DatabaseUnavailableError, MessagingUnavailableError
+from domain.errors import DatabaseUnavailableError, GalleryNotReadyError, MessagingUnavailableError
 
 _FETCH_SECONDS = 5.0
 _FIRST_FETCH_SECONDS = 0.05
@@ -77,7 +77,7 @@ class Worker:
         """Work until ``stop`` is set, then settle within the grace time; ``abort`` ends the grace at once."""
         relay = asyncio.create_task(self.relay.run())
         taking = asyncio.create_task(self._take_jobs())
-        looking = asyncio.create_task(self._look_at_database())
+        looking = asyncio.create_task(self._look_now_and_then())
         stopped = asyncio.create_task(stop.wait())
         try:
             await asyncio.wait({taking, stopped}, return_when=asyncio.FIRST_COMPLETED)
@@ -100,11 +100,13 @@ class Worker:
         with suppress(DatabaseUnavailableError):
             await self.relay.flush()
 
-    async def _look_at_database(self) -> None:
-        """Probe now and then: the application may change what a job relies on, and no job's statement would fail."""
+    async def _look_now_and_then(self) -> None:
+        """Probe what changes without a word: no job's statement fails of it, or there is no job."""
         while True:
             await self.clock.sleep(_LOOK_SECONDS)
-            await self.outages.outage_behind(DatabaseUnavailableError("a look now and then"))
+            for failure in DatabaseUnavailableError, GalleryNotReadyError:
+                if not self.outages.down:
+                    await self.outages.outage_behind(failure("a look now and then"))
 
     async def _take_jobs(self) -> None:
         while True:

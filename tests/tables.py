@@ -140,8 +140,9 @@ class PostgresTables:
 
     def clear(self) -> None:
         """Empty every table, the service's own too."""
-        own = "facematch.outcomes, facematch.attempts, facematch.templates, facematch.prepared_templates"
-        self.run(f"TRUNCATE {{photos}}, {{users}}, {{photo_faces}}, {{face_matches}}, {own}")
+        own = ("outcomes", "attempts", "templates", "prepared_templates", "active_model")
+        names = ", ".join(f"facematch.{table}" for table in own)
+        self.run(f"TRUNCATE {{photos}}, {{users}}, {{photo_faces}}, {{face_matches}}, {names}")
 
     def run(self, query: str, *parameters: object) -> list[tuple[Any, ...]]:
         """Run one statement, with the tables' names and the vector type in braces, and return its rows."""

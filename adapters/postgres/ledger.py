@@ -10,12 +10,12 @@ from psycopg import sql
 from adapters.postgres.catalogue import Table
 from adapters.postgres.database import Connection, Database
 from adapters.postgres.face_rows import face_values, insert_match, look_whether_named, upsert_face
-from adapters.postgres.rows import COLUMNS, from_row, readable, reason_of, storable, to_row
+from adapters.postgres.rows import COLUMNS, UnreadableRecordError, from_row, readable, reason_of, storable, to_row
 from adapters.postgres.schema import Schema
 from adapters.postgres.statements import Statement
 from application.ports.ledger import Attempt, CandidateGoneError, FaceResult, Recollection
 from domain.decision import Accepted, NobodyEnrolled, Unknown
-from domain.errors import DatabaseUnavailableError
+from domain.errors import DatabaseUnavailableError, GalleryNotReadyError
 from domain.jobs import JobKey
 from domain.outcomes import Reason
 from domain.records import JobHeader, JobRecord, Matched, SeenFace, Skipped
@@ -191,12 +191,14 @@ class PostgresLedger:
         async with self._database.transaction("conclude_face", lock) as connection:
             values = face_values(schema, header, result, new_id=self._new_id())
             written = await (await connection.execute(_WRITE_FACE.on(schema), values)).fetchone()
-            face_id, may_be_written, *known = written or (None, False)
+            face_id, may_be_written, is_active, *known = written or (None, False, True)
             if face_id is None:
                 if may_be_written:
                     raise _swallowed(schema.photo_faces)
                 recollection = _recollection(known)
-                return recollection.record or await self._record(connection, _objection(recollection, header))
+                if recollection.record is not None:
+                    return recollection.record
+                return await self._record(connection, _objection(recollection, header, is_active=is_active))
             record = self._judged(header, result, SeenFace(face_id, result.box))
             if isinstance(record.outcome, Matched):
                 standing = await self._record_match(connection, record, result.embedding.model)
@@ -252,10 +254,11 @@ def _recollection(row: Sequence[Any] | None) -> Recollection:
     return Recollection(record=known, photo_exists=exists, already_matched=matched)
 
 
-def _objection(recollection: Recollection, header: JobHeader) -> JobRecord:
+def _objection(recollection: Recollection, header: JobHeader, *, is_active: bool) -> JobRecord:
     """Return why nothing was written, when not all was as it was when the photo was looked at.
 
     Raises:
+        GalleryNotReadyError: it is of another model, or is being switched.
         CandidateGoneError: the accepted user may not be named any more.
 
     """
@@ -263,10 +266,16 @@ def _objection(recollection: Recollection, header: JobHeader) -> JobRecord:
         return header.record(Skipped(Reason.PHOTO_NOT_FOUND, "the photo was deleted while it was being looked at"))
     if recollection.already_matched:
         return header.record(Skipped(Reason.ALREADY_MATCHED, "another job matched the photo first"))
+    if not is_active:
+        raise GalleryNotReadyError(f"the gallery is not of {header.embedder}, or not yet, or not any more")
     raise CandidateGoneError
 
 
 def _attempt(row: Sequence[Any]) -> Attempt:
+    """Return an attempt; that it failed counts, also where only a newer version knows the word for why."""
     sequence, stored_at, delivery, photo_id, reason, detail, worker, occurred_at = row
-    why = reason_of(sequence, reason) if reason else None
+    try:
+        why = reason_of(sequence, reason) if reason else None
+    except UnreadableRecordError:
+        why, detail = Reason.INTERNAL_ERROR, f"{reason}: {detail}"
     return Attempt(JobKey(sequence, stored_at), delivery, why, detail, worker, occurred_at, photo_id)

@@ -40,6 +40,11 @@ ON CONFLICT (model, user_id) DO UPDATE
    SET embedding = excluded.embedding, photographs = excluded.photographs, image_refs = excluded.image_refs,
        replaces = excluded.replaces, prepared_at = excluded.prepared_at
 """
+_BEGIN = """
+INSERT INTO facematch.active_model AS a (model) VALUES (%(model)s)
+ON CONFLICT (only_row) DO UPDATE SET model = excluded.model, switched_at = NULL WHERE a.model <> excluded.model
+"""
+_FINISH = "UPDATE facematch.active_model SET switched_at = now() WHERE model = %(model)s AND switched_at IS NULL"
 # A row of users that another transaction is changing is waited for, and judged as it is then.
 _SWITCH = """
 WITH page AS MATERIALIZED (
@@ -93,11 +98,21 @@ class PostgresReenrolment:
         async with self._database.operation("prepare_template") as connection:
             return (await connection.execute(self._composed(_PREPARE), values)).rowcount == 1
 
+    async def begin(self, model: str) -> None:
+        """Write it down, which one statement does."""
+        async with self._database.operation("begin_switch") as connection:
+            await connection.execute(_BEGIN, {"model": model})
+
     async def switch(self, model: str, *, after: UUID | None, limit: int) -> Switched:
         """Move them in one statement, which is a transaction; who writes to such a user waits for it."""
         async with self._database.operation("switch_templates") as connection:
             row = await (await self._page(connection, _SWITCH, model, after, limit)).fetchone()
         return Switched(*row) if row else Switched(0, None)
+
+    async def finish(self, model: str) -> None:
+        """Write down when."""
+        async with self._database.operation("finish_switch") as connection:
+            await connection.execute(_FINISH, {"model": model})
 
     async def tidy(self) -> None:
         """Look for the rows' users."""

@@ -76,6 +76,8 @@ def worker_rights(tables: Mapping[str, Table]) -> list[Right]:
         Right("SELECT", OWN_SCHEMA, "templates", ("user_id",), whole=True),
         Right("SELECT", OWN_SCHEMA, "gallery", ("user_id",), whole=True),
         Right("SELECT", OWN_SCHEMA, "codebooks", ("model",), whole=True),
+        Right("SELECT", OWN_SCHEMA, "prepared_templates", ("model",)),
+        Right("SELECT", OWN_SCHEMA, "active_model", ("model",), whole=True),
         Right("SELECT", OWN_SCHEMA, "schema_migrations", ("name",), whole=True),
     ]
 
@@ -92,6 +94,7 @@ def enrolment_rights(tables: Mapping[str, Table]) -> list[Right]:
             Right(privilege, OWN_SCHEMA, "prepared_templates", ("user_id",), whole=True)
             for privilege in (*_WRITING, "DELETE")
         ),
+        *(Right(privilege, OWN_SCHEMA, "active_model", ("model",), whole=True) for privilege in _WRITING),
     ]
 
 

@@ -141,7 +141,7 @@ async def _missing(connection: AsyncConnection[TupleRow], tables: Mapping[str, T
     for name, columns in _MADE_BY_MIGRATE.items():
         if name in tables:
             missing += [f"{tables[name]}.{column}" for column in columns if column not in tables[name].columns]
-    own = ("outcomes", "attempts", "templates", "prepared_templates", "schema_migrations")
+    own = ("outcomes", "attempts", "templates", "prepared_templates", "active_model", "schema_migrations")
     found = {row[0] for row in await (await connection.execute(_OWN_TABLES, [list(own)])).fetchall()}
     return missing + [f"{OWN_SCHEMA}.{name}" for name in own if name not in found]
 

@@ -46,11 +46,20 @@ class Reenrolment(Protocol):
         Return False, with nothing written, where the user's own template has changed or gone, or they are deleted.
         """
 
+    async def begin(self, model: str) -> None:
+        """Let the gallery be of that model alone; if it was of another one, of none until the switch is finished.
+
+        Until then no job is decided by templates, and after it none by templates of another model.
+        """
+
     async def switch(self, model: str, *, after: UUID | None, limit: int) -> Switched:
         """Let the next prepared templates take the place of those that they were made for, at most so many at once.
 
         Whose own template has changed or gone meanwhile keeps what is there.
         """
+
+    async def finish(self, model: str) -> None:
+        """Let jobs be decided by the model's templates, if the gallery is still its own."""
 
     async def tidy(self) -> None:
         """Delete what was prepared for users whose own template has changed or gone since, or who are deleted."""

@@ -153,6 +153,8 @@ async def _database(container: Container, settings: Settings) -> AsyncIterator[F
     if facts.unfit:
         detail = f"{facts.unfit} users have one of {info.id} that no photo can be compared with: enrol them again"
         yield Finding("unfit embeddings", Status.WARNING, detail)
+    async for finding in failures_found("gallery", _gallery(container)):
+        yield finding
     for model, users in facts.unusable.items():
         name = f"model {model}" if model else "an unknown model (face_embedding_model is null)"
         yield Finding(
@@ -161,6 +163,11 @@ async def _database(container: Container, settings: Settings) -> AsyncIterator[F
     yield search_finding(facts.enrolled, facts.index, info.dimension)
     for statement in facts.advice:
         yield Finding("database speed", Status.WARNING, f"every job needs this index; the owner can run: {statement}")
+
+
+async def _gallery(container: Container) -> AsyncIterator[Finding]:
+    await container.active_model().check()
+    yield Finding("gallery", Status.OK, "jobs are decided by templates of this embedder")
 
 
 def search_finding(enrolled: int, index: IndexState | None, dimension: int) -> Finding:

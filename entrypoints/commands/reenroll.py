@@ -54,9 +54,9 @@ def switch(
 ) -> None:
     """Let the templates prepared with this embedder take the old ones' place.
 
-    Stop the workers that use the old embedder before, and start those that use this one after: jobs wait meanwhile.
-    Nothing happens where somebody would be left behind. Safe to interrupt and to run again. Whose own template was
-    replaced since it was prepared keeps what is there.
+    Jobs wait meanwhile, and after it workers of another embedder do: start workers of this one in their place. Nothing
+    happens where somebody would be left behind. Safe to interrupt and to run again. Whose own template was replaced
+    since it was prepared keeps what is there.
     """
     settings = load_settings()
     with explained(), rights_explained():

@@ -1,5 +1,6 @@
 """``facematch reenroll``: the embedder changes, and nobody is forgotten."""
 
+import asyncio
 import json
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ from uuid import UUID
 import pytest
 
 from tests.e2e.command import Done, run_cli
-from tests.e2e.world import World
+from tests.e2e.world import WorkerProcess, World, eventually
 
 
 def by(world: World, embedder: str, *arguments: str) -> Done:
@@ -24,10 +25,15 @@ async def named_on(world: World, key: str) -> tuple[str | None, str]:
     return event["user_id"], event["embedder"].partition("@")[0]
 
 
+async def waits_for_the_gallery(worker: WorkerProcess) -> None:
+    """Return when a worker says that the gallery is not its embedder's."""
+    await eventually(worker.not_ready, lambda reasons: "gallery" in reasons, "a worker that waits for the gallery")
+
+
 async def test_the_embedder_changes_and_changes_back_and_nobody_is_forgotten(
     world: World, photographs: Any, tmp_path: Path
 ) -> None:
-    """Templates are prepared beside workers of the old embedder, which name people until those of the new one do."""
+    """Workers of the old embedder name people until those of the new one do, in whichever order they are rolled out."""
     obama, biden = world.add_user(), world.add_user()
     for name, key in (("obama", "portraits/o.jpg"), ("obama2", "party.jpg"), ("biden", "portraits/b.jpg")):
         world.put(key, photographs.path(name).read_bytes())
@@ -36,7 +42,7 @@ async def test_the_embedder_changes_and_changes_back_and_nobody_is_forgotten(
     listed = tmp_path / "portraits.csv"
     listed.write_text(f"{biden},portraits/b.jpg\r\n", encoding="utf-8")
 
-    with world.worker(FACEMATCH_EMBEDDER="dlib"):
+    with world.worker(FACEMATCH_EMBEDDER="dlib") as old:
         assert await named_on(world, "party.jpg") == (str(obama), "dlib")
         first = by(world, "mediapipe", "prepare")
         assert (first.returncode, first.stdout) == (
@@ -52,13 +58,21 @@ async def test_the_embedder_changes_and_changes_back_and_nobody_is_forgotten(
             0,
             {"user_id": str(biden), "prepared": True, "photographs": 1, "problems": [], "warnings": []},
         )
-        assert await named_on(world, "party.jpg") == (str(obama), "dlib")
+        with world.starting_worker(FACEMATCH_EMBEDDER="mediapipe") as new:
+            await waits_for_the_gallery(new)
+            assert await named_on(world, "party.jpg") == (str(obama), "dlib")
+            switched = by(world, "mediapipe", "switch", "--json")
+            assert switched.returncode == 0, switched.stderr
+            assert (json.loads(switched.stdout)["switched"], json.loads(switched.stdout)["left_behind"]) == (2, 0)
+            new.wait_ready()
+            await waits_for_the_gallery(old)
+            naming = asyncio.gather(*(named_on(world, "party.jpg") for _ in range(4)))
+            assert old.stop() == 0
+            assert await naming == [(str(obama), "mediapipe")] * 4
 
-    switched = by(world, "mediapipe", "switch", "--json")
-    assert switched.returncode == 0, switched.stderr
-    assert (json.loads(switched.stdout)["switched"], json.loads(switched.stdout)["left_behind"]) == (2, 0)
     with world.worker(FACEMATCH_EMBEDDER="mediapipe"):
-        assert await named_on(world, "party.jpg") == (str(obama), "mediapipe")
+        refused = run_cli("enroll", str(obama), "party.jpg", **world.environment, FACEMATCH_EMBEDDER="dlib")
+        assert (refused.returncode, "users were switched to mediapipe@" in refused.stderr) == (1, True)
         back = by(world, "dlib", "prepare")
         assert (back.returncode, back.stdout) == (0, "")
         assert await named_on(world, "party.jpg") == (str(obama), "mediapipe")

@@ -85,8 +85,16 @@ class PreparedRow:
     replaces: bytes
 
 
+@attrs.frozen
+class ActiveModelRow:
+    """The row of ``facematch.active_model``."""
+
+    model: str
+    is_switched: bool = False
+
+
 class InMemoryDatabase:
-    """Seven tables, and what tests do to them; also the dependency that is probed in an outage.
+    """Eight tables, and what tests do to them; also the dependency that is probed in an outage.
 
     ``available`` set to false makes every operation and the probe fail; ``unfit`` is what a probe alone finds
     wrong. Names put into ``failing`` (those of the ports' methods) fail while the probe succeeds, as one
@@ -108,6 +116,7 @@ class InMemoryDatabase:
         self.outcomes: dict[JobKey, OutcomeRow] = {}
         self.attempts: dict[tuple[JobKey, int], Attempt] = {}
         self.prepared: dict[tuple[str, UUID], PreparedRow] = {}
+        self.active_model: ActiveModelRow | None = None
 
     def add_photo(self, photo_id: UUID) -> UUID:
         """Insert a photo."""
@@ -163,6 +172,12 @@ class InMemoryDatabase:
     def matches(self) -> list[FaceMatchRow]:
         """Return the rows of ``face_matches``, by id."""
         return sorted(self.face_matches, key=lambda match: match.id)
+
+    def is_active(self, model: str, *, anybody: bool) -> bool:
+        """Tell whether a job may be decided by templates of that model, of which it found anybody or not."""
+        if self.active_model is not None:
+            return self.active_model.is_switched and self.active_model.model == model
+        return anybody or all(of != model for of, _ in self.prepared)
 
     async def check(self) -> None:
         """Answer a probe."""

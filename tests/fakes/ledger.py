@@ -5,6 +5,7 @@ from uuid import UUID, uuid4
 
 from application.ports.ledger import Attempt, CandidateGoneError, FaceResult, Recollection
 from domain.decision import Accepted, NobodyEnrolled, Unknown
+from domain.errors import GalleryNotReadyError
 from domain.jobs import JobKey
 from domain.outcomes import Reason
 from domain.records import JobHeader, JobRecord, Matched, Outcome, SeenFace, Skipped
@@ -96,9 +97,12 @@ class InMemoryLedger:
             return Skipped(Reason.PHOTO_NOT_FOUND, "the photo was deleted while it was being looked at")
         if database.is_matched(header.photo_id):
             return Skipped(Reason.ALREADY_MATCHED, "another job matched the photo first")
+        model = result.embedding.model
+        if not database.is_active(model, anybody=not isinstance(decision, NobodyEnrolled)):
+            raise GalleryNotReadyError(f"the gallery is not of {model}")
         if isinstance(decision, Accepted):
             user = database.users.get(decision.user_id)
-            if user is None or not user.is_candidate_for(result.embedding.model):
+            if user is None or not user.is_candidate_for(model):
                 raise CandidateGoneError
         face = SeenFace(self._upsert_face(header, result), result.box)
         match decision:

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from application.ports.reenrolment import Outdated, Switched
 from domain.faces import FaceEmbedding
-from tests.fakes.database import InMemoryDatabase, PreparedRow, UserRow
+from tests.fakes.database import ActiveModelRow, InMemoryDatabase, PreparedRow, UserRow
 
 
 class InMemoryReenrolment:
@@ -37,6 +37,12 @@ class InMemoryReenrolment:
         )
         return True
 
+    async def begin(self, model: str) -> None:
+        """Write it down, unless it is there."""
+        await self._database.operation("begin")
+        if self._database.active_model is None or self._database.active_model.model != model:
+            self._database.active_model = ActiveModelRow(model)
+
     async def switch(self, model: str, *, after: UUID | None, limit: int) -> Switched:
         """Move them at once."""
         await self._database.operation("switch")
@@ -49,6 +55,12 @@ class InMemoryReenrolment:
             user = self._database.users[user_id]
             user.photographs, user.image_refs = row.photographs, row.image_refs
         return Switched(len(moved), page[-1] if page else None)
+
+    async def finish(self, model: str) -> None:
+        """Write it down."""
+        await self._database.operation("finish")
+        if self._database.active_model == ActiveModelRow(model):
+            self._database.active_model = ActiveModelRow(model, is_switched=True)
 
     async def tidy(self) -> None:
         """Look for the rows' users."""

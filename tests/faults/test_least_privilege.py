@@ -40,7 +40,7 @@ from tests.guarded_nats import guarded_server, url
 UNREADABLE: Final = Kind("storage_unavailable", {"image_ref": f"minio://{OTHER}/kept.jpg"}, 0)
 """Jobs for what the settings allow and the object store does not."""
 FORBIDDEN: Final = (
-    "SELECT 1 FROM facematch.prepared_templates",
+    "SELECT embedding FROM facematch.prepared_templates",
     "SELECT email FROM users",
     "SELECT * FROM users",
     "SELECT count(*) FROM users WHERE password_hash LIKE '%a%'",
@@ -60,6 +60,7 @@ FORBIDDEN: Final = (
     "UPDATE face_matches SET user_id = user_id",
     "UPDATE facematch.outcomes SET outcome = 'matched'",
     "INSERT INTO facematch.templates (user_id, photographs, fingerprint) VALUES (gen_random_uuid(), 1, '')",
+    "UPDATE facematch.active_model SET model = 'mine'",
     "DELETE FROM facematch.schema_migrations",
     *(
         f"{verb} {table}"

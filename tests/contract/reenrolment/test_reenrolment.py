@@ -201,6 +201,8 @@ async def test_without_its_database_every_method_says_so(subject: Subject) -> No
     await subject.stop()
     reenrolment = subject.reenrolment
     for call in (
+        reenrolment.begin(NEW.model),
+        reenrolment.finish(NEW.model),
         reenrolment.count(NEW.model),
         outdated(subject),
         reenrolment.prepare(user, NEW, photographs=1),

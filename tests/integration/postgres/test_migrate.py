@@ -71,6 +71,7 @@ async def test_an_empty_database_gets_everything(admin: psycopg.Connection, data
         "attempts",
         "templates",
         "prepared_templates",
+        "active_model",
         "codebooks",
         "schema_migrations",
     }

@@ -8,6 +8,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from adapters.postgres.active_model import ActiveModel
 from adapters.postgres.catalogue import SchemaError
 from adapters.postgres.database import Database
 from adapters.postgres.gallery import PostgresEnrolment
@@ -22,6 +23,7 @@ from domain.errors import DatabaseUnavailableError
 from infra.local_stack.postgres import PostgresServer
 from tests.contract.ledger.jobs import embedding, record
 from tests.databases import new_role, url_of
+from tests.fakes.clock import ManualClock
 
 
 def embedder(dimension: int) -> EmbedderInfo:
@@ -47,7 +49,7 @@ async def test_an_empty_database_is_to_be_migrated(database_url: str) -> None:
     assert str(refused.value) == (
         "the database lacks the extension vector, photos, users, photo_faces, face_matches, facematch.outcomes, "
         "facematch.attempts, facematch.templates, facematch.prepared_templates, "
-        "facematch.schema_migrations: run `facematch migrate`"
+        "facematch.active_model, facematch.schema_migrations: run `facematch migrate`"
     )
 
 
@@ -80,7 +82,7 @@ async def test_a_newer_service_wants_its_migrations(admin: psycopg.Connection, d
     admin.execute("DELETE FROM facematch.schema_migrations")
     with pytest.raises(
         SchemaError,
-        match=r"lacks the migrations 0001_ledger\.sql, .*0007_reenrolment\.sql: run `facematch migrate`",
+        match=r"lacks the migrations 0001_ledger\.sql, .*0008_active_model\.sql: run `facematch migrate`",
     ):
         await opening(database_url)
 
@@ -204,7 +206,11 @@ async def test_a_role_that_enrols_can_do_that_and_no_more(
         [outdated] = await reenrolment.outdated(template.model, after=None, limit=1)
         for photographs in (1, 2):
             await reenrolment.prepare(outdated, template, photographs=photographs)
+        for model in ("old@1", template.model):
+            await reenrolment.begin(model)
         assert (await reenrolment.switch(template.model, after=None, limit=1)).users == 1
+        await reenrolment.finish(template.model)
+        await ActiveModel(database, template.model, clock=ManualClock()).check()
 
     await enrol_twice()
     assert (await enrolment.others(uuid4(), template, limit=1)).nearest == (Candidate(user, 0.0, 2),)

@@ -20,9 +20,10 @@ from domain.outcomes import OutcomeKind, Reason
 from domain.records import Failed, JobRecord
 from tests.fakes.announcements import DeadLetter, InMemoryResultPublisher
 from tests.fakes.clock import settle
+from tests.fakes.database import ActiveModelRow
 from tests.fakes.ledger import InMemoryLedger
 from tests.fakes.queue import InMemoryDelivery
-from tests.fakes.vision import ScriptedFaceReader
+from tests.fakes.vision import INFO, ScriptedFaceReader
 from tests.unit.application.world import (
     DELIVERIES,
     HEARTBEAT_SECONDS,
@@ -391,6 +392,21 @@ class TestOutages:
         await running
         assert [record.outcome.kind for record in world.records] == [OutcomeKind.MATCHED]
         assert (delivery.job.acked, delivery.job.deliveries) == (True, DELIVERIES)
+
+    @pytest.mark.parametrize("number", [1, DELIVERIES])
+    async def test_no_job_ends_while_users_are_switched_to_another_embedder(self, world: World, number: int) -> None:
+        """It is held on whichever delivery, and decided when everybody is there again."""
+        delivery = await nth_delivery(world, number)
+        world.database.active_model = ActiveModelRow(INFO.id)
+        running = asyncio.create_task(world.process(delivery))
+        await world.clock.advance(600)
+        assert (running.done(), world.records, world.dead_letters.letters) == (False, [], {})
+        assert [dependency for dependency, _ in world.trace.holds] == ["gallery"]
+        world.database.active_model = ActiveModelRow(INFO.id, is_switched=True)
+        await world.clock.advance(1)
+        await running
+        assert [record.outcome.kind for record in world.records] == [OutcomeKind.MATCHED]
+        assert (delivery.job.acked, delivery.job.deliveries, world.database.attempts) == (True, number, {})
 
     @pytest.mark.parametrize("number", [1, DELIVERIES])
     async def test_no_job_is_to_blame_for_an_embedder_that_is_away(self, world: World, number: int) -> None:

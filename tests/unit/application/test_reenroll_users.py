@@ -22,7 +22,7 @@ from domain.errors import (
 )
 from domain.faces import FaceEmbedding, PhotoReading
 from domain.guardrails import FaceQuality
-from tests.fakes.database import InMemoryDatabase
+from tests.fakes.database import ActiveModelRow, InMemoryDatabase
 from tests.fakes.gallery import InMemoryEnrolment
 from tests.fakes.reenrolment import InMemoryReenrolment
 from tests.fakes.vision import INFO, ScriptedFacePipeline, ScriptedFaceReader
@@ -152,6 +152,21 @@ async def test_a_switch_goes_on_where_it_stopped(scene: Scene) -> None:
     assert await scene.switch() == Switch(1, 0)
     assert await scene.switch() == Switch(0, 0)
     assert scene.database.prepared == {}
+
+
+async def test_no_job_is_decided_from_the_first_to_the_last(scene: Scene) -> None:
+    """Where it stops in the middle it stays so; where nobody may be left behind, it does not even begin."""
+    await scene.prepare()
+    with pytest.raises(LeftBehindError):
+        await scene.switch()
+    assert scene.database.active_model is None
+    scene.database.failing.add("switch")
+    with pytest.raises(DatabaseUnavailableError):
+        await scene.switch(partial=True)
+    assert scene.database.active_model == ActiveModelRow(INFO.id)
+    scene.database.failing.clear()
+    await scene.switch(partial=True)
+    assert scene.database.active_model == ActiveModelRow(INFO.id, is_switched=True)
 
 
 @pytest.mark.parametrize(

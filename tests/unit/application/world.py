@@ -13,13 +13,19 @@ from application.outages import Outages
 from application.ports.face_pipeline import Embed
 from application.process_delivery import DeliveryPolicy, ProcessDelivery
 from domain.decision import FixedThreshold
-from domain.errors import DatabaseUnavailableError, EmbedderUnavailableError, StorageUnavailableError
+from domain.errors import (
+    DatabaseUnavailableError,
+    EmbedderUnavailableError,
+    GalleryNotReadyError,
+    StorageUnavailableError,
+)
 from domain.faces import BoundingBox, DetectedFace, FaceEmbedding, PhotoReading
 from domain.guardrails import FaceQuality
 from domain.images import ImageRef, ImageRefPolicy
 from domain.jobs import JobKey, MatchJob
 from domain.records import JobRecord
 from domain.retries import LinearBackoff
+from tests.fakes.active_model import InMemoryActiveModel
 from tests.fakes.announcements import InMemoryDeadLetters, InMemoryResultPublisher
 from tests.fakes.clock import SteppedClock
 from tests.fakes.database import InMemoryDatabase
@@ -93,6 +99,7 @@ class World:
         self.telemetry = RecordingTelemetry(TRACEPARENT)
         self.outages = Outages(
             {
+                GalleryNotReadyError: InMemoryActiveModel(self.database, INFO.id),
                 DatabaseUnavailableError: self.database,
                 StorageUnavailableError: self.photos,
                 EmbedderUnavailableError: self.embedder,

@@ -9,7 +9,9 @@ import pytest
 from domain.outcomes import OutcomeKind
 from entrypoints.worker import Worker
 from tests.fakes.clock import settle
+from tests.fakes.database import ActiveModelRow
 from tests.fakes.queue import InMemoryDelivery, InMemoryJobQueue
+from tests.fakes.vision import INFO
 from tests.unit.application.world import FORGET_SECONDS, JOB, World
 
 CONCURRENCY = 3
@@ -284,6 +286,17 @@ class TestHealth:
             await shift.world.clock.advance(40)
             assert shift.world.database.outcomes == {}
             shift.world.database.unfit = ""
+            await shift.world.clock.advance(40)
+            assert (worker.not_ready, len(shift.world.database.outcomes)) == ({}, 1)
+
+    async def test_a_switch_to_another_embedder_is_seen_without_a_job(self, shift: Shift) -> None:
+        """Whoever rolls out the new one sees that this worker is of no use; when the gallery is its own, it works."""
+        async with shift.working() as worker:
+            shift.world.database.active_model = ActiveModelRow("another@1", is_switched=True)
+            await shift.world.clock.advance(40)
+            assert list(worker.not_ready) == ["gallery"]
+            await shift.submit(1)
+            shift.world.database.active_model = ActiveModelRow(INFO.id, is_switched=True)
             await shift.world.clock.advance(40)
             assert (worker.not_ready, len(shift.world.database.outcomes)) == ({}, 1)
 

@@ -137,9 +137,8 @@ class MatchSingleFace:
             raise AttemptFailedError("the only face on the photograph came back without an embedding")
         for _ in range(_SEARCHES):
             with trace.stage("search"):
-                candidates = await self.gallery.nearest(face.embedding, limit=NEEDED_CANDIDATES)
-                size = await self.gallery.size(face.embedding.model)
-            decision = decide(candidates, self.policy.threshold, size, self.policy.margin)
+                found = await self.gallery.search(face.embedding, limit=NEEDED_CANDIDATES)
+            decision = decide(found.nearest, self.policy.threshold, found.gallery_size, self.policy.margin)
             header = self._header(key, job, trace)
             try:
                 with trace.stage("transaction"):

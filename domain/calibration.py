@@ -46,7 +46,7 @@ class MeasuredCalibration:
         photographs = [curve.photographs for curve in curves]
         if photographs != sorted(set(photographs)) or photographs[:1] != [1]:
             raise ValueError("the curves ascend by their photographs, the first is that of one")
-        self._alone()
+        self.alone()
 
     @property
     def lowest_rate(self) -> float:
@@ -70,7 +70,8 @@ class MeasuredCalibration:
             tuple(sorted(_completed(cohort, dict(usual.cohort)).items())) if 1 in cohort else (),
         )
 
-    def _alone(self) -> Calibration:
+    def alone(self) -> Calibration:
+        """Return what was measured, and nothing else."""
         first, *others = self.curves
         cohort = tuple((curve.photographs, curve.cohort) for curve in self.curves if curve.cohort)
         return Calibration(first.points, tuple((curve.photographs, curve.points) for curve in others), cohort)

@@ -2,7 +2,7 @@
 
 import bisect
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 from uuid import UUID
 
@@ -19,6 +19,12 @@ COHORT_EXPONENT = 0.6
 _LOWEST_RATE = 1e-15
 NEEDED_CANDIDATES = 1 + COHORT_SIZE
 """So many of the nearest users a decision wants to see."""
+_DISTANCES_OF_SEVERAL = (1.0, 0.87, 0.86)
+_FACTORS_OF_SEVERAL = (1.0, 0.97, 0.94)
+"""By how much curves of templates of two photographs, and of three or more, are lower than that of one.
+
+The lowest proportion at any rate that was measured, of ``dlib`` and ``mediapipe``.
+"""
 
 
 @attrs.frozen
@@ -56,7 +62,9 @@ class Calibration:
     ``points`` are pairs of false match rate and cosine distance for templates of one photograph: of all comparisons of
     two different people, that share lies at or below that distance. The mean of several photographs lies nearer to
     everybody, so ``several`` has a curve for templates of so many or more. ``cohort`` has pairs of FPIR and the factor
-    that keeps it (see :class:`TargetFpir`), also by the number of photographs, from 1; it may be empty.
+    that keeps it (see :class:`TargetFpir`), also by the number of photographs, from 1; it may be empty. Where nothing
+    was measured for two photographs, or three, what is known of fewer is lowered as it is for other embedders; and a
+    template of more photographs is never judged more generously.
 
     Below the lowest measured rate the distance goes on falling, lest a larger gallery name more strangers: each further
     power of ten makes it smaller in the same proportion as the lowest measured one does. The rate is about a power of
@@ -82,20 +90,27 @@ class Calibration:
 
     @property
     def lowest_rate(self) -> float:
-        """The lowest false match rate that was measured for templates of one photograph."""
-        return self.points[0][0]
+        """The lowest false match rate that was measured for templates of however many photographs."""
+        return max(curve[0][0] for _, curve in self._distances)
+
+    @property
+    def is_one_distance(self) -> bool:
+        """Whether it is a distance that was chosen, whatever the rate, and nothing was measured."""
+        return self.points[0][0] == 1
 
     def distance_at(self, false_match_rate: float, photographs: int | None = 1) -> float:
         """Return the distance that this share of impostor comparisons stays at or below.
 
         ``photographs`` is what the template was made of; where that is unknown, the smallest distance holds.
         """
-        return min(self._distance(curve, false_match_rate) for curve in _of(photographs, self._distances))
+        lowered = (1.0,) if self.is_one_distance else _DISTANCES_OF_SEVERAL
+        return _least(photographs, self._distances, lambda curve: self._distance(curve, false_match_rate), lowered)
 
     def cohort_factor_at(self, fpir: float, photographs: int | None = 1) -> float | None:
         """Return the factor that keeps this share of strangers; None where so small a share was not measured."""
-        measured = bool(self.cohort) and all(curve[0][0] <= fpir for _, curve in self.cohort)
-        return min(_interpolated(curve, fpir) for curve in _of(photographs, self.cohort)) if measured else None
+        if not self.cohort or any(fpir < curve[0][0] for _, curve in self.cohort):
+            return None
+        return _least(photographs, self.cohort, lambda curve: _interpolated(curve, fpir), _FACTORS_OF_SEVERAL)
 
     def _distance(self, curve: Curve, rate: float) -> float:
         lowest, distance = curve[0]
@@ -113,11 +128,16 @@ class Calibration:
         return distance * math.pow(distance / _interpolated(self.points, upper), powers)
 
 
-def _of(photographs: int | None, curves: Curves) -> list[Curve]:
-    """Return the curve for so many photographs, or all where the number is unknown."""
-    if photographs is None:
-        return [curve for _, curve in curves]
-    return [curve for number, curve in curves if number <= max(photographs, 1)][-1:]
+def _least(photographs: int | None, curves: Curves, value: Callable[[Curve], float], lowered: Sequence[float]) -> float:
+    """Return the least that the curves for templates of so many photographs or fewer say, of any where it is unknown.
+
+    The last one, where it is for fewer, is ``lowered``: by the proportion at the place of the number, from 1.
+    """
+    wanted = max(photographs, 1) if photographs is not None else max(len(lowered), curves[-1][0])
+    values = [(number, value(curve)) for number, curve in curves if number <= wanted]
+    most, last = values[-1]
+    proportion = lowered[min(wanted, len(lowered)) - 1] / lowered[min(most, len(lowered)) - 1]
+    return min(last * proportion, *(each for _, each in values))
 
 
 def _interpolated(curve: Curve, rate: float) -> float:
@@ -244,7 +264,8 @@ def decide(
 ) -> MatchDecision:
     """Judge the :data:`NEEDED_CANDIDATES` nearest users, closest first, of a gallery of about ``gallery_size`` users.
 
-    The second nearest must be farther away than the nearest by ``margin`` at least, lest a look-alike be named.
+    A threshold of 0 names nobody: an embedder that sees nothing is at no distance from anybody. The second nearest must
+    be farther away than the nearest by ``margin`` at least, lest a look-alike be named.
     """
     if not candidates:
         return NobodyEnrolled()
@@ -256,7 +277,7 @@ def decide(
         gallery_size=size,
         runner_up_distance=others[0].distance if others else None,
     )
-    if comparison.threshold is not None and not nearest.distance <= comparison.threshold:
+    if comparison.threshold is not None and not 0 < comparison.threshold >= nearest.distance:
         return Unknown(comparison)
     if others and others[0].distance - nearest.distance < margin:
         return Unknown(comparison, ambiguous=True)

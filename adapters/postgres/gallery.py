@@ -19,8 +19,8 @@ from adapters.postgres.search_index import EXACT_BELOW, IndexState, look_at_inde
 from adapters.postgres.statements import Statement
 from adapters.postgres.templates import FINGERPRINT, REMEMBER
 from application.ports.clock import Clock
-from application.ports.gallery import Others
-from domain.decision import Candidate
+from application.ports.gallery import Neighbours, Others
+from domain.decision import LARGEST_GALLERY_WITH_COHORT, Candidate
 from domain.faces import FaceEmbedding
 
 _RECENT_SECONDS = 10.0
@@ -34,7 +34,7 @@ SELECT u.id FROM {users} u WHERE u.id = ANY (%(users)s) AND (u.face_embedding IS
 _SAVE = """
 WITH saved AS (
   UPDATE {users} u SET face_embedding = %(vector)s, face_embedding_model = %(model)s
-   WHERE u.id = %(user)s AND (%(replace)s OR u.face_embedding IS NULL)
+   WHERE u.id = %(user)s AND (%(replace)s OR (u.face_embedding IS NULL AND {not_deleted}))
   RETURNING u.id, {fingerprint} AS fingerprint)
 {remember}
 """
@@ -74,22 +74,22 @@ class PostgresGallery:
         for follower in self._followers.values():
             await follower.close()
 
-    async def nearest(self, probe: FaceEmbedding, *, limit: int) -> Sequence[Candidate]:
-        """Return the nearest candidates; rows whose distance is not a number sort last and are left out.
+    async def search(self, probe: FaceEmbedding, *, limit: int) -> Neighbours:
+        """Return the nearest, but for rows whose distance is not a number, and count who are so few that it matters.
 
         Where too few are found among those proposed, as when the index was dropped a moment ago, everybody is compared
         with after all.
         """
-        wanted = Wanted(probe.model, probe.dimension, limit)
-        index = await self._serving(probe.model, probe.dimension)
-        if index is not None:
-            proposal = await self._follower(probe.model, probe.dimension).propose(probe.vector, index.version)
-            if proposal is not None:
-                whom = {"users": proposal.users, **attrs.asdict(proposal.since)}
-                found = await self._search(self._searching_proposed(wanted), probe, whom)
-                if len(found) == limit:
-                    return found
-        return await self._search(self._searching_all(wanted), probe, {})
+        size = await self.size(probe.model)
+        are_few = size <= LARGEST_GALLERY_WITH_COHORT
+        nearest = await self._proposed_nearest(probe, limit)
+        if nearest is not None:
+            return Neighbours(nearest, await self._count(probe.model) if are_few else size)
+        wanted = Wanted(probe.model, probe.dimension, limit, counted=are_few)
+        rows = await self._search(self._searching_all(wanted), probe, {})
+        if are_few:
+            size = rows[0][-1] if rows else 0
+        return Neighbours(_candidates(rows), size)
 
     async def size(self, model: str) -> int:
         """Return a count that is at most 10 seconds old; one query serves everyone who asks meanwhile."""
@@ -100,6 +100,19 @@ class PostgresGallery:
         index = await self._indexes.get(model)
         return not (index and index.serves(dimension)) and await self.size(model) >= self._exact_below
 
+    async def _proposed_nearest(self, probe: FaceEmbedding, limit: int) -> tuple[Candidate, ...] | None:
+        """Return whom the index finds; None where it does not serve, or finds too few."""
+        index = await self._serving(probe.model, probe.dimension)
+        if index is None:
+            return None
+        proposal = await self._follower(probe.model, probe.dimension).propose(probe.vector, index.version)
+        if proposal is None:
+            return None
+        whom = {"users": proposal.users, **attrs.asdict(proposal.since)}
+        searching = self._searching_proposed(Wanted(probe.model, probe.dimension, limit))
+        nearest = _candidates(await self._search(searching, probe, whom))
+        return nearest if len(nearest) == limit else None
+
     def _searching_all(self, wanted: Wanted) -> Statement:
         return self._exact.setdefault(wanted, Statement(lambda schema: exact(schema, wanted)))
 
@@ -108,12 +121,11 @@ class PostgresGallery:
 
     async def _search(
         self, statement: Statement, probe: FaceEmbedding, whom: Mapping[str, object]
-    ) -> Sequence[Candidate]:
+    ) -> Sequence[TupleRow]:
         values = {"probe": _vector(probe), **whom}
         query = statement.on(self._database.schema)
         async with self._database.operation("nearest") as connection:
-            rows = await (await connection.execute(query, values)).fetchall()
-        return _candidates(rows)
+            return await (await connection.execute(query, values)).fetchall()
 
     def _follower(self, model: str, dimension: int) -> Follower:
         key = model, dimension
@@ -169,6 +181,7 @@ class PostgresEnrolment:
         """Set embedding and model together, and remember what that very template was made of."""
         query = sql.SQL(_SAVE).format(
             users=self._database.schema.users.identifier,
+            not_deleted=self._database.schema.not_deleted("u"),
             fingerprint=sql.SQL(FINGERPRINT),
             remember=sql.SQL(REMEMBER).format(what=sql.SQL(_SAVED)),
         )
@@ -192,15 +205,19 @@ class PostgresEnrolment:
         async with self._database.operation("others") as connection:
             rows = await (await connection.execute(search, values)).fetchall()
             number = _number(await (await connection.execute(count, values)).fetchone())
-        return Others(number, tuple(_candidates(rows)))
+        return Others(number, _candidates(rows))
 
 
 def _vector(embedding: FaceEmbedding) -> Vector:
     return Vector(np.asarray(embedding.vector, dtype=np.float32))
 
 
-def _candidates(rows: Sequence[TupleRow]) -> list[Candidate]:
-    return [Candidate(*row) for row in rows if row[1] is not None and not math.isnan(row[1])]
+def _candidates(rows: Sequence[TupleRow]) -> tuple[Candidate, ...]:
+    return tuple(
+        Candidate(user, distance, photographs)
+        for user, distance, photographs, _ in rows
+        if distance is not None and not math.isnan(distance)
+    )
 
 
 def _number(row: TupleRow | None) -> int:

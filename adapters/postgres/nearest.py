@@ -31,7 +31,7 @@ SELECT u.* FROM (
    AND (SELECT count(*) FROM changed) < {too_many}
 """
 _NEAREST = """
-SELECT n.id, n.distance, t.photographs
+SELECT n.id, n.distance, t.photographs, {count}
   FROM (SELECT * FROM ({found}) f ORDER BY distance, id LIMIT {limit}) n
   LEFT JOIN facematch.templates t ON t.user_id = n.id AND t.fingerprint = sha256(n.face_embedding::text::bytea)
  ORDER BY n.distance, n.id
@@ -42,12 +42,14 @@ SELECT n.id, n.distance, t.photographs
 class Wanted:
     """What is searched for: a ``limit`` of users of a model, whose vectors have one dimension.
 
-    These are part of the statements' text, so that a plan for any probe is a plan for such searches.
+    ``counted`` asks for the number of all who are searched, too, in each row; it is NULL otherwise. These are part of
+    the statements' text, so that a plan for any probe is a plan for such searches.
     """
 
     model: str
     dimension: int
     limit: int
+    counted: bool = False
 
 
 def exact(schema: Schema, wanted: Wanted) -> sql.Composed:
@@ -79,18 +81,21 @@ def proposed(schema: Schema, wanted: Wanted) -> sql.Composed:
         server=sql.SQL(SERVER),
         too_many=sql.Literal(_TOO_MANY),
     )
-    return sql.SQL(_NEAREST).format(found=found, limit=parts["limit"])
+    return sql.SQL(_NEAREST).format(found=found, limit=parts["limit"], count=sql.NULL)
 
 
 def _exact(parts: Mapping[str, sql.Composable]) -> sql.Composed:
-    return sql.SQL(_NEAREST).format(found=sql.SQL(_EXACT).format(**parts), limit=parts["limit"])
+    return sql.SQL(_NEAREST).format(found=sql.SQL(_EXACT).format(**parts), limit=parts["limit"], count=parts["count"])
 
 
 def _parts(schema: Schema, wanted: Wanted, condition: sql.Composable) -> dict[str, sql.Composable]:
-    model = sql.Literal(wanted.model)
+    users, model = schema.users.identifier, sql.Literal(wanted.model)
+    fits = sql.SQL("u.face_embedding_model = {} AND u.face_embedding IS NOT NULL AND {}").format(model, condition)
+    count = sql.SQL("(SELECT count(*) FROM {} u WHERE {})").format(users, fits)
     return {
-        "users": schema.users.identifier,
-        "fits": sql.SQL("u.face_embedding_model = {} AND u.face_embedding IS NOT NULL AND {}").format(model, condition),
+        "users": users,
+        "fits": fits,
+        "count": count if wanted.counted else sql.NULL,
         "model": model,
         "distance": _distance(schema, wanted.dimension),
         "limit": sql.Literal(wanted.limit),

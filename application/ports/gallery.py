@@ -10,19 +10,28 @@ from domain.decision import Candidate
 from domain.faces import FaceEmbedding
 
 
+@attrs.frozen
+class Neighbours:
+    """The users who are nearest to a probe, closest first, and among how many they were found.
+
+    ``gallery_size`` is counted with the search; among more than
+    :data:`~domain.decision.LARGEST_GALLERY_WITH_COHORT` users it may be up to 10 seconds old.
+    """
+
+    nearest: tuple[Candidate, ...]
+    gallery_size: int
+
+
 class Gallery(Protocol):
     """Searches the users who are enrolled with the probe's model and may be named (not deleted, not blocked)."""
 
-    async def nearest(self, probe: FaceEmbedding, *, limit: int) -> Sequence[Candidate]:
-        """Return up to ``limit`` users, closest first; empty when nobody is enrolled.
+    async def search(self, probe: FaceEmbedding, *, limit: int) -> Neighbours:
+        """Return up to ``limit`` users; nobody when nobody is enrolled.
 
         Raises:
             DatabaseUnavailableError: no answer.
 
         """
-
-    async def size(self, model: str) -> int:
-        """Return how many users are enrolled with that model; the count may be up to 10 seconds old."""
 
 
 @attrs.frozen
@@ -54,7 +63,7 @@ class Enrolment(Protocol):
         """Store the user's template, made of so many photographs, and remember where these lie, if that is known.
 
         Return False, with nothing written, when there is no such user; or, where it is not to ``replace`` one, when
-        they have a template.
+        they have a template or are deleted.
         """
 
     async def others(self, user_id: UUID, template: FaceEmbedding, *, limit: int) -> Others:

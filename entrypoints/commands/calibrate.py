@@ -58,8 +58,11 @@ def calibrate(
         said = f"These people say how to keep a target of {fpir:.2%} among up to {users:,} users. Among more,"
     else:
         said = f"These people are too few to say how to keep a target of {fpir:.2%}. So"
-    how = "the threshold follows the embedder's own distances; to know better, calibrate on more people."
-    err.print(f"{said} {how}")
+    if container.factory().info.calibration.is_one_distance:
+        how = "the threshold is extrapolated from theirs, for nothing else was measured of this embedder"
+    else:
+        how = "the threshold follows the embedder's own distances"
+    err.print(f"{said} {how}; to know better, calibrate on more people.")
 
 
 def _document(found: CalibratedEmbedder, output: Path, fpir: float, users: int) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from adapters.postgres.search_index import EXACT_BELOW, IndexState
 from adapters.vision.guard import load
 from application.ports.face_pipeline import EmbedderInfo
 from domain.calibration import largest_gallery
-from domain.decision import Search
+from domain.decision import LARGEST_GALLERY_WITH_COHORT, Search
 from domain.disclosure import disclosable
 from domain.errors import FacematchError
 from entrypoints.console import ExitCode, load_settings, out, visible
@@ -187,10 +187,12 @@ def threshold_finding(vision: VisionSettings, info: EmbedderInfo, enrolled: int)
     """Return whether the threshold fits the embedder, and was measured for so many users."""
     if vision.max_distance is not None:
         return _fixed_threshold(vision, info, enrolled)
-    measured = vision.calibration or info.calibration
-    if measured.lowest_rate == 1:
+    measured = vision.calibration.alone() if vision.calibration else info.calibration
+    if measured.is_one_distance:
         return Finding("threshold", Status.OK, f"{info.id} has one distance, whatever the number of users")
     users = largest_gallery(measured.lowest_rate, vision.target_fpir)
+    if measured.cohort_factor_at(vision.target_fpir) is not None:
+        users = max(users, LARGEST_GALLERY_WITH_COHORT)
     whose = info.id if vision.calibration is None else "FACEMATCH_MATCH_CALIBRATION"
     detail = f"{whose} was measured on people enough for {users} users"
     if enrolled <= users:
@@ -205,7 +207,7 @@ def _fixed_threshold(vision: VisionSettings, info: EmbedderInfo, enrolled: int) 
         return Finding("threshold", Status.WARNING, detail)
     known = calibration(vision, info)
     too_far = known.distance_at(_MISTAKEN)
-    if known.lowest_rate == 1 or distance <= too_far:
+    if known.is_one_distance or distance <= too_far:
         return Finding("threshold", Status.OK, f"{distance:g}, whatever the number of users")
     detail = (
         f"FACEMATCH_MATCH_MAX_DISTANCE is {distance:g}, and of {info.id} {too_far:g} is too much: strangers are named"

@@ -147,12 +147,12 @@ async def _search(url: str, probes: Probes, *, by_index: bool) -> tuple[Timing, 
         async with database.operation("pid") as connection:
             pid = connection.info.backend_pid
         await gallery.load(_MODEL, probes.vectors.shape[1])
-        await gallery.nearest(_face(probes.vectors[0]), limit=NEEDED_CANDIDATES)
+        await gallery.search(_face(probes.vectors[0]), limit=NEEDED_CANDIDATES)
         cpu = cpu_seconds(pid, with_children=False) + time.process_time()
         for vector in probes.vectors:
             face = _face(vector)
             started = time.perf_counter()
-            candidates = await gallery.nearest(face, limit=NEEDED_CANDIDATES)
+            candidates = (await gallery.search(face, limit=NEEDED_CANDIDATES)).nearest
             seconds.append(time.perf_counter() - started)
             found.append([candidate.user_id for candidate in candidates])
         cpu = cpu_seconds(pid, with_children=False) + time.process_time() - cpu

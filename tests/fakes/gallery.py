@@ -3,28 +3,23 @@
 from collections.abc import Collection, Iterable, Sequence
 from uuid import UUID
 
-from application.ports.gallery import Others
+from application.ports.gallery import Neighbours, Others
 from domain.decision import Candidate
 from domain.faces import FaceEmbedding
 from tests.fakes.database import InMemoryDatabase, UserRow
 
 
 class InMemoryGallery:
-    """Compares with every candidate of an :class:`InMemoryDatabase`; its count is always fresh."""
+    """Compares with every candidate of an :class:`InMemoryDatabase`."""
 
     def __init__(self, database: InMemoryDatabase) -> None:
         self._database = database
 
-    async def nearest(self, probe: FaceEmbedding, *, limit: int) -> Sequence[Candidate]:
-        """Return the nearest; embeddings that cannot be compared, though of the same model, are left out."""
-        await self._database.operation("nearest")
+    async def search(self, probe: FaceEmbedding, *, limit: int) -> Neighbours:
+        """Count everybody; embeddings that cannot be compared, though of the same model, are not near."""
+        await self._database.operation("search")
         users = [user for user in self._database.users.values() if user.is_candidate_for(probe.model)]
-        return _nearest(users, probe, limit)
-
-    async def size(self, model: str) -> int:
-        """Count the candidates."""
-        await self._database.operation("size")
-        return sum(user.is_candidate_for(model) for user in self._database.users.values())
+        return Neighbours(tuple(_nearest(users, probe, limit)), len(users))
 
 
 class InMemoryEnrolment:
@@ -56,7 +51,7 @@ class InMemoryEnrolment:
         """Store the template where the row is there, and may be written."""
         await self._database.operation("save_template")
         row = self._database.users.get(user_id)
-        if row is None or (row.vector is not None and not replace):
+        if row is None or (not replace and (row.vector is not None or row.deleted)):
             return False
         self._database.write_embedding(user_id, template.model, template.vector)
         row.photographs, row.image_refs = photographs, tuple(image_refs)

@@ -43,13 +43,16 @@ async def test_whom_there_is_nothing_to_learn_of_can_be_asked(subject: Subject) 
 
 
 async def test_a_template_is_replaced_unless_it_must_not_be(subject: Subject) -> None:
-    """Then whoever has one keeps it, with what is known of it; who has none gets one."""
+    """Then whoever has one keeps it, with what is known of it; who has none gets one, unless they have gone."""
     user, plain = subject.tables.add_user(uuid4()), subject.tables.add_user(uuid4())
     await subject.enrolment.save_template(user, TEMPLATE, photographs=3)
     other = FaceEmbedding("model@1", (1.0, 0.0, 0.0, 0.0))
     assert await subject.enrolment.save_template(user, other, photographs=1, replace=False) is False
     assert await subject.enrolment.save_template(plain, other, photographs=2, replace=False) is True
-    found = list(await subject.gallery.nearest(TEMPLATE, limit=9))
+    gone = subject.tables.add_user(uuid4(), deleted=True)
+    assert await subject.enrolment.save_template(gone, other, photographs=2, replace=False) is False
+    subject.tables.mark_user(gone)
+    found = list((await subject.gallery.search(TEMPLATE, limit=9)).nearest)
     assert [(candidate.user_id, candidate.photographs) for candidate in found] == [(user, 3), (plain, 2)]
 
 
@@ -57,7 +60,7 @@ async def test_who_is_enrolled_is_found_at_once(subject: Subject) -> None:
     """The next search sees the template, and nobody else has got one."""
     user, _ = subject.tables.add_user(uuid4()), subject.tables.add_user(uuid4())
     assert await subject.enrolment.save_template(user, TEMPLATE, photographs=1) is True
-    assert list(await subject.gallery.nearest(TEMPLATE, limit=9)) == [Candidate(user, 0.0, photographs=1)]
+    assert list((await subject.gallery.search(TEMPLATE, limit=9)).nearest) == [Candidate(user, 0.0, photographs=1)]
 
 
 async def test_a_new_template_replaces_the_old_one_and_its_model(subject: Subject) -> None:
@@ -65,8 +68,8 @@ async def test_a_new_template_replaces_the_old_one_and_its_model(subject: Subjec
     user = subject.tables.add_user(uuid4(), TEMPLATE)
     new = FaceEmbedding("model@2", (0.0, 1.0, 0.0, 0.0))
     assert await subject.enrolment.save_template(user, new, photographs=3) is True
-    assert list(await subject.gallery.nearest(TEMPLATE, limit=9)) == []
-    assert list(await subject.gallery.nearest(new, limit=9)) == [Candidate(user, 0.0, photographs=3)]
+    assert list((await subject.gallery.search(TEMPLATE, limit=9)).nearest) == []
+    assert list((await subject.gallery.search(new, limit=9)).nearest) == [Candidate(user, 0.0, photographs=3)]
 
 
 async def test_what_the_application_writes_is_of_unknown_making(subject: Subject) -> None:
@@ -74,10 +77,10 @@ async def test_what_the_application_writes_is_of_unknown_making(subject: Subject
     user = subject.tables.add_user(uuid4())
     await subject.enrolment.save_template(user, TEMPLATE, photographs=3)
     subject.tables.write_embedding(user, TEMPLATE.model, (1.0, 0.0, 0.0, 0.0))
-    [candidate] = await subject.gallery.nearest(TEMPLATE, limit=9)
+    [candidate] = (await subject.gallery.search(TEMPLATE, limit=9)).nearest
     assert (candidate.user_id, candidate.photographs) == (user, None)
     await subject.enrolment.save_template(user, TEMPLATE, photographs=2)
-    assert list(await subject.gallery.nearest(TEMPLATE, limit=9)) == [Candidate(user, 0.0, photographs=2)]
+    assert list((await subject.gallery.search(TEMPLATE, limit=9)).nearest) == [Candidate(user, 0.0, photographs=2)]
 
 
 async def test_the_others_are_found_whoever_may_be_named(subject: Subject) -> None:
@@ -109,7 +112,7 @@ async def test_nobody_is_made_up(subject: Subject) -> None:
     stranger = uuid4()
     assert await subject.enrolment.save_template(stranger, TEMPLATE, photographs=1) is False
     assert await subject.enrolment.user_exists(stranger) is False
-    assert list(await subject.gallery.nearest(TEMPLATE, limit=9)) == []
+    assert list((await subject.gallery.search(TEMPLATE, limit=9)).nearest) == []
 
 
 async def test_without_its_database_every_method_says_so(subject: Subject) -> None:

@@ -56,7 +56,7 @@ async def switched(subject: Subject) -> int:
 
 async def found(subject: Subject, probe: FaceEmbedding) -> list[Candidate]:
     """Return whom a search finds."""
-    return list(await subject.gallery.nearest(probe, limit=9))
+    return list((await subject.gallery.search(probe, limit=9)).nearest)
 
 
 def test_it_is_a_reenrolment(subject: Subject) -> None:

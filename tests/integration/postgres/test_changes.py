@@ -97,9 +97,9 @@ async def test_a_column_that_the_application_drops_is_not_asked_for_again(
         gallery = PostgresGallery(database, Codes, clock=ManualClock())
         admin.execute("ALTER TABLE users DROP deleted_at")
         with pytest.raises(DatabaseUnavailableError, match="deleted_at"):
-            await gallery.nearest(probe, limit=1)
+            await gallery.search(probe, limit=1)
         await database.check()
-        assert list(await gallery.nearest(probe, limit=1)) == []
+        assert list((await gallery.search(probe, limit=1)).nearest) == []
 
 
 @pytest.mark.parametrize(
@@ -138,12 +138,12 @@ async def test_a_migration_that_no_face_can_be_written_after_is_waited_for(
 async def test_templates_of_another_dimension_are_waited_for(working: Database, tables: PostgresTables) -> None:
     """A search that the server cannot do is everybody's trouble, too."""
     gallery, user = PostgresGallery(working, Codes, clock=ManualClock()), tables.add_user(uuid4(), embedding(1.0))
-    assert [candidate.user_id for candidate in await gallery.nearest(embedding(1.0), limit=1)] == [user]
+    assert [candidate.user_id for candidate in (await gallery.search(embedding(1.0), limit=1)).nearest] == [user]
     tables.run("UPDATE {users} SET face_embedding = NULL")
     tables.run("ALTER TABLE {users} ALTER face_embedding TYPE {vector}(8)")
     tables.run("UPDATE {users} SET face_embedding = '[1,0,0,0,0,0,0,0]'")
     with pytest.raises(DatabaseUnavailableError, match="database, nearest: refused: different vector dimensions"):
-        await gallery.nearest(embedding(1.0), limit=1)
+        await gallery.search(embedding(1.0), limit=1)
     with pytest.raises(SchemaError, match=r"public\.users\.face_embedding is vector\(8\)"):
         await working.check()
 

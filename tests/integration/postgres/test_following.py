@@ -37,7 +37,7 @@ class Worker:
 
     async def nearest(self) -> UUID:
         """Search, and return who is nearest."""
-        [first, *_] = await self.gallery.nearest(PROBE, limit=2)
+        [first, *_] = (await self.gallery.search(PROBE, limit=2)).nearest
         return first.user_id
 
     async def refreshed(self, until: Callable[[], bool]) -> None:
@@ -103,7 +103,7 @@ async def test_a_search_goes_as_far_as_it_has_to(
     for name in ("near", "near_at_second_look"):
         monkeypatch.setattr(Codes, name, instead(name))
     monkeypatch.setattr(Codes, "near_at_once", lambda *_: first_look)
-    assert [(await worker.gallery.nearest(PROBE, limit=1))[0].user_id, *asked] == [NEW, *further]
+    assert [((await worker.gallery.search(PROBE, limit=1)).nearest)[0].user_id, *asked] == [NEW, *further]
 
 
 async def test_an_enrolment_is_found_by_the_next_search_and_taken_in_once(

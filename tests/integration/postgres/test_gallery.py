@@ -112,8 +112,8 @@ async def test_the_columns_type_changes_nothing_but_speed(
     user, vector = uuid4(), "[1,0,0]" if column == "vector(3)" else "[1,0,0,0]"
     admin.execute("INSERT INTO users VALUES (%s, %s, %s)", [user, vector, MODEL])
     async with opened(database_url) as database:
-        found = await PostgresGallery(database, Codes, clock=ManualClock()).nearest(PROBE, limit=2)
-    assert list(found) == ([] if column == "vector(3)" else [Candidate(user, 0.0)])
+        found = await PostgresGallery(database, Codes, clock=ManualClock()).search(PROBE, limit=2)
+    assert list(found.nearest) == ([] if column == "vector(3)" else [Candidate(user, 0.0)])
 
 
 async def test_many_users_without_an_index_are_a_slow_search(
@@ -144,7 +144,7 @@ async def test_a_column_that_is_added_counts_from_the_next_look(database_url: st
         tables.write_embedding(user, PROBE.model, PROBE.vector)
         async with watched(database_url) as database:
             gallery = PostgresGallery(database, Codes, clock=ManualClock())
-            assert [found.user_id for found in await gallery.nearest(PROBE, limit=1)] == [user]
+            assert [found.user_id for found in (await gallery.search(PROBE, limit=1)).nearest] == [user]
             tables.run("ALTER TABLE {users} ADD blocked boolean NOT NULL DEFAULT true")
             await database.check()
-            assert list(await gallery.nearest(PROBE, limit=1)) == []
+            assert list((await gallery.search(PROBE, limit=1)).nearest) == []

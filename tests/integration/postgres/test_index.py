@@ -85,7 +85,7 @@ async def nearest(url: str, probe: FaceEmbedding = PROBE, *, exact_below: int = 
     async with opened(url) as database:
         gallery = PostgresGallery(database, Codes, clock=ManualClock(), exact_below=exact_below)
         await gallery.load(probe.model, probe.dimension)
-        return list(await gallery.nearest(probe, limit=4))
+        return list((await gallery.search(probe, limit=4)).nearest)
 
 
 CHANGES: dict[str, tuple[Change, int]] = {
@@ -208,8 +208,8 @@ async def test_both_searches_find_the_same_while_users_come_and_go(
         by_index = PostgresGallery(database, Codes, clock=ManualClock(), exact_below=0)
         await by_index.load(MODEL, 16)
         exact = PostgresGallery(database, Codes, clock=ManualClock(), exact_below=10**9)
-        found = [list(await by_index.nearest(probe, limit=4)) for probe in probes]
-        right = [list(await exact.nearest(probe, limit=4)) for probe in probes]
+        found = [list((await by_index.search(probe, limit=4)).nearest) for probe in probes]
+        right = [list((await exact.search(probe, limit=4)).nearest) for probe in probes]
     assert [len(each) for each in found] == [4] * 40
     assert sum(mine == true for mine, true in zip(found, right, strict=True)) >= 38
     assert (await check(database_url, dimension=16)).is_good
@@ -324,11 +324,11 @@ async def test_an_index_that_goes_away_hides_nobody(database_url: str, people: l
     async with opened(database_url) as database:
         gallery = PostgresGallery(database, Codes, clock=ManualClock(), exact_below=0)
         await gallery.load(MODEL, 4)
-        before = list(await gallery.nearest(PROBE, limit=4))
+        before = list((await gallery.search(PROBE, limit=4)).nearest)
         async with keeper(database_url) as opened_keeper:
             await opened_keeper.drop(MODEL)
             assert await opened_keeper.models() == [Model(MODEL, 4, len(people), is_indexed=False)]
-        assert list(await gallery.nearest(PROBE, limit=4)) == before
+        assert list((await gallery.search(PROBE, limit=4)).nearest) == before
     assert await state(database_url) is None
 
 

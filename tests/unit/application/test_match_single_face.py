@@ -9,7 +9,8 @@ import attrs
 import pytest
 
 from application.match_single_face import Conclusion
-from domain.decision import Candidate, Comparison, FixedThreshold
+from application.ports.gallery import Neighbours
+from domain.decision import Comparison, FixedThreshold
 from domain.errors import (
     AttemptFailedError,
     DatabaseUnavailableError,
@@ -305,12 +306,12 @@ class FickleGallery(InMemoryGallery):
         self._users = world.database.users
         self._times = times
 
-    async def nearest(self, probe: FaceEmbedding, *, limit: int) -> Sequence[Candidate]:
+    async def search(self, probe: FaceEmbedding, *, limit: int) -> Neighbours:
         """Search, then block."""
-        found = await super().nearest(probe, limit=limit)
+        found = await super().search(probe, limit=limit)
         if self._times:
             self._times -= 1
-            self._users[found[0].user_id].blocked = True
+            self._users[found.nearest[0].user_id].blocked = True
         return found
 
 
@@ -322,7 +323,7 @@ async def test_a_user_who_goes_meanwhile_is_not_named(world: World) -> None:
     assert isinstance(outcome, Matched)
     assert (outcome.user_id, outcome.comparison.gallery_size) == (BORIS, 1)
     assert [match.user_id for match in world.database.face_matches] == [BORIS]
-    assert world.database.operations.count("nearest") == 2
+    assert world.database.operations.count("search") == 2
 
 
 async def test_users_who_keep_going_fail_the_attempt(world: World) -> None:
@@ -360,12 +361,9 @@ def _operation_fails(name: str) -> Callable[[World], None]:
         (lambda world: setattr(world.photos, "available", False), StorageUnavailableError),
         (_vision_fails(EmbedderCrashedError("died")), EmbedderCrashedError),
         (_vision_fails(EmbedderTimeoutError("slow")), EmbedderTimeoutError),
-        *(
-            (_operation_fails(name), DatabaseUnavailableError)
-            for name in ("recall", "nearest", "size", "conclude_face")
-        ),
+        *((_operation_fails(name), DatabaseUnavailableError) for name in ("recall", "search", "conclude_face")),
     ],
-    ids=["storage", "crash", "timeout", "recall", "nearest", "size", "conclude_face"],
+    ids=["storage", "crash", "timeout", "recall", "search", "conclude_face"],
 )
 async def test_a_fault_of_the_system_is_no_outcome(
     world: World, arrange: Callable[[World], None], expected: type[AttemptFailedError]

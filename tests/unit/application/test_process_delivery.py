@@ -441,7 +441,7 @@ class TestOutages:
 
     async def test_one_lost_connection_is_no_outage(self, world: World) -> None:
         """Where the probe finds the database up, the job is given back like after any failure."""
-        world.database.failing.add("nearest")
+        world.database.failing.add("search")
         delivery = await world.delivery()
         await world.process(delivery)
         assert (delivery.retries, world.trace.holds) == ([RETRY_SECONDS], [])

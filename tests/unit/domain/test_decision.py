@@ -20,6 +20,7 @@ from domain.decision import (
     NobodyEnrolled,
     Search,
     TargetFpir,
+    ThresholdPolicy,
     Unknown,
     decide,
 )
@@ -31,6 +32,14 @@ CALIBRATION = Calibration(((1e-6, 0.02), (1e-4, 0.05), (1e-2, 0.09)))
 def test_nobody_enrolled_is_not_the_same_as_nobody_near() -> None:
     """An empty gallery has an outcome of its own."""
     assert decide([], FixedThreshold(0.1), 0) == NobodyEnrolled()
+
+
+@pytest.mark.parametrize("policy", [FixedThreshold(0.0), TargetFpir(0.01, Calibration(((1.0, 0.0),)))])
+def test_a_threshold_of_nothing_names_nobody(policy: ThresholdPolicy) -> None:
+    """Not even at no distance: an embedder that sees nothing takes everybody for everybody."""
+    everybody = [Candidate(ANN, 0.0), Candidate(BEN, 0.0)]
+    assert isinstance(decide(everybody, policy, 2), Unknown)
+    assert isinstance(decide(everybody, FixedThreshold(None), 2), Accepted)
 
 
 def test_the_threshold_itself_is_accepted() -> None:
@@ -99,13 +108,32 @@ def test_a_curve_of_less_than_a_power_of_ten_falls_as_it_does_where_it_was_measu
     assert calibration.distance_at(0.005) == pytest.approx(0.4 * 0.8**3)
 
 
-@pytest.mark.parametrize("photographs", [2, None])
+@pytest.mark.parametrize("photographs", [3, None])
 def test_below_what_was_measured_templates_of_several_follow_those_of_one(photographs: int | None) -> None:
     """Their own lowest rate is higher, for they are fewer."""
-    calibration = Calibration(((1e-6, 0.04), (1e-5, 0.05), (1e-4, 0.07)), several=((2, ((1e-5, 0.03), (1e-4, 0.06))),))
+    calibration = Calibration(((1e-6, 0.04), (1e-5, 0.05), (1e-4, 0.07)), several=((3, ((1e-5, 0.03), (1e-4, 0.06))),))
     assert calibration.distance_at(1e-5, photographs) == 0.03
     assert calibration.distance_at(1e-6, photographs) == pytest.approx(0.024)
     assert calibration.distance_at(1e-7, photographs) == pytest.approx(0.0192)
+
+
+@pytest.mark.parametrize(("photographs", "proportion"), [(1, 1.0), (2, 0.87), (3, 0.86), (9, 0.86), (None, 0.86)])
+def test_templates_of_several_that_nobody_measured_are_judged_more_strictly(
+    photographs: int | None, proportion: float
+) -> None:
+    """Otherwise several times as many strangers would be named by them as are meant to be; a chosen distance stays."""
+    calibration = Calibration(CALIBRATION.points, cohort=((1, ((0.01, 0.25),)),))
+    assert calibration.distance_at(1e-3, photographs) == pytest.approx(proportion * calibration.distance_at(1e-3))
+    factor = {1.0: 1.0, 0.87: 0.97, 0.86: 0.94}[proportion]
+    assert calibration.cohort_factor_at(0.01, photographs) == pytest.approx(0.25 * factor)
+    assert Calibration(((1.0, 0.4),)).distance_at(1e-3, photographs) == 0.4
+
+
+@pytest.mark.parametrize("photographs", [3, 9, None])
+def test_more_photographs_are_never_judged_more_generously(photographs: int | None) -> None:
+    """Where those of three were measured on other people than those of two, and came out farther apart."""
+    calibration = Calibration(CALIBRATION.points, several=((2, ((1e-3, 0.02),)), (3, ((1e-3, 0.05),))))
+    assert calibration.distance_at(1e-3, photographs) == 0.02
 
 
 @pytest.mark.parametrize("points", [((1e-3, 0.0),), ((1e-3, 0.0), (1e-2, 0.0)), ((1e-3, 0.0), (1e-2, 0.1))])
@@ -164,7 +192,9 @@ COHORT = Calibration(CALIBRATION.points, cohort=((1, ((0.001, 0.2), (0.01, 0.25)
 MANY = SMALLEST_GALLERY_WITH_COHORT
 
 
-@pytest.mark.parametrize(("photographs", "factor"), [(1, 0.25), (2, 0.2), (9, 0.2), (None, 0.2)])
+@pytest.mark.parametrize(
+    ("photographs", "factor"), [(1, 0.25), (2, 0.2), (9, 0.2 * 0.94 / 0.97), (None, 0.2 * 0.94 / 0.97)]
+)
 def test_in_a_large_gallery_the_threshold_follows_the_cohort(photographs: int | None, factor: float) -> None:
     """It is the factor times the mean distance of the next three to the power of 0.6, however many users there are."""
     policy = TargetFpir(0.01, COHORT)

@@ -143,7 +143,7 @@ def test_the_words_of_the_labels_are_known() -> None:
     """The reference was read as it was meant: the test above would pass on nothing."""
     assert VALUES["stage"] >= {"guardrails", "vision", "ack"}
     assert VALUES["state"] == {"pending", "ack_pending", "redelivered"}
-    assert VALUES["cause"] == {"database", "object store", "embedder", "message broker", "worker"}
+    assert VALUES["cause"] == {"database", "gallery", "object store", "embedder", "message broker", "worker"}
     assert VALUES["action"] >= {"matched", "skipped", "retry"}
 
 

@@ -87,6 +87,12 @@ class EmbedderTimeoutError(AttemptFailedError):
     for_one = True
 
 
+class EmbedderFailedError(AttemptFailedError):
+    """The embedder raised an error of its own on the photograph, or answered what it must not."""
+
+    for_one = True
+
+
 class EmbedderUnavailableError(AttemptFailedError):
     """The embedder cannot be loaded, or no process can be started for it; that is no photograph's fault."""
 

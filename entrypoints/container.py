@@ -237,7 +237,6 @@ class Container(Vision):
         Database, settings.provided.database_url, size=providers.Callable(connections, settings.provided.worker)
     )
     ledger = providers.Singleton(PostgresLedger, database)
-    gallery = providers.Singleton(PostgresGallery, database, providers.Object(make_codes), clock=clock)
     enrolment = providers.Singleton(PostgresEnrolment, database)
     reenrolment = providers.Singleton(PostgresReenrolment, database)
     active_model = providers.Singleton(ActiveModel, database, factory.provided.info.id, clock=clock)
@@ -252,6 +251,13 @@ class Container(Vision):
         embedder=factory.provided.info.id,
     )
 
+    gallery = providers.Singleton(
+        PostgresGallery,
+        database,
+        providers.Object(make_codes),
+        clock=clock,
+        report=telemetry.provided.unexpected,
+    )
     queue = providers.Singleton(JetStreamJobQueue, nats_client, names, ack_wait_seconds=settings.provided.nats.ack_wait)
     figures = providers.Singleton(
         FiguresWatch,

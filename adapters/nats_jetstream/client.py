@@ -16,6 +16,8 @@ class SteadyClient(Client):
     Each method names what it mends in nats-py 2.16, and has a test on a real server.
     """
 
+    _ended = False
+
     async def _process_err(self, err_msg: str) -> None:
         """Reconnect after an error that ends the connection; nats-py closes the client for good."""
         if _PERMISSIONS in err_msg:
@@ -33,6 +35,15 @@ class SteadyClient(Client):
             await self._error_cb(nats.errors.Error("nats: a message came whose headers cannot be read"))
             return None
 
+    async def _flush_pending(self, force_flush: bool = False) -> Any:  # noqa: FBT001, FBT002, ANN401 - the client's signature
+        """Let a cancellation through; while much waits to be sent, nats-py swallows it, and whoever asked waits on."""
+        task = asyncio.current_task()
+        asked = task.cancelling() if task else 0
+        flushed = await super()._flush_pending(force_flush)
+        if task and task.cancelling() > asked:
+            raise asyncio.CancelledError
+        return flushed
+
     async def _attempt_reconnect(self) -> None:
         """Let go of a connection that is lost; nats-py first waits until all is sent, on a dead one for ever."""
         self._let_go()
@@ -47,12 +58,17 @@ class SteadyClient(Client):
         except Exception as error:
             raise nats.errors.Error(f"nats: {type(error).__name__}: {error}") from error
 
+    async def _close(self, status: int, do_cbs: bool = True) -> None:  # noqa: FBT001, FBT002 - the client's signature
+        """Know the end from a first server that failed: nats-py calls itself closed after both."""
+        self._ended = self._ended or status == Client.CLOSED
+        await super()._close(status, do_cbs)
+
     async def _connect_to_server(self, s: Srv) -> None:
         """Connect nowhere after the end; where a refusal hides the cancellation, nats-py tries for ever.
 
         It also leaves open what a try that failed had opened.
         """
-        if self.is_closed:
+        if self._ended:
             raise asyncio.CancelledError
         self._let_go()
         await super()._connect_to_server(s)

@@ -22,6 +22,7 @@ _DRAIN_SECONDS = 2
 _CLOSE_SECONDS = 5.0
 _TRY_SECONDS = 2.5
 _API_SECONDS = 5.0
+_RECONNECT_SECONDS = 1
 _PING_SECONDS = 5.0
 _UNANSWERED_PINGS = 2
 _Answer = TypeVar("_Answer")
@@ -113,7 +114,8 @@ async def connect(
 ) -> Client:
     """Return a connected client that reconnects for ever; ``report`` hears of every new trouble after that.
 
-    A connection on which nothing comes back for three times ``ping_seconds`` is taken for lost.
+    Each server has ``timeout_seconds``. A connection on which nothing comes back for three times ``ping_seconds`` is
+    taken for lost.
 
     Raises:
         MessagingUnavailableError: no server could be reached, with the reasons that they gave.
@@ -122,12 +124,12 @@ async def connect(
     client = SteadyClient()
     troubles = _Troubles(client, report)
     try:
-        async with asyncio.timeout(timeout_seconds):
+        async with asyncio.timeout((timeout_seconds + _RECONNECT_SECONDS) * len(options.urls)):
             await client.connect(
                 **options.arguments(),
                 connect_timeout=timeout_seconds,
                 max_reconnect_attempts=-1,
-                reconnect_time_wait=1,
+                reconnect_time_wait=_RECONNECT_SECONDS,
                 ping_interval=ping_seconds,  # type: ignore[arg-type] # it is slept, and may be a fraction
                 max_outstanding_pings=_UNANSWERED_PINGS,
                 drain_timeout=_DRAIN_SECONDS,

@@ -8,13 +8,11 @@ import asyncio
 import hashlib
 import math
 from collections.abc import Callable, Coroutine, Sequence
-from contextlib import suppress
 from typing import Any, Final, Protocol
 from uuid import UUID
 
 import attrs
 import numpy as np
-import psycopg
 from numpy.typing import NDArray
 
 from adapters.postgres.catalogue import SchemaError
@@ -47,6 +45,7 @@ class Codes(Protocol):
         """Return the users that seem to be nearest to a vector for which they would not do."""
 
 
+Report = Callable[[Exception], None]
 MakeCodes = Callable[[bytes], Codes]
 """Makes codes, of nobody yet, by what was learnt: in a thread, because it may take most of a second."""
 
@@ -69,8 +68,10 @@ class _Loaded:
 class Follower:
     """Loads the codes of one model once they are asked for, and keeps them in step while they are."""
 
-    def __init__(self, feed: GalleryFeed, make_codes: MakeCodes, *, clock: Clock) -> None:
+    def __init__(self, feed: GalleryFeed, make_codes: MakeCodes, *, clock: Clock, report: Report) -> None:
         self._feed = feed
+        self._report = report
+        self._failed: set[str] = set()
         self._make_codes = make_codes
         self._clock = clock
         self._loaded: _Loaded | None = None
@@ -136,10 +137,21 @@ class Follower:
         if (self._work is not None and not self._work.done()) or now - self._looked_at < _REFRESH_SECONDS:
             return
         self._looked_at = now
-        if loaded is None or loaded.version != version or len(loaded.codes) > 2 * loaded.at_first + _SPARE:
-            self._work = asyncio.create_task(_attempt(self.load(version)))
-        else:
-            self._work = asyncio.create_task(_attempt(self._refresh(loaded)))
+        if loaded is not None and loaded.version == version and len(loaded.codes) <= 2 * loaded.at_first + _SPARE:
+            self._work = asyncio.create_task(self._attempt(version, self._refresh(loaded)))
+        elif version not in self._failed:
+            self._work = asyncio.create_task(self._attempt(version, self.load(version)))
+
+    async def _attempt(self, version: str, work: Coroutine[None, None, None]) -> None:
+        """Do it; what the database does not answer, the next search tries again, and what is wrong is told once."""
+        try:
+            await work
+        except DatabaseUnavailableError:
+            return
+        except Exception as error:  # noqa: BLE001 - nobody waits for this task, and searches find everybody without it
+            if version not in self._failed:
+                self._failed.add(version)
+                self._report(error)
 
     async def _refresh(self, loaded: _Loaded) -> None:
         """Take in what has changed. What transactions that go on have written comes again, and is known by then."""
@@ -161,9 +173,3 @@ def _keys(rows: Rows) -> list[tuple[bytes, bytes]]:
     """Return each user's id with a digest of the vector."""
     digests = (hashlib.blake2b(vector.tobytes(), digest_size=_DIGEST_BYTES).digest() for vector in rows.vectors)
     return [(user.tobytes(), digest) for user, digest in zip(rows.users, digests, strict=True)]
-
-
-async def _attempt(work: Coroutine[None, None, None]) -> None:
-    """Do what the next search tries again: what is wrong with the database is the searches' own matter."""
-    with suppress(DatabaseUnavailableError, SchemaError, psycopg.Error):
-        await work

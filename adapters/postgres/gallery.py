@@ -11,7 +11,7 @@ from psycopg import sql
 from psycopg.rows import TupleRow
 
 from adapters.postgres.database import Database
-from adapters.postgres.following import Follower, MakeCodes
+from adapters.postgres.following import Follower, MakeCodes, Report
 from adapters.postgres.gallery_feed import GalleryFeed
 from adapters.postgres.nearest import Wanted, besides, exact, proposed
 from adapters.postgres.recent import Recent
@@ -42,13 +42,23 @@ _SAVED = "SELECT id, %(photographs)s, fingerprint, %(image_refs)s::text[] FROM s
 
 
 class PostgresGallery:
-    """Exact search, always right, unless the model has an index that holds ``exact_below`` users or more."""
+    """Exact search, always right, unless the model has an index that holds ``exact_below`` users or more.
+
+    ``report`` hears why an index that is there cannot be searched.
+    """
 
     def __init__(
-        self, database: Database, make_codes: MakeCodes, *, clock: Clock, exact_below: int = EXACT_BELOW
+        self,
+        database: Database,
+        make_codes: MakeCodes,
+        *,
+        clock: Clock,
+        report: Report = lambda _: None,
+        exact_below: int = EXACT_BELOW,
     ) -> None:
         self._database = database
         self._make_codes = make_codes
+        self._report = report
         self._clock = clock
         self._exact_below = exact_below
         self._counts = Recent(self._count, clock=clock, seconds=_RECENT_SECONDS)
@@ -131,7 +141,7 @@ class PostgresGallery:
         key = model, dimension
         if key not in self._followers:
             feed = GalleryFeed(self._database, model, dimension)
-            self._followers[key] = Follower(feed, self._make_codes, clock=self._clock)
+            self._followers[key] = Follower(feed, self._make_codes, clock=self._clock, report=self._report)
         return self._followers[key]
 
     async def _serving(self, model: str, dimension: int) -> IndexState | None:

@@ -166,10 +166,10 @@ class PostgresLedger:
         query = _SELECT + sql.SQL(
             ", make_interval(secs => %s) AS age "
             "WHERE published_at IS NULL AND (recorded_at <= now() - age OR recorded_at > now() + age) "
-            "ORDER BY recorded_at, stream_seq LIMIT %s"
+            "AND (reason IS NULL OR reason = ANY (%s)) ORDER BY recorded_at, stream_seq LIMIT %s"
         )
         async with self._database.operation("unpublished") as connection:
-            cursor = await connection.execute(query, [older_than_seconds, limit])
+            cursor = await connection.execute(query, [older_than_seconds, list(Reason), limit])
             return readable(await cursor.fetchall())
 
     async def mark_published(self, keys: Sequence[JobKey]) -> None:

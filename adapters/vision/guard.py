@@ -2,11 +2,17 @@
 
 from adapters.vision import registry
 from application.ports.face_pipeline import Embed, FacePipeline, ImageBudget
-from domain.errors import AttemptFailedError, EmbedderUnavailableError, FacematchError, JobRejectedError
+from domain.errors import (
+    AttemptFailedError,
+    EmbedderFailedError,
+    EmbedderUnavailableError,
+    FacematchError,
+    JobRejectedError,
+)
 from domain.faces import PhotoReading
 
 
-class MemoryExhaustedError(AttemptFailedError):
+class MemoryExhaustedError(EmbedderFailedError):
     """The process has no memory left for this image, be it the image's fault or that of earlier ones."""
 
 
@@ -39,7 +45,7 @@ def read_with(pipeline: FacePipeline, image: bytes, embed: Embed) -> PhotoReadin
 
     Raises:
         JobRejectedError: the image is at fault.
-        AttemptFailedError: anything else.
+        AttemptFailedError: anything else; an EmbedderFailedError where it is the pipeline's own.
 
     """
     try:
@@ -47,23 +53,23 @@ def read_with(pipeline: FacePipeline, image: bytes, embed: Embed) -> PhotoReadin
     except (JobRejectedError, AttemptFailedError):
         raise
     except FacematchError as error:
-        raise AttemptFailedError(f"embedder {pipeline.info.id} failed: {error}") from error
+        raise EmbedderFailedError(f"embedder {pipeline.info.id} failed: {error}") from error
     except MemoryError:
         raise MemoryExhaustedError(f"embedder {pipeline.info.id} had not enough memory") from None
     except BaseException as error:  # noqa: BLE001 - third parties' pipelines may raise anything, SystemExit too
         # Neither message nor cause is passed on: foreign ones may quote the image.
-        raise AttemptFailedError(f"embedder {pipeline.info.id} failed with {type(error).__name__}") from None
+        raise EmbedderFailedError(f"embedder {pipeline.info.id} failed with {type(error).__name__}") from None
     _check(pipeline, reading)
     return reading
 
 
 def _check(pipeline: FacePipeline, reading: object) -> None:
     if not isinstance(reading, PhotoReading):
-        raise AttemptFailedError(f"embedder {pipeline.info.id} returned {type(reading).__name__}, not a PhotoReading")
+        raise EmbedderFailedError(f"embedder {pipeline.info.id} returned {type(reading).__name__}, not a PhotoReading")
     promised = (pipeline.info.id, pipeline.info.dimension)
     for face in reading.faces:
         if face.embedding and (face.embedding.model, face.embedding.dimension) != promised:
-            raise AttemptFailedError(
+            raise EmbedderFailedError(
                 f"embedder {pipeline.info.id} of {pipeline.info.dimension} dimensions returned an embedding of "
                 f"{face.embedding.model} with {face.embedding.dimension}"
             )

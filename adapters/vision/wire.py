@@ -26,6 +26,7 @@ from adapters.vision.registry import MisdescribedEmbedderError
 from application.ports.face_pipeline import Embed, ImageBudget
 from domain.errors import (
     AttemptFailedError,
+    EmbedderFailedError,
     EmbedderUnavailableError,
     FacematchError,
     ImageTooLargeError,
@@ -53,6 +54,7 @@ _KINDS: Final = {
         UnreadableImageError,
         ImageTooLargeError,
         AttemptFailedError,
+        EmbedderFailedError,
         EmbedderUnavailableError,
         MisdescribedEmbedderError,
     )
@@ -139,8 +141,8 @@ def answer(result: PhotoReading | FacematchError | None) -> tuple[bytes, ...]:
         case PhotoReading():
             said["reading"] = _converter.unstructure(result)
         case FacematchError():
-            kind = type(result).__name__
-            said = {"error": kind if kind in _KINDS else AttemptFailedError.__name__, "message": str(result)}
+            kinds = [kind.__name__ for kind in type(result).__mro__ if kind.__name__ in _KINDS]
+            said = {"error": kinds[0] if kinds else AttemptFailedError.__name__, "message": str(result)}
     return framed(json.dumps(said).encode())
 
 

@@ -110,6 +110,16 @@ async def test_one_server_of_several_is_enough(nats_server: NatsServer) -> None:
     await disconnect(client)
 
 
+async def test_a_server_of_several_that_says_nothing_does_not_use_up_the_time(nats_server: NatsServer) -> None:
+    """Whichever is tried first: the client shuffles them."""
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        urls = (f"nats://127.0.0.1:{mute.getsockname()[1]}", nats_server.url)
+        for _ in range(4):
+            client = await connect(ConnectionOptions(urls), timeout_seconds=1)
+            assert await answers(client)
+            await client.close()
+
+
 async def test_a_credentials_file_is_let_in(tmp_path: Path) -> None:
     """A server that trusts an operator lets its user in."""
     pytest.importorskip("nkeys", reason="credentials files need nkeys")

@@ -28,11 +28,15 @@ ENROL = "INSERT INTO users VALUES (%s, '[1,0,0,0]', 'model@1')"
 
 @attrs.frozen
 class Worker:
-    """A gallery that is loaded, its clock, and the codes that it has made; who holds ``making`` lets none be made."""
+    """A gallery that is loaded, its clock, the codes that it has made, and what it told of.
+
+    Who holds ``making`` lets no codes be made.
+    """
 
     gallery: PostgresGallery
     clock: ManualClock
     made: list[Codes]
+    troubles: list[Exception]
     making: threading.Lock
 
     async def nearest(self) -> UUID:
@@ -60,7 +64,7 @@ async def worker(admin: psycopg.Connection, database_url: str) -> AsyncIterator[
         "FROM generate_series(1, 20) g"
     )
     await make_index(database_url, MODEL, dimension=4)
-    made: list[Codes] = []
+    made, troubles = list[Codes](), list[Exception]()
     making = threading.Lock()
 
     def make(learnt: bytes) -> Codes:
@@ -73,9 +77,9 @@ async def worker(admin: psycopg.Connection, database_url: str) -> AsyncIterator[
 
     clock = ManualClock()
     async with opened(database_url) as database:
-        gallery = PostgresGallery(database, make, clock=clock, exact_below=0)
+        gallery = PostgresGallery(database, make, clock=clock, report=troubles.append, exact_below=0)
         await gallery.load(MODEL, 4)
-        yield Worker(gallery, clock, made, making)
+        yield Worker(gallery, clock, made, troubles, making)
         await gallery.close()
 
 
@@ -219,7 +223,7 @@ async def test_the_first_of_all_ids_is_loaded(admin: psycopg.Connection, worker:
 
 
 async def test_an_index_that_cannot_be_read_is_told_at_the_start(admin: psycopg.Connection, worker: Worker) -> None:
-    """In a sentence that says what to do; workers that were there go on."""
+    """In a sentence that says what to do; workers that were there tell it once, and go on."""
     admin.execute("UPDATE facematch.codebooks SET content = 'of another time', learnt_at = now()")
     with pytest.raises(SchemaError, match=r"facematch index --drop"):
         await worker.gallery.load(MODEL, 4)
@@ -228,6 +232,7 @@ async def test_an_index_that_cannot_be_read_is_told_at_the_start(admin: psycopg.
         worker.clock.advance(11)
         assert await worker.nearest() == NEW
         await asyncio.sleep(0.1)
+    assert ["facematch index --drop" in str(error) for error in worker.troubles] == [True]
 
 
 async def test_when_many_have_changed_everybody_is_compared_with(

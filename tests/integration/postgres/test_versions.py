@@ -18,8 +18,10 @@ async def test_a_newer_version_s_outcome_holds_up_no_event(prepared: PreparedDat
         told = await ledger.conclude_face(header(photo), accepted(user))
         async with database.operation("plant") as connection:
             await connection.execute(
-                "INSERT INTO facematch.outcomes (stream_seq, stored_at, outcome, reason, embedder, worker, occurred_at)"
-                " VALUES (0, now(), 'skipped', 'from_the_future', 'dlib@9', 'worker-9', now())"
+                "INSERT INTO facematch.outcomes"
+                " (stream_seq, stored_at, outcome, reason, embedder, worker, occurred_at, recorded_at)"
+                " SELECT -n, now(), 'skipped', 'from_the_future', 'dlib@9', 'worker-9', now(), now() - interval '1 day'"
+                " FROM generate_series(1, 20) n"
             )
         waiting = await ledger.unpublished(older_than_seconds=0, limit=10)
         assert [record.key for record in waiting] == [told.key]

@@ -21,6 +21,7 @@ from application.ports.face_pipeline import Embed, ImageBudget
 from domain.errors import (
     AttemptFailedError,
     EmbedderCrashedError,
+    EmbedderFailedError,
     EmbedderTimeoutError,
     EmbedderUnavailableError,
     FacematchError,
@@ -218,13 +219,13 @@ async def test_what_an_embedder_prints_goes_nowhere(start_pool: StartPool, capfd
 @pytest.mark.parametrize(
     ("order", "error", "words"),
     [
-        (b"raise", AttemptFailedError, "failed with RuntimeError"),
-        (b"quit", AttemptFailedError, "failed with SystemExit"),
+        (b"raise", EmbedderFailedError, "failed with RuntimeError"),
+        (b"quit", EmbedderFailedError, "failed with SystemExit"),
         (b"unreadable", UnreadableImageError, "not a picture of anybody"),
-        (b"other-error", AttemptFailedError, "something foreseen"),
+        (b"other-error", EmbedderFailedError, "something foreseen"),
         (b"other-model", AttemptFailedError, "returned an embedding of other@1"),
         (b"other-dimension", AttemptFailedError, "of hostile@7 with 4"),
-        (b"not-a-reading", AttemptFailedError, "returned str, not a PhotoReading"),
+        (b"not-a-reading", EmbedderFailedError, "returned str, not a PhotoReading"),
     ],
 )
 async def test_an_error_costs_no_process(

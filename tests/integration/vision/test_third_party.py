@@ -8,7 +8,7 @@ from adapters.vision import registry
 from adapters.vision.in_process import InProcessFaceReader
 from adapters.vision.pool import ProcessPoolFaceReader
 from application.ports.face_pipeline import Embed, ImageBudget
-from domain.errors import AttemptFailedError, EmbedderUnavailableError
+from domain.errors import AttemptFailedError, EmbedderFailedError, EmbedderUnavailableError
 from tests.integration.vision.conftest import StartPool
 
 
@@ -42,7 +42,7 @@ async def test_an_installed_one_is_used_in_process() -> None:
     assert face.embedding.vector == (1.0, 5.0, 0.5)
     with pytest.raises(AttemptFailedError, match="RuntimeError"):
         await reader.read(b"raise", embed=Embed.ONLY_FACE)
-    with pytest.raises(AttemptFailedError, match="memory"):
+    with pytest.raises(EmbedderFailedError, match="memory"):
         await reader.read(b"exhaust", embed=Embed.ONLY_FACE)
 
 

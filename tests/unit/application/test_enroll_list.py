@@ -16,6 +16,7 @@ from domain.errors import (
     AttemptFailedError,
     DatabaseRefusedError,
     DatabaseUnavailableError,
+    EmbedderFailedError,
     EmbedderTimeoutError,
     StorageUnavailableError,
 )
@@ -127,10 +128,15 @@ async def test_photographs_of_two_people_are_doubted(scene: Scene) -> None:
 
 
 @pytest.mark.parametrize(
-    "failure", [ObjectForbiddenError("anna.jpg may not be read"), DatabaseRefusedError("database: refused: a CHECK")]
+    "failure",
+    [
+        ObjectForbiddenError("anna.jpg may not be read"),
+        DatabaseRefusedError("database: refused: a CHECK"),
+        EmbedderFailedError("embedder scripted@1 failed with RuntimeError"),
+    ],
 )
 async def test_what_is_refused_for_one_user_is_that_user_s_problem(scene: Scene, failure: AttemptFailedError) -> None:
-    """An object that may not be read, a row that a rule of the application refuses: the others are enrolled."""
+    """An object that may not be read, a row that is refused, an error of the embedder: the others are enrolled."""
     scene.failures["boris.jpg"] = failure
     told = await scene.enroll()
     assert [(user.user_id, user.problems) for user in told] == [(ANNA, ()), (BORIS, (str(failure),)), (CLARA, ())]

@@ -1,9 +1,26 @@
 """What the client makes of what strangers send, without a server."""
 
+import asyncio
+
 import pytest
 
 from adapters.nats_jetstream.client import SteadyClient
 from adapters.nats_jetstream.connection import reason
+
+
+async def test_a_cancellation_is_heard_while_much_waits_to_be_sent() -> None:
+    """Otherwise whoever cancels a sender, as of a sign of life, waits for it for ever."""
+    client = SteadyClient()
+    client._status = SteadyClient.CONNECTED
+    client._flusher_task = asyncio.create_task(asyncio.sleep(60))
+    client._flush_queue = asyncio.Queue(maxsize=1)
+    client._flush_queue.put_nowait(asyncio.Future())
+    sending = asyncio.create_task(client._flush_pending())
+    await asyncio.sleep(0)
+    sending.cancel()
+    await asyncio.wait({sending}, timeout=5)
+    client._flusher_task.cancel()
+    assert sending.cancelled()
 
 
 @pytest.mark.parametrize("block", [b"X", b"NATS/1.0", b"NATS/1.0 \xff\r\n\r\n"])

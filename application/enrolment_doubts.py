@@ -49,7 +49,12 @@ EnrolmentDoubt = FarApart | LookAlike | NotCompared
 def far_apart(
     names: Sequence[str], embeddings: Sequence[FaceEmbedding], calibration: Calibration
 ) -> list[EnrolmentDoubt]:
-    """Return the two photographs that are least alike, where they may show two people."""
+    """Return the two photographs that are least alike, where they may show two people.
+
+    Nothing where the calibration does not reach the rate: what it says there was not measured.
+    """
+    if not calibration.points[0][0] <= _RATE <= calibration.points[-1][0]:
+        return []
     limit = calibration.distance_at(_RATE, 1)
     pairs = [
         FarApart((one_name, other_name), one.cosine_distance(other), limit)

@@ -8,11 +8,11 @@ import attrs
 import pytest
 
 from application.enroll_user import Enrolled, EnrollUser
-from application.enrolment_doubts import FarApart, LookAlike, NotCompared
+from application.enrolment_doubts import FarApart, LookAlike, NotCompared, far_apart
 from application.enrolment_images import EnrolmentImage, EnrolmentRefusedError
 from application.make_template import MakeTemplate
 from application.ports.face_pipeline import Embed
-from domain.decision import FixedThreshold, Search, TargetFpir
+from domain.decision import Calibration, Curve, FixedThreshold, Search, TargetFpir
 from domain.errors import (
     DatabaseUnavailableError,
     EmbedderCrashedError,
@@ -215,6 +215,22 @@ async def test_photographs_of_one_person_raise_no_doubt(scene: Scene) -> None:
     scene.pipeline.readings |= {b"%d" % angle: reading(face(probe=at_angle(angle))) for angle in (0, 15, 30)}
     images = [EnrolmentImage(f"{angle}.jpg", b"%d" % angle) for angle in (0, 15, 30)]
     assert (await scene.enroll(ANNA, images)).doubts == ()
+
+
+@pytest.mark.parametrize(
+    ("points", "is_told"),
+    [
+        (((1.0, 0.0),), False),
+        (((1e-5, 0.01), (1e-3, 0.05)), False),
+        (((2e-2, 0.1), (1e-1, 0.2)), False),
+        (((1e-2, 0.1), (1e-1, 0.2)), True),
+        (((1e-4, 0.05), (1e-2, 0.1)), True),
+    ],
+)
+def test_where_one_in_a_hundred_was_not_measured_nothing_is_said_of_it(points: Curve, *, is_told: bool) -> None:
+    """Two photographs are only called as far apart as 99 of 100 pairs where the curve reaches that rate."""
+    doubts = far_apart(["front", "side"], [at_angle(0), at_angle(80)], Calibration(points))
+    assert bool(doubts) is is_told
 
 
 @pytest.mark.parametrize(("angle", "is_told"), [(0, True), (25, True), (26, False)])

@@ -16,7 +16,7 @@ from domain.errors import AttemptFailedError, EmbedderUnavailableError, Facematc
 from domain.evaluation.results import Acquisition
 from domain.evaluation.subjects import Subject, subject_of
 from domain.faces import DetectedFace, FaceEmbedding, PhotoReading, StageTiming
-from domain.guardrails import Objection
+from domain.guardrails import FaceQuality, Objection, check_quality
 from domain.outcomes import Reason
 
 Progress = Callable[[int, int], None]
@@ -34,7 +34,7 @@ class UsableFace:
 
 @attrs.frozen
 class Seen:
-    """What became of one photograph: its subject's face, or why there is none; ``known`` if it had been read before."""
+    """What became of one photograph: its subject's face, or why none is usable; ``known`` if read before."""
 
     photo: LabelledPhoto
     usable: UsableFace | None
@@ -85,11 +85,16 @@ class SeenPhotos:
 
 @attrs.frozen(kw_only=True)
 class ReadPhotos:
-    """Reads with one embedder; ``concurrency`` says how many photographs are in hand at once."""
+    """Reads with one embedder; ``concurrency`` says how many photographs are in hand at once.
+
+    A face of less than this ``quality`` is not usable, as in the service. What is kept of a photograph is what was read
+    from it, so that another quality can be asked for the next time.
+    """
 
     reader: FaceReader
     clock: Clock
     concurrency: int
+    quality: FaceQuality
 
     @property
     def info(self) -> EmbedderInfo:
@@ -146,14 +151,15 @@ class ReadPhotos:
             return Seen(photo, None, error.reason)
         if known and before is None:
             await known.keep(image, reading, embed=embed)
-        return _seen(photo, reading, subject, is_known=before is not None)
+        return self._seen(photo, reading, subject, is_known=before is not None)
 
-
-def _seen(photo: LabelledPhoto, reading: PhotoReading, subject: Subject, *, is_known: bool) -> Seen:
-    match subject_of(reading, subject):
-        case Objection(reason=reason):
-            return Seen(photo, None, reason, reading.stages, is_known)
-        case DetectedFace(embedding=FaceEmbedding() as embedding) as face:
-            return Seen(photo, UsableFace(photo.person, face, embedding), None, reading.stages, is_known)
-        case _:
-            raise FacematchError("a face came back without the embedding that was asked for")
+    def _seen(self, photo: LabelledPhoto, reading: PhotoReading, subject: Subject, *, is_known: bool) -> Seen:
+        found = subject_of(reading, subject)
+        objection = found if isinstance(found, Objection) else check_quality(found, self.quality)
+        match objection or found:
+            case Objection(reason=reason):
+                return Seen(photo, None, reason, reading.stages, is_known)
+            case DetectedFace(embedding=FaceEmbedding() as embedding) as face:
+                return Seen(photo, UsableFace(photo.person, face, embedding), None, reading.stages, is_known)
+            case _:
+                raise FacematchError("a face came back without the embedding that was asked for")

@@ -329,7 +329,11 @@ class Container(Vision):
         concurrency=settings.provided.worker.jobs_in_hand,
     )
     read_photos = providers.Singleton(
-        ReadPhotos, reader=face_reader, clock=clock, concurrency=settings.provided.worker.jobs_in_hand
+        ReadPhotos,
+        reader=face_reader,
+        clock=clock,
+        concurrency=settings.provided.worker.jobs_in_hand,
+        quality=quality,
     )
     distances = providers.Singleton(NumpyDistances)
     evaluate_photos = providers.Singleton(

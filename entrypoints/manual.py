@@ -8,6 +8,7 @@ _DATABASE: Final = ("FACEMATCH_DATABASE_URL",)
 _NATS: Final = ("FACEMATCH_NATS_URL",)
 _S3: Final = ("FACEMATCH_S3_ENDPOINT", "FACEMATCH_S3_ACCESS_KEY", "FACEMATCH_S3_SECRET_KEY", "FACEMATCH_S3_BUCKET")
 _EMBEDDER: Final = ("FACEMATCH_EMBEDDER", "FACEMATCH_EMBEDDER_FILE")
+_QUALITY: Final = ("FACEMATCH_MATCH_MIN_FACE_PIXELS", "FACEMATCH_MATCH_MIN_SCORE", "FACEMATCH_MATCH_MIN_SHARPNESS")
 _ENDED: Final = "The work is done."
 _USAGE: Final = "Wrong usage, or wrong settings."
 
@@ -259,7 +260,7 @@ MANUALS: Final = {
     "evaluate": Manual(
         failed="The folder cannot be measured, or groups.csv is wrong.",
         usage="Wrong usage or settings; or no report can be written there, which is told before anything is read.",
-        environment=(*_EMBEDDER, "FACEMATCH_MATCH_TARGET_FPIR"),
+        environment=(*_EMBEDDER, *_QUALITY, "FACEMATCH_MATCH_TARGET_FPIR", "FACEMATCH_MATCH_CALIBRATION"),
         examples=(
             ("A table", "facematch evaluate people/"),
             ("A report with plots", "facematch evaluate --html report.html people/"),
@@ -269,7 +270,7 @@ MANUALS: Final = {
     "calibrate": Manual(
         failed="Fewer than twenty people have a usable photograph, or the file cannot be written.",
         usage="Wrong usage or settings; or no file can be written there, which is told before anything is read.",
-        environment=(*_EMBEDDER, "FACEMATCH_MATCH_TARGET_FPIR", "FACEMATCH_MATCH_CALIBRATION"),
+        environment=(*_EMBEDDER, *_QUALITY, "FACEMATCH_MATCH_TARGET_FPIR", "FACEMATCH_MATCH_CALIBRATION"),
         examples=(("Measure and write", "facematch calibrate --output calibration.json people/"),),
         see=("evaluate", "worker"),
     ),

@@ -81,7 +81,8 @@ class Searched:
 class Identification:
     """What searches among so many come to: strangers named, people missed, people taken for others.
 
-    ``threshold`` is the median, where each search has its own.
+    All are shares of the photographs with a usable face, for only these are searched for. ``threshold`` is
+    the median, where each search has its own.
     """
 
     gallery: int

@@ -31,7 +31,7 @@ class Acquisition:
 
     @property
     def failure_to_acquire(self) -> Share:
-        """Photographs without a usable face."""
+        """Photographs without a face that is good enough to be used."""
         return Share(sum(self.not_acquired.values()), self.photographs)
 
     @property

@@ -74,6 +74,7 @@ def _galleries_table(evaluation: Evaluation, number: int) -> Table:
     table = _table(
         f"One photograph searched for among people enrolled with {photographs(number)} each, as the service judges.\n"
         f"FPIR: strangers named, target {evaluation.target_fpir:.2%}. FNIR: enrolled people not named, or misnamed.\n"
+        "Both of the photographs with a usable face; the others are failures to acquire.\n"
         "Threshold: the median. At best: FNIR with the largest distance that keeps the target here.",
         ["enrolled", "threshold", "FPIR", "FNIR", "misnamed", "at best"],
     )

@@ -88,7 +88,8 @@ def _searching(evaluation: Evaluation) -> Iterator[str]:
         "p",
         "A photograph is searched for among all who are enrolled, and the nearest is named if near enough. A stranger "
         "who gets a name is a false positive (FPIR); an enrolled person who is not named, or gets another's name, is a "
-        "false negative (FNIR). This is what the service does to people, with its settings.",
+        "false negative (FNIR). This is what the service does to people, with its settings. Both are shares of the "
+        "photographs with a usable face: one without counts as not acquired (FTA), and not as missed.",
     )
     yield markup.picture(
         plots.galleries(evaluation.galleries, evaluation.target_fpir),
@@ -241,7 +242,8 @@ def _reading() -> Iterator[str]:
     terms = {
         "FMR, FNMR": "false match, false non-match: two photographs compared, judged wrongly.",
         "FPIR, FNIR": "false positive, false negative identification: one photograph searched for among all enrolled.",
-        "FTA": "failure to acquire: no usable face on a photograph.",
+        "FTA": "failure to acquire: no usable face on a photograph, or one that the settings refuse: too small, too "
+        "uncertain or too blurred.",
         "distance": "cosine distance of two embeddings, from 0 (alike) to 2. It belongs to this embedder alone.",
         "[…]": "95 % interval. That of a share of photographs knows that a person's photographs are alike (the "
         "variance between people); those of FMR take comparisons as independent and are somewhat too narrow.",

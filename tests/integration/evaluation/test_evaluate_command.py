@@ -105,6 +105,13 @@ def test_without_a_threshold(folder: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert by_default["fpir"]["share"] == 1
 
 
+def test_the_limits_on_quality_are_those_of_the_service(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The settings are exported, and the face that they refuse is told as not acquired."""
+    monkeypatch.setenv("FACEMATCH_MATCH_MIN_FACE_PIXELS", "10000")
+    found = json.loads(CliRunner().invoke(APP, [str(folder), "--json"]).stdout)
+    assert found["not_acquired"] == {"face_too_small": 5, "no_face": 1}
+
+
 def test_a_folder_without_photographs_fails(tmp_path: Path) -> None:
     """It says what is expected."""
     done = CliRunner().invoke(APP, [str(tmp_path)])

@@ -9,10 +9,13 @@ from application.calibrate_embedder import CalibratedEmbedder, CalibrateEmbedder
 from application.read_photos import ReadPhotos
 from domain.evaluation.subjects import Subject
 from domain.faces import BoundingBox, DetectedFace, FaceEmbedding, PhotoReading
+from domain.guardrails import FaceQuality
 from tests.fakes.clock import ManualClock
 from tests.fakes.distances import PlainDistances
 from tests.fakes.labelled_photos import InMemoryLabelledPhotos
 from tests.fakes.vision import INFO, ScriptedFacePipeline, ScriptedFaceReader
+
+ANY = FaceQuality(0)
 
 
 def towards(degrees: float) -> PhotoReading:
@@ -22,7 +25,9 @@ def towards(degrees: float) -> PhotoReading:
     return PhotoReading(100, 100, (DetectedFace(BoundingBox(45, 45, 55, 55), 1.0, embedding),))
 
 
-async def calibrated(people: int, photographs: Callable[[int], int], apart: float = 0.5) -> CalibratedEmbedder:
+async def calibrated(
+    people: int, photographs: Callable[[int], int], apart: float = 0.5, least: FaceQuality = ANY
+) -> CalibratedEmbedder:
     """Return what is found of people so many degrees apart, or a little more, each with a number of photographs."""
     script: dict[bytes, PhotoReading | Exception] = {}
     collection: dict[str, dict[str, bytes | None]] = {}
@@ -35,7 +40,7 @@ async def calibrated(people: int, photographs: Callable[[int], int], apart: floa
         }
     reader = ScriptedFaceReader(ScriptedFacePipeline(script))
     calibrate = CalibrateEmbedder(
-        read=ReadPhotos(reader=reader, clock=ManualClock(), concurrency=4), distances=PlainDistances()
+        read=ReadPhotos(reader=reader, clock=ManualClock(), concurrency=4, quality=least), distances=PlainDistances()
     )
     found = await calibrate(InMemoryLabelledPhotos(collection), Subject.ONE)
     assert found.acquisition.people == people
@@ -50,6 +55,13 @@ async def test_people_with_one_photograph() -> None:
     assert (curve.photographs, curve.people, curve.comparisons) == (1, 30, 435)
     assert curve.points[0][0] == 10 / 435
     assert 1 - math.cos(math.radians(0.5)) < curve.points[0][1] < 1 - math.cos(math.radians(1))
+
+
+async def test_faces_that_the_service_would_refuse_are_left_out() -> None:
+    """What the service never compares says nothing of its distances; here it is all there is, and that is told."""
+    assert (await calibrated(30, lambda _: 1, least=FaceQuality(10))).acquisition.not_acquired == {}
+    with pytest.raises(TooFewPeopleError, match="0 people have a photograph with a usable face"):
+        await calibrated(30, lambda _: 1, least=FaceQuality(11))
 
 
 async def test_people_with_several_photographs() -> None:

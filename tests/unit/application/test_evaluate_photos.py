@@ -13,6 +13,7 @@ from domain.evaluation.groups import Grouping
 from domain.evaluation.shares import Share
 from domain.evaluation.subjects import Subject
 from domain.faces import BoundingBox, DetectedFace, FaceEmbedding, PhotoReading
+from domain.guardrails import FaceQuality
 from domain.outcomes import Reason
 from tests.fakes.clock import ManualClock
 from tests.fakes.distances import PlainDistances
@@ -35,6 +36,7 @@ def showing(*degrees: float) -> PhotoReading:
     return PhotoReading(100, 100, tuple(faces))
 
 
+ANY = FaceQuality(0)
 PEOPLE: dict[str, dict[str, bytes | None]] = {
     "ann": {"1": b"ann 1", "2": b"ann 2", "3": b"group"},
     "ben": {"1": b"ben 1", "2": b"ben 2"},
@@ -54,10 +56,16 @@ SCRIPT: dict[bytes, PhotoReading | Exception] = {
 }
 
 
+def reading_by(script: dict[bytes, PhotoReading | Exception], least: FaceQuality = ANY) -> ReadPhotos:
+    """Return what reads by a script, and takes faces of that quality."""
+    reader = ScriptedFaceReader(ScriptedFacePipeline(script))
+    return ReadPhotos(reader=reader, clock=ManualClock(), concurrency=2, quality=least)
+
+
 def evaluator(**changes: object) -> EvaluatePhotos:
     """Return an evaluation of the script, with a threshold of about 20 degrees."""
     usual = EvaluatePhotos(
-        read=ReadPhotos(reader=ScriptedFaceReader(ScriptedFacePipeline(SCRIPT)), clock=ManualClock(), concurrency=2),
+        read=reading_by(SCRIPT),
         distances=PlainDistances(),
         threshold=FixedThreshold(1 - math.cos(math.radians(20))),
         calibration=INFO.calibration,
@@ -74,8 +82,7 @@ def a_crowd(people: int, photographs: int) -> tuple[dict[str, dict[str, bytes | 
         crowd[f"p{person:03}"] = {str(number): f"{person} {number}".encode() for number in range(photographs)}
         for number in range(photographs):
             script[f"{person} {number}".encode()] = showing(2 * person + number / 10)
-    reader = ScriptedFaceReader(ScriptedFacePipeline(script))
-    return crowd, evaluator(read=ReadPhotos(reader=reader, clock=ManualClock(), concurrency=9))
+    return crowd, evaluator(read=reading_by(script))
 
 
 async def test_it_counts_what_was_not_acquired() -> None:
@@ -99,6 +106,18 @@ async def test_the_central_face_or_exactly_one() -> None:
     assert Reason.MULTIPLE_FACES not in central.acquisition.not_acquired
     assert one.acquisition.not_acquired[Reason.MULTIPLE_FACES] == 1
     assert (central.genuine_pairs, one.genuine_pairs) == (4, 2)
+
+
+async def test_a_face_that_the_service_would_refuse_is_not_acquired() -> None:
+    """It is counted by its reason, and neither searched for nor compared, like a photograph without a face."""
+    [small] = showing(5).faces
+    script = SCRIPT | {b"ann 2": PhotoReading(100, 100, (attrs.evolve(small, box=BoundingBox(46, 46, 54, 54)),))}
+    found = await evaluator(read=reading_by(script, FaceQuality(9)))(InMemoryLabelledPhotos(PEOPLE), Subject.CENTRAL)
+    assert found.acquisition.not_acquired[Reason.FACE_TOO_SMALL] == 1
+    assert found.acquisition.failure_to_acquire == Share(5, 10)
+    assert found.genuine_pairs == 2
+    assert found.largest is not None
+    assert found.largest.by_default.false_negative == Share(1, 2)
 
 
 async def test_people_are_searched_for() -> None:

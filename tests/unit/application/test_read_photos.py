@@ -12,6 +12,7 @@ from application.read_photos import ReadPhotos, Seen
 from domain.errors import EmbedderCrashedError, EmbedderUnavailableError, FacematchError
 from domain.evaluation.subjects import Subject
 from domain.faces import BoundingBox, DetectedFace, FaceEmbedding, PhotoReading
+from domain.guardrails import FaceQuality
 from domain.outcomes import Reason
 from tests.fakes.clock import ManualClock
 from tests.fakes.known_readings import InMemoryKnownReadings
@@ -30,13 +31,14 @@ SCRIPT: dict[bytes, PhotoReading | Exception] = {
     b"nobody": PhotoReading(100, 100, ()),
     b"crash": EmbedderCrashedError("crashed"),
 }
+ANY = FaceQuality(0)
 COLLECTION = InMemoryLabelledPhotos(PEOPLE)
 
 
-def reading(reader: ScriptedFaceReader | None = None) -> ReadPhotos:
-    """Return what reads by the script, two photographs at once."""
+def reading(reader: ScriptedFaceReader | None = None, least: FaceQuality = ANY) -> ReadPhotos:
+    """Return what reads by the script, two photographs at once, and takes faces of that quality."""
     scripted = reader or ScriptedFaceReader(ScriptedFacePipeline(SCRIPT))
-    return ReadPhotos(reader=scripted, clock=ManualClock(), concurrency=2)
+    return ReadPhotos(reader=scripted, clock=ManualClock(), concurrency=2, quality=least)
 
 
 async def test_each_photograph_has_its_face_or_its_reason() -> None:
@@ -97,6 +99,27 @@ async def test_what_is_known_is_not_read_again() -> None:
     assert (first.acquisition.known, second.acquisition.known) == (0, 3)
     assert set(first.acquisition.milliseconds) == {"decode", "detect", "embed"}
     assert second.acquisition.milliseconds == {}
+
+
+@pytest.mark.parametrize(
+    ("least", "reason"),
+    [
+        (FaceQuality(11), Reason.FACE_TOO_SMALL),
+        (FaceQuality(0, score=1.1), Reason.FACE_UNCERTAIN),
+        (FaceQuality(0, sharpness=8), Reason.FACE_BLURRED),
+    ],
+)
+async def test_a_poor_face_is_not_acquired_and_stays_known(least: FaceQuality, reason: Reason) -> None:
+    """It is refused by the service's guardrail, and what was read of it serves whoever asks for less the next time."""
+    known = InMemoryKnownReadings()
+    poor = PhotoReading(100, 100, (attrs.evolve(FACE, sharpness=7),))
+    reader = ScriptedFaceReader(ScriptedFacePipeline(SCRIPT | {b"ann": poor}))
+    strict = await reading(reader, least)(COLLECTION, Subject.ONE, known)
+    reader.read_images.clear()
+    generous = await reading(reader)(COLLECTION, Subject.ONE, known)
+    assert (strict.all[0].usable, strict.all[0].reason) == (None, reason)
+    assert (generous.all[0].reason, generous.all[0].known, reader.read_images) == (None, True, [b"crash"])
+    assert generous.acquired["ann"][0].face == poor.faces[0]
 
 
 async def test_what_was_read_for_another_purpose_is_read_again() -> None:

@@ -35,12 +35,17 @@ def roles(people: Mapping[str, Sequence[object]], photographs: int = 1) -> Roles
     """Return the parts by the number of usable photographs.
 
     Whoever has one only is a stranger; whoever has more than ``photographs`` is enrolled with the first of them, and
-    the others are searched for. Where nobody has just one, every other person is a stranger.
+    the others are searched for. Where more people have several than one, every other one of them is a stranger, those
+    with the fewest first, until both are about as many: FPIR must not rest on a few strangers. Always the same ones,
+    and one photograph more or less changes the numbers by two at most.
     """
-    several = [name for name, own in people.items() if len(own) > 1]
+    several = sorted((name for name, own in people.items() if len(own) > 1), key=lambda name: len(people[name]))
     single = [name for name, own in people.items() if len(own) == 1]
-    candidates, strangers = (several, single) if single else (several[::2], several[1::2])
-    return Roles(tuple(name for name in candidates if len(people[name]) > photographs), tuple(strangers))
+    strangers = {*single, *several[1::2][: max(0, len(several) - len(single)) // 2]}
+    return Roles(
+        tuple(name for name, own in people.items() if len(own) > photographs and name not in strangers),
+        tuple(name for name in people if name in strangers),
+    )
 
 
 def gallery_sizes(people: int) -> tuple[int, ...]:

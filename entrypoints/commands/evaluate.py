@@ -33,9 +33,9 @@ def evaluate(
     """Measure the active embedder on photographs of known people.
 
     Needs no server. People with two photographs or more are enrolled with the first (by name) and searched for with the
-    others, and once more with the first three where they have more; people with one are the strangers. Where nobody has
-    just one, every other person is a stranger. A file groups.csv in the folder (person,group) gives each group's
-    errors.
+    others, and once more with the first three where they have more; people with one are the strangers. Where these are
+    fewer, every other one of those with several is a stranger, too, until both are about as many. A file groups.csv in
+    the folder (person,group) gives each group's errors.
     """
     settings = load_settings()
     if html is not None:

@@ -248,8 +248,9 @@ def _reading() -> Iterator[str]:
         "[…]": "95 % interval. That of a share of photographs knows that a person's photographs are alike (the "
         "variance between people); those of FMR take comparisons as independent and are somewhat too narrow.",
         "who is who": "People with several photographs are enrolled with their first (by name) and searched for with "
-        "the others; people with one photograph are the strangers. Where nobody has just one, every other person is "
-        "one. “20 x 25” are 25 galleries of 20 people who share nobody.",
+        "the others; people with one photograph are the strangers. Where these are fewer, every other one of those "
+        "with several is a stranger, too, until both are about as many. “20 x 25” are 25 galleries of 20 people who "
+        "share nobody.",
         "what it says": "It holds for people and pictures like these. Groups that are few here may fare worse.",
     }
     entries = "".join(f"{markup.text('dt', term)}{markup.text('dd', meaning)}" for term, meaning in terms.items())

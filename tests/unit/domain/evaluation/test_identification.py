@@ -44,16 +44,50 @@ SEARCHES = [
     ("people", "photographs", "expected"),
     [
         ({"ann": "ab", "ben": "c", "eve": "de"}, 1, Roles(("ann", "eve"), ("ben",))),
+        ({"ann": "ab", "ben": "c", "eve": "de", "ivo": "fg"}, 1, Roles(("ann", "ivo"), ("ben", "eve"))),
+        ({"ann": "a", "ben": "b", "eve": "c", "ivo": "de"}, 1, Roles(("ivo",), ("ann", "ben", "eve"))),
         ({"ann": "ab", "ben": "cd", "eve": "de"}, 1, Roles(("ann", "eve"), ("ben",))),
         ({"ann": "a", "ben": "b"}, 1, Roles((), ("ann", "ben"))),
         ({}, 1, Roles((), ())),
         ({"ann": "abcd", "ben": "cde", "eve": "d"}, 3, Roles(("ann",), ("eve",))),
-        ({"ann": "abcd", "ben": "cdef", "eve": "de"}, 3, Roles(("ann",), ("ben",))),
+        ({"ann": "abcd", "ben": "cdef", "eve": "de"}, 3, Roles(("ben",), ("ann",))),
     ],
 )
 def test_who_plays_which_part(people: dict[str, str], photographs: int, expected: Roles) -> None:
-    """Strangers have one photograph, the enrolled more than their template takes; else every other is a stranger."""
+    """Strangers have one photograph, the enrolled more than their template takes; every other one may be a stranger."""
     assert roles(people, photographs) == expected
+
+
+_PEOPLE = st.lists(st.integers(1, 6), max_size=60)
+
+
+@given(_PEOPLE, st.sampled_from([1, 3]))
+def test_there_are_about_as_many_strangers_as_people_to_enrol(numbers: list[int], photographs: int) -> None:
+    """Or more where many have one photograph; nobody plays both parts, and with one photograph nobody is left out."""
+    people = {str(place): range(number) for place, number in enumerate(numbers)}
+    found = roles(people, photographs)
+    assert len(found.strangers) >= len(people) // 2
+    assert len(found.strangers) == max(len(people) // 2, numbers.count(1))
+    assert {*found.enrolled}.isdisjoint(found.strangers)
+    assert roles(people).strangers == found.strangers
+    if photographs == 1:
+        assert {*found.enrolled, *found.strangers} == set(people)
+
+
+@given(_PEOPLE, st.integers(0, 6), st.data())
+def test_one_photograph_more_does_not_change_who_is_measured_on(
+    numbers: list[int], own: int, data: st.DataObject
+) -> None:
+    """One single photograph among people with two each used to leave one stranger of half the people."""
+    place = data.draw(st.integers(0, len(numbers)))
+    before, after = (
+        {str(at): range(number) for at, number in enumerate([*numbers[:place], count, *numbers[place:]])}
+        for count in (own, own + 1)
+    )
+    for photographs in (1, 3):
+        fewer, more = roles(before, photographs), roles(after, photographs)
+        assert abs(len(fewer.enrolled) - len(more.enrolled)) <= 2
+        assert abs(len(fewer.strangers) - len(more.strangers)) <= 2
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,8 @@ from typing import Self
 import attrs
 
 _NORMAL_95 = 1.959964
+_LEAST_PEOPLE = 10
+"""Where fewer people have the rarer outcome, it cannot be told how far people differ."""
 
 
 @attrs.frozen
@@ -25,8 +27,10 @@ class Share:
     def by_person(cls, outcomes: Iterable[tuple[str, bool]]) -> Self:
         """Count outcomes of which each is a person's: those of one person tell less than as many of several do.
 
-        How much less follows from how far the people differ among each other (the variance of a ratio between
-        clusters). Where all outcomes are the same, each person counts once.
+        How much less follows from how far the people differ among each other: the variance of a ratio between
+        clusters, which are the people (Cochran, Sampling Techniques, 1977, chapter 3). While fewer than ten people
+        have the rarer outcome, that variance is a matter of luck: then outcomes count as if each person had one, and
+        as few as if everybody with the rarer outcome had it as often as the one who has it most.
         """
         people: dict[str, list[int]] = defaultdict(lambda: [0, 0])
         for person, outcome in outcomes:
@@ -35,13 +39,14 @@ class Share:
         count, total = sum(own for own, _ in people.values()), sum(of for _, of in people.values())
         if not total:
             return cls(0, 0)
-        share = count / total
-        spread = sum((own - share * of) ** 2 for own, of in people.values())
+        rarer = [own if 2 * count <= total else of - own for own, of in people.values()]
         clusters = len(people)
-        if clusters == 1 or not spread:
-            return cls(count, total, clusters)
-        variance = spread * clusters / (clusters - 1) / total**2
-        return cls(count, total, min(float(total), share * (1 - share) / variance))
+        if sum(map(bool, rarer)) < _LEAST_PEOPLE:
+            return cls(count, total, min(clusters, total / max(1, *rarer)))
+        share = count / total
+        spread = sum((own - share * of) ** 2 for own, of in people.values()) * clusters / (clusters - 1)
+        alike = total * share * (1 - share)
+        return cls(count, total, total * alike / max(spread, alike))
 
     @property
     def value(self) -> float | None:

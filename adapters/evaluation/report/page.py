@@ -246,7 +246,8 @@ def _reading() -> Iterator[str]:
         "uncertain or too blurred.",
         "distance": "cosine distance of two embeddings, from 0 (alike) to 2. It belongs to this embedder alone.",
         "[…]": "95 % interval. That of a share of photographs knows that a person's photographs are alike (the "
-        "variance between people); those of FMR take comparisons as independent and are somewhat too narrow.",
+        "variance between people; while fewer than ten people have an error, each person counts once). Those of FMR "
+        "take comparisons as independent and are somewhat too narrow.",
         "who is who": "People with several photographs are enrolled with their first (by name) and searched for with "
         "the others; people with one photograph are the strangers. Where these are fewer, every other one of those "
         "with several is a stranger, too, until both are about as many. “20 x 25” are 25 galleries of 20 people who "

@@ -1,7 +1,8 @@
 """Shares and their intervals."""
 
+import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from domain.evaluation.shares import Share
@@ -35,7 +36,7 @@ def test_photographs_of_one_person_tell_less_than_those_of_several() -> None:
     """Ten people who each fail always or never stand for ten independent ones, not for a hundred."""
     alike = Share.by_person((str(person), person < 3) for person in range(10) for _ in range(10))
     assert (alike, alike.value) == (Share(30, 100), 0.3)
-    assert alike.independent == pytest.approx(9)
+    assert alike.independent == 10
     low, high = Share(30, 100).interval
     assert alike.interval[0] < low
     assert high < alike.interval[1]
@@ -54,6 +55,62 @@ def test_where_all_outcomes_are_the_same_each_person_counts_once(*, outcome: boo
     found = Share.by_person((str(number % 4), outcome) for number in range(100))
     assert found.independent == 4
     assert Share.by_person([("ann", outcome)] * 50).independent == 1
+
+
+def test_one_error_does_not_make_a_share_surer_than_none() -> None:
+    """Of ten people with a hundred photographs each; how far people differ, nobody can tell by the first few errors."""
+    limits = [
+        Share.by_person((str(person), person < errors and not number) for person in range(10) for number in range(100))
+        for errors in range(10)
+    ]
+    assert limits[0].interval[1] == pytest.approx(0.2775, abs=1e-4)
+    assert limits[1].interval[1] == pytest.approx(0.279, abs=1e-3)
+    assert {share.independent for share in limits} == {10}
+
+
+def test_how_far_people_differ_counts_once_ten_of_them_have_an_error() -> None:
+    """Twelve of thirty who fail always are about thirty independent ones; failing once of ten tells much more."""
+    always = Share.by_person((str(person), person < 12) for person in range(30) for _ in range(10))
+    once = Share.by_person((str(person), person < 12 and not number) for person in range(30) for number in range(10))
+    assert always.independent == pytest.approx(29)
+    assert once.independent == pytest.approx(300)
+
+
+def test_errors_that_are_all_of_one_person_are_hardly_more_than_one() -> None:
+    """A thousand people and fifty photographs of one of them, on whom all is wrong: as of one in twenty-one."""
+    found = Share.by_person([(str(person), False) for person in range(1000)] + [("ann", True)] * 50)
+    assert found.independent == 1050 / 50
+
+
+@given(st.lists(st.lists(st.booleans(), min_size=1, max_size=20), min_size=1, max_size=40), st.data())
+def test_the_upper_limit_does_not_fall_when_an_error_is_added(people: list[list[bool]], data: st.DataObject) -> None:
+    """As long as fewer than ten people have errors, which are the rarer outcome; whoever the next is of."""
+
+    def share() -> Share:
+        return Share.by_person((str(name), outcome) for name, own in enumerate(people) for outcome in own)
+
+    right = [(person, place) for person, own in enumerate(people) for place, wrong in enumerate(own) if not wrong]
+    assume(2 * len(right) > sum(map(len, people)) + 1)
+    person, place = data.draw(st.sampled_from(right))
+    before = share()
+    people[person][place] = True
+    assume(sum(map(any, people)) < 10)
+    assert share().interval[1] >= before.interval[1]
+
+
+@pytest.mark.parametrize("alike", [0.01, 0.1, 0.5])
+def test_the_interval_holds_for_people_who_fail_more_or_less_often(alike: float) -> None:
+    """Of people whose own rates are spread by a beta distribution around 5 %, it misses that about once in twenty."""
+    chance = np.random.default_rng(1)
+    held = 0
+    for _ in range(200):
+        rates = chance.beta(0.05 * (1 - alike) / alike, 0.95 * (1 - alike) / alike, 60)
+        wrong = chance.random((60, 8)) < rates[:, None]
+        low, high = Share.by_person(
+            (str(person), bool(outcome)) for (person, _), outcome in np.ndenumerate(wrong)
+        ).interval
+        held += low <= 0.05 <= high
+    assert 0.92 <= held / 200 <= 0.99
 
 
 @given(st.lists(st.tuples(st.sampled_from("abcdef"), st.booleans())))

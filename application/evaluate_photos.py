@@ -21,7 +21,7 @@ from domain.evaluation.comparison import (
     operating_points,
     reference_point,
 )
-from domain.evaluation.discard import QUALITIES, DiscardCurve, GradedPair, discard_points
+from domain.evaluation.discard import QUALITIES, DiscardCurve, GradedPair, GradedPhoto, discard_points
 from domain.evaluation.groups import GroupFigures, Grouping, grouping
 from domain.evaluation.identification import (
     LEAST_PEOPLE,
@@ -213,6 +213,8 @@ def _discards(
         grades = {id(face): grade for face in faces if (grade := quality(face)) is not None}
         if len(grades) == len(faces):
             graded = [GradedPair(pair.genuine, min(grades[id(face)] for face in pair.faces)) for pair in pairs]
-            found = discard_points(list(grades.values()), graded, photographs=len(seen.all), distance=point.distance)
-            curves.append(DiscardCurve(name, found))
+            photographs = [
+                GradedPhoto(one.photo.person, grades[id(one.usable.face)] if one.usable else None) for one in seen.all
+            ]
+            curves.append(DiscardCurve(name, discard_points(photographs, graded, point.distance)))
     return tuple(curve for curve in curves if curve.points)

@@ -14,6 +14,7 @@ from application.ports.known_readings import KnownReadings
 from application.ports.labelled_photos import LabelledPhoto, LabelledPhotos
 from domain.errors import AttemptFailedError, EmbedderUnavailableError, FacematchError, JobRejectedError
 from domain.evaluation.results import Acquisition
+from domain.evaluation.shares import Share
 from domain.evaluation.subjects import Subject, subject_of
 from domain.faces import DetectedFace, FaceEmbedding, PhotoReading, StageTiming
 from domain.guardrails import FaceQuality, Objection, check_quality
@@ -79,6 +80,7 @@ class SeenPhotos:
             known=sum(seen.known for seen in self.all),
             seconds=self.seconds,
             milliseconds={name: statistics.fmean(times) for name, times in took.items()},
+            failure_to_acquire=Share.by_person((seen.photo.person, seen.usable is None) for seen in self.all),
             not_acquired=Counter(seen.reason for seen in self.all if seen.reason is not None),
         )
 

@@ -19,6 +19,14 @@ _DISCARDED = (0.0, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5)
 
 
 @attrs.frozen
+class GradedPhoto:
+    """Whose photograph it is, and the grade of its face; None where it has no usable one."""
+
+    person: str
+    grade: float | None
+
+
+@attrs.frozen
 class GradedPair:
     """Two photographs of one person, and the lower of their two grades."""
 
@@ -49,23 +57,23 @@ class DiscardCurve:
 
 
 def discard_points(
-    grades: Sequence[float], pairs: Sequence[GradedPair], *, photographs: int, distance: float
+    photographs: Sequence[GradedPhoto], pairs: Sequence[GradedPair], distance: float
 ) -> tuple[DiscardPoint, ...]:
     """Return the points for some shares of photographs that are refused.
 
-    ``grades`` are those of all photographs with a usable face, which are some of ``photographs``. No points where all
-    grades are the same: there is nothing to choose by.
+    No points where all grades are the same: there is nothing to choose by.
     """
-    ascending = sorted(grades)
+    acquired = [(one.person, one.grade) for one in photographs if one.grade is not None]
+    ascending = sorted(grade for _, grade in acquired)
     minimums = sorted({ascending[int(share * len(ascending))] for share in _DISCARDED}) if ascending else []
     points = []
     for minimum in minimums:
-        discarded = sum(grade < minimum for grade in grades)
+        left = [one.grade is not None and one.grade >= minimum for one in photographs]
         points.append(
             DiscardPoint(
                 minimum,
-                Share(discarded, len(grades)),
-                Share(photographs - len(grades) + discarded, photographs),
+                Share.by_person((person, grade < minimum) for person, grade in acquired),
+                Share.by_person((one.person, not is_left) for one, is_left in zip(photographs, left, strict=True)),
                 missed([pair.genuine for pair in pairs if pair.grade >= minimum], distance),
             )
         )

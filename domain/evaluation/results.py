@@ -20,6 +20,8 @@ class Acquisition:
 
     ``photographs`` were asked for, ``known`` of them had been read before and were not read again; ``seconds`` is what
     it took to get all, ``milliseconds`` the mean time of each stage of a photograph that was read.
+    ``failure_to_acquire`` is the share of photographs without a face that is good enough to be used, and
+    ``not_acquired`` counts these by reason.
     """
 
     people: int
@@ -27,12 +29,8 @@ class Acquisition:
     known: int
     seconds: float
     milliseconds: Mapping[str, float]
+    failure_to_acquire: Share
     not_acquired: Mapping[Reason, int]
-
-    @property
-    def failure_to_acquire(self) -> Share:
-        """Photographs without a face that is good enough to be used."""
-        return Share(sum(self.not_acquired.values()), self.photographs)
 
     @property
     def per_second(self) -> float | None:

@@ -86,7 +86,7 @@ def a_crowd(people: int, photographs: int) -> tuple[dict[str, dict[str, bytes | 
 
 
 async def test_it_counts_what_was_not_acquired() -> None:
-    """Each photograph without a usable face, by its reason; a fault of the system is one, too."""
+    """Each photograph without a usable face, by its reason, also a fault of the system; all of Ivo's count as one."""
     found = await evaluator()(InMemoryLabelledPhotos(PEOPLE), Subject.CENTRAL)
     acquisition = found.acquisition
     assert (found.embedder, acquisition.people, acquisition.photographs) == (INFO.id, 4, 10)
@@ -97,6 +97,7 @@ async def test_it_counts_what_was_not_acquired() -> None:
         Reason.IMAGE_NOT_FOUND: 1,
     }
     assert acquisition.failure_to_acquire == Share(4, 10)
+    assert acquisition.failure_to_acquire.independent == 10 / 4
 
 
 async def test_the_central_face_or_exactly_one() -> None:

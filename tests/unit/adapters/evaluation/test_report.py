@@ -38,7 +38,9 @@ BARE = Evaluation(
     embedder="mine@1",
     subject=Subject.CENTRAL,
     target_fpir=0.01,
-    acquisition=Acquisition(people=1, photographs=1, known=0, seconds=0.0, milliseconds={}, not_acquired={}),
+    acquisition=Acquisition(
+        people=1, photographs=1, known=0, seconds=0.0, milliseconds={}, failure_to_acquire=Share(0, 1), not_acquired={}
+    ),
     verification=None,
     impostor_pairs=0,
     genuine_pairs=0,
@@ -58,6 +60,7 @@ FULL = attrs.evolve(
         known=0,
         seconds=100.0,
         milliseconds={"decode": 1.0, "detect": 20.0},
+        failure_to_acquire=Share(17, 3_585),
         not_acquired={Reason.NO_FACE: 17},
     ),
     verification=Verification(6_000, 0.983, 0.004, 0.09),

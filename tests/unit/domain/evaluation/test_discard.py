@@ -1,7 +1,7 @@
 """Error versus discard."""
 
 from domain.evaluation.comparison import Genuine
-from domain.evaluation.discard import QUALITIES, DiscardPoint, GradedPair, discard_points
+from domain.evaluation.discard import QUALITIES, DiscardPoint, GradedPair, GradedPhoto, discard_points
 from domain.evaluation.shares import Share
 from domain.faces import BoundingBox, DetectedFace
 
@@ -11,11 +11,15 @@ def pair(distance: float, grade: float) -> GradedPair:
     return GradedPair(Genuine("ann", distance), grade)
 
 
+def photographs(*grades: float | None) -> list[GradedPhoto]:
+    """Return photographs of Ann."""
+    return [GradedPhoto("ann", grade) for grade in grades]
+
+
 def test_refusing_the_poorest() -> None:
     """The pairs that are left are judged at one distance, and whoever is refused is not acquired."""
-    points = discard_points(
-        range(10), [pair(0.4, 0), pair(0.4, 1), pair(0.1, 5), pair(0.1, 9)], photographs=12, distance=0.2
-    )
+    pairs = [pair(0.4, 0), pair(0.4, 1), pair(0.1, 5), pair(0.1, 9)]
+    points = discard_points(photographs(None, *range(10), None), pairs, 0.2)
     assert points[0] == DiscardPoint(0, Share(0, 10), Share(2, 12), Share(2, 4))
     assert points[1] == DiscardPoint(1, Share(1, 10), Share(3, 12), Share(1, 3))
     assert points[2] == DiscardPoint(2, Share(2, 10), Share(4, 12), Share(0, 2))
@@ -24,12 +28,20 @@ def test_refusing_the_poorest() -> None:
 
 def test_equal_grades_are_refused_together() -> None:
     """A minimum cannot tell them apart; where all are equal there is nothing to choose by."""
-    assert [point.discarded for point in discard_points([1, 1, 2, 2], [], photographs=4, distance=0.1)] == [
+    assert [point.discarded for point in discard_points(photographs(1, 1, 2, 2), [], 0.1)] == [
         Share(0, 4),
         Share(2, 4),
     ]
-    assert discard_points([1] * 9, [], photographs=9, distance=0.1) == ()
-    assert discard_points([], [], photographs=9, distance=0.1) == ()
+    assert discard_points(photographs(*[1] * 9), [], 0.1) == ()
+    assert discard_points(photographs(*[None] * 9), [], 0.1) == ()
+
+
+def test_refused_photographs_are_counted_by_person() -> None:
+    """Twenty of one person, refused together or without a face, are not twenty independent ones."""
+    people = [GradedPhoto("ann", 1)] * 20 + [GradedPhoto("ben", 2)] * 20 + [GradedPhoto("eve", None)] * 20
+    point = discard_points(people, [], 0.1)[-1]
+    assert (point.discarded, point.not_acquired) == (Share(20, 40), Share(40, 60))
+    assert (point.discarded.independent, point.not_acquired.independent) == (2, 3)
 
 
 def test_the_qualities_of_a_face() -> None:

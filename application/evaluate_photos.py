@@ -1,8 +1,8 @@
 """Evaluation: read photographs of known people, and count how well the embedder tells them apart."""
 
-import bisect
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from uuid import UUID
 
 import attrs
@@ -89,9 +89,10 @@ class EvaluatePhotos:
         memberships = collection.memberships()
         seen = await self.read(collection, subject, known, progress)
         acquired = seen.acquired
-        impostors, pairs = self._impostors(acquired), self._genuine(acquired)
+        people, pairs = _compared(acquired), self._genuine(acquired)
+        impostors = self.distances.among(people)
         genuine = [pair.genuine for pair in pairs]
-        points = operating_points(impostors, genuine, self.calibration)
+        points = operating_points(impostors, partial(self.distances.near, people), genuine, self.calibration)
         fallen = None if memberships is None else grouping(memberships, list(seen.people))
         return Evaluation(
             embedder=self.read.info.id,
@@ -119,10 +120,6 @@ class EvaluatePhotos:
             for (fold, same, _, _), (one, other) in zip(drawn, both, strict=True)
         ]
         return verify(pairs)
-
-    def _impostors(self, acquired: _Acquired) -> Sequence[float]:
-        firsts = [own[0].embedding for own in acquired.values()]
-        return self.distances.among(firsts[:: max(1, math.ceil(len(firsts) / _MOST_PEOPLE))])
 
     def _genuine(self, acquired: _Acquired) -> list[_GenuinePair]:
         pairs = list(own_pairs(acquired))
@@ -184,9 +181,9 @@ class EvaluatePhotos:
             among = by_service(own, len(parts.enrolled)) if own else None
             errors = Share(0, 0), Share(0, 0)
             if point:
-                impostors = self._impostors({name: own for name, own in acquired.items() if name in members})
+                people = _compared({name: own for name, own in acquired.items() if name in members})
                 errors = (
-                    Share(bisect.bisect_right(impostors, point.distance), len(impostors)),
+                    Share.by_pair(self.distances.near(people, point.distance)),
                     missed([pair for pair in genuine if pair.person in members], point.distance),
                 )
             yield GroupFigures(
@@ -200,6 +197,12 @@ class EvaluatePhotos:
                 false_positive=among.false_positive if among else Share(0, 0),
                 false_negative=among.false_negative if among else Share(0, 0),
             )
+
+
+def _compared(acquired: _Acquired) -> Sequence[FaceEmbedding]:
+    """Return the first face of everybody, or of some where they are too many, to be compared with each other."""
+    firsts = [own[0].embedding for own in acquired.values()]
+    return firsts[:: max(1, math.ceil(len(firsts) / _MOST_PEOPLE))]
 
 
 def _discards(

@@ -33,6 +33,17 @@ class NumpyDistances:
             filled += len(above)
         return _ascending(distances)
 
+    def near(self, embeddings: Sequence[FaceEmbedding], limit: float) -> Sequence[int]:
+        """Return for each of them how many others lie at this distance or nearer, by the distances of :meth:`among`."""
+        units = _units(embeddings)
+        counts = np.zeros(len(units), np.int64)
+        for start, block in _blocks(units):
+            within = np.triu(1 - block @ units[start:].T <= limit, 1)
+            counts[start : start + len(block)] += within.sum(axis=1)
+            counts[start:] += within.sum(axis=0)
+        found: list[int] = counts.tolist()
+        return found
+
     def across(self, ones: Sequence[FaceEmbedding], others: Sequence[FaceEmbedding]) -> Sequence[float]:
         """Return the distance of each of the ones to every other but the one at its own place, ascending."""
         if not ones:

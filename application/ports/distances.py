@@ -22,6 +22,9 @@ class Distances(Protocol):
     def among(self, embeddings: Sequence[FaceEmbedding]) -> Sequence[float]:
         """Return the distances of every two of them, ascending."""
 
+    def near(self, embeddings: Sequence[FaceEmbedding], limit: float) -> Sequence[int]:
+        """Return for each of them how many others lie at this distance or nearer, by the distances of :meth:`among`."""
+
     def across(self, ones: Sequence[FaceEmbedding], others: Sequence[FaceEmbedding]) -> Sequence[float]:
         """Return the distance of each of the ones to every other but the one at its own place, ascending.
 

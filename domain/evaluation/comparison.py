@@ -1,8 +1,7 @@
 """Comparison: two photographs, a distance, and the two errors that any threshold makes of it."""
 
-import bisect
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 import attrs
@@ -43,19 +42,23 @@ class OperatingPoint:
 
 
 def operating_points(
-    impostors: Sequence[float], genuine: Sequence[Genuine], calibration: Calibration
+    impostors: Sequence[float],
+    near: Callable[[float], Sequence[int]],
+    genuine: Sequence[Genuine],
+    calibration: Calibration,
 ) -> tuple[OperatingPoint, ...]:
     """Return a point for each rate that there are enough impostors for.
 
-    ``impostors`` are the distances of different people, ascending.
+    ``impostors`` are the distances of different people, ascending; ``near`` tells of each of these people how many
+    others are at a distance or nearer.
     """
     points = []
     for rate in RATES:
         distance, calibrated = distance_of(impostors, rate, LEAST_COUNTED), calibration.distance_at(rate)
         if distance is None:
             continue
-        below = Share(bisect.bisect_right(impostors, calibrated), len(impostors))
-        points.append(OperatingPoint(rate, distance, missed(genuine, distance), calibrated, below))
+        false_match = Share.by_pair(near(calibrated))
+        points.append(OperatingPoint(rate, distance, missed(genuine, distance), calibrated, false_match))
     return tuple(points)
 
 

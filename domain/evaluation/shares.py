@@ -2,7 +2,7 @@
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Self
 
 import attrs
@@ -46,6 +46,27 @@ class Share:
         share = count / total
         spread = sum((own - share * of) ** 2 for own, of in people.values()) * clusters / (clusters - 1)
         alike = total * share * (1 - share)
+        return cls(count, total, total * alike / max(spread, alike))
+
+    @classmethod
+    def by_pair(cls, wrong: Sequence[int]) -> Self:
+        """Count the pairs of people that were judged wrongly, by how many such pairs each person is one of.
+
+        Every two people are a pair, so that all pairs of one person are alike, and far fewer than all are independent.
+        How many follows from how far the people differ: the variance of a mean over pairs that share members (Aronow,
+        Samii and Assenova, Cluster-robust variance estimation for dyadic data, Political Analysis 23, 2015; of false
+        match rates: Schuckers, Computational Methods in Biometric Authentication, 2010, chapter 4). While fewer than
+        ten people are in the rarer kind of pair, that is a matter of luck: then each person counts once, and so half as
+        many pairs as people, which share nobody.
+        """
+        people = len(wrong)
+        total, count = people * (people - 1) // 2, sum(wrong) // 2
+        rarer = wrong if 2 * count <= total else [people - 1 - own for own in wrong]
+        if sum(map(bool, rarer)) < _LEAST_PEOPLE:
+            return cls(count, total, people / 2)
+        share = count / total
+        alike = total * share * (1 - share)
+        spread = sum((own - share * (people - 1)) ** 2 for own in wrong) - alike
         return cls(count, total, total * alike / max(spread, alike))
 
     @property

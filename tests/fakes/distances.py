@@ -14,6 +14,14 @@ class PlainDistances:
         """Return the distances of every two, ascending."""
         return sorted(one.cosine_distance(other) for one, other in combinations(embeddings, 2))
 
+    def near(self, embeddings: Sequence[FaceEmbedding], limit: float) -> Sequence[int]:
+        """Return for each of them how many others lie at this distance or nearer."""
+        pairs = [pair for pair in combinations(range(len(embeddings)), 2) if self._distance(embeddings, pair) <= limit]
+        return [sum(place in pair for pair in pairs) for place in range(len(embeddings))]
+
+    def _distance(self, embeddings: Sequence[FaceEmbedding], pair: tuple[int, int]) -> float:
+        return embeddings[pair[0]].cosine_distance(embeddings[pair[1]])
+
     def across(self, ones: Sequence[FaceEmbedding], others: Sequence[FaceEmbedding]) -> Sequence[float]:
         """Return the distance of each of the ones to every other but the one at its own place, ascending."""
         return sorted(

@@ -210,7 +210,8 @@ def _groups(evaluation: Evaluation) -> Iterator[str]:
         "p",
         "People of one group are often more alike than people at large, so that FMR, within the group, is what tells "
         f"whether a group is confused more often.{at} FPIR and FNIR are those of the group's strangers and enrolled "
-        "people in the search among everybody. Where intervals overlap, the difference may be chance.",
+        "people in the search among everybody. Where intervals overlap, the difference may be chance; a wide one says "
+        "that the group has too few people to tell, and not that it fares as well as others.",
     )
     scales = [_scale(figures, name) for name in ("false_match", "false_non_match", "false_positive", "false_negative")]
     yield markup.table(
@@ -245,9 +246,9 @@ def _reading() -> Iterator[str]:
         "FTA": "failure to acquire: no usable face on a photograph, or one that the settings refuse: too small, too "
         "uncertain or too blurred.",
         "distance": "cosine distance of two embeddings, from 0 (alike) to 2. It belongs to this embedder alone.",
-        "[…]": "95 % interval. That of a share of photographs knows that a person's photographs are alike (the "
-        "variance between people; while fewer than ten people have an error, each person counts once). Those of FMR "
-        "take comparisons as independent and are somewhat too narrow.",
+        "[…]": "95 % interval. It knows that a person's photographs are alike, and of FMR that all pairs with one "
+        "person are (the variance between people). While fewer than ten people have an error, each person counts once: "
+        "the interval is wide then, because so few people cannot tell.",
         "who is who": "People with several photographs are enrolled with their first (by name) and searched for with "
         "the others; people with one photograph are the strangers. Where these are fewer, every other one of those "
         "with several is a stranger, too, until both are about as many. “20 x 25” are 25 galleries of 20 people who "

@@ -50,6 +50,24 @@ def test_among_many(distances: Distances) -> None:
     assert sum(found) == pytest.approx(sum(NumpyDistances().among(embeddings[::-1])))
 
 
+@pytest.mark.parametrize("count", [0, 1, 2, 40])
+def test_near(distances: Distances, count: int) -> None:
+    """Each is told how many others lie nearby, and is none of them."""
+    embeddings = some(count)
+    found = distances.near(embeddings, 0.7)
+    expected = [sum(one.cosine_distance(other) <= 0.7 for other in embeddings) - 1 for one in embeddings]
+    assert list(found) == expected
+
+
+@pytest.mark.parametrize("part", [0, 10, 2])
+def test_near_agrees_with_the_distances(distances: Distances, part: int) -> None:
+    """A limit that is one of the distances counts its pair, on both sides, and in portions, too."""
+    embeddings = some(1_100 if isinstance(distances, NumpyDistances) else 60)
+    ascending = distances.among(embeddings)
+    limit = ascending[len(ascending) // part if part else 0]
+    assert sum(distances.near(embeddings, limit)) == 2 * sum(distance <= limit for distance in ascending)
+
+
 @pytest.mark.parametrize("count", [0, 1, 40])
 def test_pairwise(distances: Distances, count: int) -> None:
     """Each with the other at its place."""

@@ -1,6 +1,10 @@
 """Shares and their intervals."""
 
+import math
+from itertools import combinations
+
 import numpy as np
+import numpy.typing as npt
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
@@ -111,6 +115,63 @@ def test_the_interval_holds_for_people_who_fail_more_or_less_often(alike: float)
         ).interval
         held += low <= 0.05 <= high
     assert 0.92 <= held / 200 <= 0.99
+
+
+def test_pairs_of_independent_errors_are_as_good_as_independent() -> None:
+    """Where everybody is in as many wrong pairs as others, all pairs count."""
+    assert Share.by_pair([2] * 100) == Share(100, 4950)
+    assert Share.by_pair([2] * 100).independent == 4950
+
+
+def test_pairs_of_people_who_are_confused_with_many_tell_less() -> None:
+    """Where ten of a hundred people are taken for each other, pairs tell a fifteenth of what their number promises."""
+    found = Share.by_pair([9] * 10 + [0] * 90)
+    assert found == Share(45, 4950)
+    assert found.independent == pytest.approx(322.5, abs=0.1)
+
+
+@pytest.mark.parametrize("wrong", [[0] * 50, [1, 1] + [0] * 48, [8] * 9 + [0] * 41, [49] * 50])
+def test_pairs_of_which_few_people_are_wrong_count_as_those_that_share_nobody(wrong: list[int]) -> None:
+    """Of fifty people twenty-five pairs; how far the people differ, nobody can tell."""
+    assert Share.by_pair(wrong).independent == 25
+
+
+@given(st.integers(0, 30), st.data())
+def test_a_share_by_pair_counts_every_pair(people: int, data: st.DataObject) -> None:
+    """Nothing is lost, its interval holds it, and it never claims more than its pairs."""
+    every = list(combinations(range(people), 2))
+    wrong = data.draw(st.lists(st.sampled_from(every), unique=True)) if every else []
+    found = Share.by_pair([sum(person in pair for pair in wrong) for person in range(people)])
+    assert found == Share(len(wrong), len(every))
+    low, high = found.interval
+    assert 0 <= low <= high <= 1
+    assert found.value is None or low - 1e-12 <= found.value <= high + 1e-12
+    assert (found.independent or 0) <= max(len(every), people / 2)
+
+
+def _near(chance: np.random.Generator, people: int) -> npt.NDArray[np.float64]:
+    """Return the distances of so many people, shape [people, people], of whom some groups are more alike."""
+    centres = np.random.default_rng(7).normal(size=(6, 32))
+    group = chance.choice(6, people, p=[0.5, 0.2, 0.12, 0.1, 0.05, 0.03])
+    faces = chance.normal(size=(people, 32)) + 0.8 * centres[group]
+    faces /= np.linalg.norm(faces, axis=1, keepdims=True)
+    distances: npt.NDArray[np.float64] = 1 - faces @ faces.T
+    np.fill_diagonal(distances, math.inf)
+    return distances
+
+
+@pytest.mark.parametrize(("rate", "people"), [(1e-2, 60), (1e-2, 200), (1e-3, 200)])
+def test_the_interval_of_pairs_holds_where_some_people_are_more_alike(rate: float, people: int) -> None:
+    """It misses the rate of all people about once in twenty; as if pairs were independent, several times as often."""
+    chance = np.random.default_rng(1)
+    limit = np.quantile(_near(chance, 3_000), rate)
+    shares = [Share.by_pair((_near(chance, people) <= limit).sum(axis=1).tolist()) for _ in range(200)]
+
+    def held(found: list[Share]) -> float:
+        return sum(low <= rate <= high for low, high in (share.interval for share in found)) / len(found)
+
+    assert 0.91 <= held(shares) <= 0.99
+    assert held([Share(share.count, share.total) for share in shares]) < 0.85
 
 
 @given(st.lists(st.tuples(st.sampled_from("abcdef"), st.booleans())))

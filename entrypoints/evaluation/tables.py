@@ -75,6 +75,7 @@ def _galleries_table(evaluation: Evaluation, number: int) -> Table:
         f"One photograph searched for among people enrolled with {photographs(number)} each, as the service judges.\n"
         f"FPIR: strangers named, target {evaluation.target_fpir:.2%}. FNIR: enrolled people not named, or misnamed.\n"
         "Both of the photographs with a usable face; the others are failures to acquire.\n"
+        "In brackets: 95 %; of FPIR for these enrolled people, among others it may lie outside.\n"
         "Threshold: the median. At best: FNIR with the largest distance that keeps the target here.",
         ["enrolled", "threshold", "FPIR", "FNIR", "misnamed", "at best"],
     )

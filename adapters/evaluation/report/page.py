@@ -94,8 +94,9 @@ def _searching(evaluation: Evaluation) -> Iterator[str]:
     yield markup.picture(
         plots.galleries(evaluation.galleries, evaluation.target_fpir),
         "FPIR and FNIR against the number of enrolled people; the table has the figures",
-        "As the service judges; bars are 95 % intervals. Dotted, and at best in the tables: the misses at the largest "
-        "fixed distance that keeps the target on these very photographs, which nobody knows beforehand.",
+        "As the service judges; bars are 95 % intervals, those of FPIR for these enrolled people. Dotted, and at best "
+        "in the tables: the misses at the largest fixed distance that keeps the target on these very photographs, "
+        "which nobody knows beforehand.",
     )
     for number in sorted({figures.photographs for figures in evaluation.galleries}):
         yield markup.table(
@@ -248,7 +249,8 @@ def _reading() -> Iterator[str]:
         "distance": "cosine distance of two embeddings, from 0 (alike) to 2. It belongs to this embedder alone.",
         "[…]": "95 % interval. It knows that a person's photographs are alike, and of FMR that all pairs with one "
         "person are (the variance between people). While fewer than ten people have an error, each person counts once: "
-        "the interval is wide then, because so few people cannot tell.",
+        "the interval is wide then, because so few people cannot tell. That of FPIR holds for the people who are "
+        "enrolled here: every stranger is searched for among the same, and among others the share may lie outside it.",
         "who is who": "People with several photographs are enrolled with their first (by name) and searched for with "
         "the others; people with one photograph are the strangers. Where these are fewer, every other one of those "
         "with several is a stranger, too, until both are about as many. “20 x 25” are 25 galleries of 20 people who "

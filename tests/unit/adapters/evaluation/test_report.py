@@ -166,6 +166,7 @@ def test_it_says_what_was_counted(page: str) -> None:
         "36 / s",
         "Refused by face size",
         "2 people are in no group",
+        "That of FPIR holds for the people who are enrolled here",
     ):
         assert told in page, told
 

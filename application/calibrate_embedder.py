@@ -20,7 +20,8 @@ class TooFewPeopleError(FacematchError):
     """The people are too few to say anything of others."""
 
 
-_LOOK_ALIKES = 5
+_LOOK_ALIKES = 10
+"""A rate is measured by ten distances: so many pairs of one person, under two names, would spoil the lowest."""
 
 
 @attrs.frozen
@@ -98,9 +99,7 @@ class CalibrateEmbedder:
             if len(enrolled) < LEAST_PEOPLE:
                 continue
             templates = [FaceEmbedding.mean_direction([usable.embedding for usable in own]) for own in enrolled]
-            both_ways = photographs == 1
-            impostors = self.distances.among(probes) if both_ways else self.distances.across(templates, probes)
-            curve = measured_curve(photographs, len(enrolled), impostors)
+            curve = measured_curve(photographs, len(enrolled), self.distances.across(templates, probes))
             if curve and len(enrolled) > SMALLEST_GALLERY_WITH_COHORT:
                 curve = with_cohort(curve, self._strangers(probes, templates))
             if curve:
@@ -109,6 +108,9 @@ class CalibrateEmbedder:
     def _strangers(
         self, probes: Sequence[FaceEmbedding], templates: Sequence[FaceEmbedding]
     ) -> Iterator[Sequence[float]]:
-        """Yield the distances to the templates nearest to each probe but its own, which is at the same place."""
+        """Yield the distances to the templates nearest to each probe but its own, which is at the same place.
+
+        Two people who are the nearest to each other are in two searches, which are alike.
+        """
         for place, near in enumerate(self.distances.nearest(probes, templates, NEEDED_CANDIDATES + 1)):
             yield [one.distance for one in near if one.place != place][:NEEDED_CANDIDATES]

@@ -45,16 +45,12 @@ class NumpyDistances:
         return found
 
     def across(self, ones: Sequence[FaceEmbedding], others: Sequence[FaceEmbedding]) -> Sequence[float]:
-        """Return the distance of each of the ones to every other but the one at its own place, ascending."""
-        if not ones:
-            return []
+        """Return the distance of each of the ones to every other at a later place than its own, ascending."""
         opposite = _units(others)
-        found = []
+        found = [np.empty(0)]
         for start, block in _blocks(_units(ones)):
-            distances = 1 - block @ opposite.T
-            elsewhere = np.ones(distances.shape, bool)
-            elsewhere[np.arange(len(block)), np.arange(start, start + len(block))] = False
-            found.append(distances[elsewhere])
+            products = block @ opposite[start:].T
+            found.append(1 - products[np.triu_indices(len(block), 1, products.shape[1])])
         return _ascending(np.concatenate(found))
 
     def pairwise(self, ones: Sequence[FaceEmbedding], others: Sequence[FaceEmbedding]) -> Sequence[float]:

@@ -26,9 +26,10 @@ class Distances(Protocol):
         """Return for each of them how many others lie at this distance or nearer, by the distances of :meth:`among`."""
 
     def across(self, ones: Sequence[FaceEmbedding], others: Sequence[FaceEmbedding]) -> Sequence[float]:
-        """Return the distance of each of the ones to every other but the one at its own place, ascending.
+        """Return the distance of each of the ones to every other at a later place than its own, ascending.
 
-        There are at least as many others as ones.
+        So whoever is among the ones and the others by the same place is compared with everybody else once. There are at
+        least as many others as ones.
         """
 
     def pairwise(self, ones: Sequence[FaceEmbedding], others: Sequence[FaceEmbedding]) -> Sequence[float]:

@@ -23,13 +23,8 @@ class PlainDistances:
         return embeddings[pair[0]].cosine_distance(embeddings[pair[1]])
 
     def across(self, ones: Sequence[FaceEmbedding], others: Sequence[FaceEmbedding]) -> Sequence[float]:
-        """Return the distance of each of the ones to every other but the one at its own place, ascending."""
-        return sorted(
-            one.cosine_distance(other)
-            for place, one in enumerate(ones)
-            for number, other in enumerate(others)
-            if number != place
-        )
+        """Return the distance of each of the ones to every other at a later place than its own, ascending."""
+        return sorted(one.cosine_distance(other) for place, one in enumerate(ones) for other in others[place + 1 :])
 
     def pairwise(self, ones: Sequence[FaceEmbedding], others: Sequence[FaceEmbedding]) -> Sequence[float]:
         """Return the distance of each of the ones to the other at its place."""

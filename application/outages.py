@@ -58,19 +58,25 @@ class Outages:
     async def outage_behind(self, failure: AttemptFailedError) -> str | None:
         """Return the name of the dependency that this failure blames, where it is down; None where it is not.
 
-        It is probed once for everyone who asks at the same time.
-
         Raises:
             StoppingError: the failure is everyone's without a probe, and the worker stops.
 
         """
-        dependency = next((blamed for kind, blamed in self._blamed.items() if isinstance(failure, kind)), None)
-        if dependency is None:
-            return None
-        if failure.for_everyone:
+        dependency = self._blamed_by(type(failure))
+        if dependency is not None and failure.for_everyone:
             if self._stopping.is_set():
                 raise StoppingError
             self._begin(dependency, str(failure), self._growing_pause(dependency.name))
+        return await self.look_at(type(failure))
+
+    async def look_at(self, kind: type[AttemptFailedError]) -> str | None:
+        """Return the name of the dependency that failures of this kind blame, where it is down; None where it is not.
+
+        It is probed once for everyone who asks at the same time.
+        """
+        dependency = self._blamed_by(kind)
+        if dependency is None:
+            return None
         if dependency.name in self._down:
             return dependency.name
         check = self._checks.get(dependency.name)
@@ -102,6 +108,9 @@ class Outages:
         for recovery in list(self._recoveries.values()):
             recovery.cancel()
         await asyncio.gather(*self._recoveries.values(), return_exceptions=True)
+
+    def _blamed_by(self, kind: type[AttemptFailedError]) -> Dependency | None:
+        return next((blamed for known, blamed in self._blamed.items() if issubclass(kind, known)), None)
 
     async def _check(self, dependency: Dependency) -> bool:
         why = await self._probe(dependency)

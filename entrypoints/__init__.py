@@ -1,1 +1,1 @@
-"""Ways in: settings, the composition root, the worker, the command line, health."""
+"""Ways in: settings, the composition root, the worker's process, the command line, health."""

@@ -56,6 +56,7 @@ from application.reenroll_users import ReenrollUsers
 from application.repair_dead_letters import RepairDeadLetters
 from application.republish_photos import RepublishPhotos
 from application.retrieve_image import RetrieveImage
+from application.worker import Worker
 from domain.decision import Calibration, FixedThreshold, TargetFpir, ThresholdPolicy
 from domain.errors import (
     AttemptFailedError,
@@ -70,7 +71,6 @@ from domain.retries import LinearBackoff
 from entrypoints.figures import FiguresWatch
 from entrypoints.settings import NatsSettings, S3Settings, Settings, VisionSettings, WorkerSettings
 from entrypoints.vision_container import Vision
-from entrypoints.worker import Worker
 
 VERSION = version("facematch")
 _HEARTBEATS_PER_ACK_WAIT = 3

@@ -15,6 +15,7 @@ from adapters.telemetry import providers as telemetry
 from adapters.telemetry.figures import observe, observe_readiness
 from adapters.telemetry.providers import TelemetrySettingsError
 from adapters.vision.registry import BrokenEmbedderError
+from application.worker import Worker
 from domain.errors import DatabaseUnavailableError, FacematchError, MessagingUnavailableError
 from entrypoints.console import secrets_of
 from entrypoints.container import VERSION, Container
@@ -22,7 +23,6 @@ from entrypoints.health import health_application
 from entrypoints.resources import build, connected_to_nats
 from entrypoints.settings import Settings
 from entrypoints.vision_container import Vision
-from entrypoints.worker import Worker
 
 _LOG = structlog.get_logger("facematch")
 _PATIENCE_SECONDS = 1.0

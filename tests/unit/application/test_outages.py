@@ -105,6 +105,17 @@ async def test_what_says_itself_that_everybody_meets_it_needs_no_probe(scene: Sc
     assert scene.outages.down == {}
 
 
+async def test_a_dependency_is_looked_at_without_a_failure(scene: Scene) -> None:
+    """Whoever asks what a kind of failure blames has it probed, and an outage begins where there is one."""
+    assert await scene.outages.look_at(DatabaseUnavailableError) is None
+    scene.break_database()
+    assert await scene.outages.look_at(DatabaseUnavailableError) == "database"
+    assert scene.outages.down == {"database": "connection refused"}
+    assert scene.database.checks == 2
+    assert await scene.outages.look_at(EmbedderCrashedError) is None
+    await scene.outages.stop()
+
+
 async def test_a_worker_that_stops_does_not_count_what_everybody_meets(scene: Scene) -> None:
     """The probe would say that the database is up."""
     await scene.outages.stop()

@@ -6,8 +6,8 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from application.worker import Worker
 from domain.outcomes import OutcomeKind
-from entrypoints.worker import Worker
 from tests.fakes.clock import settle
 from tests.fakes.database import ActiveModelRow
 from tests.fakes.queue import InMemoryDelivery, InMemoryJobQueue

@@ -104,9 +104,9 @@ class Worker:
         """Probe what changes without a word: no job's statement fails of it, or there is no job."""
         while True:
             await self.clock.sleep(_LOOK_SECONDS)
-            for failure in DatabaseUnavailableError, GalleryNotReadyError:
+            for kind in DatabaseUnavailableError, GalleryNotReadyError:
                 if not self.outages.down:
-                    await self.outages.outage_behind(failure("a look now and then"))
+                    await self.outages.look_at(kind)
 
     async def _take_jobs(self) -> None:
         while True:

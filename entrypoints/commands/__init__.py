@@ -1,1 +1,1 @@
-"""The subcommands of ``facematch``, one module for each thing that people come for."""
+"""The subcommands of ``facematch``, one module for each, or for each group of them."""

@@ -8,7 +8,7 @@ from application.ports.ledger import Attempt
 from domain.jobs import JobKey
 from domain.outcomes import Reason
 from domain.records import JobHeader, Skipped
-from entrypoints.commands.jobs import label
+from entrypoints.commands.show import label
 from entrypoints.photo_jobs import document
 
 

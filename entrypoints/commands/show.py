@@ -1,4 +1,4 @@
-"""``submit`` and ``show``: put a job into the queue, and learn what became of a photo."""
+"""``show``: learn what became of a photo."""
 
 import asyncio
 import json
@@ -8,15 +8,13 @@ from uuid import UUID
 
 import typer
 
-from adapters.nats_jetstream.payload import MAX_BODY_BYTES, MAX_FACE_INDEX, encode_job
 from adapters.vision.decoding import decode
 from application.photo_history import PhotoJob, photo_history
-from domain.jobs import JobKey, MatchJob
 from domain.outcomes import OutcomeKind
 from domain.records import JobRecord, Matched
 from entrypoints.annotated import annotated
 from entrypoints.console import err, explained, fail, load_settings, out
-from entrypoints.photo_jobs import document, key_document, table
+from entrypoints.photo_jobs import document, table
 from entrypoints.resources import build, connected_to_nats, opened_database
 from entrypoints.settings import Settings
 
@@ -27,44 +25,6 @@ _NOT_TRIED: Final = (
     "shows the backlog), or it was another photo id"
 )
 _COLOURS: Final = {OutcomeKind.MATCHED: "#1a7f37", OutcomeKind.SKIPPED: "#9a6700", OutcomeKind.FAILED: "#cf222e"}
-
-
-def submit(
-    photo_id: Annotated[UUID, typer.Argument(help="Id of a row of `photos`.", show_default=False, metavar="PHOTO_ID")],
-    image_ref: Annotated[
-        str, typer.Argument(help="minio://BUCKET/KEY, or a KEY alone.", show_default=False, metavar="IMAGE_REF")
-    ],
-    face_index: Annotated[
-        int, typer.Option(help="Row of photo_faces to write.", min=0, max=MAX_FACE_INDEX, metavar="N")
-    ] = 0,
-    faces_detected: Annotated[
-        int | None, typer.Option(help="What an earlier stage counted.", min=0, metavar="N")
-    ] = None,
-    job_id: Annotated[UUID | None, typer.Option(help="A correlation id of yours.", metavar="UUID")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
-) -> None:
-    """Publish one job, as an application's backend does.
-
-    `facematch show` then tells what became of it.
-    """
-    settings = load_settings()
-    job = MatchJob(photo_id, image_ref, face_index, faces_detected, job_id)
-    size = len(encode_job(job))
-    if size > MAX_BODY_BYTES:
-        message = f"the job would have {size} bytes, and with more than {MAX_BODY_BYTES} it is malformed"
-        raise typer.BadParameter(message, param_hint="IMAGE_REF")
-    with explained():
-        key = asyncio.run(_submit(settings, job))
-    if as_json:
-        out.print_json(json.dumps(key_document(key)))
-    else:
-        out.print(f"Job {key} is stored: number {key.sequence} on {settings.nats.subject}.")
-
-
-async def _submit(settings: Settings, job: MatchJob) -> JobKey:
-    container = build(settings)
-    async with connected_to_nats(container):
-        return await container.jobs().submit(job)
 
 
 def _picture_path(text: str) -> Path:

@@ -1,16 +1,13 @@
-"""``migrate`` and ``provision``: what has to be there before a worker starts."""
+"""``migrate``: bring the database up to date, before a worker starts."""
 
 import asyncio
 from typing import Annotated
 
 import typer
 
-from adapters.nats_jetstream import provisioning
 from adapters.postgres.migrate import MigrationRefusedError
 from adapters.postgres.migrate import migrate as bring_up_to_date
 from entrypoints.console import explained, fail, load_settings, out
-from entrypoints.resources import build, connected_to_nats
-from entrypoints.settings import Settings
 
 
 def migrate(
@@ -38,26 +35,3 @@ def migrate(
             out.print(";\n\n".join(s.strip().removesuffix(";") for s in refused.statements) + ";")
             fail(f"{refused}; a role that has the rights can run the SQL above")
     out.print(f"The database is up to date ({len(statements)} statements were needed).")
-
-
-def provision() -> None:
-    """Make the streams and the consumer on NATS, or mend them.
-
-    Deletes nothing. Safe to run again.
-    """
-    settings = load_settings()
-    with explained():
-        done = asyncio.run(_provision(settings))
-    for thing in done:
-        out.print(f"{thing.action:<9} {thing.kind} {thing.name}")
-
-
-async def _provision(settings: Settings) -> list[provisioning.Provisioned]:
-    container = build(settings)
-    async with connected_to_nats(container) as client:
-        return await provisioning.provision(
-            client.jetstream(timeout=10),
-            container.names(),
-            ack_wait_seconds=settings.nats.ack_wait,
-            replicas=settings.nats.replicas,
-        )

@@ -1,0 +1,86 @@
+"""``embedders``: what can be used to see."""
+
+import json
+from typing import Annotated, Any
+
+import attrs
+import typer
+from rich.table import Table
+
+from adapters.vision import registry
+from application.ports.face_pipeline import EmbedderInfo
+from domain.decision import COHORT_EXPONENT, COHORT_SIZE, SMALLEST_GALLERY_WITH_COHORT, Search, TargetFpir
+from entrypoints.console import err, load_settings, out
+from entrypoints.container import calibration
+
+_GALLERIES = (20, 50, 1_000, 100_000)
+
+
+def embedders(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON array.")] = False) -> None:
+    """List the face pipelines that FACEMATCH_EMBEDDER can name.
+
+    These are ours and installed plugins. A plugin that cannot be used is told on standard error; what only lacks a
+    configuration is listed with how to configure it.
+    """
+    settings = load_settings()
+    known = {}
+    unconfigured = {}
+    for name in registry.known():
+        try:
+            info = registry.load(name).info
+            active = name == settings.vision.embedder
+            known[name] = attrs.evolve(info, calibration=calibration(settings.vision, info)) if active else info
+        except registry.UnconfiguredEmbedderError as error:
+            unconfigured[name] = str(error)
+        except registry.BrokenEmbedderError as error:
+            err.print(str(error))
+    fpir = settings.vision.target_fpir
+    if as_json:
+        rows = [_row(name, info, fpir) | {"active": name == settings.vision.embedder} for name, info in known.items()]
+        out.print_json(json.dumps(rows))
+        return
+    for name, info in known.items():
+        grid = Table.grid(padding=(0, 2))
+        grid.add_row("  id", f"{info.id}: {info.dimension} dimensions, {info.metric}")
+        grid.add_row("  parts", info.description)
+        grid.add_row("  licence", info.licence)
+        grid.add_row("  threshold", f"{_in_words(info, fpir)}, for a false positive identification rate of {fpir:g}")
+        out.print(name + (" (active)" if name == settings.vision.embedder else ""), style="bold")
+        out.print(grid)
+    for name, how in unconfigured.items():
+        out.print(name, style="bold")
+        out.print(f"  {how}")
+
+
+def _row(name: str, info: EmbedderInfo, fpir: float) -> dict[str, Any]:
+    return {
+        "name": name,
+        "id": info.id,
+        "dimension": info.dimension,
+        "metric": info.metric,
+        "licence": info.licence,
+        "description": info.description,
+        "weights": [attrs.asdict(weights) for weights in info.weights],
+        "thresholds": _thresholds(info, fpir),
+        "cohort_factor": info.calibration.cohort_factor_at(fpir),
+    }
+
+
+def _thresholds(info: EmbedderInfo, fpir: float) -> dict[int, float]:
+    """Return the thresholds for templates of one photograph, by the size of the gallery alone."""
+    policy = TargetFpir(fpir, info.calibration)
+    return {users: round(policy.threshold(Search(users)), 4) for users in _GALLERIES}
+
+
+def _in_words(info: EmbedderInfo, fpir: float) -> str:
+    factor = info.calibration.cohort_factor_at(fpir)
+    by_size = {
+        users: distance
+        for users, distance in _thresholds(info, fpir).items()
+        if factor is None or users <= SMALLEST_GALLERY_WITH_COHORT
+    }
+    words = ", ".join(f"{distance:.3f} of {users:,}" for users, distance in by_size.items()) + " users"
+    if factor is None:
+        return words
+    by_cohort = f"{factor:.3f} x m^{COHORT_EXPONENT:g}, m being the mean distance of the next {COHORT_SIZE}"
+    return f"{words}, from {SMALLEST_GALLERY_WITH_COHORT} on {by_cohort}"

@@ -1,0 +1,53 @@
+"""``submit``: put a job into the queue."""
+
+import asyncio
+import json
+from typing import Annotated
+from uuid import UUID
+
+import typer
+
+from adapters.nats_jetstream.payload import MAX_BODY_BYTES, MAX_FACE_INDEX, encode_job
+from domain.jobs import JobKey, MatchJob
+from entrypoints.console import explained, load_settings, out
+from entrypoints.photo_jobs import key_document
+from entrypoints.resources import build, connected_to_nats
+from entrypoints.settings import Settings
+
+
+def submit(
+    photo_id: Annotated[UUID, typer.Argument(help="Id of a row of `photos`.", show_default=False, metavar="PHOTO_ID")],
+    image_ref: Annotated[
+        str, typer.Argument(help="minio://BUCKET/KEY, or a KEY alone.", show_default=False, metavar="IMAGE_REF")
+    ],
+    face_index: Annotated[
+        int, typer.Option(help="Row of photo_faces to write.", min=0, max=MAX_FACE_INDEX, metavar="N")
+    ] = 0,
+    faces_detected: Annotated[
+        int | None, typer.Option(help="What an earlier stage counted.", min=0, metavar="N")
+    ] = None,
+    job_id: Annotated[UUID | None, typer.Option(help="A correlation id of yours.", metavar="UUID")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Publish one job, as an application's backend does.
+
+    `facematch show` then tells what became of it.
+    """
+    settings = load_settings()
+    job = MatchJob(photo_id, image_ref, face_index, faces_detected, job_id)
+    size = len(encode_job(job))
+    if size > MAX_BODY_BYTES:
+        message = f"the job would have {size} bytes, and with more than {MAX_BODY_BYTES} it is malformed"
+        raise typer.BadParameter(message, param_hint="IMAGE_REF")
+    with explained():
+        key = asyncio.run(_submit(settings, job))
+    if as_json:
+        out.print_json(json.dumps(key_document(key)))
+    else:
+        out.print(f"Job {key} is stored: number {key.sequence} on {settings.nats.subject}.")
+
+
+async def _submit(settings: Settings, job: MatchJob) -> JobKey:
+    container = build(settings)
+    async with connected_to_nats(container):
+        return await container.jobs().submit(job)

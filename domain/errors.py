@@ -69,6 +69,10 @@ class DatabaseRefusedError(DatabaseUnavailableError):
     for_one = True
 
 
+class DatabaseForbiddenError(DatabaseUnavailableError):
+    """The role may not do what was asked; another one can allow it."""
+
+
 class GalleryNotReadyError(DatabaseUnavailableError):
     """The gallery is another embedder's, or is just being switched: nobody can be found in it, or not everybody."""
 

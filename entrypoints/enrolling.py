@@ -7,11 +7,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import attrs
-import psycopg.errors
 
 from adapters.system.files import read_at_most
 from application.enrolment_images import EnrolmentImage, EnrolmentRefusedError
-from domain.errors import DatabaseUnavailableError, JobRejectedError
+from domain.errors import DatabaseForbiddenError, JobRejectedError
 from domain.images import InvalidImageRefError
 from entrypoints.console import fail
 from entrypoints.container import Container
@@ -52,10 +51,8 @@ def rights_explained() -> Iterator[None]:
     """Where the role may not, say who can change that."""
     try:
         yield
-    except DatabaseUnavailableError as error:
-        if isinstance(error.__cause__, psycopg.errors.InsufficientPrivilege):
-            fail(f"{error}; the tables' owner can run `facematch migrate --grant-enrolment-to ROLE` for this role")
-        raise
+    except DatabaseForbiddenError as error:
+        fail(f"{error}; the tables' owner can run `facematch migrate --grant-enrolment-to ROLE` for this role")
 
 
 def _local(path: Path, max_bytes: int) -> bytes | None:

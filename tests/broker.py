@@ -65,7 +65,7 @@ async def running(folder: Path, extra: str = "") -> AsyncIterator[NatsServer]:
 async def provisioned(client: Client, names: Names | None = None, ack_wait_seconds: float = ACK_WAIT) -> Names:
     """Make streams and consumer, and return their names."""
     names = names or own_names()
-    await provision(client.jetstream(), names, ack_wait_seconds=ack_wait_seconds)
+    await provision(client, names, ack_wait_seconds=ack_wait_seconds)
     return names
 
 

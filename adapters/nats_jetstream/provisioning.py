@@ -5,6 +5,7 @@ from contextlib import contextmanager
 
 import attrs
 import nats.js.errors
+from nats.aio.client import Client
 from nats.js import JetStreamContext
 from nats.js.api import (
     AckPolicy,
@@ -21,6 +22,8 @@ from adapters.nats_jetstream.consumer_config import desired, unusable
 from adapters.nats_jetstream.names import Names
 from domain.errors import FacematchError
 
+_API_SECONDS = 10.0
+"""Several servers that make a stream together take longer than one that only answers."""
 _DAY = 24 * 3600
 _DUPLICATE_WINDOW_SECONDS = 2 * 3600
 _MAX_AGE_SECONDS = 30 * _DAY
@@ -39,9 +42,7 @@ class Provisioned:
     action: str
 
 
-async def provision(
-    js: JetStreamContext, names: Names, *, ack_wait_seconds: float, replicas: int = 1
-) -> list[Provisioned]:
+async def provision(client: Client, names: Names, *, ack_wait_seconds: float, replicas: int = 1) -> list[Provisioned]:
     """Make everything that the service needs on the broker; a subject that is captured already stays where it is.
 
     Raises:
@@ -49,6 +50,7 @@ async def provision(
         MessagingUnavailableError: no answer.
 
     """
+    js = client.jetstream(timeout=_API_SECONDS)
     with translated("provision"), _refusals():
         done = [
             *await _capture(js, _stream(names.stream, [names.subject], replicas).evolve(allow_atomic=True)),

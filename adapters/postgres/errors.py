@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 import psycopg
 
-from domain.errors import DatabaseExhaustedError, DatabaseRefusedError, DatabaseUnavailableError
+from domain.errors import DatabaseExhaustedError, DatabaseForbiddenError, DatabaseRefusedError, DatabaseUnavailableError
 
 _PASSING = (
     psycopg.OperationalError,  # no connection, shutdown, too many clients, deadlock; the pool's own
@@ -13,7 +13,6 @@ _PASSING = (
     psycopg.InternalError,  # read-only after a fail-over, ended while idle in a transaction, a fault in the server
     # The database changed under a running worker: every job meets it, and somebody can put it right.
     psycopg.errors.DatatypeMismatch,
-    psycopg.errors.InsufficientPrivilege,
     psycopg.errors.InvalidSchemaName,
     psycopg.errors.UndefinedColumn,
     psycopg.errors.UndefinedFunction,
@@ -41,6 +40,8 @@ def translated(what: str) -> Iterator[None]:
     """Raise :class:`DatabaseUnavailableError` for faults that pass and for refusals; let mistakes through."""
     try:
         yield
+    except psycopg.errors.InsufficientPrivilege as error:
+        raise DatabaseForbiddenError(f"database, {what}: {first_line(error)}") from error
     except _PASSING as error:
         exhausted = (error.sqlstate or "").startswith(_EXHAUSTED)
         kind = DatabaseExhaustedError if exhausted else DatabaseUnavailableError

@@ -24,7 +24,7 @@ async def _provision(settings: Settings) -> list[provisioning.Provisioned]:
     container = build(settings)
     async with connected_to_nats(container) as client:
         return await provisioning.provision(
-            client.jetstream(timeout=10),
+            client,
             container.names(),
             ack_wait_seconds=settings.nats.ack_wait,
             replicas=settings.nats.replicas,

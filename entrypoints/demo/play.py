@@ -138,8 +138,7 @@ async def perform(
         observer.say(f"migrated the application's database ({len(await migrate(url))} statements)")
         container = build(settings)
         client = await open_things.enter_async_context(connected_to_nats(container))
-        js = client.jetstream()
-        await provisioning.provision(js, container.names(), ack_wait_seconds=settings.nats.ack_wait)
+        await provisioning.provision(client, container.names(), ack_wait_seconds=settings.nats.ack_wait)
         observer.say("provisioned streams and consumer")
         await open_things.enter_async_context(opened_database(container, container.factory().info))
         starting = asyncio.create_task(asyncio.to_thread(worker.start))
@@ -150,7 +149,7 @@ async def perform(
         observer.say(f"uploaded {sum(scene.image is not None for scene in scenes)} photographs")
         await starting
         observer.say("started the worker")
-        events = await _play(js, container, scenes, observer)
+        events = await _play(client.jetstream(), container, scenes, observer)
         code = await asyncio.to_thread(worker.stop)
     lines = worker.jobs()
     names = {str(user): name for name, user in users.items()}

@@ -63,7 +63,7 @@ async def _provision(world: World) -> None:
     for tries_left in reversed(range(_TRIES)):
         try:
             await provision(
-                world.js,
+                world.client,
                 Names(),
                 ack_wait_seconds=float(world.environment.get("FACEMATCH_NATS_ACK_WAIT", "30")),
                 replicas=int(world.environment.get("FACEMATCH_NATS_REPLICAS", "1")),

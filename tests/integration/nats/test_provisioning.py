@@ -31,9 +31,9 @@ from tests.contract.announcements.records import malformed, record
 ACK_WAIT = 30.0
 
 
-async def actions(js: JetStreamContext, names: Names, **options: Any) -> dict[str, str]:
+async def actions(client: Client, names: Names, **options: Any) -> dict[str, str]:
     """Provision, and return what was done to each thing."""
-    done = await provision(js, names, **{"ack_wait_seconds": ACK_WAIT, **options})
+    done = await provision(client, names, **{"ack_wait_seconds": ACK_WAIT, **options})
     return {thing.name: thing.action for thing in done}
 
 
@@ -55,7 +55,7 @@ async def works(client: Client, names: Names) -> bool:
 
 async def test_everything_is_made(client: Client, js: JetStreamContext, names: Names) -> None:
     """Three streams on disk and the consumer, each told; dead letters are kept for ever."""
-    done = await provision(js, names, ack_wait_seconds=ACK_WAIT)
+    done = await provision(client, names, ack_wait_seconds=ACK_WAIT)
     assert done == [
         Provisioned("stream", names.stream, "created"),
         Provisioned("stream", names.results_stream, "created"),
@@ -77,10 +77,10 @@ async def test_everything_is_made(client: Client, js: JetStreamContext, names: N
 
 
 @pytest.mark.parametrize("ack_wait", [30.0, 1.1, 0.3])
-async def test_again_changes_nothing(js: JetStreamContext, names: Names, ack_wait: float) -> None:
+async def test_again_changes_nothing(client: Client, names: Names, ack_wait: float) -> None:
     """It can be run at every deployment."""
-    await actions(js, names, ack_wait_seconds=ack_wait)
-    assert await actions(js, names, ack_wait_seconds=ack_wait) == all_of(names, "unchanged")
+    await actions(client, names, ack_wait_seconds=ack_wait)
+    assert await actions(client, names, ack_wait_seconds=ack_wait) == all_of(names, "unchanged")
 
 
 async def test_defaults_are_the_published_names() -> None:
@@ -95,27 +95,29 @@ async def test_defaults_are_the_published_names() -> None:
     )
 
 
-async def test_jobs_may_come_in_batches(js: JetStreamContext, names: Names) -> None:
+async def test_jobs_may_come_in_batches(client: Client, js: JetStreamContext, names: Names) -> None:
     """Into a stream that is made, and into one that was made before there were batches; into no other."""
-    await actions(js, names)
+    await actions(client, names)
     assert (await js.stream_info(names.stream)).config.allow_atomic
     assert not (await js.stream_info(names.dead_stream)).config.allow_atomic
     await js.update_stream((await js.stream_info(names.stream)).config.evolve(allow_atomic=False))
-    assert await actions(js, names) == {**all_of(names, "unchanged"), names.stream: "updated"}
+    assert await actions(client, names) == {**all_of(names, "unchanged"), names.stream: "updated"}
     assert (await js.stream_info(names.stream)).config.allow_atomic
 
 
-async def test_a_stream_that_cannot_take_batches_stays_as_it_is(js: JetStreamContext, names: Names) -> None:
+async def test_a_stream_that_cannot_take_batches_stays_as_it_is(
+    client: Client, js: JetStreamContext, names: Names
+) -> None:
     """The server would refuse the change, and with it everything else."""
     await js.add_stream(name=names.stream, subjects=[names.subject], persist_mode=PersistMode.ASYNC)
-    assert (await actions(js, names))[names.stream] == "unchanged"
+    assert (await actions(client, names))[names.stream] == "unchanged"
     assert not (await js.stream_info(names.stream)).config.allow_atomic
 
 
-async def test_another_ack_wait_updates_the_consumer(js: JetStreamContext, names: Names) -> None:
+async def test_another_ack_wait_updates_the_consumer(client: Client, js: JetStreamContext, names: Names) -> None:
     """And the consumer keeps its place."""
-    await actions(js, names)
-    assert await actions(js, names, ack_wait_seconds=45) == {**all_of(names, "unchanged"), names.durable: "updated"}
+    await actions(client, names)
+    assert await actions(client, names, ack_wait_seconds=45) == {**all_of(names, "unchanged"), names.durable: "updated"}
     assert (await js.consumer_info(names.stream, names.durable)).config.ack_wait == 45
 
 
@@ -132,12 +134,14 @@ async def test_another_ack_wait_updates_the_consumer(js: JetStreamContext, names
     ],
     ids=", ".join,
 )
-async def test_a_consumer_that_drifted_is_mended(js: JetStreamContext, names: Names, drifted: dict[str, Any]) -> None:
+async def test_a_consumer_that_drifted_is_mended(
+    client: Client, js: JetStreamContext, names: Names, drifted: dict[str, Any]
+) -> None:
     """Whatever would lose jobs or deliver them half is put right; what is somebody's own is kept."""
-    await actions(js, names)
+    await actions(client, names)
     expected = (await js.consumer_info(names.stream, names.durable)).config
     await js.add_consumer(names.stream, expected.evolve(description="ours", **drifted))
-    assert (await actions(js, names))[names.durable] == "updated"
+    assert (await actions(client, names))[names.durable] == "updated"
     mended = (await js.consumer_info(names.stream, names.durable)).config
     assert mended == expected.evolve(description="ours")
 
@@ -145,18 +149,18 @@ async def test_a_consumer_that_drifted_is_mended(js: JetStreamContext, names: Na
 async def test_a_missing_subject_is_added(client: Client, js: JetStreamContext, names: Names) -> None:
     """A stream of ours keeps what it has and gets what it lacks."""
     await js.add_stream(name=names.results_stream, subjects=[f"{names.results_prefix}.matched", f"own.{names.stream}"])
-    assert (await actions(js, names))[names.results_stream] == "updated"
+    assert (await actions(client, names))[names.results_stream] == "updated"
     subjects = (await js.stream_info(names.results_stream)).config.subjects
     assert set(subjects or []) == {*names.result_subjects, f"own.{names.stream}"}
     assert await works(client, names)
 
 
-async def test_settings_of_an_operator_are_kept(js: JetStreamContext, names: Names) -> None:
+async def test_settings_of_an_operator_are_kept(client: Client, js: JetStreamContext, names: Names) -> None:
     """What somebody tuned on our streams stays tuned."""
-    await actions(js, names)
+    await actions(client, names)
     tuned = (await js.stream_info(names.stream)).config.evolve(max_age=7 * 86400.0, max_bytes=10_000_000)
     await js.update_stream(tuned)
-    assert await actions(js, names) == all_of(names, "unchanged")
+    assert await actions(client, names) == all_of(names, "unchanged")
     assert (await js.stream_info(names.stream)).config == tuned
 
 
@@ -167,8 +171,8 @@ async def test_one_stream_of_somebody_else_may_hold_everything(
     token = names.stream.lower()
     names = attrs.evolve(names, subject=f"{token}.requested", results_prefix=token)
     foreign = (await js.add_stream(name=f"ALL_{token}", subjects=[f"{token}.>"], storage=StorageType.MEMORY)).config
-    assert await actions(js, names) == {f"ALL_{token}": "unchanged", names.durable: "created"}
-    assert await actions(js, names) == {f"ALL_{token}": "unchanged", names.durable: "unchanged"}
+    assert await actions(client, names) == {f"ALL_{token}": "unchanged", names.durable: "created"}
+    assert await actions(client, names) == {f"ALL_{token}": "unchanged", names.durable: "unchanged"}
     assert (await js.stream_info(f"ALL_{token}")).config == foreign
     assert await works(client, names)
     assert len(await stored(client, f"ALL_{token}")) == 3
@@ -177,34 +181,38 @@ async def test_one_stream_of_somebody_else_may_hold_everything(
 async def test_some_subjects_may_be_elsewhere(client: Client, js: JetStreamContext, names: Names) -> None:
     """Events that another stream captures stay there; ours gets the others."""
     await js.add_stream(name=f"X_{names.stream}", subjects=[f"{names.results_prefix}.failed"])
-    assert await actions(js, names) == {f"X_{names.stream}": "unchanged", **all_of(names, "created")}
+    assert await actions(client, names) == {f"X_{names.stream}": "unchanged", **all_of(names, "created")}
     assert (await js.stream_info(names.results_stream)).config.subjects == names.result_subjects[:2]
     assert await works(client, names)
 
 
 @pytest.mark.parametrize("retention", ["workqueue", "interest"])
 @pytest.mark.parametrize("what", ["subject", "dead_subject", "result"])
-async def test_a_queue_of_somebody_else_stops_it(js: JetStreamContext, names: Names, retention: str, what: str) -> None:
+async def test_a_queue_of_somebody_else_stops_it(
+    client: Client, js: JetStreamContext, names: Names, retention: str, what: str
+) -> None:
     """Its messages would disappear, or ours would take them from others: the error says which stream and why."""
     subject = names.result_subjects[1] if what == "result" else getattr(names, what)
     await js.add_stream(name=f"Q_{names.stream}", subjects=[subject], retention=RetentionPolicy(retention))
     with pytest.raises(ProvisioningError, match=f"stream Q_{names.stream} captures {subject} .*retention {retention}"):
-        await actions(js, names)
+        await actions(client, names)
 
 
 @pytest.mark.parametrize("retention", ["workqueue", "interest"])
-async def test_a_queue_with_our_name_stops_it(js: JetStreamContext, names: Names, retention: str) -> None:
+async def test_a_queue_with_our_name_stops_it(
+    client: Client, js: JetStreamContext, names: Names, retention: str
+) -> None:
     """Retention cannot be changed: the error says what to do."""
     await js.add_stream(name=names.dead_stream, subjects=[f"x.{names.stream}"], retention=RetentionPolicy(retention))
     with pytest.raises(ProvisioningError, match=f"stream {names.dead_stream} exists .*FACEMATCH_NATS_DEAD_STREAM"):
-        await actions(js, names)
+        await actions(client, names)
 
 
-async def test_a_stream_that_confirms_nothing_stops_it(js: JetStreamContext, names: Names) -> None:
+async def test_a_stream_that_confirms_nothing_stops_it(client: Client, js: JetStreamContext, names: Names) -> None:
     """Nothing that is published there is ever known to be stored."""
     await js.add_stream(name=f"N_{names.stream}", subjects=[names.dead_subject], no_ack=True)
     with pytest.raises(ProvisioningError, match="acknowledgements turned off"):
-        await actions(js, names)
+        await actions(client, names)
 
 
 @pytest.mark.parametrize(
@@ -218,13 +226,13 @@ async def test_a_stream_that_confirms_nothing_stops_it(js: JetStreamContext, nam
     ],
 )
 async def test_a_consumer_of_another_kind_stops_it(
-    js: JetStreamContext, names: Names, config: dict[str, Any], expected: str
+    client: Client, js: JetStreamContext, names: Names, config: dict[str, Any], expected: str
 ) -> None:
     """What the server does not let be changed is told, with what to do; the consumer is left alone."""
     await js.add_stream(name=names.stream, subjects=[names.subject])
     present = await js.add_consumer(names.stream, ConsumerConfig(durable_name=names.durable, **config))
     with pytest.raises(ProvisioningError, match=f"{names.durable} .*{expected}.*FACEMATCH_NATS_DURABLE"):
-        await actions(js, names)
+        await actions(client, names)
     assert (await js.consumer_info(names.stream, names.durable)).config == present.config
 
 
@@ -236,18 +244,16 @@ async def test_a_consumer_of_another_kind_stops_it(
         ({"subject": "$JS.API.x"}, "NATS refuses"),
     ],
 )
-async def test_impossible_names_are_told(
-    js: JetStreamContext, names: Names, changed: dict[str, str], expected: str
-) -> None:
+async def test_impossible_names_are_told(client: Client, names: Names, changed: dict[str, str], expected: str) -> None:
     """The broker's or the client's own words."""
     with pytest.raises(ProvisioningError, match=expected):
-        await actions(js, attrs.evolve(names, **changed))
+        await actions(client, attrs.evolve(names, **changed))
 
 
-async def test_more_copies_than_servers_are_told(js: JetStreamContext, names: Names) -> None:
+async def test_more_copies_than_servers_are_told(client: Client, names: Names) -> None:
     """A single server cannot keep three copies."""
     with pytest.raises(ProvisioningError, match="replicas > 1 not supported"):
-        await actions(js, names, replicas=3)
+        await actions(client, names, replicas=3)
 
 
 async def test_without_jetstream_it_is_unavailable(tmp_path: Path) -> None:
@@ -255,4 +261,4 @@ async def test_without_jetstream_it_is_unavailable(tmp_path: Path) -> None:
     extra = "accounts { A: { users: [ { user: anna, password: secret } ] } }"
     async with running(tmp_path, extra) as server, connected(server, user="anna", password="secret") as client:
         with pytest.raises(MessagingUnavailableError, match="not enabled"):
-            await actions(client.jetstream(), own_names())
+            await actions(client, own_names())

@@ -104,7 +104,7 @@ async def test_of_three_at_once_each_job_is_stored_once(clients: list[Client]) -
     And who looks then sees all of them, on whichever server it reads.
     """
     names = own_names()
-    await provision(clients[0].jetstream(timeout=20), names, ack_wait_seconds=30, replicas=3)
+    await provision(clients[0], names, ack_wait_seconds=30, replicas=3)
     jobs = [MatchJob(uuid4(), "a.jpg") for _ in range(500)]
     republishers = [JetStreamRepublisher(client, names) for client in clients]
     published = await asyncio.gather(*(each.publish(jobs, unless_after=0) for each in republishers))

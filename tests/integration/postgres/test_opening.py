@@ -19,7 +19,7 @@ from adapters.postgres.schema import DimensionMismatchError
 from application.ports.dependency import Dependency
 from application.ports.face_pipeline import EmbedderInfo
 from domain.decision import Calibration, Candidate
-from domain.errors import DatabaseUnavailableError
+from domain.errors import DatabaseForbiddenError, DatabaseUnavailableError
 from infra.local_stack.postgres import PostgresServer
 from tests.contract.ledger.jobs import embedding, record
 from tests.databases import new_role, url_of
@@ -216,10 +216,10 @@ async def test_a_role_that_enrols_can_do_that_and_no_more(
     assert (await enrolment.others(uuid4(), template, limit=1)).nearest == (Candidate(user, 0.0, 2),)
     for statement in granted:
         admin.execute(statement.replace("GRANT", "REVOKE").replace(" TO ", " FROM ").encode())
-        with pytest.raises(DatabaseUnavailableError, match="permission denied"):
+        with pytest.raises(DatabaseForbiddenError, match="permission denied"):
             await enrol_twice()
         admin.execute(statement.encode())
-    with pytest.raises(DatabaseUnavailableError, match="permission denied for table outcomes"):
+    with pytest.raises(DatabaseForbiddenError, match="permission denied for table outcomes"):
         await PostgresLedger(database).history(uuid4())
     await database.close()
     with pytest.raises(SchemaError, match="may not do a worker's work"):
@@ -238,7 +238,7 @@ async def test_who_only_asks_needs_no_right_to_work(
     await database.open(embedder(4))
     ledger = PostgresLedger(database)
     assert list(await ledger.history(uuid4())) == []
-    with pytest.raises(DatabaseUnavailableError, match="permission denied for table outcomes"):
+    with pytest.raises(DatabaseForbiddenError, match="permission denied for table outcomes"):
         await ledger.conclude(record())
     await database.check()
     await database.close()

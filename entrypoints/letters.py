@@ -3,9 +3,9 @@
 import base64
 from typing import Any
 
-from adapters.nats_jetstream.dead_letters import TRACE
 from adapters.nats_jetstream.payload import JsonJobParser
 from application.ports.dead_letter_box import DeadLetter
+from entrypoints.traceparent import trace_id
 
 _PARSER = JsonJobParser()
 
@@ -31,11 +31,8 @@ def full_document(letter: DeadLetter) -> dict[str, Any]:
         text = letter.body.decode()
     except UnicodeDecodeError:
         text = None
-    own = {name.lower(): value for name, value in letter.headers.items()}
-    trace = letter.headers.get(TRACE) or own.get("traceparent") or ""
-    parts = trace.split("-")
     return line_document(letter) | {
-        "trace_id": parts[1] if len(parts) > 1 else None,
+        "trace_id": trace_id(letter.traceparent),
         "body_bytes": len(letter.body),
         "truncated_from": letter.truncated_from,
         "body": text,

@@ -10,6 +10,7 @@ from application.ports.ledger import Attempt
 from domain.jobs import JobKey
 from domain.records import JobRecord
 from entrypoints.console import visible
+from entrypoints.traceparent import trace_id
 
 _NOT_ENDED: Final = dict.fromkeys(
     (
@@ -83,7 +84,7 @@ def _end(record: JobRecord) -> dict[str, Any]:
         "bbox": attrs.asdict(face.box) if face else None,
         "embedder": record.embedder,
         "worker": record.worker,
-        "trace_id": record.traceparent.split("-")[1] if record.traceparent else None,
+        "trace_id": trace_id(record.traceparent),
         "occurred_at": record.occurred_at.isoformat(),
     }
 

@@ -3,7 +3,7 @@
 import asyncio
 import base64
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from datetime import datetime
 
 import nats.js.errors
@@ -128,7 +128,13 @@ def _letter(message: RawStreamMsg) -> DeadLetter:
         body=message.data or b"",
         headers=headers,
         truncated_from=_number(headers.get(said.TRUNCATED_FROM)),
+        traceparent=headers.get(said.TRACE) or _by_small_letters(headers).get("traceparent") or None,
     )
+
+
+def _by_small_letters(headers: Mapping[str, str]) -> dict[str, str]:
+    """Return headers by names in small letters: publishers write them as they like."""
+    return {name.lower(): value for name, value in headers.items()}
 
 
 def _headers(message: RawStreamMsg) -> dict[str, str]:
@@ -140,11 +146,10 @@ def _headers(message: RawStreamMsg) -> dict[str, str]:
 
 def _headers_of_a_replay(letter: DeadLetter) -> dict[str, str]:
     """Return the original's headers, what the new job is a replay of, and an id that the letter always gets."""
-    original = {name.lower(): value for name, value in letter.headers.items()}
     kept = {name: value for name, value in letter.headers.items() if name.lower() not in _NOT_SENT_AGAIN}
     trace = {
-        REPLAYED_TRACE["traceparent"]: original.get(said.TRACE.lower()) or original.get("traceparent"),
-        REPLAYED_TRACE["tracestate"]: original.get("tracestate"),
+        REPLAYED_TRACE["traceparent"]: letter.traceparent,
+        REPLAYED_TRACE["tracestate"]: _by_small_letters(letter.headers).get("tracestate"),
     }
     return {
         **kept,

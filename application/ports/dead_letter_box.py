@@ -20,7 +20,8 @@ class DeadLetter:
     ``sequence`` is the letter's place among all that is kept with it, ``job_sequence`` the job's in the queue's log.
     ``reason`` is a word of :class:`domain.outcomes.Reason`, or one that another version knows. ``headers`` are those
     of the letter; the original's are among them. Where ``truncated_from`` is not None, the body had so many bytes and
-    was too large to be kept whole.
+    was too large to be kept whole. ``traceparent`` is the W3C header of the trace in which the job died, or else of its
+    publisher's, as that wrote it.
     """
 
     sequence: int
@@ -32,6 +33,7 @@ class DeadLetter:
     body: bytes = attrs.field(repr=False)
     headers: Mapping[str, str] = attrs.field(factory=dict)
     truncated_from: int | None = None
+    traceparent: str | None = None
 
 
 @attrs.frozen

@@ -47,6 +47,7 @@ def _in_memory() -> Subject:
             job_sequence=1,
             body=body,
             headers=dict(headers),
+            traceparent=record.traceparent,
         )
         box.put(letter)
 

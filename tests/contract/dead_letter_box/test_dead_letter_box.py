@@ -9,7 +9,7 @@ from application.ports.dead_letter_box import DeadLetter, DeadLetterBox, Extent
 from domain.errors import MessagingUnavailableError
 from domain.outcomes import Reason
 from domain.records import JobRecord
-from tests.contract.announcements.records import OUTCOMES, malformed, record
+from tests.contract.announcements.records import OUTCOMES, TRACEPARENT, malformed, record
 from tests.contract.dead_letter_box.conftest import Subject
 
 MANY = 70
@@ -43,6 +43,13 @@ async def test_it_is_a_dead_letter_box(subject: Subject) -> None:
     assert (letter.body, letter.headers.items() >= _HEADERS.items()) == (b"\x00 a job", True)
     assert before < letter.stored_at < datetime.now(UTC) + timedelta(seconds=1)
     assert await box.find(1) == letter
+
+
+async def test_a_letter_tells_the_trace_in_which_its_job_died(subject: Subject) -> None:
+    """Where it was in none, there is none."""
+    await subject.bury(b"1", {}, record(OUTCOMES["failed"], sequence=1))
+    await subject.bury(b"2", {}, attrs.evolve(record(OUTCOMES["failed"], sequence=2), traceparent=None))
+    assert [letter.traceparent for letter in await read(subject.box, up_to=2)] == [TRACEPARENT, None]
 
 
 async def test_an_empty_box_holds_nothing(subject: Subject) -> None:

@@ -38,6 +38,7 @@ async def test_what_is_sent_again_has_the_originals_headers(client: Client, name
     original |= {"Nats-Msg-Id": "of the publisher", "Nats-Expected-Last-Sequence": "17", "Nats-Rollup": "all"}
     await JetStreamDeadLetters(client, names).bury(await delivery(b"x", original), record(OUTCOMES["failed"]))
     [letter] = [letter async for letter in box.letters(up_to=1)]
+    assert letter.traceparent == TRACEPARENT
     assert await sent_again(client, names, box, 1) == {
         "X-Own": "\N{LATIN SMALL LETTER E WITH ACUTE}",
         "Facematch-Original-Nats-Msg-Id": "of the publisher",
@@ -56,6 +57,9 @@ async def test_a_job_that_dies_again_can_be_sent_again(client: Client, names: Na
     box, letters = JetStreamDeadLetterBox(client, names), JetStreamDeadLetters(client, names)
     original = {"Traceparent": _PUBLISHERS, "Nats-Msg-Id": "of the publisher"}
     await letters.bury(await delivery(b"x", original), malformed(sequence=1))
+    buried = await box.find(1)
+    assert buried is not None
+    assert buried.traceparent == _PUBLISHERS
     first = await sent_again(client, names, box, 1)
     assert first["Facematch-Original-Traceparent"] == _PUBLISHERS
     await letters.bury(await delivery(b"x", first), record(OUTCOMES["failed"], sequence=2))

@@ -7,7 +7,8 @@ import attrs
 from application.ports.distances import Distances
 from application.ports.known_readings import KnownReadings
 from application.ports.labelled_photos import LabelledPhotos
-from application.read_photos import Progress, ReadPhotos, SeenPhotos
+from application.progress import Progress
+from application.read_photos import ReadPhotos, SeenPhotos
 from domain.calibration import LEAST_PEOPLE, TEMPLATES, MeasuredCalibration, MeasuredCurve, measured_curve, with_cohort
 from domain.decision import NEEDED_CANDIDATES, SMALLEST_GALLERY_WITH_COHORT
 from domain.errors import FacematchError

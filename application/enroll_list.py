@@ -7,9 +7,10 @@ import attrs
 
 from application.enrolment_doubts import EnrolmentDoubt, far_apart
 from application.enrolment_images import EnrolmentImage, EnrolmentRefusedError, Fetch
-from application.learning import Hears, Progress, learnt, some_at_once
+from application.learning import Hears, learnt, some_at_once
 from application.make_template import MakeTemplate
 from application.ports.gallery import Enrolment
+from application.progress import Progress
 from domain.decision import Calibration
 
 _PAGE = 1000

@@ -10,7 +10,8 @@ import attrs
 from application.ports.distances import Distances
 from application.ports.known_readings import KnownReadings
 from application.ports.labelled_photos import LabelledPhotos
-from application.read_photos import Progress, ReadPhotos, SeenPhotos, UsableFace
+from application.progress import Progress
+from application.read_photos import ReadPhotos, SeenPhotos, UsableFace
 from domain.decision import NEEDED_CANDIDATES, Calibration, Candidate, NobodyEnrolled, ThresholdPolicy, decide
 from domain.evaluation.comparison import (
     Genuine,

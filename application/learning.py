@@ -26,8 +26,6 @@ class Learnt:
 
 
 Hears = Callable[[Learnt], None]
-Progress = Callable[[int, int], None]
-"""Hears how many of how many users it has been looked at."""
 Learn = Callable[[Sequence[EnrolmentImage]], Awaitable[Sequence[EnrolmentDoubt]]]
 
 

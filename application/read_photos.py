@@ -3,7 +3,7 @@
 import asyncio
 import statistics
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import attrs
 
@@ -12,6 +12,7 @@ from application.ports.face_pipeline import Embed, EmbedderInfo
 from application.ports.face_reader import FaceReader
 from application.ports.known_readings import KnownReadings
 from application.ports.labelled_photos import LabelledPhoto, LabelledPhotos
+from application.progress import Progress
 from domain.errors import AttemptFailedError, EmbedderUnavailableError, FacematchError, JobRejectedError
 from domain.evaluation.results import Acquisition
 from domain.evaluation.shares import Share
@@ -19,9 +20,6 @@ from domain.evaluation.subjects import Subject, subject_of
 from domain.faces import DetectedFace, FaceEmbedding, PhotoReading, StageTiming
 from domain.guardrails import FaceQuality, Objection, check_quality
 from domain.outcomes import Reason
-
-Progress = Callable[[int, int], None]
-"""Hears how many of how many photographs are read."""
 
 
 @attrs.frozen

@@ -11,9 +11,10 @@ import attrs
 
 from application.enrolment_doubts import EnrolmentDoubt, far_apart
 from application.enrolment_images import EnrolmentImage, EnrolmentRefusedError, Fetch
-from application.learning import Hears, Learnt, Progress, learnt, some_at_once
+from application.learning import Hears, Learnt, learnt, some_at_once
 from application.make_template import MakeTemplate
 from application.ports.reenrolment import Outdated, Reenrolment
+from application.progress import Progress
 from domain.decision import Calibration
 from domain.errors import FacematchError
 

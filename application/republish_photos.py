@@ -36,7 +36,7 @@ class Republication:
     example_of_invalid: str | None = None
 
 
-Progress = Callable[[Republication, int, int], None]
+RepublicationProgress = Callable[[Republication, int, int], None]
 """Hears what was found so far, and how many of about how many photos are done with."""
 
 
@@ -66,7 +66,7 @@ class RepublishPhotos:
     batch_size: int = _BATCH
 
     async def __call__(
-        self, last_outcome: LastOutcome, *, dry_run: bool = False, progress: Progress = _unheard
+        self, last_outcome: LastOutcome, *, dry_run: bool = False, progress: RepublicationProgress = _unheard
     ) -> Republication:
         """Publish for the unmatched photos that are meant by their last outcome, or with ``dry_run`` only tell.
 

@@ -3,39 +3,54 @@
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 
 import attrs
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import Progress as Bar
 
+from application.progress import Progress, StepProgress
 from entrypoints.console import err, is_interactive
+from entrypoints.durations import in_words
 
-Hears = Callable[[int, int], None]
-"""Hears how many of how many are done."""
 _SECONDS_BETWEEN_LINES = 15.0
 
 
-def progress_bar(what: str) -> Progress:
-    """Return a bar on standard error, to be entered and given a task."""
-    return Progress(
-        TextColumn(what),
+@contextmanager
+def watched(what: str, *, logged: bool = True) -> Iterator[Progress]:
+    """Yield what hears of the progress: a bar where somebody watches, elsewhere a line now and then if ``logged``."""
+    if is_interactive():
+        with _bar(what) as bar:
+            yield partial(bar, what)
+    elif logged:
+        yield ProgressLines(what, err.print)
+    else:
+        yield lambda _done, _of: None
+
+
+@contextmanager
+def watched_steps(what: str) -> Iterator[StepProgress]:
+    """Yield what hears of the progress: a bar where somebody watches, a line for each step elsewhere."""
+    if is_interactive():
+        with _bar(what) as bar:
+            yield lambda step, done, of: bar(f"{what}: {step}", done, of)
+    else:
+        yield StepLines(what, err.print)
+
+
+@contextmanager
+def _bar(what: str) -> Iterator[StepProgress]:
+    with Bar(
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
         TextColumn("left:"),
         TimeRemainingColumn(),
         console=err,
-    )
-
-
-@contextmanager
-def watched(what: str) -> Iterator[Hears]:
-    """Yield what hears of the progress: a bar where somebody watches, a line now and then elsewhere."""
-    if not is_interactive():
-        yield ProgressLines(what, err.print)
-        return
-    with progress_bar(what) as bar:
-        task = bar.add_task("", total=None)
-        yield lambda done, of: bar.update(task, completed=done, total=of)
+    ) as bar:
+        task = bar.add_task(what, total=None)
+        yield lambda what, done, of: bar.update(task, description=what, completed=done, total=of or None)
 
 
 @attrs.define
@@ -58,10 +73,19 @@ class ProgressLines:
         if done and now - self._written >= _SECONDS_BETWEEN_LINES:
             self._written = now
             left = (now - self._started) / done * (of - done)
-            self.write(f"{self.what}: {done:,} of {of:,}, about {_duration(left)} left")
+            self.write(f"{self.what}: {done:,} of {of:,}, about {in_words(left)} left")
 
 
-def _duration(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s" if minutes else f"{rest} s"
+@attrs.define
+class StepLines:
+    """Writes a line for each step of a job, when it begins."""
+
+    what: str
+    write: Callable[[str], None]
+    _begun: set[str] = attrs.field(factory=set, init=False)
+
+    def __call__(self, step: str, _done: int, _of: int) -> None:
+        """Write what is done now, once."""
+        if step not in self._begun:
+            self._begun.add(step)
+            self.write(f"{self.what}: {step}")

@@ -1,16 +1,15 @@
-"""What ``reconcile`` and ``backfill`` have in common: what a run needs, how it is watched, how its end is told."""
+"""What ``reconcile`` and ``backfill`` have in common: what a run needs, how its end is told."""
 
 import json
-from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 
 from rich.table import Table
 
 from adapters.postgres.photos import ImageRefTemplate, ImageRefTemplateError, PostgresPhotoCatalogue
-from application.republish_photos import Progress, Republication
-from entrypoints.console import ExitCode, err, fail, is_interactive, out
+from application.republish_photos import Republication
+from entrypoints.console import ExitCode, err, fail, out
 from entrypoints.container import Container
-from entrypoints.progress import progress_bar
 from entrypoints.resources import connected_to_nats, opened_database
 
 IMAGE_REF_HELP = (
@@ -33,17 +32,6 @@ async def opened_catalogue(container: Container, image_ref: str) -> AsyncIterato
                 yield catalogue
     except ImageRefTemplateError as error:
         fail(f"{error}; say with --image-ref where a photo's image is", ExitCode.USAGE)
-
-
-@contextmanager
-def watched() -> Iterator[Progress]:
-    """Yield what hears of the progress: a bar where somebody watches, nothing in a log."""
-    if not is_interactive():
-        yield lambda _found, _done, _of: None
-        return
-    with progress_bar("looking at photos") as bar:
-        task = bar.add_task("", total=None)
-        yield lambda _found, done, of: bar.update(task, completed=done, total=of)
 
 
 def tell(

@@ -2,6 +2,7 @@
 
 from application.ports.statistics import QueueState
 from application.service_status import ServiceStatus, Standing
+from entrypoints.durations import in_words
 
 
 def sentence(status: ServiceStatus) -> str:
@@ -26,17 +27,6 @@ def sentence(status: ServiceStatus) -> str:
             return f"{waiting}, {ended}"
         case standstill:
             return f"{waiting}, {ended}: {_suspicion(standstill, queue)}"
-
-
-def in_words(seconds: float) -> str:
-    """Return a length of time for people, in two units at most."""
-    left = max(0, round(seconds))
-    words = []
-    for unit, length in (("d", 86_400), ("h", 3600), ("min", 60), ("s", 1)):
-        count, left = divmod(left, length)
-        if count:
-            words.append(f"{count} {unit}")
-    return " ".join(words[:2]) or "0 s"
 
 
 def _nothing_to_do(queue: QueueState, quiet: float | None) -> str:

@@ -20,10 +20,8 @@ from adapters.postgres.index_parts import MOST_DIMENSIONS, Parts
 from adapters.postgres.schema import Schema
 from adapters.postgres.search_index import IndexState, Names, look_at_index
 from adapters.postgres.versions import pending
+from application.progress import StepProgress
 from domain.errors import FacematchError
-
-Progress = Callable[[str, int, int], None]
-"""Hears what is done, how far it is, and of how much; 0 of 0 where nobody knows."""
 
 _LOCK = 0x696E6478  # "indx": one at a time, on this database
 _PATIENCE = "500ms"  # less than PostgreSQL's deadlock_timeout: where two wait for each other, this is who gives way
@@ -124,7 +122,7 @@ class IndexKeeper:
         )
         return [Model(*row) for row in await (await self._connection.execute(query)).fetchall()]
 
-    async def build(self, model: Model, learn: Learn, progress: Progress, *, examples: int) -> None:
+    async def build(self, model: Model, learn: Learn, progress: StepProgress, *, examples: int) -> None:
         """Make what is missing of a model's index and bring it in step, while others read and write.
 
         Learns from about so many ``examples``, where nothing fitting was learnt yet.
@@ -193,7 +191,7 @@ class IndexKeeper:
             ]
         )
 
-    async def _fill(self, parts: Parts, users: int, progress: Progress) -> None:
+    async def _fill(self, parts: Parts, users: int, progress: StepProgress) -> None:
         copied = 0
 
         def on_copied(rows: int) -> None:

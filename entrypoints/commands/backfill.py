@@ -12,12 +12,14 @@ import attrs
 import typer
 
 from application.ports.photo_catalogue import ANY_OR_NONE, LastOutcome
-from application.republish_photos import Progress, Republication
+from application.progress import Progress
+from application.republish_photos import Republication, RepublicationProgress
 from domain.errors import FacematchError
 from domain.outcomes import OutcomeKind, Reason
 from entrypoints.console import err, explained, fail, load_settings
 from entrypoints.moments import moment
-from entrypoints.republishing import IMAGE_REF_HELP, opened_catalogue, tell, watched
+from entrypoints.progress import watched
+from entrypoints.republishing import IMAGE_REF_HELP, opened_catalogue, tell
 from entrypoints.resources import build
 from entrypoints.settings import Settings
 
@@ -63,12 +65,12 @@ class _Run:
         self.resumption = shlex.join(["facematch", "backfill", *self.options, "--before", before])
         err.print(f"Should it be interrupted, go on with: {self.resumption}")
 
-    def heard_by(self, watcher: Progress) -> Progress:
+    def heard_by(self, progress: Progress) -> RepublicationProgress:
         """Return what remembers the progress, and passes it on."""
 
         def hear(found: Republication, done: int, of: int) -> None:
             self.found = found
-            watcher(found, done, of)
+            progress(done, of)
 
         return hear
 
@@ -160,6 +162,6 @@ async def _backfill(
     async with opened_catalogue(container, image_ref) as catalogue:
         republish_photos = container.republish_photos(catalogue=catalogue, jobs_per_second=rate)
         run.begin(await catalogue.now())
-        with watched() as watcher:
-            await republish_photos(last_outcome, dry_run=run.dry_run, progress=run.heard_by(watcher))
+        with watched("looking at photos", logged=False) as progress:
+            await republish_photos(last_outcome, dry_run=run.dry_run, progress=run.heard_by(progress))
     return clock.monotonic() - started

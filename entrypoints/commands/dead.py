@@ -19,7 +19,7 @@ from domain.outcomes import Reason
 from entrypoints.console import ExitCode, err, explained, fail, is_interactive, load_settings, out, visible
 from entrypoints.letters import full_document, line_document
 from entrypoints.moments import moment
-from entrypoints.progress import progress_bar
+from entrypoints.progress import watched
 from entrypoints.resources import build, connected_to_nats
 from entrypoints.settings import Settings
 
@@ -229,11 +229,11 @@ async def _repair(
             async for repaired in repairs(repair, selection):
                 told(repaired)
             return
-        with progress_bar("dead letters") as bar:
-            task = bar.add_task("", total=await _count(repair, selection))
+        count = await _count(repair, selection)
+        with watched("dead letters") as progress:
             async for repaired in repairs(repair, selection):
                 told(repaired)
-                bar.advance(task)
+                progress(told.letters, count)
 
 
 def _end(selection: Selection, told: _Told, *, unless_left: bool = False) -> None:

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Annotated, Final
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from adapters.telemetry import providers as telemetry
 from domain.errors import FacematchError
@@ -17,6 +16,7 @@ from entrypoints.container import VERSION
 from entrypoints.demo import contact_sheet, report, scenes, trace_picture, trace_text
 from entrypoints.demo.play import Observer, Performance, Result, perform
 from entrypoints.demo.scenes import Person, Scene
+from entrypoints.progress import watched
 from infra.local_stack.interruption import treat_alike
 from infra.local_stack.otlp import OtlpReceiver, ReceivedSpan
 from infra.local_stack.stack import LocalStack
@@ -73,14 +73,8 @@ def _run(people: list[Person], played: list[Scene], output: Path) -> tuple[Perfo
 
 
 def _perform(people: list[Person], played: list[Scene], output: Path) -> Performance:
-    bar = Progress(
-        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=err
-    )
-    jobs = bar.add_task("jobs done", total=len(played), visible=False)
-    observer = Observer(
-        say=_say, count=lambda done, total: bar.update(jobs, completed=done, total=total, visible=True, refresh=True)
-    )
-    with LocalStack(progress=lambda name: _say(f"started {name}")) as stack, bar:
+    with LocalStack(progress=lambda name: _say(f"started {name}")) as stack, watched("jobs done") as progress:
+        observer = Observer(say=_say, count=progress)
         environment = {"OTEL_SERVICE_NAME": "facematch"}
         return asyncio.run(perform(stack, people, played, environment=environment, folder=output, observer=observer))
 

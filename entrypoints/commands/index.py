@@ -2,19 +2,16 @@
 
 import asyncio
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Annotated, Any
 
 import typer
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from adapters.faiss_codes.codes import EXAMPLES, learn
 from adapters.postgres.indexing import IndexKeeper, IndexReport, Model
-from adapters.postgres.indexing import Progress as Hears
 from adapters.postgres.search_index import EXACT_BELOW
-from entrypoints.console import ExitCode, err, explained, fail, is_interactive, load_settings, out, visible
+from entrypoints.console import ExitCode, err, explained, fail, load_settings, out, visible
+from entrypoints.progress import watched_steps
 
 _MEGABYTE = 1_000_000
 
@@ -55,7 +52,7 @@ async def _keep(url: str, wanted: str | None, *, build: bool) -> list[IndexRepor
         if build:
             for model in models:
                 if model.is_indexed or model.users >= EXACT_BELOW or wanted is not None:
-                    with _watched(model.name) as progress:
+                    with watched_steps(visible(model.name)) as progress:
                         await keeper.build(model, learn, progress, examples=EXAMPLES)
                 else:
                     err.print(f"{visible(model.name)}: {model.users:,} users need no index below {EXACT_BELOW:,}")
@@ -78,28 +75,6 @@ def _selected(models: list[Model], wanted: str | None) -> list[Model]:
     if not selected:
         fail(f"nobody is enrolled with {wanted}, and it has no index")
     return selected
-
-
-@contextmanager
-def _watched(model: str) -> Iterator[Hears]:
-    """Yield what hears of the progress: a bar where somebody watches, a line for each step elsewhere."""
-    if not is_interactive():
-        told: set[str] = set()
-
-        def tell(what: str, _done: int, _of: int) -> None:
-            if what not in told:
-                told.add(what)
-                err.print(f"{visible(model)}: {what}")
-
-        yield tell
-        return
-    with Progress(
-        TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn(), console=err
-    ) as bar:
-        task = bar.add_task(visible(model), total=None)
-        yield lambda what, done, of: bar.update(
-            task, description=f"{visible(model)}: {what}", completed=done, total=of or None
-        )
 
 
 def _print(reports: list[IndexReport]) -> None:

@@ -8,7 +8,8 @@ import typer
 from application.ports.photo_catalogue import NO_OUTCOME
 from application.republish_photos import Republication
 from entrypoints.console import explained, load_settings
-from entrypoints.republishing import IMAGE_REF_HELP, opened_catalogue, tell, watched
+from entrypoints.progress import watched
+from entrypoints.republishing import IMAGE_REF_HELP, opened_catalogue, tell
 from entrypoints.resources import build
 from entrypoints.settings import Settings
 
@@ -55,6 +56,8 @@ async def _reconcile(settings: Settings, image_ref: str, grace: float, *, dry_ru
     started = clock.monotonic()
     async with opened_catalogue(container, image_ref) as catalogue:
         republish_photos = container.republish_photos(catalogue=catalogue, grace_seconds=grace)
-        with watched() as progress:
-            found = await republish_photos(NO_OUTCOME, dry_run=dry_run, progress=progress)
+        with watched("looking at photos", logged=False) as progress:
+            found = await republish_photos(
+                NO_OUTCOME, dry_run=dry_run, progress=lambda _found, done, of: progress(done, of)
+            )
     return found, clock.monotonic() - started

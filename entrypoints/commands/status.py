@@ -20,9 +20,10 @@ from application.ports.statistics import RecentOutcomes
 from application.service_status import ServiceStatus
 from entrypoints.console import ExitCode, fail, load_settings, out, visible
 from entrypoints.container import Container
+from entrypoints.durations import in_words
 from entrypoints.resources import build, connected_to_nats, opened_database
 from entrypoints.settings import Settings
-from entrypoints.standing import in_words, sentence
+from entrypoints.standing import sentence
 
 _WORKERS_SHOWN = 20
 _INTERVAL = 2.0

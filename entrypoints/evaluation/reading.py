@@ -7,7 +7,7 @@ from adapters.evaluation.folder import LabelledFolder
 from adapters.evaluation.kept_readings import FolderOfReadings, KeptReadingsError
 from application.ports.known_readings import KnownReadings
 from application.ports.labelled_photos import LabelledPhotos
-from application.read_photos import Progress
+from application.progress import Progress
 from domain.evaluation.subjects import Subject
 from entrypoints.container import Container
 from entrypoints.progress import watched

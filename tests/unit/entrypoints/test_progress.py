@@ -1,6 +1,6 @@
 """Progress where nobody watches."""
 
-from entrypoints.progress import ProgressLines
+from entrypoints.progress import ProgressLines, StepLines
 
 
 def lines_of(seconds: list[float], of: int) -> list[str]:
@@ -35,6 +35,15 @@ def test_nothing_is_foretold_before_anything_is_done() -> None:
 def test_a_quick_job_writes_nothing() -> None:
     """Nobody wants a line of what is over already."""
     assert lines_of([0.1, 0.2, 0.3], 3) == []
+
+
+def test_each_step_is_written_when_it_begins() -> None:
+    """However far it is."""
+    written: list[str] = []
+    lines = StepLines("dlib@2", written.append)
+    for step, done in (("learning", 0), ("copying", 10), ("copying", 20), ("comparing", 0)):
+        lines(step, done, 20)
+    assert written == ["dlib@2: learning", "dlib@2: copying", "dlib@2: comparing"]
 
 
 def test_times_are_told_as_people_tell_them() -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from application.ports.statistics import QueueState, RecentOutcomes
 from application.service_status import ServiceStatus
-from entrypoints.standing import in_words, sentence
+from entrypoints.standing import sentence
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
 EMPTY = QueueState(
@@ -56,12 +56,3 @@ def test_why_nothing_is_done_is_said_in_a_sentence(
     """Work is recognised by what has ended lately; what cannot be seen is not guessed."""
     status = ServiceStatus(NOW, queue=queue, outcomes=recent)
     assert (status.standing.idle, words in sentence(status)) == (idle, True), sentence(status)
-
-
-@pytest.mark.parametrize(
-    ("seconds", "words"),
-    [(-3, "0 s"), (0.4, "0 s"), (59, "59 s"), (61, "1 min 1 s"), (7200, "2 h"), (90_061, "1 d 1 h")],
-)
-def test_lengths_of_time_are_told_in_two_units(seconds: float, words: str) -> None:
-    """Enough for people."""
-    assert in_words(seconds) == words

@@ -5,9 +5,10 @@ from uuid import UUID
 
 import attrs
 
-from application.enrolment_doubts import EnrolmentDoubt, far_apart
-from application.enrolment_images import EnrolmentImage, EnrolmentRefusedError, Fetch
-from application.learning import Hears, learnt, some_at_once
+from application.bulk_enrolment import TellResult, enrolment_result, some_at_once
+from application.enroll import enroll
+from application.enrolment_doubts import EnrolmentDoubt
+from application.enrolment_images import EnrolmentImage, Fetch
 from application.make_template import MakeTemplate
 from application.ports.gallery import Enrolment
 from application.progress import Progress
@@ -26,7 +27,7 @@ class EnrollList:
     concurrency: int
 
     async def __call__(
-        self, listed: Mapping[UUID, Sequence[str]], fetch: Fetch, hears: Hears, progress: Progress
+        self, listed: Mapping[UUID, Sequence[str]], fetch: Fetch, tell: TellResult, progress: Progress
     ) -> None:
         """Enrol each user from the photographs that are listed.
 
@@ -46,31 +47,28 @@ class EnrollList:
             progress(seen, len(listed))
 
         async def work(user_id: UUID) -> None:
-            async def learn(images: Sequence[EnrolmentImage]) -> Sequence[EnrolmentDoubt]:
-                return await self._enroll(user_id, images)
+            async def store(images: Sequence[EnrolmentImage]) -> Sequence[EnrolmentDoubt]:
+                enrolled = await enroll(
+                    user_id,
+                    images,
+                    make_template=self.make_template,
+                    enrolment=self.enrolment,
+                    calibration=self.calibration,
+                    replace=False,
+                )
+                return enrolled.doubts
 
-            hears(await learnt(user_id, listed[user_id], fetch, learn))
+            tell(await enrolment_result(user_id, listed[user_id], fetch, store))
             looked_at(1)
 
         async def wanting() -> AsyncIterator[UUID]:
             users = list(listed)
             for start in range(0, len(users), _PAGE):
                 page = users[start : start + _PAGE]
-                passed_over = await self.enrolment.not_to_learn(page)
+                passed_over = await self.enrolment.not_to_enrol(page)
                 looked_at(len(passed_over))
                 for user in page:
                     if user not in passed_over:
                         yield user
 
         await some_at_once(wanting(), work, concurrency=self.concurrency)
-
-    async def _enroll(self, user_id: UUID, images: Sequence[EnrolmentImage]) -> Sequence[EnrolmentDoubt]:
-        if not await self.enrolment.user_exists(user_id):
-            raise EnrolmentRefusedError([f"there is no user {user_id}"])
-        made = await self.make_template(images)
-        saved = await self.enrolment.save_template(
-            user_id, made.template, photographs=made.photographs, image_refs=made.image_refs, replace=False
-        )
-        if not saved:
-            raise EnrolmentRefusedError([f"user {user_id} was deleted or enrolled meanwhile"])
-        return far_apart([image.name for image in images], made.embeddings, self.calibration)

@@ -1,25 +1,18 @@
-"""Enrolment: learn a user's face from one or more photographs."""
+"""Enrolment of a user from one or more photographs, whatever was known, and a look at whom they are mistaken for."""
 
 from collections.abc import Sequence
 from uuid import UUID
 
 import attrs
 
-from application.enrolment_doubts import EnrolmentDoubt, NotCompared, far_apart, look_alike
-from application.enrolment_images import EnrolmentImage, EnrolmentRefusedError
+from application.enroll import Enrolled, enroll
+from application.enrolment_doubts import EnrolmentDoubt, NotCompared, look_alike
+from application.enrolment_images import EnrolmentImage
 from application.make_template import MakeTemplate
 from application.ports.gallery import Enrolment
 from domain.decision import NEEDED_CANDIDATES, Calibration, ThresholdPolicy
 from domain.errors import DatabaseUnavailableError
 from domain.faces import FaceEmbedding
-
-
-@attrs.frozen
-class Enrolled:
-    """The template that was stored, and what speaks against it."""
-
-    template: FaceEmbedding
-    doubts: tuple[EnrolmentDoubt, ...] = ()
 
 
 @attrs.frozen(kw_only=True)
@@ -41,15 +34,15 @@ class EnrollUser:
             AttemptFailedError: the system failed; nothing was written.
 
         """
-        if not await self.enrolment.user_exists(user_id):
-            raise EnrolmentRefusedError([f"there is no user {user_id}"])
-        made = await self.make_template(images)
-        if not await self.enrolment.save_template(
-            user_id, made.template, photographs=made.photographs, image_refs=made.image_refs
-        ):
-            raise EnrolmentRefusedError([f"user {user_id} was deleted meanwhile"])
-        doubts = far_apart([image.name for image in images], made.embeddings, self.calibration)
-        return Enrolled(made.template, (*doubts, *await self._look_alike(user_id, made.template)))
+        enrolled = await enroll(
+            user_id,
+            images,
+            make_template=self.make_template,
+            enrolment=self.enrolment,
+            calibration=self.calibration,
+            replace=True,
+        )
+        return attrs.evolve(enrolled, doubts=(*enrolled.doubts, *await self._look_alike(user_id, enrolled.template)))
 
     async def _look_alike(self, user_id: UUID, template: FaceEmbedding) -> list[EnrolmentDoubt]:
         try:

@@ -17,7 +17,7 @@ class EnrolmentRefusedError(FacematchError):
 
 @attrs.frozen
 class EnrolmentImage:
-    """A photograph to learn from, and what to call it when there is something to say about it.
+    """A photograph to enrol somebody from, and what to call it when there is something to say about it.
 
     ``image_ref`` is where it lies in the object store, in its canonical form; None where it lies elsewhere.
     """

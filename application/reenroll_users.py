@@ -9,9 +9,9 @@ from uuid import UUID
 
 import attrs
 
+from application.bulk_enrolment import EnrolmentResult, TellResult, enrolment_result, some_at_once
 from application.enrolment_doubts import EnrolmentDoubt, far_apart
 from application.enrolment_images import EnrolmentImage, EnrolmentRefusedError, Fetch
-from application.learning import Hears, Learnt, learnt, some_at_once
 from application.make_template import MakeTemplate
 from application.ports.reenrolment import Outdated, Reenrolment
 from application.progress import Progress
@@ -47,7 +47,7 @@ class ReenrollUsers:
     concurrency: int
 
     async def prepare(
-        self, fetch: Fetch, photographs: Mapping[UUID, Sequence[str]], hears: Hears, progress: Progress
+        self, fetch: Fetch, photographs: Mapping[UUID, Sequence[str]], tell: TellResult, progress: Progress
     ) -> None:
         """Prepare a template for each user who needs one and has none ready.
 
@@ -64,7 +64,7 @@ class ReenrollUsers:
         async def work(user: Outdated) -> None:
             nonlocal seen
             if not user.is_prepared:
-                hears(await self._prepare(user, fetch, photographs.get(user.user_id, user.image_refs)))
+                tell(await self._prepare(user, fetch, photographs.get(user.user_id, user.image_refs)))
             seen += 1
             progress(seen, total)
 
@@ -106,15 +106,15 @@ class ReenrollUsers:
                 yield user
             after = page[-1].user_id
 
-    async def _prepare(self, user: Outdated, fetch: Fetch, photographs: Sequence[str]) -> Learnt:
+    async def _prepare(self, user: Outdated, fetch: Fetch, photographs: Sequence[str]) -> EnrolmentResult:
         if not photographs:
-            return Learnt(user.user_id, 0, ("it is not known of which photographs the template was made",))
+            return EnrolmentResult(user.user_id, 0, ("it is not known of which photographs the template was made",))
 
-        async def learn(images: Sequence[EnrolmentImage]) -> Sequence[EnrolmentDoubt]:
+        async def store(images: Sequence[EnrolmentImage]) -> Sequence[EnrolmentDoubt]:
             made = await self.make_template(images)
             source = attrs.evolve(user, image_refs=made.image_refs)
             if not await self.reenrolment.prepare(source, made.template, photographs=made.photographs):
                 raise EnrolmentRefusedError(["the user's own template was replaced or deleted meanwhile"])
             return far_apart([image.name for image in images], made.embeddings, self.calibration)
 
-        return await learnt(user.user_id, photographs, fetch, learn)
+        return await enrolment_result(user.user_id, photographs, fetch, store)

@@ -28,7 +28,7 @@ _COUNT = """
 SELECT count(*) FROM {users} u
  WHERE u.face_embedding_model = %(model)s AND u.face_embedding IS NOT NULL AND {condition}
 """
-_NOT_TO_LEARN = """
+_NOT_TO_ENROL = """
 SELECT u.id FROM {users} u WHERE u.id = ANY (%(users)s) AND (u.face_embedding IS NOT NULL OR NOT {not_deleted})
 """
 _SAVE = """
@@ -172,11 +172,11 @@ class PostgresEnrolment:
         async with self._database.operation("user_exists") as connection:
             return await (await connection.execute(query, [user_id])).fetchone() is not None
 
-    async def not_to_learn(self, user_ids: Sequence[UUID]) -> Collection[UUID]:
+    async def not_to_enrol(self, user_ids: Sequence[UUID]) -> Collection[UUID]:
         """Look them up by their ids."""
         schema = self._database.schema
-        query = sql.SQL(_NOT_TO_LEARN).format(users=schema.users.identifier, not_deleted=schema.not_deleted("u"))
-        async with self._database.operation("not_to_learn") as connection:
+        query = sql.SQL(_NOT_TO_ENROL).format(users=schema.users.identifier, not_deleted=schema.not_deleted("u"))
+        async with self._database.operation("not_to_enrol") as connection:
             return {row[0] for row in await (await connection.execute(query, {"users": list(user_ids)})).fetchall()}
 
     async def save_template(

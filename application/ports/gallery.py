@@ -48,7 +48,7 @@ class Enrolment(Protocol):
     async def user_exists(self, user_id: UUID) -> bool:
         """Tell whether the application knows this user."""
 
-    async def not_to_learn(self, user_ids: Sequence[UUID]) -> Collection[UUID]:
+    async def not_to_enrol(self, user_ids: Sequence[UUID]) -> Collection[UUID]:
         """Return those of the users who have a template, of whatever embedder, or are deleted."""
 
     async def save_template(

@@ -8,12 +8,12 @@ from uuid import UUID
 
 import typer
 
-from application.enroll_user import Enrolled
+from application.enroll import Enrolled
 from application.enrolment_images import EnrolmentRefusedError, fetched
+from entrypoints.bulk_enrolment import ToldUsers, photographs_of
 from entrypoints.console import ExitCode, err, explained, fail, load_settings, out, visible
 from entrypoints.doubts import documented, in_words
 from entrypoints.enrolling import EnrolmentImages, rights_explained
-from entrypoints.learning import ToldUsers, photographs_of
 from entrypoints.progress import watched
 from entrypoints.resources import build, opened_database, started_reader
 from entrypoints.settings import Settings

@@ -9,9 +9,9 @@ from uuid import UUID
 import typer
 
 from application.reenroll_users import LeftBehindError, Switch
+from entrypoints.bulk_enrolment import ToldUsers, photographs_of, users
 from entrypoints.console import explained, fail, load_settings, out
 from entrypoints.enrolling import EnrolmentImages, rights_explained
-from entrypoints.learning import ToldUsers, photographs_of, users
 from entrypoints.progress import watched
 from entrypoints.resources import build, opened_database, started_reader
 from entrypoints.settings import Settings

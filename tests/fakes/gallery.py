@@ -33,9 +33,9 @@ class InMemoryEnrolment:
         await self._database.operation("user_exists")
         return user_id in self._database.users
 
-    async def not_to_learn(self, user_ids: Sequence[UUID]) -> Collection[UUID]:
+    async def not_to_enrol(self, user_ids: Sequence[UUID]) -> Collection[UUID]:
         """Look them up."""
-        await self._database.operation("not_to_learn")
+        await self._database.operation("not_to_enrol")
         users = [self._database.users[user] for user in user_ids if user in self._database.users]
         return {user.id for user in users if user.vector is not None or user.deleted}
 

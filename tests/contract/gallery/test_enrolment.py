@@ -38,8 +38,8 @@ async def test_whom_there_is_nothing_to_learn_of_can_be_asked(subject: Subject) 
     tables.mark_user(deleted, deleted=True)
     tables.add_user(uuid4(), TEMPLATE)
     asked = [mine, other, unknown, plain, half, blocked, deleted, uuid4()]
-    assert set(await subject.enrolment.not_to_learn(asked)) == {mine, other, unknown, deleted}
-    assert set(await subject.enrolment.not_to_learn([])) == set()
+    assert set(await subject.enrolment.not_to_enrol(asked)) == {mine, other, unknown, deleted}
+    assert set(await subject.enrolment.not_to_enrol([])) == set()
 
 
 async def test_a_template_is_replaced_unless_it_must_not_be(subject: Subject) -> None:
@@ -121,7 +121,7 @@ async def test_without_its_database_every_method_says_so(subject: Subject) -> No
     with pytest.raises(DatabaseUnavailableError):
         await subject.enrolment.user_exists(uuid4())
     with pytest.raises(DatabaseUnavailableError):
-        await subject.enrolment.not_to_learn([uuid4()])
+        await subject.enrolment.not_to_enrol([uuid4()])
     with pytest.raises(DatabaseUnavailableError):
         await subject.enrolment.save_template(uuid4(), TEMPLATE, photographs=1)
     with pytest.raises(DatabaseUnavailableError):

@@ -7,10 +7,10 @@ from uuid import UUID
 import pytest
 
 from adapters.object_store.errors import ObjectForbiddenError
+from application.bulk_enrolment import EnrolmentResult
 from application.enroll_list import EnrollList
 from application.enrolment_doubts import FarApart
 from application.enrolment_images import EnrolmentImage
-from application.learning import Learnt
 from application.make_template import MakeTemplate
 from domain.errors import (
     AttemptFailedError,
@@ -58,9 +58,9 @@ class Scene:
             concurrency=2,
         )
 
-    async def enroll(self, listed: Mapping[UUID, Sequence[str]] = LISTED) -> list[Learnt]:
+    async def enroll(self, listed: Mapping[UUID, Sequence[str]] = LISTED) -> list[EnrolmentResult]:
         """Enrol a list; return what was told, by user."""
-        told: list[Learnt] = []
+        told: list[EnrolmentResult] = []
         self.progress.clear()
         await self._enroll_list(listed, self._fetch, told.append, lambda done, of: self.progress.append((done, of)))
         return sorted(told, key=lambda user: user.user_id)
@@ -81,7 +81,7 @@ def scene() -> Scene:
 
 async def test_everybody_on_the_list_is_enrolled(scene: Scene) -> None:
     """From their photographs, and where these lie in the store is remembered."""
-    assert await scene.enroll() == [Learnt(ANNA, 1), Learnt(BORIS, 1), Learnt(CLARA, 2)]
+    assert await scene.enroll() == [EnrolmentResult(ANNA, 1), EnrolmentResult(BORIS, 1), EnrolmentResult(CLARA, 2)]
     rows = [scene.database.users[user] for user in LISTED]
     assert [(row.model, row.photographs) for row in rows] == [(INFO.id, 1), (INFO.id, 1), (INFO.id, 2)]
     assert [row.image_refs for row in rows] == [("minio://images/anna.jpg",), (), ()]
@@ -162,4 +162,4 @@ async def test_a_long_list_is_gone_through_page_by_page(scene: Scene) -> None:
     for user in users:
         scene.database.add_user(user)
     assert [user.user_id for user in await scene.enroll(users)] == list(users)
-    assert scene.database.operations.count("not_to_learn") == 3
+    assert scene.database.operations.count("not_to_enrol") == 3

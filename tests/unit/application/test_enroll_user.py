@@ -7,7 +7,8 @@ from uuid import UUID
 import attrs
 import pytest
 
-from application.enroll_user import Enrolled, EnrollUser
+from application.enroll import Enrolled
+from application.enroll_user import EnrollUser
 from application.enrolment_doubts import FarApart, LookAlike, NotCompared, far_apart
 from application.enrolment_images import EnrolmentImage, EnrolmentRefusedError
 from application.make_template import MakeTemplate

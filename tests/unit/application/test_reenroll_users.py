@@ -6,9 +6,9 @@ from uuid import UUID
 
 import pytest
 
+from application.bulk_enrolment import EnrolmentResult
 from application.enrolment_doubts import FarApart
 from application.enrolment_images import EnrolmentImage, EnrolmentRefusedError
-from application.learning import Learnt
 from application.make_template import MakeTemplate
 from application.ports.face_pipeline import Embed
 from application.reenroll_users import LeftBehindError, ReenrollUsers, Switch
@@ -53,7 +53,7 @@ class Scene:
         )
         self.failures: dict[str, Exception] = {}
         self.while_fetching: Callable[[], object] = lambda: None
-        self.told: list[Learnt] = []
+        self.told: list[EnrolmentResult] = []
         self.progress: list[tuple[int, int]] = []
         self.reenroll = ReenrollUsers(
             model=INFO.id,
@@ -77,7 +77,7 @@ class Scene:
             raise self.failures[name]
         return EnrolmentImage(name, name.encode(), name if "://" in name else None)
 
-    async def prepare(self, listed: Mapping[UUID, Sequence[str]] | None = None) -> list[Learnt]:
+    async def prepare(self, listed: Mapping[UUID, Sequence[str]] | None = None) -> list[EnrolmentResult]:
         """Prepare, and return what was told, by user."""
         self.told.clear()
         await self.reenroll.prepare(
@@ -103,7 +103,11 @@ async def scene() -> Scene:
 async def test_who_was_enrolled_from_the_store_needs_nothing_else(scene: Scene) -> None:
     """The photographs are known; of whom they are not, that is told; and everybody is recognised as before."""
     unknown = "it is not known of which photographs the template was made"
-    assert await scene.prepare() == [Learnt(ANNA, 2), Learnt(BORIS, 1), Learnt(CLARA, 0, (unknown,))]
+    assert await scene.prepare() == [
+        EnrolmentResult(ANNA, 2),
+        EnrolmentResult(BORIS, 1),
+        EnrolmentResult(CLARA, 0, (unknown,)),
+    ]
     assert scene.models() == [OLD.model] * 3
     assert scene.progress == [(1, 3), (2, 3), (3, 3)]
 
@@ -128,7 +132,7 @@ async def test_who_is_prepared_is_not_looked_at_again(scene: Scene) -> None:
     """A second run does the rest only: an interruption costs nothing."""
     await scene.prepare()
     seen = len(scene.reader.read_images)
-    assert await scene.prepare({CLARA: ["clara.jpg"]}) == [Learnt(CLARA, 1)]
+    assert await scene.prepare({CLARA: ["clara.jpg"]}) == [EnrolmentResult(CLARA, 1)]
     assert len(scene.reader.read_images) == seen + 1
     assert await scene.prepare() == []
 
@@ -185,7 +189,7 @@ async def test_one_bad_photograph_is_one_users_problem(
     """It is told of, and the others are prepared."""
     scene.reader.pipeline.readings[HALL.encode()] = seen
     told = await scene.prepare({CLARA: ["clara.jpg"]})
-    assert told == [Learnt(ANNA, 2), Learnt(BORIS, 1, (problem,)), Learnt(CLARA, 1)]
+    assert told == [EnrolmentResult(ANNA, 2), EnrolmentResult(BORIS, 1, (problem,)), EnrolmentResult(CLARA, 1)]
 
 
 async def test_photographs_that_cancel_each_other_out_are_a_problem(scene: Scene) -> None:
@@ -216,7 +220,7 @@ async def test_every_photograph_that_cannot_be_had_is_named(scene: Scene) -> Non
     for name in (FRONT, SIDE):
         scene.failures[name] = EnrolmentRefusedError([f"{name}: there is no such object"])
     [anna, *_] = await scene.prepare()
-    assert anna == Learnt(ANNA, 2, tuple(f"{name}: there is no such object" for name in (FRONT, SIDE)))
+    assert anna == EnrolmentResult(ANNA, 2, tuple(f"{name}: there is no such object" for name in (FRONT, SIDE)))
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Learning many users' faces, some at once: one user's bad photograph is no other's trouble."""
+"""Enrolment of many users, some at once: one user's bad photograph is no other's trouble."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -16,8 +16,8 @@ Person = TypeVar("Person")
 
 
 @attrs.frozen
-class Learnt:
-    """A user whose face was learnt from so many photographs, and what speaks against it; or was not, and why."""
+class EnrolmentResult:
+    """A user who was enrolled from so many photographs, and what speaks against it; or was not, and why."""
 
     user_id: UUID
     photographs: int
@@ -25,28 +25,28 @@ class Learnt:
     doubts: tuple[EnrolmentDoubt, ...] = ()
 
 
-Hears = Callable[[Learnt], None]
-Learn = Callable[[Sequence[EnrolmentImage]], Awaitable[Sequence[EnrolmentDoubt]]]
+TellResult = Callable[[EnrolmentResult], None]
+Store = Callable[[Sequence[EnrolmentImage]], Awaitable[Sequence[EnrolmentDoubt]]]
 
 
-async def learnt(user_id: UUID, photographs: Sequence[str], fetch: Fetch, learn: Learn) -> Learnt:
-    """Fetch a user's photographs and learn from them; return what came of it.
+async def enrolment_result(user_id: UUID, photographs: Sequence[str], fetch: Fetch, store: Store) -> EnrolmentResult:
+    """Fetch a user's photographs and store a template made of them; return what came of it.
 
     Raises:
         AttemptFailedError: a system failed that everybody needs.
 
     """
     try:
-        doubts = await learn(await fetched(fetch, photographs))
+        doubts = await store(await fetched(fetch, photographs))
     except EnrolmentRefusedError as refused:
-        return Learnt(user_id, len(photographs), refused.problems)
+        return EnrolmentResult(user_id, len(photographs), refused.problems)
     except InvalidEmbeddingError as error:
-        return Learnt(user_id, len(photographs), (str(error),))
+        return EnrolmentResult(user_id, len(photographs), (str(error),))
     except AttemptFailedError as error:
         if not error.for_one:
             raise
-        return Learnt(user_id, len(photographs), (str(error),))
-    return Learnt(user_id, len(photographs), doubts=tuple(doubts))
+        return EnrolmentResult(user_id, len(photographs), (str(error),))
+    return EnrolmentResult(user_id, len(photographs), doubts=tuple(doubts))
 
 
 async def some_at_once(

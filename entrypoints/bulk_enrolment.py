@@ -1,4 +1,4 @@
-"""What the commands have in common that learn many users' faces: the list that they take, and what they tell."""
+"""What the commands have in common that enrol many users: the list that they take, and what they tell."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -8,7 +8,7 @@ from uuid import UUID
 import attrs
 import typer
 
-from application.learning import Learnt
+from application.bulk_enrolment import EnrolmentResult
 from entrypoints.console import ExitCode, err, fail, out, visible
 from entrypoints.doubts import documented, in_words
 from entrypoints.portraits import PortraitListError, portraits
@@ -29,15 +29,15 @@ def users(count: int) -> str:
 
 @attrs.define
 class ToldUsers:
-    """Tells machines of each user; people of those who were not ``learnt``, and of doubts."""
+    """Tells machines of each user; people of those of whom the ``verb`` is not true, and of doubts."""
 
-    learnt: str
+    verb: str
     embedder: str
     as_json: bool
     _done: int = 0
     _refused: int = 0
 
-    def __call__(self, user: Learnt) -> None:
+    def __call__(self, user: EnrolmentResult) -> None:
         """Tell of one."""
         if user.problems:
             self._refused += 1
@@ -60,17 +60,17 @@ class ToldUsers:
         finally:
             if finished or self._done or self._refused:
                 left = f"; {users(self._refused)} could not be" if self._refused else ""
-                err.print(f"{users(self._done)} {self.learnt} with {self.embedder}{left}.")
+                err.print(f"{users(self._done)} {self.verb} with {self.embedder}{left}.")
 
     def end(self) -> None:
         """End with exit code 1 where somebody could not be."""
         if self._refused:
             raise typer.Exit(ExitCode.FAILED)
 
-    def _document(self, user: Learnt) -> dict[str, object]:
+    def _document(self, user: EnrolmentResult) -> dict[str, object]:
         return {
             "user_id": str(user.user_id),
-            self.learnt: not user.problems,
+            self.verb: not user.problems,
             "photographs": user.photographs,
             "problems": user.problems,
             "warnings": [documented(doubt) for doubt in user.doubts],

@@ -1,0 +1,50 @@
+"""Enrolment of one user, alone or one of many: a template is made of the photographs, and stored."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+import attrs
+
+from application.enrolment_doubts import EnrolmentDoubt, far_apart
+from application.enrolment_images import EnrolmentImage, EnrolmentRefusedError
+from application.make_template import MakeTemplate
+from application.ports.gallery import Enrolment
+from domain.decision import Calibration
+from domain.faces import FaceEmbedding
+
+
+@attrs.frozen
+class Enrolled:
+    """The template that was stored, and what speaks against it."""
+
+    template: FaceEmbedding
+    doubts: tuple[EnrolmentDoubt, ...] = ()
+
+
+async def enroll(
+    user_id: UUID,
+    images: Sequence[EnrolmentImage],
+    *,
+    make_template: MakeTemplate,
+    enrolment: Enrolment,
+    calibration: Calibration,
+    replace: bool,
+) -> Enrolled:
+    """Return what was stored, with a doubt where the photographs may show two people.
+
+    Where the photographs lie is remembered, if all of them lie in the object store. A template that is there already
+    is in the way, unless it is to be ``replace``d.
+
+    Raises:
+        EnrolmentRefusedError: no such user, or a photograph without exactly one usable face.
+        AttemptFailedError: the system failed; nothing was written.
+
+    """
+    if not await enrolment.user_exists(user_id):
+        raise EnrolmentRefusedError([f"there is no user {user_id}"])
+    made = await make_template(images)
+    if not await enrolment.save_template(
+        user_id, made.template, photographs=made.photographs, image_refs=made.image_refs, replace=replace
+    ):
+        raise EnrolmentRefusedError([f"user {user_id} was deleted {'' if replace else 'or enrolled '}meanwhile"])
+    return Enrolled(made.template, tuple(far_apart([image.name for image in images], made.embeddings, calibration)))

@@ -1,8 +1,6 @@
-"""Enrolment of many users, some at once: one user's bad photograph is no other's trouble."""
+"""Enrolment of one user of many: one user's bad photograph is no other's trouble."""
 
-import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from typing import TypeVar
+from collections.abc import Awaitable, Callable, Sequence
 from uuid import UUID
 
 import attrs
@@ -11,8 +9,6 @@ from application.enrolment_doubts import EnrolmentDoubt
 from application.enrolment_images import EnrolmentImage, EnrolmentRefusedError, Fetch, fetched
 from domain.errors import AttemptFailedError
 from domain.faces import InvalidEmbeddingError
-
-Person = TypeVar("Person")
 
 
 @attrs.frozen
@@ -47,24 +43,3 @@ async def enrolment_result(user_id: UUID, photographs: Sequence[str], fetch: Fet
             raise
         return EnrolmentResult(user_id, len(photographs), (str(error),))
     return EnrolmentResult(user_id, len(photographs), doubts=tuple(doubts))
-
-
-async def some_at_once(
-    people: AsyncIterator[Person], work: Callable[[Person], Awaitable[None]], *, concurrency: int
-) -> None:
-    """Do the work for everybody, who are asked for no sooner than there is a hand free; the first error ends it."""
-    hands = asyncio.Semaphore(concurrency)
-
-    async def done(person: Person) -> None:
-        try:
-            await work(person)
-        finally:
-            hands.release()
-
-    try:
-        async with asyncio.TaskGroup() as group:
-            async for person in people:
-                await hands.acquire()
-                group.create_task(done(person))
-    except ExceptionGroup as failures:
-        raise failures.exceptions[0] from failures

@@ -5,13 +5,14 @@ from uuid import UUID
 
 import attrs
 
-from application.bulk_enrolment import TellResult, enrolment_result, some_at_once
+from application.bulk_enrolment import TellResult, enrolment_result
 from application.enroll import enroll
 from application.enrolment_doubts import EnrolmentDoubt
 from application.enrolment_images import EnrolmentImage, Fetch
 from application.make_template import MakeTemplate
 from application.ports.gallery import Enrolment
 from application.progress import Progress
+from application.some_at_once import some_at_once
 from domain.decision import Calibration
 
 _PAGE = 1000

@@ -1,6 +1,5 @@
 """Reading all photographs of a collection of known people, for whoever measures with them."""
 
-import asyncio
 import statistics
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
@@ -13,6 +12,7 @@ from application.ports.face_reader import FaceReader
 from application.ports.known_readings import KnownReadings
 from application.ports.labelled_photos import LabelledPhoto, LabelledPhotos
 from application.progress import Progress
+from application.some_at_once import each, some_at_once
 from domain.errors import AttemptFailedError, EmbedderUnavailableError, FacematchError, JobRejectedError
 from domain.evaluation.results import Acquisition
 from domain.evaluation.shares import Share
@@ -105,8 +105,8 @@ class ReadPhotos:
         self,
         collection: LabelledPhotos,
         subject: Subject,
-        known: KnownReadings | None = None,
-        progress: Progress = lambda _done, _of: None,
+        known: KnownReadings | None,
+        progress: Progress,
     ) -> SeenPhotos:
         """Return what became of each photograph; what is ``known`` is not read again, what is read gets known.
 
@@ -119,23 +119,15 @@ class ReadPhotos:
         """
         photos = collection.photos()
         started = self.clock.monotonic()
-        hands = asyncio.Semaphore(self.concurrency)
-        done = 0
+        found: dict[int, Seen] = {}
 
-        async def read(photo: LabelledPhoto) -> Seen:
-            nonlocal done
-            async with hands:
-                seen = await self._read(collection, photo, subject, known)
-            done += 1
-            progress(done, len(photos))
-            return seen
+        async def read(numbered: tuple[int, LabelledPhoto]) -> None:
+            number, photo = numbered
+            found[number] = await self._read(collection, photo, subject, known)
+            progress(len(found), len(photos))
 
-        try:
-            async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(read(photo)) for photo in photos]
-        except ExceptionGroup as failures:
-            raise failures.exceptions[0] from failures
-        return SeenPhotos(tuple(task.result() for task in tasks), self.clock.monotonic() - started)
+        await some_at_once(each(enumerate(photos)), read, concurrency=self.concurrency)
+        return SeenPhotos(tuple(found[number] for number in range(len(photos))), self.clock.monotonic() - started)
 
     async def _read(
         self, collection: LabelledPhotos, photo: LabelledPhoto, subject: Subject, known: KnownReadings | None

@@ -9,12 +9,13 @@ from uuid import UUID
 
 import attrs
 
-from application.bulk_enrolment import EnrolmentResult, TellResult, enrolment_result, some_at_once
+from application.bulk_enrolment import EnrolmentResult, TellResult, enrolment_result
 from application.enrolment_doubts import EnrolmentDoubt, far_apart
 from application.enrolment_images import EnrolmentImage, EnrolmentRefusedError, Fetch
 from application.make_template import MakeTemplate
 from application.ports.reenrolment import Outdated, Reenrolment
 from application.progress import Progress
+from application.some_at_once import some_at_once
 from domain.decision import Calibration
 from domain.errors import FacematchError
 
@@ -71,7 +72,7 @@ class ReenrollUsers:
         await some_at_once(self._outdated(), work, concurrency=self.concurrency)
         await self.reenrolment.tidy()
 
-    async def switch(self, progress: Progress, *, partial: bool = False) -> Switch:
+    async def switch(self, progress: Progress, *, partial: bool) -> Switch:
         """Let prepared templates take the place of the old ones. Safe to interrupt and to run again.
 
         From the first to the last no job is decided by templates, and after that none by those of another embedder.

@@ -40,10 +40,6 @@ RepublicationProgress = Callable[[Republication, int, int], None]
 """Hears what was found so far, and how many of about how many photos are done with."""
 
 
-def _unheard(_found: Republication, _done: int, _of: int) -> None:
-    """Nobody listens."""
-
-
 @attrs.frozen(kw_only=True)
 class RepublishPhotos:
     """Goes through the whole catalogue, holding no more than a batch of it.
@@ -66,7 +62,7 @@ class RepublishPhotos:
     batch_size: int = _BATCH
 
     async def __call__(
-        self, last_outcome: LastOutcome, *, dry_run: bool = False, progress: RepublicationProgress = _unheard
+        self, last_outcome: LastOutcome, *, dry_run: bool = False, progress: RepublicationProgress
     ) -> Republication:
         """Publish for the unmatched photos that are meant by their last outcome, or with ``dry_run`` only tell.
 

@@ -1,6 +1,5 @@
 """Publishing many jobs in the place of lost ones, or for another look."""
 
-import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import TypeVar
 
@@ -11,6 +10,7 @@ from adapters.nats_jetstream.batches import MOST_MESSAGES, Message, publish_batc
 from adapters.nats_jetstream.names import Names
 from adapters.nats_jetstream.payload import encode_job
 from adapters.nats_jetstream.publishing import MESSAGE_ID, ConfirmedPublisher
+from application.some_at_once import each, some_at_once
 from domain.errors import MessagingUnavailableError
 from domain.jobs import MatchJob
 
@@ -34,7 +34,7 @@ class JetStreamRepublisher(ConfirmedPublisher):
         self._in_batches: bool | None = None
 
     async def publish(self, jobs: Sequence[MatchJob], *, unless_after: int) -> int:
-        """Publish in lanes that share what there is to do; the first job that fails ends all."""
+        """Publish some parts at once; the first job that fails ends all."""
         if not await self._takes_batches():
             return await self._publish_singly(jobs, unless_after)
 
@@ -46,7 +46,7 @@ class JetStreamRepublisher(ConfirmedPublisher):
             return len(part)
 
         parts = (jobs[start : start + MOST_MESSAGES] for start in range(0, len(jobs), MOST_MESSAGES))
-        return await _in_lanes(_BATCHES, parts, publish_part)
+        return await _summed(parts, publish_part, concurrency=_BATCHES)
 
     async def _takes_batches(self) -> bool:
         if self._in_batches is None:
@@ -54,7 +54,7 @@ class JetStreamRepublisher(ConfirmedPublisher):
         return self._in_batches
 
     async def _publish_singly(self, jobs: Sequence[MatchJob], position: int) -> int:
-        return await _in_lanes(_SINGLE_JOBS, jobs, lambda job: self._publish_once(job, position))
+        return await _summed(jobs, lambda job: self._publish_once(job, position), concurrency=_SINGLE_JOBS)
 
     async def _publish_once(self, job: MatchJob, position: int) -> bool:
         """Return whether it was stored now."""
@@ -74,19 +74,15 @@ class JetStreamRepublisher(ConfirmedPublisher):
             message_id, known = f"{first.id}-{ack.seq}", ack.seq
 
 
-async def _in_lanes(count: int, items: Iterable[_Item], do: Callable[[_Item], Awaitable[int]]) -> int:
+async def _summed(items: Iterable[_Item], do: Callable[[_Item], Awaitable[int]], *, concurrency: int) -> int:
     """Do so many at once and return the sum; the first that fails ends all."""
-    remaining = iter(items)
+    counts: list[int] = []
 
-    async def lane() -> int:
-        return sum([await do(item) for item in remaining])
+    async def count(item: _Item) -> None:
+        counts.append(await do(item))
 
-    try:
-        async with asyncio.TaskGroup() as group:
-            lanes = [group.create_task(lane()) for _ in range(count)]
-    except ExceptionGroup as failures:
-        raise failures.exceptions[0] from failures
-    return sum(task.result() for task in lanes)
+    await some_at_once(each(items), count, concurrency=concurrency)
+    return sum(counts)
 
 
 def _message(job: MatchJob) -> Message:

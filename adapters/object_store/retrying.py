@@ -1,7 +1,6 @@
 """Retries around any photo store: linear backoff for what passes, none for what does not."""
 
 import asyncio
-import math
 
 import tenacity
 
@@ -21,9 +20,7 @@ class RetryingPhotoStore:
     waits together take ``deadline_seconds`` at most.
     """
 
-    def __init__(
-        self, inner: PhotoStore, backoff: LinearBackoff, *, clock: Clock, deadline_seconds: float = math.inf
-    ) -> None:
+    def __init__(self, inner: PhotoStore, backoff: LinearBackoff, *, clock: Clock, deadline_seconds: float) -> None:
         self._inner = inner
         self._backoff = backoff
         self._clock = clock

@@ -42,7 +42,7 @@ def _real(server: S3Server | SeaweedServer, access_key: str, secret_key: str) ->
         client.put_object(ref.bucket, ref.key, io.BytesIO(content), len(content), metadata={**headers} or None)
 
     store = S3PhotoStore(StoreOptions(server.endpoint, access_key, secret_key, connections=4))
-    retrying = RetryingPhotoStore(store, LinearBackoff(3, 0.01), clock=ManualClock())
+    retrying = RetryingPhotoStore(store, LinearBackoff(3, 0.01), clock=ManualClock(), deadline_seconds=60)
     return store, Subject(retrying, bucket, put)
 
 

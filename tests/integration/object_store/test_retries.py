@@ -37,7 +37,9 @@ async def test_the_nth_wait_is_n_times_the_base(memory: InMemoryPhotoStore, fail
     """As many waits as failures, each longer than the last by the base."""
     clock = ManualClock()
     memory.failures.extend(StorageUnavailableError("busy") for _ in range(failures))
-    content = await RetryingPhotoStore(memory, LinearBackoff(5, 0.5), clock=clock).fetch(REF, max_bytes=10)
+    content = await RetryingPhotoStore(memory, LinearBackoff(5, 0.5), clock=clock, deadline_seconds=60).fetch(
+        REF, max_bytes=10
+    )
     assert (content, clock.slept) == (b"a", [0.5, 1.0, 1.5, 2.0][:failures])
 
 
@@ -47,7 +49,9 @@ async def test_the_last_error_is_raised_as_it_is(memory: InMemoryPhotoStore) -> 
     errors = [StorageUnavailableError(f"fault {number}") for number in range(3)]
     memory.failures.extend(errors)
     with pytest.raises(StorageUnavailableError) as caught:
-        await RetryingPhotoStore(memory, LinearBackoff(3, 0.5), clock=clock).fetch(REF, max_bytes=10)
+        await RetryingPhotoStore(memory, LinearBackoff(3, 0.5), clock=clock, deadline_seconds=60).fetch(
+            REF, max_bytes=10
+        )
     assert caught.value is errors[-1]
     assert (clock.slept, len(memory.fetched)) == ([0.5, 1.0], 3)
 
@@ -57,7 +61,9 @@ async def test_one_attempt_means_no_retry(memory: InMemoryPhotoStore) -> None:
     clock = ManualClock()
     memory.failures.append(StorageUnavailableError("busy"))
     with pytest.raises(StorageUnavailableError):
-        await RetryingPhotoStore(memory, LinearBackoff(1, 0.5), clock=clock).fetch(REF, max_bytes=10)
+        await RetryingPhotoStore(memory, LinearBackoff(1, 0.5), clock=clock, deadline_seconds=60).fetch(
+            REF, max_bytes=10
+        )
     assert (clock.slept, len(memory.fetched)) == ([], 1)
 
 
@@ -77,7 +83,9 @@ async def test_what_does_not_pass_is_not_tried_again(memory: InMemoryPhotoStore,
     clock = ManualClock()
     memory.failures.append(error)
     with pytest.raises(type(error)) as caught:
-        await RetryingPhotoStore(memory, LinearBackoff(3, 0.5), clock=clock).fetch(REF, max_bytes=10)
+        await RetryingPhotoStore(memory, LinearBackoff(3, 0.5), clock=clock, deadline_seconds=60).fetch(
+            REF, max_bytes=10
+        )
     assert caught.value is error
     assert (clock.slept, len(memory.fetched)) == ([], 1)
 
@@ -87,7 +95,9 @@ async def test_a_failure_that_does_not_pass_ends_the_retries(memory: InMemoryPho
     clock = ManualClock()
     memory.failures.extend([StorageUnavailableError("busy"), ImageNotFoundError("gone")])
     with pytest.raises(ImageNotFoundError):
-        await RetryingPhotoStore(memory, LinearBackoff(5, 0.5), clock=clock).fetch(REF, max_bytes=10)
+        await RetryingPhotoStore(memory, LinearBackoff(5, 0.5), clock=clock, deadline_seconds=60).fetch(
+            REF, max_bytes=10
+        )
     assert (clock.slept, len(memory.fetched)) == ([0.5], 2)
 
 
@@ -95,7 +105,9 @@ async def test_a_wait_can_be_cancelled(memory: InMemoryPhotoStore) -> None:
     """Who no longer wants the photograph waits no longer, and nothing more is fetched."""
     clock = SteppedClock()
     memory.available = False
-    fetch = asyncio.create_task(RetryingPhotoStore(memory, LinearBackoff(3, 0.5), clock=clock).fetch(REF, max_bytes=10))
+    fetch = asyncio.create_task(
+        RetryingPhotoStore(memory, LinearBackoff(3, 0.5), clock=clock, deadline_seconds=60).fetch(REF, max_bytes=10)
+    )
     await clock.advance(0.1)
     fetch.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -146,7 +158,9 @@ async def test_a_real_fault_passes(hurried: S3PhotoStore, proxy: FaultyS3, photo
     """Two faults on the wire, then the photograph: three requests, two waits."""
     clock = ManualClock()
     proxy.script += [fault, fault]
-    content = await RetryingPhotoStore(hurried, LinearBackoff(3, 0.5), clock=clock).fetch(photo, max_bytes=LIMIT)
+    content = await RetryingPhotoStore(hurried, LinearBackoff(3, 0.5), clock=clock, deadline_seconds=60).fetch(
+        photo, max_bytes=LIMIT
+    )
     assert (content, clock.slept, len(proxy.requests)) == (CONTENT, [0.5, 1.0], 3)
 
 
@@ -165,7 +179,9 @@ async def test_a_server_that_comes_back_is_found_again(
 
         clock = ServerReturns()
         store = closing(S3PhotoStore(attrs.evolve(options, endpoint=proxy.endpoint)))
-        content = await RetryingPhotoStore(store, LinearBackoff(3, 0.5), clock=clock).fetch(photo, max_bytes=LIMIT)
+        content = await RetryingPhotoStore(store, LinearBackoff(3, 0.5), clock=clock, deadline_seconds=60).fetch(
+            photo, max_bytes=LIMIT
+        )
     assert (content, clock.slept, len(proxy.requests)) == (CONTENT, [0.5, 1.0], 1)
 
 
@@ -185,7 +201,9 @@ async def test_a_real_refusal_does_not(
     clock = ManualClock()
     proxy.script.append(fault)
     with pytest.raises(error):
-        await RetryingPhotoStore(store, LinearBackoff(3, 0.5), clock=clock).fetch(photo, max_bytes=LIMIT)
+        await RetryingPhotoStore(store, LinearBackoff(3, 0.5), clock=clock, deadline_seconds=60).fetch(
+            photo, max_bytes=LIMIT
+        )
     assert (clock.slept, len(proxy.requests)) == ([], 1)
 
 
@@ -194,5 +212,7 @@ async def test_a_real_fault_that_stays_is_raised(hurried: S3PhotoStore, proxy: F
     clock = ManualClock()
     proxy.script += [faulty.hang_up, faulty.silence, faulty.error("503 Slow Down", "SlowDown")]
     with pytest.raises(StorageUnavailableError, match="SlowDown"):
-        await RetryingPhotoStore(hurried, LinearBackoff(3, 0.5), clock=clock).fetch(photo, max_bytes=LIMIT)
+        await RetryingPhotoStore(hurried, LinearBackoff(3, 0.5), clock=clock, deadline_seconds=60).fetch(
+            photo, max_bytes=LIMIT
+        )
     assert (clock.slept, len(proxy.requests)) == ([0.5, 1.0], 3)

@@ -130,7 +130,7 @@ async def main() -> None:
         elsewhere = "VISION_PROCESS" in os.environ
         pool = ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) if elsewhere else ThreadPoolExecutor(1)
         stack.enter_context(pool)
-        photos = RetryingPhotoStore(world.photos, LinearBackoff(3, 0.5), clock=ManualClock())
+        photos = RetryingPhotoStore(world.photos, LinearBackoff(3, 0.5), clock=ManualClock(), deadline_seconds=60)
         match = attrs.evolve(world.match, photos=photos, reader=ReaderElsewhere(pool))
         process = attrs.evolve(world.process, telemetry=telemetry, match=match)
         if url := os.environ.get("DATABASE_URL"):

@@ -17,6 +17,7 @@ from domain.outcomes import Reason
 from tests.fakes.clock import ManualClock
 from tests.fakes.known_readings import InMemoryKnownReadings
 from tests.fakes.labelled_photos import InMemoryLabelledPhotos
+from tests.fakes.progress import unheard
 from tests.fakes.vision import INFO, ScriptedFacePipeline, ScriptedFaceReader
 
 FACE = DetectedFace(BoundingBox(45, 45, 55, 55), 1.0, FaceEmbedding(INFO.id, (1.0, 0.0, 0.0)))
@@ -43,7 +44,7 @@ def reading(reader: ScriptedFaceReader | None = None, least: FaceQuality = ANY) 
 
 async def test_each_photograph_has_its_face_or_its_reason() -> None:
     """In the order of the collection, whatever order they were read in."""
-    seen = await reading()(COLLECTION, Subject.CENTRAL)
+    seen = await reading()(COLLECTION, Subject.CENTRAL, None, unheard)
     assert [one.photo for one in seen.all] == COLLECTION.photos()
     assert [one.usable and one.usable.face for one in seen.all] == [FACE, FACE, None, None, None]
     lost = [Reason.NO_FACE, Reason.EMBEDDER_CRASHED, Reason.IMAGE_NOT_FOUND]
@@ -62,7 +63,7 @@ async def test_only_what_is_needed_is_embedded() -> None:
             return await super().read(image, embed=embed)
 
     for subject in Subject:
-        await reading(Listening(ScriptedFacePipeline(SCRIPT)))(COLLECTION, subject)
+        await reading(Listening(ScriptedFacePipeline(SCRIPT)))(COLLECTION, subject, None, unheard)
     assert wishes == [Embed.ONLY_FACE] * 4 + [Embed.ALL] * 4
 
 
@@ -82,7 +83,7 @@ async def test_progress_is_told() -> None:
                 hands[0] -= 1
 
     reader = Counting(ScriptedFacePipeline(SCRIPT))
-    await reading(reader)(COLLECTION, Subject.ONE, progress=lambda done, of: heard.append((done, of)))
+    await reading(reader)(COLLECTION, Subject.ONE, None, lambda done, of: heard.append((done, of)))
     assert heard == [(done, 5) for done in range(1, 6)]
     assert hands == [0, 2]
 
@@ -91,9 +92,9 @@ async def test_what_is_known_is_not_read_again() -> None:
     """The second time only what failed is tried again, and the figures say that nothing else was read."""
     known = InMemoryKnownReadings()
     reader = ScriptedFaceReader(ScriptedFacePipeline(SCRIPT))
-    first = await reading(reader)(COLLECTION, Subject.CENTRAL, known)
+    first = await reading(reader)(COLLECTION, Subject.CENTRAL, known, unheard)
     reader.read_images.clear()
-    second = await reading(reader)(COLLECTION, Subject.CENTRAL, known)
+    second = await reading(reader)(COLLECTION, Subject.CENTRAL, known, unheard)
     assert reader.read_images == [b"crash"]
     assert [one.usable for one in second.all] == [one.usable for one in first.all]
     assert (first.acquisition.known, second.acquisition.known) == (0, 3)
@@ -125,8 +126,8 @@ async def test_a_poor_face_is_not_acquired_and_stays_known(least: FaceQuality, r
 async def test_what_was_read_for_another_purpose_is_read_again() -> None:
     """Without their embeddings, the faces of a group are of no use to whoever wants the central one."""
     known = InMemoryKnownReadings()
-    await reading()(COLLECTION, Subject.ONE, known)
-    seen = await reading()(COLLECTION, Subject.CENTRAL, known)
+    await reading()(COLLECTION, Subject.ONE, known, unheard)
+    seen = await reading()(COLLECTION, Subject.CENTRAL, known, unheard)
     assert seen.acquisition.known == 0
     assert len(seen.acquired["ann"]) == 2
 
@@ -137,14 +138,14 @@ async def test_an_interrupted_run_goes_on_where_it_was() -> None:
     script = SCRIPT | {b"nobody": EmbedderUnavailableError("gone")}
     one_by_one = attrs.evolve(reading(ScriptedFaceReader(ScriptedFacePipeline(script))), concurrency=1)
     with pytest.raises(EmbedderUnavailableError, match="gone"):
-        await one_by_one(COLLECTION, Subject.CENTRAL, known)
-    seen = await reading()(COLLECTION, Subject.CENTRAL, known)
+        await one_by_one(COLLECTION, Subject.CENTRAL, known, unheard)
+    seen = await reading()(COLLECTION, Subject.CENTRAL, known, unheard)
     assert [one.known for one in seen.all] == [True, True, False, False, False]
 
 
 async def test_throughput_counts_what_was_read() -> None:
     """Not what was known; and of nothing there is no speed."""
-    seen = await reading()(COLLECTION, Subject.CENTRAL)
+    seen = await reading()(COLLECTION, Subject.CENTRAL, None, unheard)
     assert attrs.evolve(seen, seconds=2.0).acquisition.per_second == 2.5
     known = tuple(Seen(LabelledPhoto("ann", "1"), None, known=True) for _ in range(5))
     assert attrs.evolve(seen, all=known, seconds=2.0).acquisition.per_second is None
@@ -158,7 +159,7 @@ async def test_an_error_of_the_collection_comes_through() -> None:
             raise FacematchError("there are none")
 
     with pytest.raises(FacematchError, match="there are none"):
-        await reading()(Empty({}), Subject.ONE)
+        await reading()(Empty({}), Subject.ONE, None, unheard)
 
 
 async def test_a_face_without_its_embedding_is_a_fault_of_the_pipeline() -> None:
@@ -169,4 +170,4 @@ async def test_a_face_without_its_embedding_is_a_fault_of_the_pipeline() -> None
             return await super().read(image, embed=Embed.NONE)
 
     with pytest.raises(FacematchError, match="without the embedding"):
-        await reading(Forgetful(ScriptedFacePipeline(SCRIPT)))(COLLECTION, Subject.CENTRAL)
+        await reading(Forgetful(ScriptedFacePipeline(SCRIPT)))(COLLECTION, Subject.CENTRAL, None, unheard)

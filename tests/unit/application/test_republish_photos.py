@@ -18,6 +18,7 @@ from tests.contract.ledger.jobs import header, later, record, unknown
 from tests.fakes.clock import ManualClock
 from tests.fakes.database import InMemoryDatabase
 from tests.fakes.ledger import InMemoryLedger
+from tests.fakes.progress import unheard
 from tests.fakes.queue import InMemoryJobQueue
 from tests.fakes.republishing import InMemoryJobsInFlight, InMemoryPhotoCatalogue, InMemoryRepublisher
 
@@ -115,7 +116,7 @@ async def test_a_photo_without_anything_gets_a_job(world: World) -> None:
     await world.submit(taken)
     await world.queue.fetch(1, timeout_seconds=1)
     await world.submit(waiting)
-    found = await world.reconcile()(NO_OUTCOME)
+    found = await world.reconcile()(NO_OUTCOME, progress=unheard)
     job = MatchJob(lost, f"{lost}.jpg")
     assert found == Republication(photos=4, left_out=1, in_flight=2, due=1, published=1, example=job)
     assert [JsonJobParser().parse(stored.body) for stored in world.queue.jobs[2:]] == [job]
@@ -124,8 +125,8 @@ async def test_a_photo_without_anything_gets_a_job(world: World) -> None:
 async def test_a_second_run_finds_nothing_missing(world: World) -> None:
     """What the first one published is in flight."""
     photos = world.add_photos(20)
-    first = await world.reconcile()(NO_OUTCOME)
-    second = await world.reconcile()(NO_OUTCOME)
+    first = await world.reconcile()(NO_OUTCOME, progress=unheard)
+    second = await world.reconcile()(NO_OUTCOME, progress=unheard)
     assert (first.photos, first.due, first.published) == (20, 20, 20)
     assert (second.in_flight, second.due, second.published) == (20, 0, 0)
     assert world.published() == photos
@@ -134,9 +135,9 @@ async def test_a_second_run_finds_nothing_missing(world: World) -> None:
 async def test_a_dry_run_tells_the_same_and_publishes_nothing(world: World) -> None:
     """Only the number of published jobs differs."""
     world.add_photos(7)
-    dry = await world.reconcile()(NO_OUTCOME, dry_run=True)
+    dry = await world.reconcile()(NO_OUTCOME, dry_run=True, progress=unheard)
     assert world.queue.jobs == []
-    assert attrs.evolve(dry, published=7) == await world.reconcile()(NO_OUTCOME)
+    assert attrs.evolve(dry, published=7) == await world.reconcile()(NO_OUTCOME, progress=unheard)
 
 
 async def test_a_job_that_ends_while_photos_are_read_is_not_missed(world: World) -> None:
@@ -149,7 +150,7 @@ async def test_a_job_that_ends_while_photos_are_read_is_not_missed(world: World)
         delivery.job.acked = True
 
     world.catalogue.meanwhile = end
-    found = await world.reconcile()(NO_OUTCOME)
+    found = await world.reconcile()(NO_OUTCOME, progress=unheard)
     assert (found.in_flight, found.due) == (1, 0)
 
 
@@ -158,7 +159,7 @@ async def test_a_job_that_is_just_being_published_is_not_published_twice(world: 
     [photo] = world.add_photos(1)
     body = b'{"photo_id": "%s"}' % str(photo).encode()
     world.clock.meanwhile = lambda: world.queue.publish(body)
-    found = await world.reconcile()(NO_OUTCOME)
+    found = await world.reconcile()(NO_OUTCOME, progress=unheard)
     assert (found.in_flight, found.due) == (1, 0)
     assert [job.body for job in world.queue.jobs] == [body]
     assert world.clock.slept == [GRACE_SECONDS]
@@ -170,7 +171,7 @@ async def test_another_run_that_is_faster_is_not_repeated(world: World) -> None:
     other = InMemoryRepublisher(world.queue)
     reconcile = world.reconcile()
     run = attrs.evolve(reconcile, republisher=_After(other, world.image_refs))
-    found = await run(NO_OUTCOME)
+    found = await run(NO_OUTCOME, progress=unheard)
     assert (found.due, found.published) == (5, 3)
     assert sorted(photo for photo in world.published() if photo) == photos
 
@@ -191,7 +192,7 @@ async def test_without_anything_missing_nobody_waits(world: World) -> None:
     """The grace time is for photos that seem to lack a job."""
     [photo] = world.add_photos(1)
     await world.ledger.conclude(record(photo_id=photo))
-    assert await world.reconcile()(NO_OUTCOME) == Republication(photos=1, left_out=1)
+    assert await world.reconcile()(NO_OUTCOME, progress=unheard) == Republication(photos=1, left_out=1)
     assert world.clock.slept == []
 
 
@@ -199,7 +200,7 @@ async def test_photos_without_a_usable_reference_are_counted_and_left_alone(worl
     """They would be answered once and for all by `missing_image_ref` and `invalid_image_ref`."""
     unknown, empty, foreign, also_foreign, good = world.add_photos(5)
     world.image_refs |= {unknown: None, empty: "", foreign: "minio://private/a.jpg", also_foreign: "s3://images/a.jpg"}
-    found = await world.reconcile()(NO_OUTCOME)
+    found = await world.reconcile()(NO_OUTCOME, progress=unheard)
     assert (found.without_image_ref, found.invalid_image_ref, found.due, found.published) == (2, 2, 1, 1)
     assert found.example_of_invalid is not None
     assert str(foreign) in found.example_of_invalid
@@ -217,7 +218,7 @@ async def test_what_it_holds_is_bounded(world: World) -> None:
             sizes.append(len(jobs))
             return await publish(jobs, unless_after=unless_after)
 
-    await attrs.evolve(world.reconcile(), republisher=Counting())(NO_OUTCOME)
+    await attrs.evolve(world.reconcile(), republisher=Counting())(NO_OUTCOME, progress=unheard)
     assert sizes == [6, 6, 6, 2]
 
 
@@ -237,7 +238,7 @@ async def test_without_a_database_it_ends(world: World, operation: str) -> None:
     """Another run will do it."""
     world.database.failing.add(operation)
     with pytest.raises(DatabaseUnavailableError):
-        await world.reconcile()(NO_OUTCOME)
+        await world.reconcile()(NO_OUTCOME, progress=unheard)
 
 
 @pytest.mark.parametrize("what", ["among", "republish"])
@@ -246,7 +247,7 @@ async def test_without_a_broker_it_ends(world: World, what: str) -> None:
     world.add_photos(1)
     world.queue.failing.add(what)
     with pytest.raises(MessagingUnavailableError):
-        await world.reconcile()(NO_OUTCOME)
+        await world.reconcile()(NO_OUTCOME, progress=unheard)
 
 
 STRANGERS = LastOutcome(reasons=frozenset({Reason.NO_MATCH}))
@@ -261,9 +262,9 @@ async def test_photos_are_published_for_another_look(world: World) -> None:
     [face] = world.database.faces()
     world.database.add_match(face.id, world.database.add_user(uuid4()))
     await world.submit(waiting)
-    found = await world.backfill()(STRANGERS)
+    found = await world.backfill()(STRANGERS, progress=unheard)
     assert attrs.evolve(found, example=None) == Republication(photos=5, left_out=3, in_flight=1, due=1, published=1)
-    everything = await world.backfill()(ANY_OR_NONE)
+    everything = await world.backfill()(ANY_OR_NONE, progress=unheard)
     assert (everything.left_out, everything.in_flight, everything.published) == (1, 2, 2)
     assert world.published() == [waiting, stranger, faceless, new]
     assert sum(world.clock.slept) == 0
@@ -278,14 +279,14 @@ async def test_it_goes_on_where_it_was_interrupted(world: World) -> None:
     began = await world.catalogue.now()
     world.fail_after(2)
     with pytest.raises(DatabaseUnavailableError):
-        await world.backfill()(STRANGERS)
+        await world.backfill()(STRANGERS, progress=unheard)
     done, in_flight = await world.queue.fetch(2, timeout_seconds=1)
     assert in_flight.key.sequence == 2
     again = record(Skipped(Reason.NO_MATCH), photo_id=photos[0], job=done.key, occurred_at=later(1))
     await world.ledger.conclude(again)
     await done.ack()
     world.recover()
-    found = await world.backfill()(attrs.evolve(STRANGERS, before=began))
+    found = await world.backfill()(attrs.evolve(STRANGERS, before=began), progress=unheard)
     assert (found.left_out, found.in_flight, found.published) == (1, 2 * PAGE - 1, 2 * PAGE)
     assert world.published() == photos
 
@@ -313,14 +314,14 @@ async def test_while_there_is_time_the_queue_is_looked_at_again(
     *_, last = world.add_photos(2)
     body = b'{"photo_id": "%s"}' % str(last).encode()
     world.catalogue.meanwhile = lambda: world.queue.publish(body)
-    await attrs.evolve(world.backfill(), jobs_per_second=per_second)(ANY_OR_NONE)
+    await attrs.evolve(world.backfill(), jobs_per_second=per_second)(ANY_OR_NONE, progress=unheard)
     assert len(world.queue.jobs) == jobs
 
 
 async def test_a_dry_run_needs_no_pace(world: World) -> None:
     """It publishes nothing that could come too fast."""
     world.add_photos(2 * PAGE)
-    found = await attrs.evolve(world.backfill(), jobs_per_second=1)(ANY_OR_NONE, dry_run=True)
+    found = await attrs.evolve(world.backfill(), jobs_per_second=1)(ANY_OR_NONE, dry_run=True, progress=unheard)
     assert (found.due, found.published, world.clock.monotonic()) == (2 * PAGE, 0, 0)
 
 

@@ -27,8 +27,11 @@ class Vision(containers.DeclarativeContainer):
     face_reader = providers.Singleton(
         ProcessPoolFaceReader,
         settings.provided.vision.embedder,
+        factory.provided.info,
         budget,
         settings.provided.worker.processes,
         providers.Factory(PoolLimits, seconds=settings.provided.vision.timeout),
     )
-    in_process_reader = providers.Singleton(InProcessFaceReader, settings.provided.vision.embedder, budget)
+    in_process_reader = providers.Singleton(
+        InProcessFaceReader, settings.provided.vision.embedder, factory.provided.info, budget
+    )

@@ -2,7 +2,6 @@
 
 import asyncio
 
-from adapters.vision import registry
 from adapters.vision.guard import load, read_with
 from application.ports.face_pipeline import Embed, EmbedderInfo, FacePipeline, ImageBudget
 from domain.faces import PhotoReading
@@ -11,9 +10,9 @@ from domain.faces import PhotoReading
 class InProcessFaceReader:
     """Reads one photograph at a time; the models are loaded with the first one."""
 
-    def __init__(self, embedder: str, budget: ImageBudget) -> None:
+    def __init__(self, embedder: str, info: EmbedderInfo, budget: ImageBudget) -> None:
         self._embedder = embedder
-        self._info = registry.load(embedder).info
+        self._info = info
         self._budget = budget
         self._pipeline: FacePipeline | None = None
         self._turn = asyncio.Lock()

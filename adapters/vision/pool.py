@@ -7,7 +7,7 @@ from typing import Final, TypeVar
 
 import attrs
 
-from adapters.vision import registry, wire
+from adapters.vision import wire
 from adapters.vision.fork_server import ForkServer
 from adapters.vision.process import VisionProcess
 from application.ports.face_pipeline import Embed, EmbedderInfo, ImageBudget
@@ -147,17 +147,20 @@ class ProcessPoolFaceReader:
 
     Args:
         embedder: name under which the pipeline is registered.
+        info: who that is; a process that finds somebody else under the name is refused.
         budget: what an image may cost.
         processes: how many photographs are read at once.
         limits: what a process may use.
 
     """
 
-    def __init__(self, embedder: str, budget: ImageBudget, processes: int, limits: PoolLimits | None = None) -> None:
+    def __init__(
+        self, embedder: str, info: EmbedderInfo, budget: ImageBudget, processes: int, limits: PoolLimits | None = None
+    ) -> None:
         self._limits = limits or PoolLimits()
-        self._info = registry.load(embedder).info
+        self._info = info
         memory = self._limits.memory_for(budget)
-        self._fork_server = ForkServer(wire.ChildSettings(os.getpid(), embedder, self._info.id, budget, memory))
+        self._fork_server = ForkServer(wire.ChildSettings(os.getpid(), embedder, info.id, budget, memory))
         self._size = processes
         self._places: list[_Place] = []
         self._free: asyncio.Queue[_Place] = asyncio.Queue()

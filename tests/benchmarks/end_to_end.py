@@ -17,9 +17,10 @@ from rich.progress import track
 
 from adapters.system.cores import usable_cores
 from adapters.vision.pool import ProcessPoolFaceReader
-from application.ports.face_pipeline import Embed, ImageBudget
+from application.ports.face_pipeline import Embed
 from tests.benchmarks.everyday import EMBEDDER, Everyday, everyday
 from tests.benchmarks.site import Cpu, children, cpu_seconds, steady_rate
+from tests.readers import pool_of
 
 _JOBS = 300
 _ROUNDS = 5
@@ -70,7 +71,7 @@ def measure(jobs: int) -> EndToEnd:
     """Measure both in turns; the servers and a worker run all the time, and idle while its vision alone works."""
     service, vision = [], []
     with everyday() as day, day.site.worker() as worker, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        pool = ProcessPoolFaceReader(EMBEDDER, ImageBudget(), _PROCESSES)
+        pool = pool_of(EMBEDDER, _PROCESSES)
         runner.run(pool.start())
         try:
             runner.run(_see(pool, worker.pid, day.photographs))

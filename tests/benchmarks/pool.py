@@ -10,8 +10,9 @@ from rich.progress import track
 
 from adapters.system.cores import usable_cores
 from adapters.vision.pool import ProcessPoolFaceReader
-from application.ports.face_pipeline import Embed, ImageBudget
+from application.ports.face_pipeline import Embed
 from tests.benchmarks.photographs import Sample
+from tests.readers import pool_of
 
 _ROUNDS = 5
 _READINGS = 60
@@ -46,7 +47,7 @@ def report(found: list[Throughput], console: Console) -> None:
 
 
 async def _measure(name: str, sizes: tuple[int, ...], samples: list[Sample]) -> Throughput:
-    pools = {size: ProcessPoolFaceReader(name, ImageBudget(), size) for size in sizes}
+    pools = {size: pool_of(name, size) for size in sizes}
     rounds: dict[int, list[float]] = {size: [] for size in sizes}
     try:
         for pool in pools.values():

@@ -19,6 +19,7 @@ from application.ports.face_pipeline import Embed, ImageBudget
 from domain.errors import FacematchError, ImageTooLargeError, UnreadableImageError
 from tests.hostile import usage
 from tests.hostile.mutation import mutated
+from tests.readers import pool_of
 
 EMBEDDERS: Final = Path(__file__).parent / "embedders"
 """To be on the path, for the embedder ``decoder``."""
@@ -46,7 +47,7 @@ class Found:
 async def hunt(seeds: Iterable[int], embedder: str = "decoder", processes: int = 1) -> Found:
     """Read the files of these numbers."""
     found, remaining = Found(), iter(seeds)
-    pool = ProcessPoolFaceReader(embedder, BUDGET, processes, PoolLimits(seconds=20.0, photographs=sys.maxsize))
+    pool = pool_of(embedder, processes, budget=BUDGET, limits=PoolLimits(seconds=20.0, photographs=sys.maxsize))
     try:
         await pool.start()
         await asyncio.gather(*(_read(pool, remaining, found) for _ in range(_READERS * processes)))

@@ -8,11 +8,12 @@ import pytest
 import pytest_asyncio
 
 from adapters.vision.pool import ProcessPoolFaceReader
-from application.ports.face_pipeline import Embed, ImageBudget
+from application.ports.face_pipeline import Embed
 from domain.errors import FacematchError
 from tests.hostile import usage
 from tests.hostile.cases import Case, sample
 from tests.hostile.corpus import CASES, COSTLY
+from tests.readers import pool_of
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -37,7 +38,7 @@ class Spent:
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def pool() -> AsyncIterator[ProcessPoolFaceReader]:
     """Return a pool of one process with the default budget and limits."""
-    reader = ProcessPoolFaceReader("dlib", ImageBudget(), 1)
+    reader = pool_of("dlib", 1)
     try:
         await reader.start()
         yield reader

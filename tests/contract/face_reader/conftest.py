@@ -6,8 +6,6 @@ import attrs
 import pytest
 import pytest_asyncio
 
-from adapters.vision.in_process import InProcessFaceReader
-from adapters.vision.pool import ProcessPoolFaceReader
 from application.ports.face_pipeline import ImageBudget
 from application.ports.face_reader import FaceReader
 from domain.errors import ImageTooLargeError
@@ -15,6 +13,7 @@ from domain.faces import BoundingBox, DetectedFace, FaceEmbedding, PhotoReading
 from infra.photographs import Photographs
 from tests import pictures
 from tests.fakes import vision
+from tests.readers import in_process, pool_of
 
 BUDGET = ImageBudget(max_bytes=8_000_000)
 
@@ -63,9 +62,9 @@ async def subject(request: pytest.FixtureRequest, images: Mapping[str, bytes]) -
         case "by heart":
             yield Subject(_by_heart(images), images)
         case "in process":
-            yield Subject(InProcessFaceReader("dlib", BUDGET), images)
+            yield Subject(in_process("dlib", budget=BUDGET), images)
         case _:
-            pool = ProcessPoolFaceReader("dlib", BUDGET, processes=2)
+            pool = pool_of("dlib", 2, budget=BUDGET)
             try:
                 await pool.start()
                 yield Subject(pool, images)

@@ -10,7 +10,7 @@ import pytest
 import pytest_asyncio
 
 from adapters.vision.pool import PoolLimits, ProcessPoolFaceReader
-from application.ports.face_pipeline import ImageBudget
+from tests.readers import pool_of
 
 EMBEDDERS = Path(__file__).parent / "embedders"
 PATIENCE_SECONDS = 30.0
@@ -32,7 +32,7 @@ async def start_pool(third_party: None) -> AsyncIterator[StartPool]:  # noqa: AR
 
         async def start(embedder: str = "hostile", processes: int = 1, **limits: float) -> ProcessPoolFaceReader:
             given = PoolLimits(**limits)  # type: ignore[arg-type]  # each test gives what the class wants
-            pool = ProcessPoolFaceReader(embedder, ImageBudget(), processes, given)
+            pool = pool_of(embedder, processes, limits=given)
             stack.push_async_callback(pool.close)
             await pool.start()
             return pool

@@ -20,12 +20,10 @@ from adapters.vision.assembly import AlignedFacePipeline
 from adapters.vision.blazeface import BlazeFaceDetector
 from adapters.vision.detection import Detector
 from adapters.vision.hog import HogDetector
-from adapters.vision.in_process import InProcessFaceReader
 from adapters.vision.landmarks import EYES_NOSE_MOUTH, Landmark
 from adapters.vision.networks import Tensor
 from adapters.vision.onnx_network import OnnxNetwork
 from adapters.vision.pixels import Pixels, pixels_of
-from adapters.vision.pool import ProcessPoolFaceReader
 from adapters.vision.recognition import Mirrored
 from adapters.vision.weights import BLAZEFACE, FIVE_POINTS, installed
 from application.ports.face_pipeline import Embed, ImageBudget
@@ -44,6 +42,7 @@ from tests.own_models import (
     written,
 )
 from tests.pictures import opened
+from tests.readers import in_process, pool_of
 
 Configure = Callable[[Document], Path]
 
@@ -297,8 +296,8 @@ async def test_the_processes_of_the_pool_read_the_description_too(
     document = tiny_document(tmp_path)
     configure(document)
     content = photographs.path("obama").read_bytes()
-    here = await InProcessFaceReader("custom", ImageBudget()).read(content, embed=Embed.ALL)
-    pool = ProcessPoolFaceReader("custom", ImageBudget(), 1)
+    here = await in_process("custom").read(content, embed=Embed.ALL)
+    pool = pool_of("custom", 1)
     try:
         await pool.start()
         there = await pool.read(content, embed=Embed.ALL)
@@ -310,7 +309,7 @@ async def test_the_processes_of_the_pool_read_the_description_too(
 async def test_a_wrong_model_stops_the_pool_as_a_wrong_configuration(configure: Configure, tmp_path: Path) -> None:
     """What only the process that loads it can see arrives whole, as an error of configuration and of availability."""
     path = configure(tiny_document(tmp_path) | {"dimension": 128})
-    pool = ProcessPoolFaceReader("custom", ImageBudget(), 1)
+    pool = pool_of("custom", 1)
     with pytest.raises(registry.MisdescribedEmbedderError, match=f"{path}:\n  dimension: ") as raised:
         await pool.start()
     assert isinstance(raised.value, EmbedderUnavailableError)
@@ -322,8 +321,8 @@ async def test_a_description_that_becomes_another_model_is_refused_until_the_nex
     """The gallery of the old model would be asked about vectors of the new one."""
     document = tiny_document(tmp_path)
     configure(document)
-    pool = ProcessPoolFaceReader("custom", ImageBudget(), 1)
-    reader = InProcessFaceReader("custom", ImageBudget())
+    pool = pool_of("custom", 1)
+    reader = in_process("custom")
     configure(document | {"id": "tiny@2"})
     with pytest.raises(EmbedderUnavailableError, match="'custom' was tiny@1 at the start and is tiny@2 now"):
         await pool.start()

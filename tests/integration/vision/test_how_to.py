@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from adapters.vision import registry
-from adapters.vision.pool import ProcessPoolFaceReader
-from application.ports.face_pipeline import Embed, ImageBudget
+from application.ports.face_pipeline import Embed
 from domain.faces import FaceEmbedding
 from infra.photographs import Photographs
+from tests.readers import pool_of
 from tests.unit.docs.pages import page
 
 GUIDE = page("docs/how-to/add-an-embedder.md")
@@ -36,7 +36,7 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 async def test_the_embedder_of_the_guide_works(photographs: Photographs) -> None:
     """It is listed, loaded, used by the pool, and tells people apart; its id is its own."""
     assert "dlib-closer" in registry.known()
-    pool = ProcessPoolFaceReader("dlib-closer", ImageBudget(), 1)
+    pool = pool_of("dlib-closer", 1)
     embeddings: list[FaceEmbedding] = []
     try:
         await pool.start()

@@ -28,6 +28,7 @@ from domain.errors import (
     UnreadableImageError,
 )
 from tests.integration.vision.conftest import EMBEDDERS, StartPool, eventually, is_running
+from tests.readers import pool_of
 
 GONE_SECONDS = 5.0
 LATE_SECONDS = 2.5
@@ -308,7 +309,7 @@ async def test_closing_while_it_starts(third_party: None, tmp_path: Path, monkey
     """A start that is given up leaves no process behind."""
     (tmp_path / "start").write_text("hang")
     monkeypatch.setenv("HOSTILE_START", str(tmp_path / "start"))
-    pool = ProcessPoolFaceReader("hostile-start", ImageBudget(), 2)
+    pool = pool_of("hostile-start", 2)
     start = asyncio.create_task(pool.start())
     await eventually(makers)
     start.cancel()
@@ -321,7 +322,7 @@ async def test_closing_while_it_starts(third_party: None, tmp_path: Path, monkey
 
 async def test_what_was_begun_early_is_what_serves(third_party: None, well: None) -> None:  # noqa: ARG001 - as above
     """The models that are being loaded before there is an event loop are not loaded a second time."""
-    pool = ProcessPoolFaceReader("hostile-start", ImageBudget(), 1)
+    pool = pool_of("hostile-start", 1)
     pool.begin()
     begun = makers()
     try:
@@ -335,7 +336,7 @@ async def test_what_was_begun_early_is_what_serves(third_party: None, well: None
 
 async def test_what_was_begun_early_and_died_is_begun_again(third_party: None, well: None) -> None:  # noqa: ARG001 - as above
     """Somebody killed it before the pool was started: that costs time, and is no reason not to start."""
-    pool = ProcessPoolFaceReader("hostile-start", ImageBudget(), 1)
+    pool = pool_of("hostile-start", 1)
     pool.begin()
     end_maker()
     try:
@@ -347,7 +348,7 @@ async def test_what_was_begun_early_and_died_is_begun_again(third_party: None, w
 
 async def test_what_was_begun_early_ends_with_a_pool_that_never_started(third_party: None, well: None) -> None:  # noqa: ARG001 - as above
     """A worker whose settings are wrong leaves no process behind."""
-    pool = ProcessPoolFaceReader("hostile-start", ImageBudget(), 1)
+    pool = pool_of("hostile-start", 1)
     pool.begin()
     assert len(makers()) == 1
     await pool.close()
@@ -586,11 +587,12 @@ async def test_no_room_for_another_process_is_an_outage(
 
 PARENT = """
 import asyncio, sys
+from adapters.vision import registry
 from adapters.vision.pool import ProcessPoolFaceReader
 from application.ports.face_pipeline import Embed, ImageBudget
 
 async def main():
-    pool = ProcessPoolFaceReader("hostile", ImageBudget(), 2)
+    pool = ProcessPoolFaceReader("hostile", registry.load("hostile").info, ImageBudget(), 2)
     await pool.start()
     print(*(place._process.result().pid for place in pool._places), flush=True)
     await pool.read(sys.argv[1].encode(), embed=Embed.NONE)

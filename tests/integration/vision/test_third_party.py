@@ -5,11 +5,10 @@ from pathlib import Path
 import pytest
 
 from adapters.vision import registry
-from adapters.vision.in_process import InProcessFaceReader
-from adapters.vision.pool import ProcessPoolFaceReader
-from application.ports.face_pipeline import Embed, ImageBudget
+from application.ports.face_pipeline import Embed
 from domain.errors import AttemptFailedError, EmbedderFailedError, EmbedderUnavailableError
 from tests.integration.vision.conftest import StartPool
+from tests.readers import in_process
 
 
 def test_ours_are_known() -> None:
@@ -36,7 +35,7 @@ async def test_an_installed_one_is_used_by_the_pool(start_pool: StartPool) -> No
 @pytest.mark.usefixtures("third_party")
 async def test_an_installed_one_is_used_in_process() -> None:
     """Its embeddings come from a thread."""
-    reader = InProcessFaceReader("hostile", ImageBudget())
+    reader = in_process("hostile")
     [face] = (await reader.read(b"hello", embed=Embed.ONLY_FACE)).faces
     assert face.embedding is not None
     assert face.embedding.vector == (1.0, 5.0, 0.5)
@@ -47,14 +46,13 @@ async def test_an_installed_one_is_used_in_process() -> None:
 
 
 @pytest.mark.usefixtures("third_party")
-@pytest.mark.parametrize("reader", [InProcessFaceReader, lambda name, budget: ProcessPoolFaceReader(name, budget, 1)])
 @pytest.mark.parametrize("name", ["insightface", "", "DLIB"])
-def test_an_unknown_one_lists_the_known(name: str, reader: type[InProcessFaceReader]) -> None:
+def test_an_unknown_one_lists_the_known(name: str) -> None:
     """The message tells what could have been meant."""
     with pytest.raises(
         registry.UnknownEmbedderError, match=f"'{name}'; installed are: custom, dlib, hostile, .*mediapipe"
     ):
-        reader(name, ImageBudget())
+        registry.load(name)
 
 
 @pytest.mark.usefixtures("third_party")
@@ -94,7 +92,7 @@ async def test_a_model_that_cannot_be_loaded_is_an_error_of_ours(
     """In process as in the pool; once it can be loaded, the same reader works."""
     order = tmp_path_factory.mktemp("start") / "order"
     monkeypatch.setenv("HOSTILE_START", str(order))
-    reader = InProcessFaceReader("hostile-start", ImageBudget())
+    reader = in_process("hostile-start")
     order.write_text("raise")
     with pytest.raises(EmbedderUnavailableError, match="no model here"):
         await reader.read(b"hello", embed=Embed.NONE)

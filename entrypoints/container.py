@@ -1,4 +1,4 @@
-"""The composition root: the only place that knows which adapter stands behind which port.
+"""The composition root: what the use cases are made of, and which adapter stands behind which of their ports.
 
 It only builds; whoever uses it opens and closes what it built.
 """

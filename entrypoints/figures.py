@@ -7,7 +7,7 @@ import attrs
 from adapters.nats_jetstream.consumer import JetStreamJobQueue
 from adapters.postgres.database import Database
 from adapters.postgres.gallery import PostgresGallery
-from adapters.telemetry.figures import PoolFigures, WorkerFigures
+from adapters.telemetry.figures import WorkerFigures
 from adapters.vision.pool import ProcessPoolFaceReader
 from application.ports.clock import Clock
 from application.ports.face_pipeline import EmbedderInfo
@@ -48,7 +48,7 @@ class FiguresWatch:
             oldest_job=lambda: self._oldest_age,
             gallery=lambda: self._users,
             vision_restarts=lambda: self._reader.restarts,
-            database=lambda: PoolFigures(**attrs.asdict(self._database.use)),
+            database=lambda: attrs.asdict(self._database.use),
         )
 
     async def run(self) -> None:

@@ -7,16 +7,6 @@ import attrs
 from adapters.telemetry.instruments import Attributes, Instruments
 
 
-@attrs.frozen
-class PoolFigures:
-    """A pool of database connections: how many are lent and idle, who waits for one, and how many there may be."""
-
-    used: int
-    idle: int
-    waiting: int
-    maximum: int
-
-
 @attrs.frozen(kw_only=True)
 class WorkerFigures:
     """What a worker's gauges show; each is called whenever metrics are collected, in any thread, and must not wait.
@@ -24,14 +14,15 @@ class WorkerFigures:
     ``queue`` gives the jobs by state (``pending``, ``ack_pending``, ``redelivered``) and ``gallery`` the enrolled
     users by embedder, both empty while unknown; ``oldest_job`` is the age in seconds of the oldest job that is not
     settled, 0 where there is none and None while unknown; ``vision_restarts`` counts the vision processes that were
-    replaced.
+    replaced; ``database`` gives the connections that are ``used`` and ``idle``, the operations that are ``waiting`` for
+    one, and the ``maximum`` that there may be.
     """
 
     queue: Callable[[], Mapping[str, int]]
     oldest_job: Callable[[], float | None]
     vision_restarts: Callable[[], int]
     gallery: Callable[[], Mapping[str, int]]
-    database: Callable[[], PoolFigures]
+    database: Callable[[], Mapping[str, int]]
 
 
 def observe(instruments: Instruments, figures: WorkerFigures) -> None:
@@ -79,25 +70,25 @@ def observe_readiness(instruments: Instruments, not_ready: Callable[[], Mapping[
     )
 
 
-def _observe_pool(instruments: Instruments, read: Callable[[], PoolFigures]) -> None:
+def _observe_pool(instruments: Instruments, read: Callable[[], Mapping[str, int]]) -> None:
     """Register what the conventions call a pool's metrics."""
     pool = {"db.client.connection.pool.name": "facematch"}
 
     def count() -> Iterable[tuple[float, Attributes]]:
         figures = read()
-        for state, value in (("used", figures.used), ("idle", figures.idle)):
-            yield value, {**pool, "db.client.connection.state": state}
+        for state in ("used", "idle"):
+            yield figures[state], {**pool, "db.client.connection.state": state}
 
     instruments.gauge("db.client.connection.count", "{connection}", "Database connections by state", count)
     instruments.gauge(
         "db.client.connection.max",
         "{connection}",
         "Database connections that there may be",
-        lambda: [(read().maximum, pool)],
+        lambda: [(read()["maximum"], pool)],
     )
     instruments.gauge(
         "db.client.connection.pending_requests",
         "{request}",
         "Operations that wait for a database connection",
-        lambda: [(read().waiting, pool)],
+        lambda: [(read()["waiting"], pool)],
     )

@@ -26,7 +26,7 @@ from adapters.postgres.database import Database
 from adapters.postgres.gallery import PostgresGallery
 from adapters.postgres.ledger import PostgresLedger
 from adapters.system.clock import SystemClock
-from adapters.telemetry.figures import PoolFigures, WorkerFigures, observe
+from adapters.telemetry.figures import WorkerFigures, observe
 from adapters.telemetry.instruments import Instruments
 from adapters.telemetry.job import OtelTelemetry
 from adapters.telemetry.logging import configure_logging
@@ -50,7 +50,7 @@ _FIGURES = WorkerFigures(
     oldest_job=lambda: 3.5,
     vision_restarts=lambda: 2,
     gallery=lambda: {INFO.id: 1},
-    database=lambda: PoolFigures(used=1, idle=3, waiting=0, maximum=8),
+    database=lambda: {"used": 1, "idle": 3, "waiting": 0, "maximum": 8},
 )
 
 

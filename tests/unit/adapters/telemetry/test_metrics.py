@@ -7,7 +7,7 @@ from opentelemetry.exporter.prometheus import PrometheusMetricReader
 from opentelemetry.sdk.metrics import MeterProvider
 from prometheus_client import CollectorRegistry, generate_latest
 
-from adapters.telemetry.figures import PoolFigures, WorkerFigures, observe, observe_readiness
+from adapters.telemetry.figures import WorkerFigures, observe, observe_readiness
 from adapters.telemetry.instruments import Instruments
 from domain.outcomes import Reason
 from domain.records import Failed, Matched, Outcome, Skipped
@@ -106,7 +106,7 @@ def test_figures_are_read_when_they_are_asked_for() -> None:
         oldest_job=lambda: ages[0] if ages else None,
         vision_restarts=lambda: 2,
         gallery=lambda: gallery,
-        database=lambda: PoolFigures(used=3, idle=1, waiting=4, maximum=8),
+        database=lambda: {"used": 3, "idle": 1, "waiting": 4, "maximum": 8},
     )
     observe(Instruments(meter), figures)
     before = generate_latest(registry).decode()

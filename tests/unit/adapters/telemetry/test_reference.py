@@ -11,7 +11,7 @@ from opentelemetry.sdk.metrics import MeterProvider
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from adapters.telemetry.figures import PoolFigures, WorkerFigures, observe, observe_readiness
+from adapters.telemetry.figures import WorkerFigures, observe, observe_readiness
 from adapters.telemetry.instruments import Instruments
 from adapters.telemetry.job import OtelTelemetry
 from application.ports.telemetry import JobTrace
@@ -28,7 +28,7 @@ FIGURES = WorkerFigures(
     oldest_job=lambda: 1.5,
     vision_restarts=lambda: 1,
     gallery=lambda: {"dlib@2": 1},
-    database=lambda: PoolFigures(used=1, idle=1, waiting=0, maximum=2),
+    database=lambda: {"used": 1, "idle": 1, "waiting": 0, "maximum": 2},
 )
 
 

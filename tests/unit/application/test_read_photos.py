@@ -115,9 +115,9 @@ async def test_a_poor_face_is_not_acquired_and_stays_known(least: FaceQuality, r
     known = InMemoryKnownReadings()
     poor = PhotoReading(100, 100, (attrs.evolve(FACE, sharpness=7),))
     reader = ScriptedFaceReader(ScriptedFacePipeline(SCRIPT | {b"ann": poor}))
-    strict = await reading(reader, least)(COLLECTION, Subject.ONE, known)
+    strict = await reading(reader, least)(COLLECTION, Subject.ONE, known, unheard)
     reader.read_images.clear()
-    generous = await reading(reader)(COLLECTION, Subject.ONE, known)
+    generous = await reading(reader)(COLLECTION, Subject.ONE, known, unheard)
     assert (strict.all[0].usable, strict.all[0].reason) == (None, reason)
     assert (generous.all[0].reason, generous.all[0].known, reader.read_images) == (None, True, [b"crash"])
     assert generous.acquired["ann"][0].face == poor.faces[0]

@@ -14,6 +14,7 @@ import yaml
 from adapters.vision.graph_cache import cache_folder
 from entrypoints.settings import Settings, WorkerSettings
 from entrypoints.variables import read, variables
+from tests.unit.docs.pages import page
 
 CONTAINER: Final = Path("infra/container")
 DOCKERFILE: Final = (CONTAINER / "Dockerfile").read_text()
@@ -133,6 +134,13 @@ def test_the_image_is_made_of_the_product_alone() -> None:
 
     assert copied == wanted | {"LICENSE", "README.md", "pyproject.toml", "requirements.lock"}
     assert let_in == copied
+
+
+def test_the_extra_that_the_guide_asks_for_is_one() -> None:
+    """What an image is built with by an argument is among the project's extras, and the argument is the Dockerfile's."""
+    [extra] = re.findall(r"--build-arg EXTRAS=(\w+)", page("docs/how-to/run-in-a-container.md").text)
+    assert "\nARG EXTRAS\n" in DOCKERFILE
+    assert extra in PROJECT["project"]["optional-dependencies"]
 
 
 def test_nothing_is_reported_to_anybody() -> None:

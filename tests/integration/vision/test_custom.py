@@ -332,7 +332,7 @@ async def test_a_description_that_becomes_another_model_is_refused_until_the_nex
 
 def in_representation_of_openvino(folder: Path) -> Document:
     """Write the tiny model as OpenVINO keeps it, and return a right description of it."""
-    openvino = pytest.importorskip("openvino", reason="NOT TESTED: the extra facematch[openvino] is not installed")
+    openvino = pytest.importorskip("openvino", reason="NOT TESTED: the extra openvino is not installed")
     document = tiny_document(folder)
     graph, weights = folder / "tiny.xml", folder / "tiny.bin"
     openvino.serialize(openvino.Core().read_model(folder / "tiny.onnx"), graph, weights)
@@ -375,4 +375,4 @@ def test_without_the_extra_it_is_said_what_to_install(
     monkeypatch.setitem(sys.modules, "openvino", None)
     monkeypatch.delitem(sys.modules, "adapters.vision.openvino_network", raising=False)
     [told] = refusal(document, configure)
-    assert "pip install 'facematch[openvino]'" in told
+    assert "from the clone, `pip install '.[openvino]'`" in told

@@ -33,7 +33,7 @@ def test_mediapipe_does_not_report_to_its_maker() -> None:
 
 def test_openvino_does_not_report_to_its_maker() -> None:
     """Its package for statistics is never imported, also where it is installed."""
-    pytest.importorskip("openvino", reason="NOT TESTED: the extra facematch[openvino] is not installed")
+    pytest.importorskip("openvino", reason="NOT TESTED: the extra openvino is not installed")
     program = "import sys, adapters.vision.openvino_network; print(*(name for name, m in sys.modules.items() if m))"
 
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

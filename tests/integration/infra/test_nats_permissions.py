@@ -95,6 +95,19 @@ async def test_everybody_can_do_their_work(world: World, guarded: NatsServer, ph
     assert ("1 replayed" in replayed.stdout, await world.stored("PHOTO_FACES_DEAD")) == (True, [])
 
 
+async def test_a_paused_consumer_can_be_resumed(world: World, guarded: NatsServer) -> None:
+    """By the operator, as the status tells; that is the request that pauses, without a time."""
+    subject = "$JS.API.CONSUMER.PAUSE.PHOTO_FACES.single-face-match"
+    async with connected(guarded, "operator") as (operator, complaints):
+        paused = await operator.request(subject, b'{"pause_until": "2999-01-01T00:00:00Z"}', timeout=5)
+        assert json.loads(paused.data)["paused"] is True
+        told = await facematch(world.environment, "status", "--json")
+        assert json.loads(told.stdout)["why"].startswith("the consumer is paused")
+        resumed = await operator.request(subject, b"{}", timeout=5)
+        assert json.loads(resumed.data)["paused"] is False
+        assert complaints == []
+
+
 async def test_a_right_that_is_missing_is_named(world: World, guarded: NatsServer) -> None:
     """Whoever runs a command as another user is told which right that one lacks, and sees whatever that one may see."""
     await world.publish(b"no job")
@@ -126,6 +139,7 @@ async def test_a_right_that_is_missing_is_named(world: World, guarded: NatsServe
         ("worker", "$JS.API.STREAM.UPDATE.PHOTO_FACES"),
         ("worker", "$JS.API.CONSUMER.DELETE.PHOTO_FACES.single-face-match"),
         ("worker", "$JS.API.CONSUMER.CREATE.PHOTO_FACES.another"),
+        ("worker", "$JS.API.CONSUMER.PAUSE.PHOTO_FACES.single-face-match"),
         ("worker", "$JS.ACK.PHOTO_FACES_RESULTS.follower.1.1.1.1.0"),
         ("application", "photo_faces.single.matched"),
         ("application", "photo_faces.single.dead"),
@@ -141,6 +155,8 @@ async def test_a_right_that_is_missing_is_named(world: World, guarded: NatsServe
         ("operator", "$JS.API.STREAM.CREATE.ANOTHER"),
         ("operator", "$JS.API.CONSUMER.DELETE.PHOTO_FACES.single-face-match"),
         ("operator", "$JS.API.CONSUMER.MSG.NEXT.PHOTO_FACES.single-face-match"),
+        ("operator", "$JS.API.CONSUMER.PAUSE.PHOTO_FACES.another"),
+        ("operator", "$JS.API.CONSUMER.PAUSE.PHOTO_FACES_RESULTS.follower"),
         ("operator", "$JS.API.CONSUMER.CREATE.PHOTO_FACES.another.photo_faces.single.matched"),
         ("operator", "$JS.API.CONSUMER.DURABLE.CREATE.PHOTO_FACES.another"),
     ],

@@ -99,9 +99,8 @@ def page(path: str) -> Page:
 
 def pages() -> list[Page]:
     """Return everything that people read."""
-    return [page("README.md"), page("CONTRIBUTING.md"), page("CHANGELOG.md")] + [
-        Page(path) for path in sorted((ROOT / "docs").rglob("*.md"))
-    ]
+    beside = [page(name) for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md")]
+    return beside + [Page(path) for path in sorted((ROOT / "docs").rglob("*.md"))]
 
 
 def _dedented(code: str) -> str:

@@ -137,7 +137,7 @@ def test_the_image_is_made_of_the_product_alone() -> None:
 
 
 def test_the_extra_that_the_guide_asks_for_is_one() -> None:
-    """What an image is built with by an argument is among the project's extras, and the argument is the Dockerfile's."""
+    """What the image can be built with by an argument is among the project's extras."""
     [extra] = re.findall(r"--build-arg EXTRAS=(\w+)", page("docs/how-to/run-in-a-container.md").text)
     assert "\nARG EXTRAS\n" in DOCKERFILE
     assert extra in PROJECT["project"]["optional-dependencies"]

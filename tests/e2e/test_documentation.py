@@ -231,6 +231,25 @@ async def test_every_question_in_sql_has_an_answer(world: World, photographs: An
     assert world.sql("SELECT count(*) FROM photo_faces") == [(0,)]
 
 
+async def test_facematch_is_removed_as_the_guide_says(imageless_world: World) -> None:
+    """Nothing of it stays in the database, the application's own tables do; it can be installed anew."""
+    world = imageless_world
+    user = world.add_user()
+    world.sql(
+        "UPDATE users SET face_embedding = array_fill(0.1::real, ARRAY[128])::vector, face_embedding_model = 'x@1'"
+    )
+    await _followed(world, "facematch index --model x@1")
+    [drop] = [code for code in page("docs/how-to/remove-facematch.md").code("bash") if code.startswith("facematch")]
+    await _followed(world, drop.strip())
+    for statement in _statements("docs/how-to/remove-facematch.md"):
+        if "facematch_worker" not in statement:  # roles are the whole server's, which other tests use
+            world.sql(statement)
+    assert world.sql("SELECT nspname FROM pg_namespace WHERE nspname = 'facematch'") == []
+    assert world.sql("SELECT tgname FROM pg_trigger WHERE NOT tgisinternal") == []
+    assert world.sql("SELECT * FROM users") == [(user,)]
+    world.cli("migrate")
+
+
 def _statements(path: str) -> list[str]:
     code = ";".join(page(path).code("sql"))
     return [statement.strip() for statement in code.split(";") if statement.strip()]

@@ -143,6 +143,7 @@ async def _database(container: Container, settings: Settings) -> AsyncIterator[F
         return
     async with opened_database(container, info, to_work=True) as database:
         facts = await inspect_database(database, info)
+        gallery = [finding async for finding in failures_found("gallery", _gallery(container))]
     yield Finding("database", Status.OK, f"PostgreSQL {facts.server_version}, pgvector {facts.pgvector_version}")
     yield Finding(
         "enrolled users",
@@ -153,7 +154,7 @@ async def _database(container: Container, settings: Settings) -> AsyncIterator[F
     if facts.unfit:
         detail = f"{facts.unfit} users have one of {info.id} that no photo can be compared with: enrol them again"
         yield Finding("unfit embeddings", Status.WARNING, detail)
-    async for finding in failures_found("gallery", _gallery(container)):
+    for finding in gallery:
         yield finding
     for model, users in facts.unusable.items():
         name = f"model {model}" if model else "an unknown model (face_embedding_model is null)"

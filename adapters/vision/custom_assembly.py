@@ -74,8 +74,8 @@ def _network(place: str, file: ModelFile | None, problems: list[str]) -> Network
 
         return OpenVinoNetwork(*contents)
     except ImportError as error:
-        told = "OpenVINO's models need an extra: from the clone, `pip install '.[openvino]'`"
-        problems.append(f"{place}.file: {told} ({error})")
+        advice = "OpenVINO's models need an extra: from the clone, `pip install '.[openvino]'`"
+        problems.append(f"{place}.file: {advice} ({error})")
     except ModelFileError as error:
         problems.append(f"{place}.{error}")
     except Exception as error:  # noqa: BLE001 - the runtimes raise what they like at files they do not understand

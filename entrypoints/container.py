@@ -205,7 +205,6 @@ class Container(Vision):
     settings = Vision.settings
     factory = Vision.factory
     face_reader = Vision.face_reader
-    in_process_reader = Vision.in_process_reader
 
     nats_client: providers.Dependency[Client] = providers.Dependency(instance_of=Client)
 
@@ -305,14 +304,14 @@ class Container(Vision):
 
     calibration = providers.Callable(calibration, settings.provided.vision, factory.provided.info)
     quality = providers.Factory(face_quality, settings.provided.vision)
+    make_template = providers.Factory(MakeTemplate, reader=face_reader, quality=quality)
     enroll_user = providers.Singleton(
         EnrollUser,
-        make_template=providers.Factory(MakeTemplate, reader=in_process_reader, quality=quality),
+        make_template=make_template,
         enrolment=enrolment,
         calibration=calibration,
         threshold=policy.provided.threshold,
     )
-    make_template = providers.Factory(MakeTemplate, reader=face_reader, quality=quality)
     enroll_list = providers.Singleton(
         EnrollList,
         make_template=make_template,

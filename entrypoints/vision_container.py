@@ -6,7 +6,6 @@ It stands alone because its models take longest to load: a worker has that begun
 from dependency_injector import containers, providers
 
 from adapters.vision import registry
-from adapters.vision.in_process import InProcessFaceReader
 from adapters.vision.pool import PoolLimits, ProcessPoolFaceReader
 from application.ports.face_pipeline import ImageBudget
 from entrypoints.settings import Settings, VisionSettings
@@ -31,7 +30,4 @@ class Vision(containers.DeclarativeContainer):
         budget,
         settings.provided.worker.processes,
         providers.Factory(PoolLimits, seconds=settings.provided.vision.timeout),
-    )
-    in_process_reader = providers.Singleton(
-        InProcessFaceReader, settings.provided.vision.embedder, factory.provided.info, budget
     )

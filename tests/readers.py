@@ -1,7 +1,6 @@
 """What reads faces by an installed embedder, put together as the service does it."""
 
 from adapters.vision import registry
-from adapters.vision.in_process import InProcessFaceReader
 from adapters.vision.pool import PoolLimits, ProcessPoolFaceReader
 from application.ports.face_pipeline import ImageBudget
 
@@ -13,8 +12,3 @@ def pool_of(
 ) -> ProcessPoolFaceReader:
     """Return a pool of so many processes."""
     return ProcessPoolFaceReader(embedder, registry.load(embedder).info, budget, processes, limits)
-
-
-def in_process(embedder: str, *, budget: ImageBudget = BUDGET) -> InProcessFaceReader:
-    """Return what reads in a thread."""
-    return InProcessFaceReader(embedder, registry.load(embedder).info, budget)

@@ -91,7 +91,7 @@ def _enroll_list(listed: typer.FileText, *, as_json: bool) -> None:
 
 async def _enroll(settings: Settings, user_id: UUID, images: Sequence[str]) -> Enrolled:
     container = build(settings)
-    async with opened_database(container, container.factory().info), container.photo_store():
+    async with opened_database(container, container.factory().info), container.photo_store(), started_reader(container):
         await container.active_model().check()
         return await container.enroll_user()(user_id, await fetched(EnrolmentImages(container), images))
 

@@ -16,7 +16,7 @@ from domain.errors import AttemptFailedError, EmbedderUnavailableError, Facematc
 from domain.faces import DetectedFace, PhotoReading
 from domain.outcomes import Reason
 from entrypoints.console import ExitCode, explained, load_settings, out, visible
-from entrypoints.resources import build
+from entrypoints.resources import build, started_reader
 from entrypoints.settings import Settings
 
 _STAGES = ("decode", "detect", "embed")
@@ -42,17 +42,18 @@ def inspect(
 
 async def _inspect(settings: Settings, images: list[str], *, as_json: bool, with_embedding: bool) -> int:
     container = build(settings)
-    reader = container.in_process_reader()
+    reader = container.face_reader()
     unreadable = 0
-    for path in images:
-        seen = await _look(reader, path, container.budget().max_bytes, Embed.ALL if with_embedding else Embed.NONE)
-        unreadable += isinstance(seen, Reason)
-        document = _document(path, reader.info.id, seen, with_embedding=with_embedding)
-        if as_json:
-            sys.stdout.write(json.dumps(document) + "\n")
-            sys.stdout.flush()
-        else:
-            out.print(visible(_sentence(document)))
+    async with started_reader(container):
+        for path in images:
+            seen = await _look(reader, path, container.budget().max_bytes, Embed.ALL if with_embedding else Embed.NONE)
+            unreadable += isinstance(seen, Reason)
+            document = _document(path, reader.info.id, seen, with_embedding=with_embedding)
+            if as_json:
+                sys.stdout.write(json.dumps(document) + "\n")
+                sys.stdout.flush()
+            else:
+                out.print(visible(_sentence(document)))
     return unreadable
 
 

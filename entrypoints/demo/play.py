@@ -24,7 +24,7 @@ from application.enrolment_images import EnrolmentImage, EnrolmentRefusedError
 from domain.errors import FacematchError
 from entrypoints.container import Container
 from entrypoints.demo.scenes import Person, Scene
-from entrypoints.resources import build, connected_to_nats, opened_database
+from entrypoints.resources import build, connected_to_nats, opened_database, started_reader
 from entrypoints.settings import Settings
 from entrypoints.variables import read
 from infra.local_stack.process import ServerProcess, free_port
@@ -143,7 +143,8 @@ async def perform(
         await open_things.enter_async_context(opened_database(container, container.factory().info))
         starting = asyncio.create_task(asyncio.to_thread(worker.start))
         open_things.push_async_callback(asyncio.to_thread, worker.stop)
-        users, refused = await _enrol(container, url, people)
+        async with started_reader(container):
+            users, refused = await _enrol(container, url, people)
         observer.say(f"enrolled {len(users)} people from photographs")
         await asyncio.to_thread(_upload, url, store, scenes)
         observer.say(f"uploaded {sum(scene.image is not None for scene in scenes)} photographs")

@@ -1,4 +1,4 @@
-"""Every face reader that there is: in processes, in a thread, and the fake."""
+"""Every face reader that there is: in processes, and the fake."""
 
 from collections.abc import AsyncIterator, Mapping
 
@@ -13,7 +13,7 @@ from domain.faces import BoundingBox, DetectedFace, FaceEmbedding, PhotoReading
 from infra.photographs import Photographs
 from tests import pictures
 from tests.fakes import vision
-from tests.readers import in_process, pool_of
+from tests.readers import pool_of
 
 BUDGET = ImageBudget(max_bytes=8_000_000)
 
@@ -55,18 +55,15 @@ def _by_heart(images: Mapping[str, bytes]) -> vision.ScriptedFaceReader:
     return vision.ScriptedFaceReader(pipeline)
 
 
-@pytest_asyncio.fixture(params=["by heart", "in process", "in a pool"])
+@pytest_asyncio.fixture(params=["by heart", "in a pool"])
 async def subject(request: pytest.FixtureRequest, images: Mapping[str, bytes]) -> AsyncIterator[Subject]:
     """Return each reader in turn, started."""
-    match request.param:
-        case "by heart":
-            yield Subject(_by_heart(images), images)
-        case "in process":
-            yield Subject(in_process("dlib", budget=BUDGET), images)
-        case _:
-            pool = pool_of("dlib", 2, budget=BUDGET)
-            try:
-                await pool.start()
-                yield Subject(pool, images)
-            finally:
-                await pool.close()
+    if request.param == "by heart":
+        yield Subject(_by_heart(images), images)
+        return
+    pool = pool_of("dlib", 2, budget=BUDGET)
+    try:
+        await pool.start()
+        yield Subject(pool, images)
+    finally:
+        await pool.close()

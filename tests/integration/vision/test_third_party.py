@@ -6,9 +6,7 @@ import pytest
 
 from adapters.vision import registry
 from application.ports.face_pipeline import Embed
-from domain.errors import AttemptFailedError, EmbedderFailedError, EmbedderUnavailableError
 from tests.integration.vision.conftest import StartPool
-from tests.readers import in_process
 
 
 def test_ours_are_known() -> None:
@@ -30,19 +28,6 @@ async def test_an_installed_one_is_used_by_the_pool(start_pool: StartPool) -> No
     [face] = (await pool.read(b"hello", embed=Embed.ONLY_FACE)).faces
     assert face.embedding is not None
     assert (face.embedding.model, face.embedding.vector) == ("hostile@7", (1.0, 5.0, 0.5))
-
-
-@pytest.mark.usefixtures("third_party")
-async def test_an_installed_one_is_used_in_process() -> None:
-    """Its embeddings come from a thread."""
-    reader = in_process("hostile")
-    [face] = (await reader.read(b"hello", embed=Embed.ONLY_FACE)).faces
-    assert face.embedding is not None
-    assert face.embedding.vector == (1.0, 5.0, 0.5)
-    with pytest.raises(AttemptFailedError, match="RuntimeError"):
-        await reader.read(b"raise", embed=Embed.ONLY_FACE)
-    with pytest.raises(EmbedderFailedError, match="memory"):
-        await reader.read(b"exhaust", embed=Embed.ONLY_FACE)
 
 
 @pytest.mark.usefixtures("third_party")
@@ -83,18 +68,3 @@ def test_a_name_belongs_to_one_package(tmp_path: Path, monkeypatch: pytest.Monke
     with pytest.raises(registry.BrokenEmbedderError, match=r"several packages .* facematch_hostile:pipeline, impostor"):
         registry.load("hostile")
     assert registry.load("dlib").info.id.startswith("dlib@")
-
-
-@pytest.mark.usefixtures("third_party")
-async def test_a_model_that_cannot_be_loaded_is_an_error_of_ours(
-    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """In process as in the pool; once it can be loaded, the same reader works."""
-    order = tmp_path_factory.mktemp("start") / "order"
-    monkeypatch.setenv("HOSTILE_START", str(order))
-    reader = in_process("hostile-start")
-    order.write_text("raise")
-    with pytest.raises(EmbedderUnavailableError, match="no model here"):
-        await reader.read(b"hello", embed=Embed.NONE)
-    order.write_text("well")
-    assert len((await reader.read(b"hello", embed=Embed.NONE)).faces) == 1

@@ -28,8 +28,9 @@ def folder(tmp_path: Path, photographs: Photographs) -> Path:
         own = tmp_path / "people" / f"{number:02}"
         own.mkdir(parents=True)
         with Image.open(source) as image:
+            image.thumbnail((640, 640))
             cut = 3 * max(0, number - len(names))
-            image.crop((cut, 0, image.width, image.height)).convert("RGB").save(own / f"{source.stem}.png")
+            image.crop((cut, 0, image.width, image.height)).convert("RGB").save(own / f"{source.stem}.jpg", quality=95)
     return tmp_path / "people"
 
 

@@ -13,6 +13,7 @@ from application.bulk_enrolment import EnrolmentResult, TellResult, enrolment_re
 from application.enrolment_doubts import EnrolmentDoubt, far_apart
 from application.enrolment_images import EnrolmentImage, EnrolmentRefusedError, Fetch
 from application.make_template import MakeTemplate
+from application.ports.clock import Clock
 from application.ports.reenrolment import Outdated, Reenrolment
 from application.progress import Progress
 from application.some_at_once import some_at_once
@@ -20,6 +21,8 @@ from domain.decision import Calibration
 from domain.errors import FacematchError
 
 _PAGE = 1000
+_SECONDS_OF_A_DECISION = 3.0
+"""Who was looked for among users of whom some were switched is decided by then, and the decision refused."""
 
 
 @attrs.frozen
@@ -37,6 +40,13 @@ class LeftBehindError(FacematchError):
         super().__init__(f"users of other embedders without a template of {model}: {users}")
 
 
+class OvertakenError(FacematchError):
+    """The gallery has become another embedder's: users who were switched to this one are not recognised."""
+
+    def __init__(self, model: str) -> None:
+        super().__init__(f"another switch has begun while users were switched to {model}, which they are no more")
+
+
 @attrs.frozen(kw_only=True)
 class ReenrollUsers:
     """Works for the embedder of that ``model``; ``concurrency`` says how many users are in hand at once."""
@@ -45,6 +55,7 @@ class ReenrollUsers:
     make_template: MakeTemplate
     reenrolment: Reenrolment
     calibration: Calibration
+    clock: Clock
     concurrency: int
 
     async def prepare(
@@ -78,7 +89,8 @@ class ReenrollUsers:
         From the first to the last no job is decided by templates, and after that none by those of another embedder.
 
         Raises:
-            LeftBehindError: some have none ready, and it is not to be ``partial``; nothing was changed.
+            LeftBehindError: some have none ready, and it is not to be ``partial``, or nobody has; nothing was changed.
+            OvertakenError: a switch to another embedder has begun meanwhile.
             DatabaseUnavailableError: no answer.
 
         """
@@ -86,16 +98,18 @@ class ReenrollUsers:
         behind = 0
         async for user in self._outdated():
             behind += not user.is_prepared
-        if behind and not partial:
-            raise LeftBehindError(behind, self.model)
         total, switched, after = await self.reenrolment.count(self.model) - behind, 0, None
+        if behind and not (partial and total > 0):
+            raise LeftBehindError(behind, self.model)
         await self.reenrolment.begin(self.model)
         while True:
             found = await self.reenrolment.switch(self.model, after=after, limit=_PAGE)
             switched += found.users
             progress(switched, total)
             if found.last is None:
-                await self.reenrolment.finish(self.model)
+                await self.clock.sleep(_SECONDS_OF_A_DECISION if switched else 0)
+                if not await self.reenrolment.finish(self.model):
+                    raise OvertakenError(self.model)
                 await self.reenrolment.tidy()
                 return Switch(switched, await self.reenrolment.count(self.model))
             after = found.last

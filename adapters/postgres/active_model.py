@@ -6,21 +6,36 @@ from psycopg import sql
 
 from adapters.postgres.database import Database
 from adapters.postgres.recent import Recent
+from adapters.postgres.schema import Schema
 from application.ports.clock import Clock
 from domain.errors import GalleryNotReadyError
 
+# In order: a generic plan that takes any row for a fitting one reads all of the table where none is.
+_IS_PREPARED = """
+(SELECT true FROM facematch.prepared_templates WHERE model = %(model)s ORDER BY model, user_id LIMIT 1) IS NOT NULL
+"""
 _LOOK = """
-SELECT a.model, a.switched_at IS NOT NULL, EXISTS (SELECT FROM facematch.prepared_templates WHERE model = %(model)s)
+SELECT a.model, a.switched_at IS NOT NULL, {is_prepared}
   FROM (VALUES (1)) AS always LEFT JOIN facematch.active_model a ON true
 """
-_IN_USE = "SELECT EXISTS (SELECT FROM {users} WHERE face_embedding_model = %(model)s AND face_embedding IS NOT NULL)"
-_RECENT_SECONDS = 10.0
-IS_ACTIVE: Final = """
-NOT EXISTS (SELECT FROM facematch.active_model WHERE model <> %(model)s OR switched_at IS NULL)
-AND (%(anybody)s OR EXISTS (SELECT FROM facematch.active_model)
-     OR NOT EXISTS (SELECT FROM facematch.prepared_templates WHERE model = %(model)s))
+_IN_USE = """
+EXISTS (SELECT FROM {users} u
+         WHERE u.face_embedding_model = %(model)s AND u.face_embedding IS NOT NULL AND {not_deleted})
 """
-"""The SQL that is true where a job may be decided by templates of a ``model``, of which it found ``anybody`` or not."""
+_RECENT_SECONDS = 10.0
+IS_ANOTHERS: Final = """
+EXISTS (SELECT FROM facematch.active_model WHERE model <> %(model)s OR switched_at IS NULL)
+"""
+"""The SQL that is true where the gallery is not the ``model``'s, or not yet."""
+_IS_ACTIVE = f"""
+NOT {IS_ANOTHERS}
+AND (%(anybody)s OR EXISTS (SELECT FROM facematch.active_model) OR NOT {_IS_PREPARED} OR {_IN_USE})
+"""
+
+
+def is_active(schema: Schema) -> sql.Composed:
+    """Return the SQL that is true where a job may be decided by a ``model``, of which it found ``anybody`` or not."""
+    return _about_users(_IS_ACTIVE, schema)
 
 
 class ActiveModel:
@@ -42,7 +57,8 @@ class ActiveModel:
 
         """
         async with self._database.operation("look_at_gallery") as connection:
-            row = await (await connection.execute(_LOOK, {"model": self._model})).fetchone()
+            query = sql.SQL(_LOOK).format(is_prepared=sql.SQL(_IS_PREPARED))
+            row = await (await connection.execute(query, {"model": self._model})).fetchone()
         active, is_switched, is_prepared = row or (None, False, False)
         if active is None:
             if is_prepared and not await self._in_use.get(self._model):
@@ -52,7 +68,8 @@ class ActiveModel:
                 )
         elif not is_switched:
             raise GalleryNotReadyError(
-                f"users are being switched to {active}: `facematch reenroll switch` goes on where it was interrupted"
+                f"users are being switched to {active}: `facematch reenroll switch` goes on where it was interrupted, "
+                "with --partial also where somebody has no template ready"
             )
         elif active != self._model:
             raise GalleryNotReadyError(
@@ -61,6 +78,10 @@ class ActiveModel:
             )
 
     async def _look_whether_in_use(self, model: str) -> bool:
-        query = sql.SQL(_IN_USE).format(users=self._database.schema.users.identifier)
+        query = _about_users("SELECT" + _IN_USE, self._database.schema)
         async with self._database.operation("look_whether_in_use") as connection:
             return await (await connection.execute(query, {"model": model})).fetchone() == (True,)
+
+
+def _about_users(statement: str, schema: Schema) -> sql.Composed:
+    return sql.SQL(statement).format(users=schema.users.identifier, not_deleted=schema.not_deleted("u"))

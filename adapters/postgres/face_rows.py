@@ -10,7 +10,7 @@ from pgvector import Vector
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
-from adapters.postgres.active_model import IS_ACTIVE
+from adapters.postgres.active_model import is_active
 from adapters.postgres.schema import Schema
 from application.ports.ledger import FaceResult
 from domain.decision import Accepted, NobodyEnrolled
@@ -57,7 +57,7 @@ def upsert_face(schema: Schema, known: sql.Composable) -> sql.Composed:
     """
     return sql.SQL(_UPSERT).format(
         known=known,
-        is_active=sql.SQL(IS_ACTIVE),
+        is_active=is_active(schema),
         may_be_named=_may_be_named(schema),
         faces=schema.photo_faces.identifier,
     )

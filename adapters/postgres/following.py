@@ -21,6 +21,7 @@ from application.ports.clock import Clock
 from domain.errors import DatabaseUnavailableError
 
 _REFRESH_SECONDS: Final = 1.0
+_PAUSE_SECONDS: Final = 300.0
 _DIGEST_BYTES: Final = 16
 _SPARE: Final = 10_000
 """So many codes more than twice as many as at first, of users who have changed or gone, are no reason to load anew."""
@@ -71,7 +72,8 @@ class Follower:
     def __init__(self, feed: GalleryFeed, make_codes: MakeCodes, *, clock: Clock, report: Report) -> None:
         self._feed = feed
         self._report = report
-        self._failed: set[str] = set()
+        self._told_of = ""
+        self._not_before = -math.inf
         self._make_codes = make_codes
         self._clock = clock
         self._loaded: _Loaded | None = None
@@ -139,18 +141,22 @@ class Follower:
         self._looked_at = now
         if loaded is not None and loaded.version == version and len(loaded.codes) <= 2 * loaded.at_first + _SPARE:
             self._work = asyncio.create_task(self._attempt(version, self._refresh(loaded)))
-        elif version not in self._failed:
+        elif now >= self._not_before:
             self._work = asyncio.create_task(self._attempt(version, self.load(version)))
 
     async def _attempt(self, version: str, work: Coroutine[None, None, None]) -> None:
-        """Do it; what the database does not answer, the next search tries again, and what is wrong is told once."""
+        """Do it; what the database does not answer, the next search tries again.
+
+        What else is wrong is told once, and nothing is loaded for a while: that may be hundreds of megabytes.
+        """
         try:
             await work
         except DatabaseUnavailableError:
             return
         except Exception as error:  # noqa: BLE001 - nobody waits for this task, and searches find everybody without it
-            if version not in self._failed:
-                self._failed.add(version)
+            self._not_before = self._clock.monotonic() + _PAUSE_SECONDS
+            if version != self._told_of:
+                self._told_of = version
                 self._report(error)
 
     async def _refresh(self, loaded: _Loaded) -> None:

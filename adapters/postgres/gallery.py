@@ -10,6 +10,7 @@ from pgvector import Vector
 from psycopg import sql
 from psycopg.rows import TupleRow
 
+from adapters.postgres.active_model import IS_ANOTHERS
 from adapters.postgres.database import Database
 from adapters.postgres.following import Follower, MakeCodes, Report
 from adapters.postgres.gallery_feed import GalleryFeed
@@ -21,6 +22,7 @@ from adapters.postgres.templates import FINGERPRINT, REMEMBER
 from application.ports.clock import Clock
 from application.ports.gallery import Neighbours, Others
 from domain.decision import LARGEST_GALLERY_WITH_COHORT, Candidate
+from domain.errors import GalleryNotReadyError
 from domain.faces import FaceEmbedding
 
 _RECENT_SECONDS = 10.0
@@ -34,7 +36,7 @@ SELECT u.id FROM {users} u WHERE u.id = ANY (%(users)s) AND (u.face_embedding IS
 _SAVE = """
 WITH saved AS (
   UPDATE {users} u SET face_embedding = %(vector)s, face_embedding_model = %(model)s
-   WHERE u.id = %(user)s AND (%(replace)s OR (u.face_embedding IS NULL AND {not_deleted}))
+   WHERE u.id = %(user)s AND NOT {is_anothers} AND (%(replace)s OR (u.face_embedding IS NULL AND {not_deleted}))
   RETURNING u.id, {fingerprint} AS fingerprint)
 {remember}
 """
@@ -192,6 +194,7 @@ class PostgresEnrolment:
         query = sql.SQL(_SAVE).format(
             users=self._database.schema.users.identifier,
             not_deleted=self._database.schema.not_deleted("u"),
+            is_anothers=sql.SQL(IS_ANOTHERS),
             fingerprint=sql.SQL(FINGERPRINT),
             remember=sql.SQL(REMEMBER).format(what=sql.SQL(_SAVED)),
         )
@@ -204,7 +207,11 @@ class PostgresEnrolment:
             "replace": replace,
         }
         async with self._database.operation("save_template") as connection:
-            return (await connection.execute(query, values)).rowcount == 1
+            if (await connection.execute(query, values)).rowcount == 1:
+                return True
+            if await (await connection.execute(sql.SQL("SELECT") + sql.SQL(IS_ANOTHERS), values)).fetchone() == (True,):
+                raise GalleryNotReadyError(f"the gallery is not of {template.model} any more, or not yet")
+            return False
 
     async def others(self, user_id: UUID, template: FaceEmbedding, *, limit: int) -> Others:
         """Compare with every template there is, index or not: an enroller has no right to read an index."""

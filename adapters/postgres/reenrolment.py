@@ -11,6 +11,7 @@ from psycopg.rows import TupleRow
 from adapters.postgres.database import Connection, Database
 from adapters.postgres.templates import FINGERPRINT, REMEMBER
 from application.ports.reenrolment import Outdated, Switched
+from domain.errors import GalleryNotReadyError
 from domain.faces import FaceEmbedding
 
 _SECONDS = 600.0
@@ -44,7 +45,13 @@ _BEGIN = """
 INSERT INTO facematch.active_model AS a (model) VALUES (%(model)s)
 ON CONFLICT (only_row) DO UPDATE SET model = excluded.model, switched_at = NULL WHERE a.model <> excluded.model
 """
-_FINISH = "UPDATE facematch.active_model SET switched_at = now() WHERE model = %(model)s AND switched_at IS NULL"
+_FINISH = """
+UPDATE facematch.active_model SET switched_at = coalesce(switched_at, now()) WHERE model = %(model)s
+"""
+_DISCARD = """
+DELETE FROM facematch.prepared_templates WHERE NOT EXISTS (SELECT FROM facematch.active_model WHERE switched_at IS NULL)
+"""
+_HALF_DONE = "SELECT model FROM facematch.active_model WHERE switched_at IS NULL"
 # A row of users that another transaction is changing is waited for, and judged as it is then.
 _SWITCH = """
 WITH page AS MATERIALIZED (
@@ -109,10 +116,10 @@ class PostgresReenrolment:
             row = await (await self._page(connection, _SWITCH, model, after, limit)).fetchone()
         return Switched(*row) if row else Switched(0, None)
 
-    async def finish(self, model: str) -> None:
+    async def finish(self, model: str) -> bool:
         """Write down when."""
         async with self._database.operation("finish_switch") as connection:
-            await connection.execute(_FINISH, {"model": model})
+            return (await connection.execute(_FINISH, {"model": model})).rowcount == 1
 
     async def tidy(self) -> None:
         """Look for the rows' users."""
@@ -122,7 +129,11 @@ class PostgresReenrolment:
     async def discard(self) -> int:
         """Empty the table."""
         async with self._database.operation("discard_prepared", seconds=_SECONDS) as connection:
-            return (await connection.execute("DELETE FROM facematch.prepared_templates")).rowcount
+            deleted = (await connection.execute(_DISCARD)).rowcount
+            half_done = await (await connection.execute(_HALF_DONE)).fetchone()
+        if half_done is not None:
+            raise GalleryNotReadyError(f"users are being switched to {half_done[0]}: finish that before")
+        return deleted
 
     async def _page(
         self, connection: Connection, statement: str, model: str, after: UUID | None, limit: int

@@ -64,6 +64,10 @@ class Enrolment(Protocol):
 
         Return False, with nothing written, when there is no such user; or, where it is not to ``replace`` one, when
         they have a template or are deleted.
+
+        Raises:
+            GalleryNotReadyError: it is another embedder's, since the last switch.
+
         """
 
     async def others(self, user_id: UUID, template: FaceEmbedding, *, limit: int) -> Others:

@@ -58,11 +58,16 @@ class Reenrolment(Protocol):
         Whose own template has changed or gone meanwhile keeps what is there.
         """
 
-    async def finish(self, model: str) -> None:
-        """Let jobs be decided by the model's templates, if the gallery is still its own."""
+    async def finish(self, model: str) -> bool:
+        """Let jobs be decided by the model's templates; return False where the gallery is another's meanwhile."""
 
     async def tidy(self) -> None:
         """Delete what was prepared for users whose own template has changed or gone since, or who are deleted."""
 
     async def discard(self) -> int:
-        """Delete everything that was prepared; return for how many users, counting each model."""
+        """Delete everything that was prepared; return for how many users, counting each model.
+
+        Raises:
+            GalleryNotReadyError: users are being switched, and what is prepared is needed for that.
+
+        """

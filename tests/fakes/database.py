@@ -177,7 +177,8 @@ class InMemoryDatabase:
         """Tell whether a job may be decided by templates of that model, of which it found anybody or not."""
         if self.active_model is not None:
             return self.active_model.is_switched and self.active_model.model == model
-        return anybody or all(of != model for of, _ in self.prepared)
+        in_use = any(user.vector and user.model == model and not user.deleted for user in self.users.values())
+        return anybody or in_use or all(of != model for of, _ in self.prepared)
 
     async def check(self) -> None:
         """Answer a probe."""

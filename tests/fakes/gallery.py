@@ -5,8 +5,9 @@ from uuid import UUID
 
 from application.ports.gallery import Neighbours, Others
 from domain.decision import Candidate
+from domain.errors import GalleryNotReadyError
 from domain.faces import FaceEmbedding
-from tests.fakes.database import InMemoryDatabase, UserRow
+from tests.fakes.database import ActiveModelRow, InMemoryDatabase, UserRow
 
 
 class InMemoryGallery:
@@ -51,6 +52,8 @@ class InMemoryEnrolment:
         """Store the template where the row is there, and may be written."""
         await self._database.operation("save_template")
         row = self._database.users.get(user_id)
+        if self._database.active_model not in {None, ActiveModelRow(template.model, is_switched=True)}:
+            raise GalleryNotReadyError(f"the gallery is not of {template.model}")
         if row is None or (not replace and (row.vector is not None or row.deleted)):
             return False
         self._database.write_embedding(user_id, template.model, template.vector)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from application.ports.reenrolment import Outdated, Switched
+from domain.errors import GalleryNotReadyError
 from domain.faces import FaceEmbedding
 from tests.fakes.database import ActiveModelRow, InMemoryDatabase, PreparedRow, UserRow
 
@@ -56,11 +57,13 @@ class InMemoryReenrolment:
             user.photographs, user.image_refs = row.photographs, row.image_refs
         return Switched(len(moved), page[-1] if page else None)
 
-    async def finish(self, model: str) -> None:
+    async def finish(self, model: str) -> bool:
         """Write it down."""
         await self._database.operation("finish")
-        if self._database.active_model == ActiveModelRow(model):
-            self._database.active_model = ActiveModelRow(model, is_switched=True)
+        if self._database.active_model is None or self._database.active_model.model != model:
+            return False
+        self._database.active_model = ActiveModelRow(model, is_switched=True)
+        return True
 
     async def tidy(self) -> None:
         """Look for the rows' users."""
@@ -72,6 +75,8 @@ class InMemoryReenrolment:
     async def discard(self) -> int:
         """Delete everything."""
         await self._database.operation("discard")
+        if self._database.active_model is not None and not self._database.active_model.is_switched:
+            raise GalleryNotReadyError("users are being switched")
         count = len(self._database.prepared)
         self._database.prepared.clear()
         return count

@@ -97,9 +97,9 @@ async def test_the_way_back_is_a_switch_like_any_other(subject: Subject) -> None
     """The last one counts; and who finishes one that another has overtaken changes nothing."""
     await subject.reenrolment.begin(NEW.model)
     await subject.reenrolment.begin(OLD.model)
-    await subject.reenrolment.finish(NEW.model)
+    assert await subject.reenrolment.finish(NEW.model) is False
     assert [await is_active(subject, model) for model in (OLD.model, NEW.model)] == [False, False]
-    await subject.reenrolment.finish(OLD.model)
+    assert await subject.reenrolment.finish(OLD.model) is True
     assert [await is_active(subject, model) for model in (OLD.model, NEW.model)] == [True, False]
 
 
@@ -122,6 +122,43 @@ async def test_an_embedder_that_is_in_use_does_not_wait_for_more_of_its_template
     await prepared_for(subject, NEW)
     assert await is_active(subject, NEW.model)
     assert (await subject.ledger.conclude_face(header(photo), unknown(NEW))).outcome.reason is Reason.NO_MATCH
+
+
+@pytest.mark.parametrize("mark", [{"deleted": True}, {"blocked": True}])
+async def test_whether_an_embedder_is_in_use_is_one_answer(subject: Subject, mark: dict[str, bool]) -> None:
+    """Who asks and who decides agree, also where those who have its templates may not be named: no job is failed."""
+    photo = subject.tables.add_photo(uuid4())
+    subject.tables.add_user(uuid4(), NEW, **mark)
+    await prepared_for(subject, NEW)
+    if await is_active(subject, NEW.model):
+        assert (await subject.ledger.conclude_face(header(photo), nobody(NEW))).outcome.face is not None
+    else:
+        with pytest.raises(GalleryNotReadyError):
+            await subject.ledger.conclude_face(header(photo), nobody(NEW))
+    assert await is_active(subject, NEW.model) is ("blocked" in mark)
+
+
+@pytest.mark.parametrize("replace", [True, False])
+async def test_nobody_is_enrolled_with_another_embedder_than_the_gallery_s(subject: Subject, *, replace: bool) -> None:
+    """Also where the switch begins after the command has: the user would not be recognised."""
+    user = subject.tables.add_user(uuid4())
+    await subject.reenrolment.begin(NEW.model)
+    for template in (OLD, NEW):
+        with pytest.raises(GalleryNotReadyError):
+            await subject.enrolment.save_template(user, template, photographs=1, replace=replace)
+    await subject.reenrolment.finish(NEW.model)
+    with pytest.raises(GalleryNotReadyError):
+        await subject.enrolment.save_template(user, OLD, photographs=1, replace=replace)
+    assert await subject.enrolment.save_template(user, NEW, photographs=1, replace=replace) is True
+
+
+async def test_what_a_switch_needs_is_not_discarded_meanwhile(subject: Subject) -> None:
+    """It could not be finished, and every job would be held until all is prepared again."""
+    await prepared_for(subject, NEW)
+    await subject.reenrolment.begin(NEW.model)
+    with pytest.raises(GalleryNotReadyError):
+        await subject.reenrolment.discard()
+    assert (await subject.reenrolment.switch(NEW.model, after=None, limit=9)).users == 1
 
 
 async def test_without_its_database_nobody_can_tell(subject: Subject) -> None:

@@ -11,7 +11,7 @@ from application.enrolment_doubts import FarApart
 from application.enrolment_images import EnrolmentImage, EnrolmentRefusedError
 from application.make_template import MakeTemplate
 from application.ports.face_pipeline import Embed
-from application.reenroll_users import LeftBehindError, ReenrollUsers, Switch
+from application.reenroll_users import LeftBehindError, OvertakenError, ReenrollUsers, Switch
 from domain.errors import (
     AttemptFailedError,
     DatabaseUnavailableError,
@@ -22,6 +22,7 @@ from domain.errors import (
 )
 from domain.faces import FaceEmbedding, PhotoReading
 from domain.guardrails import FaceQuality
+from tests.fakes.clock import ManualClock
 from tests.fakes.database import ActiveModelRow, InMemoryDatabase
 from tests.fakes.gallery import InMemoryEnrolment
 from tests.fakes.reenrolment import InMemoryReenrolment
@@ -60,6 +61,7 @@ class Scene:
             make_template=MakeTemplate(reader=self.reader, quality=FaceQuality(32)),
             reenrolment=InMemoryReenrolment(self.database),
             calibration=INFO.calibration,
+            clock=ManualClock(),
             concurrency=2,
         )
 
@@ -156,6 +158,25 @@ async def test_a_switch_goes_on_where_it_stopped(scene: Scene) -> None:
     assert await scene.switch() == Switch(1, 0)
     assert await scene.switch() == Switch(0, 0)
     assert scene.database.prepared == {}
+
+
+async def test_where_nobody_is_prepared_nothing_is_switched(scene: Scene) -> None:
+    """Not even partly: by a slip in the embedder's name the gallery would become one that nobody is in."""
+    with pytest.raises(LeftBehindError):
+        await scene.switch(partial=True)
+    assert scene.database.active_model is None
+
+
+async def test_who_is_overtaken_by_another_switch_hears_of_it(scene: Scene) -> None:
+    """Their users are not recognised: the gallery is another embedder's by now."""
+    await scene.prepare()
+
+    def overtake(_done: int, _of: int) -> None:
+        scene.database.active_model = ActiveModelRow("third@1")
+
+    with pytest.raises(OvertakenError):
+        await scene.reenroll.switch(overtake, partial=True)
+    assert scene.database.active_model == ActiveModelRow("third@1")
 
 
 async def test_no_job_is_decided_from_the_first_to_the_last(scene: Scene) -> None:
@@ -265,6 +286,7 @@ async def test_as_many_are_in_hand_as_may_be_and_no_more() -> None:
         make_template=MakeTemplate(reader=Counts(scene.reader.pipeline), quality=FaceQuality(32)),
         reenrolment=scene.reenroll.reenrolment,
         calibration=INFO.calibration,
+        clock=ManualClock(),
         concurrency=3,
     )
     listed = {user: [HALL] for user in scene.database.users}

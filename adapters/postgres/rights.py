@@ -76,7 +76,7 @@ def worker_rights(tables: Mapping[str, Table]) -> list[Right]:
         Right("SELECT", OWN_SCHEMA, "templates", ("user_id",), whole=True),
         Right("SELECT", OWN_SCHEMA, "gallery", ("user_id",), whole=True),
         Right("SELECT", OWN_SCHEMA, "codebooks", ("model",), whole=True),
-        Right("SELECT", OWN_SCHEMA, "prepared_templates", ("model",)),
+        Right("SELECT", OWN_SCHEMA, "prepared_templates", ("model", "user_id")),
         Right("SELECT", OWN_SCHEMA, "active_model", ("model",), whole=True),
         Right("SELECT", OWN_SCHEMA, "schema_migrations", ("name",), whole=True),
     ]

@@ -66,7 +66,7 @@ async def test_the_embedder_changes_and_changes_back_and_nobody_is_forgotten(
             assert (json.loads(switched.stdout)["switched"], json.loads(switched.stdout)["left_behind"]) == (2, 0)
             new.wait_ready()
             naming = asyncio.gather(*(named_on(world, "party.jpg") for _ in range(8)))
-            await asyncio.sleep(2)
+            await waits_for_the_gallery(old)
             assert old.stop() == 0
             assert await naming == [(str(obama), "mediapipe")] * 8
 

@@ -13,7 +13,6 @@ from application.bulk_enrolment import EnrolmentResult, TellResult, enrolment_re
 from application.enrolment_doubts import EnrolmentDoubt, far_apart
 from application.enrolment_images import EnrolmentImage, EnrolmentRefusedError, Fetch
 from application.make_template import MakeTemplate
-from application.ports.clock import Clock
 from application.ports.reenrolment import Outdated, Reenrolment
 from application.progress import Progress
 from application.some_at_once import some_at_once
@@ -21,8 +20,6 @@ from domain.decision import Calibration
 from domain.errors import FacematchError
 
 _PAGE = 1000
-_SECONDS_OF_A_DECISION = 3.0
-"""Who was looked for among users of whom some were switched is decided by then, and the decision refused."""
 
 
 @attrs.frozen
@@ -55,7 +52,6 @@ class ReenrollUsers:
     make_template: MakeTemplate
     reenrolment: Reenrolment
     calibration: Calibration
-    clock: Clock
     concurrency: int
 
     async def prepare(
@@ -107,7 +103,6 @@ class ReenrollUsers:
             switched += found.users
             progress(switched, total)
             if found.last is None:
-                await self.clock.sleep(_SECONDS_OF_A_DECISION if switched else 0)
                 if not await self.reenrolment.finish(self.model):
                     raise OvertakenError(self.model)
                 await self.reenrolment.tidy()

@@ -325,7 +325,6 @@ class Container(Vision):
         make_template=make_template,
         reenrolment=reenrolment,
         calibration=calibration,
-        clock=clock,
         concurrency=settings.provided.worker.jobs_in_hand,
     )
     read_photos = providers.Singleton(

@@ -27,15 +27,15 @@ IS_ANOTHERS: Final = """
 EXISTS (SELECT FROM facematch.active_model WHERE model <> %(model)s OR switched_at IS NULL)
 """
 """The SQL that is true where the gallery is not the ``model``'s, or not yet."""
-_IS_ACTIVE = f"""
+_IS_READY = f"""
 NOT {IS_ANOTHERS}
-AND (%(anybody)s OR EXISTS (SELECT FROM facematch.active_model) OR NOT {_IS_PREPARED} OR {_IN_USE})
+AND ({{found}} OR EXISTS (SELECT FROM facematch.active_model) OR NOT {_IS_PREPARED} OR {_IN_USE})
 """
 
 
-def is_active(schema: Schema) -> sql.Composed:
-    """Return the SQL that is true where a job may be decided by a ``model``, of which it found ``anybody`` or not."""
-    return _about_users(_IS_ACTIVE, schema)
+def is_ready(schema: Schema, found: sql.Composable) -> sql.Composed:
+    """Return the SQL that is true where it counts whom a search among users of the ``model`` has ``found``, or not."""
+    return _about_users(_IS_READY, schema, found=found)
 
 
 class ActiveModel:
@@ -83,5 +83,5 @@ class ActiveModel:
             return await (await connection.execute(query, {"model": model})).fetchone() == (True,)
 
 
-def _about_users(statement: str, schema: Schema) -> sql.Composed:
-    return sql.SQL(statement).format(users=schema.users.identifier, not_deleted=schema.not_deleted("u"))
+def _about_users(statement: str, schema: Schema, **parts: sql.Composable) -> sql.Composed:
+    return sql.SQL(statement).format(users=schema.users.identifier, not_deleted=schema.not_deleted("u"), **parts)

@@ -10,18 +10,18 @@ from pgvector import Vector
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
-from adapters.postgres.active_model import is_active
+from adapters.postgres.active_model import IS_ANOTHERS
 from adapters.postgres.schema import Schema
 from application.ports.ledger import FaceResult
-from domain.decision import Accepted, NobodyEnrolled
+from domain.decision import Accepted
 from domain.faces import BoundingBox
 from domain.records import JobHeader
 
 _UPSERT = """
 WITH known AS MATERIALIZED ({known}),
-gallery AS MATERIALIZED (SELECT {is_active} AS is_active),
+gallery AS MATERIALIZED (SELECT {is_anothers} AS is_anothers),
 writable AS MATERIALIZED (
-  SELECT FROM known, gallery WHERE photo_exists AND NOT already_matched AND stream_seq IS NULL AND is_active
+  SELECT FROM known, gallery WHERE photo_exists AND NOT already_matched AND stream_seq IS NULL AND NOT is_anothers
      AND (%(user_id)s::uuid IS NULL OR {may_be_named})),
 updated AS (
   UPDATE {faces} SET embedding = %(embedding)s, embedding_model = %(model)s, bbox = %(bbox)s
@@ -30,7 +30,8 @@ inserted AS (
   INSERT INTO {faces} (id, photo_id, face_index, embedding, embedding_model, bbox, created_at)
   SELECT %(id)s, %(photo_id)s, %(face_index)s, %(embedding)s, %(model)s, %(bbox)s, %(at)s
    WHERE EXISTS (SELECT FROM writable) AND NOT EXISTS (SELECT FROM updated) RETURNING id)
-SELECT coalesce((SELECT id FROM updated), (SELECT id FROM inserted)), EXISTS (SELECT FROM writable), is_active, known.*
+SELECT coalesce((SELECT id FROM updated), (SELECT id FROM inserted)), EXISTS (SELECT FROM writable), is_anothers,
+       known.*
   FROM known, gallery
 """
 # The user is asked for once more: where the statement had to wait for its lock, much may have happened meanwhile.
@@ -49,15 +50,15 @@ EXISTS (SELECT FROM {users} u WHERE u.id = %(user_id)s AND u.face_embedding_mode
 def upsert_face(schema: Schema, known: sql.Composable) -> sql.Composed:
     """Return what writes the photo's face of that index.
 
-    It returns its id, whether it may be written, whether the gallery is of its model, and ``known``. It may not where
-    the photo is gone or matched, the job has an outcome, the gallery is of another model, or the accepted user may not
-    be named any more. The id is NULL where nothing was written. ``known`` is a query of one row that tells
+    It returns its id, whether it may be written, whether the gallery is another model's, and ``known``. It may not
+    where the photo is gone or matched, the job has an outcome, the gallery is another model's, or the accepted user may
+    not be named any more. The id is NULL where nothing was written. ``known`` is a query of one row that tells
     ``photo_exists``, ``already_matched`` and, where the job has an outcome, its ``stream_seq``. Parameters:
     :func:`face_values`.
     """
     return sql.SQL(_UPSERT).format(
         known=known,
-        is_active=is_active(schema),
+        is_anothers=sql.SQL(IS_ANOTHERS),
         may_be_named=_may_be_named(schema),
         faces=schema.photo_faces.identifier,
     )
@@ -71,7 +72,6 @@ def face_values(schema: Schema, header: JobHeader, result: FaceResult, *, new_id
         "photo_id": header.photo_id,
         "face_index": header.face_index,
         "user_id": result.decision.user_id if isinstance(result.decision, Accepted) else None,
-        "anybody": not isinstance(result.decision, NobodyEnrolled),
         "model": result.embedding.model,
         "embedding": Vector(np.asarray(result.embedding.vector, dtype=np.float32)),
         "bbox": _bbox(result.box, schema.photo_faces.columns["bbox"].type),

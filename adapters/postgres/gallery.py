@@ -99,9 +99,8 @@ class PostgresGallery:
             return Neighbours(nearest, await self._count(probe.model) if are_few else size)
         wanted = Wanted(probe.model, probe.dimension, limit, counted=are_few)
         rows = await self._search(self._searching_all(wanted), probe, {})
-        if are_few:
-            size = rows[0][-1] if rows else 0
-        return Neighbours(_candidates(rows), size)
+        [(*_, counted, _), *_] = rows
+        return Neighbours(_candidates(rows), counted if are_few else size)
 
     async def size(self, model: str) -> int:
         """Return a count that is at most 10 seconds old; one query serves everyone who asks meanwhile."""
@@ -134,10 +133,14 @@ class PostgresGallery:
     async def _search(
         self, statement: Statement, probe: FaceEmbedding, whom: Mapping[str, object]
     ) -> Sequence[TupleRow]:
-        values = {"probe": _vector(probe), **whom}
+        values = {"probe": _vector(probe), "model": probe.model, **whom}
         query = statement.on(self._database.schema)
         async with self._database.operation("nearest") as connection:
-            return await (await connection.execute(query, values)).fetchall()
+            rows = await (await connection.execute(query, values)).fetchall()
+        [(*_, is_ready), *_] = rows
+        if not is_ready:
+            raise GalleryNotReadyError(f"the gallery is not of {probe.model}, or not yet")
+        return rows
 
     def _follower(self, model: str, dimension: int) -> Follower:
         key = model, dimension
@@ -232,7 +235,7 @@ def _vector(embedding: FaceEmbedding) -> Vector:
 def _candidates(rows: Sequence[TupleRow]) -> tuple[Candidate, ...]:
     return tuple(
         Candidate(user, distance, photographs)
-        for user, distance, photographs, _ in rows
+        for user, distance, photographs, *_ in rows
         if distance is not None and not math.isnan(distance)
     )
 

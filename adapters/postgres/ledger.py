@@ -191,14 +191,14 @@ class PostgresLedger:
         async with self._database.transaction("conclude_face", lock) as connection:
             values = face_values(schema, header, result, new_id=self._new_id())
             written = await (await connection.execute(_WRITE_FACE.on(schema), values)).fetchone()
-            face_id, may_be_written, is_active, *known = written or (None, False, True)
+            face_id, may_be_written, is_anothers, *known = written or (None, False, False)
             if face_id is None:
                 if may_be_written:
                     raise _swallowed(schema.photo_faces)
                 recollection = _recollection(known)
                 if recollection.record is not None:
                     return recollection.record
-                return await self._record(connection, _objection(recollection, header, is_active=is_active))
+                return await self._record(connection, _objection(recollection, header, is_anothers=is_anothers))
             record = self._judged(header, result, SeenFace(face_id, result.box))
             if isinstance(record.outcome, Matched):
                 standing = await self._record_match(connection, record, result.embedding.model)
@@ -254,11 +254,11 @@ def _recollection(row: Sequence[Any] | None) -> Recollection:
     return Recollection(record=known, photo_exists=exists, already_matched=matched)
 
 
-def _objection(recollection: Recollection, header: JobHeader, *, is_active: bool) -> JobRecord:
+def _objection(recollection: Recollection, header: JobHeader, *, is_anothers: bool) -> JobRecord:
     """Return why nothing was written, when not all was as it was when the photo was looked at.
 
     Raises:
-        GalleryNotReadyError: it is of another model, or is being switched.
+        GalleryNotReadyError: it has become another model's, or is being switched.
         CandidateGoneError: the accepted user may not be named any more.
 
     """
@@ -266,8 +266,8 @@ def _objection(recollection: Recollection, header: JobHeader, *, is_active: bool
         return header.record(Skipped(Reason.PHOTO_NOT_FOUND, "the photo was deleted while it was being looked at"))
     if recollection.already_matched:
         return header.record(Skipped(Reason.ALREADY_MATCHED, "another job matched the photo first"))
-    if not is_active:
-        raise GalleryNotReadyError(f"the gallery is not of {header.embedder}, or not yet, or not any more")
+    if is_anothers:
+        raise GalleryNotReadyError(f"the gallery is not of {header.embedder} any more")
     raise CandidateGoneError
 
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import attrs
 from psycopg import sql
 
+from adapters.postgres.active_model import IS_ANOTHERS, is_ready
 from adapters.postgres.catalogue import OWN_SCHEMA
 from adapters.postgres.gallery_feed import CHANGED_SINCE, SERVER
 from adapters.postgres.schema import Schema
@@ -31,8 +32,9 @@ SELECT u.* FROM (
    AND (SELECT count(*) FROM changed) < {too_many}
 """
 _NEAREST = """
-SELECT n.id, n.distance, t.photographs, {count}
-  FROM (SELECT * FROM ({found}) f ORDER BY distance, id LIMIT {limit}) n
+SELECT n.id, n.distance, t.photographs, {count}, {is_ready}
+  FROM (VALUES (1)) AS always
+  LEFT JOIN (SELECT * FROM ({found}) f ORDER BY distance, id LIMIT {limit}) n ON true
   LEFT JOIN facematch.templates t ON t.user_id = n.id AND t.fingerprint = sha256(n.face_embedding::text::bytea)
  ORDER BY n.distance, n.id
 """
@@ -44,6 +46,8 @@ class Wanted:
 
     ``counted`` asks for the number of all who are searched, too, in each row; it is NULL otherwise. These are part of
     the statements' text, so that a plan for any probe is a plan for such searches.
+
+    Each row says whether the gallery is such that it counts who was found; one row says so, too, where nobody was.
     """
 
     model: str
@@ -54,7 +58,8 @@ class Wanted:
 
 def exact(schema: Schema, wanted: Wanted) -> sql.Composed:
     """Return the search among all users of a model for those near a ``probe``."""
-    return _exact(_parts(schema, wanted, schema.candidate_condition("u")))
+    ready = is_ready(schema, sql.SQL("n.id IS NOT NULL"))
+    return _exact(_parts(schema, wanted, schema.candidate_condition("u")), ready)
 
 
 def besides(schema: Schema, wanted: Wanted) -> sql.Composed:
@@ -62,7 +67,7 @@ def besides(schema: Schema, wanted: Wanted) -> sql.Composed:
 
     It reads no column but the templates: an enroller has no right to more.
     """
-    return _exact(_parts(schema, wanted, sql.SQL("u.id <> %(user)s")))
+    return _exact(_parts(schema, wanted, sql.SQL("u.id <> %(user)s")), sql.SQL("true"))
 
 
 def proposed(schema: Schema, wanted: Wanted) -> sql.Composed:
@@ -81,11 +86,15 @@ def proposed(schema: Schema, wanted: Wanted) -> sql.Composed:
         server=sql.SQL(SERVER),
         too_many=sql.Literal(_TOO_MANY),
     )
-    return sql.SQL(_NEAREST).format(found=found, limit=parts["limit"], count=sql.NULL)
+    return _nearest(found, parts, sql.SQL("NOT") + sql.SQL(IS_ANOTHERS))
 
 
-def _exact(parts: Mapping[str, sql.Composable]) -> sql.Composed:
-    return sql.SQL(_NEAREST).format(found=sql.SQL(_EXACT).format(**parts), limit=parts["limit"], count=parts["count"])
+def _exact(parts: Mapping[str, sql.Composable], ready: sql.Composable) -> sql.Composed:
+    return _nearest(sql.SQL(_EXACT).format(**parts), parts, ready)
+
+
+def _nearest(found: sql.Composable, parts: Mapping[str, sql.Composable], ready: sql.Composable) -> sql.Composed:
+    return sql.SQL(_NEAREST).format(found=found, limit=parts["limit"], count=parts["count"], is_ready=ready)
 
 
 def _parts(schema: Schema, wanted: Wanted, condition: sql.Composable) -> dict[str, sql.Composable]:

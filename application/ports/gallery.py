@@ -29,6 +29,8 @@ class Gallery(Protocol):
         """Return up to ``limit`` users; nobody when nobody is enrolled.
 
         Raises:
+            GalleryNotReadyError: users are being switched to another embedder, were switched to another than the
+                probe's, or are about to be switched to the probe's.
             DatabaseUnavailableError: no answer.
 
         """

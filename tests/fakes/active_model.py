@@ -16,5 +16,5 @@ class InMemoryActiveModel:
     async def check(self) -> None:
         """Ask the fake database."""
         await self._database.operation("look_at_gallery")
-        if not self._database.is_active(self._model, anybody=False):
+        if not self._database.is_ready(self._model, found=False):
             raise GalleryNotReadyError(f"the gallery is not of {self._model}")

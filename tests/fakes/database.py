@@ -173,12 +173,16 @@ class InMemoryDatabase:
         """Return the rows of ``face_matches``, by id."""
         return sorted(self.face_matches, key=lambda match: match.id)
 
-    def is_active(self, model: str, *, anybody: bool) -> bool:
-        """Tell whether a job may be decided by templates of that model, of which it found anybody or not."""
-        if self.active_model is not None:
-            return self.active_model.is_switched and self.active_model.model == model
+    def is_anothers(self, model: str) -> bool:
+        """Tell whether the gallery is not that model's, or is being switched."""
+        return self.active_model not in {None, ActiveModelRow(model, is_switched=True)}
+
+    def is_ready(self, model: str, *, found: bool) -> bool:
+        """Tell whether it counts whom a search among templates of that model has found, or not."""
+        if found or self.active_model is not None:
+            return not self.is_anothers(model)
         in_use = any(user.vector and user.model == model and not user.deleted for user in self.users.values())
-        return anybody or in_use or all(of != model for of, _ in self.prepared)
+        return in_use or all(of != model for of, _ in self.prepared)
 
     async def check(self) -> None:
         """Answer a probe."""

@@ -7,7 +7,7 @@ from application.ports.gallery import Neighbours, Others
 from domain.decision import Candidate
 from domain.errors import GalleryNotReadyError
 from domain.faces import FaceEmbedding
-from tests.fakes.database import ActiveModelRow, InMemoryDatabase, UserRow
+from tests.fakes.database import InMemoryDatabase, UserRow
 
 
 class InMemoryGallery:
@@ -20,7 +20,10 @@ class InMemoryGallery:
         """Count everybody; embeddings that cannot be compared, though of the same model, are not near."""
         await self._database.operation("search")
         users = [user for user in self._database.users.values() if user.is_candidate_for(probe.model)]
-        return Neighbours(tuple(_nearest(users, probe, limit)), len(users))
+        nearest = tuple(_nearest(users, probe, limit))
+        if not self._database.is_ready(probe.model, found=bool(nearest)):
+            raise GalleryNotReadyError(f"the gallery is not of {probe.model}")
+        return Neighbours(nearest, len(users))
 
 
 class InMemoryEnrolment:
@@ -52,7 +55,7 @@ class InMemoryEnrolment:
         """Store the template where the row is there, and may be written."""
         await self._database.operation("save_template")
         row = self._database.users.get(user_id)
-        if self._database.active_model not in {None, ActiveModelRow(template.model, is_switched=True)}:
+        if self._database.is_anothers(template.model):
             raise GalleryNotReadyError(f"the gallery is not of {template.model}")
         if row is None or (not replace and (row.vector is not None or row.deleted)):
             return False

@@ -98,7 +98,7 @@ class InMemoryLedger:
         if database.is_matched(header.photo_id):
             return Skipped(Reason.ALREADY_MATCHED, "another job matched the photo first")
         model = result.embedding.model
-        if not database.is_active(model, anybody=not isinstance(decision, NobodyEnrolled)):
+        if database.is_anothers(model):
             raise GalleryNotReadyError(f"the gallery is not of {model}")
         if isinstance(decision, Accepted):
             user = database.users.get(decision.user_id)

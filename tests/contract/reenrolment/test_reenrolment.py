@@ -7,7 +7,7 @@ import pytest
 
 from application.ports.reenrolment import Outdated, Reenrolment
 from domain.decision import Candidate
-from domain.errors import DatabaseUnavailableError
+from domain.errors import DatabaseUnavailableError, GalleryNotReadyError
 from domain.faces import FaceEmbedding
 from tests.contract.reenrolment.conftest import Subject
 from tests.tables import Tables
@@ -94,11 +94,12 @@ async def test_they_come_page_by_page(subject: Subject) -> None:
 
 
 async def test_what_is_prepared_is_in_nobodys_way(subject: Subject) -> None:
-    """The old template goes on to be found, and the new one is not."""
+    """The old template goes on to be found; who looks for the new one is told that it is not its turn yet."""
     user = await prepared(subject)
     assert [each.is_prepared for each in await outdated(subject)] == [True]
     assert await found(subject, OLD) == [Candidate(user, 0.0, photographs=2)]
-    assert await found(subject, NEW) == []
+    with pytest.raises(GalleryNotReadyError):
+        await found(subject, NEW)
 
 
 async def test_it_takes_the_place_of_the_old_one(subject: Subject) -> None:

@@ -159,17 +159,19 @@ async def test_the_index_is_what_is_searched(admin: psycopg.Connection, database
         schema: Schema = database.schema
     for number, model in enumerate((MODEL, ODD_MODEL)):
         query = proposed(schema, Wanted(model, 8, 4)).as_string()
-        for position, name in enumerate(("probe", "users", "horizon", "server"), start=1):
+        for position, name in enumerate(("probe", "users", "horizon", "server", "model"), start=1):
             query = query.replace(f"%({name})s", f"${position}")
-        types = "vector, uuid[], text, text"
+        types = "vector, uuid[], text, text, text"
         admin.execute(f"PREPARE search{number} ({types}) AS {query.replace('%%', '%')}".encode())
         for mode in ("force_custom_plan", "force_generic_plan"):
             admin.execute(f"SET plan_cache_mode = {mode}".encode())
-            execute = f"EXPLAIN EXECUTE search{number}('[1,0,0,0,0,0,0,0]', ARRAY[gen_random_uuid()], '999999999', '')"
+            execute = (
+                f"EXPLAIN EXECUTE search{number}('[1,0,0,0,0,0,0,0]', ARRAY[gen_random_uuid()], '999999999', '', '')"
+            )
             plan = "\n".join(row[0] for row in admin.execute(execute.encode()))
             assert re.search(rf"Index Scan (on|using) {Names.of(model).partition}_changed_idx", plan)
             assert "Index Scan using users_pkey" in plan
-            assert "Seq Scan" not in re.sub("Seq Scan on (templates|codebooks)", "", plan)
+            assert "Seq Scan" not in re.sub("Seq Scan on (templates|codebooks|active_model)", "", plan)
             assert len({name for name in (MODEL, ODD_MODEL) if Names.of(name).partition in plan}) == 1
 
 
@@ -177,17 +179,23 @@ async def test_the_index_is_what_is_searched(admin: psycopg.Connection, database
 async def test_an_exact_search_reads_users_alone_from_end_to_end(
     admin: psycopg.Connection, database_url: str, mode: str
 ) -> None:
-    """What else is known of the few that it finds is looked up by their ids, however many they are."""
+    """What else is known of the few that it finds is looked up by their ids, however many they are.
+
+    Whether anybody is enrolled at all is asked only where nobody was found.
+    """
     await migrate(database_url)
     enrol(admin, 20_000, dimension=8)
     admin.execute("INSERT INTO facematch.templates (user_id, photographs, fingerprint) SELECT id, 1, '' FROM users")
     admin.execute("ANALYZE")
     async with opened(database_url) as database:
         query = exact(database.schema, Wanted(MODEL, 8, 4)).as_string()
-    admin.execute(f"PREPARE search (vector) AS {query.replace('%(probe)s', '$1')}".encode())
+    query = query.replace("%(probe)s", "$1").replace("%(model)s", "$2")
+    admin.execute(f"PREPARE search (vector, text) AS {query}".encode())
     admin.execute(f"SET plan_cache_mode = {mode}".encode())
-    plan = "\n".join(row[0] for row in admin.execute("EXPLAIN EXECUTE search('[1,0,0,0,0,0,0,0]')"))
-    assert re.findall(r"Seq Scan on (\w+)", plan) == ["users"]
+    execute = f"EXPLAIN (ANALYZE, TIMING OFF) EXECUTE search('[1,0,0,0,0,0,0,0]', '{MODEL}')"
+    plan = "\n".join(row[0] for row in admin.execute(execute.encode()) if "never executed" not in row[0])
+    assert set(re.findall(r"Seq Scan on (\w+)", plan)) == {"users", "active_model"}
+    assert len(re.findall(r"Seq Scan on users", plan)) == 1
     assert "Index Scan using templates_pkey" in plan
 
 

@@ -22,7 +22,6 @@ from domain.errors import (
 )
 from domain.faces import FaceEmbedding, PhotoReading
 from domain.guardrails import FaceQuality
-from tests.fakes.clock import ManualClock
 from tests.fakes.database import ActiveModelRow, InMemoryDatabase
 from tests.fakes.gallery import InMemoryEnrolment
 from tests.fakes.reenrolment import InMemoryReenrolment
@@ -61,7 +60,6 @@ class Scene:
             make_template=MakeTemplate(reader=self.reader, quality=FaceQuality(32)),
             reenrolment=InMemoryReenrolment(self.database),
             calibration=INFO.calibration,
-            clock=ManualClock(),
             concurrency=2,
         )
 
@@ -286,7 +284,6 @@ async def test_as_many_are_in_hand_as_may_be_and_no_more() -> None:
         make_template=MakeTemplate(reader=Counts(scene.reader.pipeline), quality=FaceQuality(32)),
         reenrolment=scene.reenroll.reenrolment,
         calibration=INFO.calibration,
-        clock=ManualClock(),
         concurrency=3,
     )
     listed = {user: [HALL] for user in scene.database.users}

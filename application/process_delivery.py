@@ -19,7 +19,7 @@ from domain.records import JobRecord
 from domain.retries import LinearBackoff
 
 _NOTING_SECONDS = 2.0
-_GIVEN_BACK = "given back, because the worker stopped"
+_STOPPING = "the worker stops"
 
 
 @attrs.frozen
@@ -62,9 +62,9 @@ class ProcessDelivery:
                         trace.concluded(conclusion.record, repeated=conclusion.repeated)
                         await self._settle(delivery, conclusion.record, trace)
             except StoppingError:
-                await self._release(delivery, request, trace)
+                await self._release(delivery, request, trace, why=_STOPPING)
             except asyncio.CancelledError:
-                await asyncio.shield(self._release(delivery, request, trace))
+                await asyncio.shield(self._release(delivery, request, trace, why=_STOPPING))
                 raise
             except MessagingUnavailableError as error:
                 trace.unsettled(str(error))
@@ -76,13 +76,17 @@ class ProcessDelivery:
     async def _resolve(
         self, delivery: Delivery, request: MatchJob | MalformedJob, trace: JobTrace
     ) -> Conclusion | None:
-        """Return the job's outcome, or None after the delivery has been given back for another attempt."""
+        """Return the job's outcome, or None after the delivery has been given back, for another attempt or worker."""
         while True:
             try:
                 return await self._attempt(delivery, request, trace)
             except AttemptFailedError as error:
                 failure = error
             down = await self.outages.outage_behind(failure)
+            if failure.for_other_workers:
+                pause = self.policy.retries.delay(1)  # for whoever takes it next may not be one that can do it
+                await self._release(delivery, request, trace, why=str(failure), after_seconds=pause)
+                return None
             if down is not None:
                 trace.held(down, str(failure))
                 await self.outages.recovery(down)
@@ -101,7 +105,7 @@ class ProcessDelivery:
                 await self.outages.recovery(down)
 
     async def _count(self, delivery: Delivery) -> int:
-        """Return how often the job was delivered, but for the deliveries that stopping workers gave back."""
+        """Return how often the job was delivered, but for the deliveries that workers gave back for others."""
         if delivery.number < self.policy.retries.attempts:
             return delivery.number  # whatever became of the earlier ones
         attempts = await self.ledger.attempts(delivery.key)
@@ -170,17 +174,25 @@ class ProcessDelivery:
             else:
                 await delivery.ack()
 
-    async def _release(self, delivery: Delivery, request: MatchJob | MalformedJob, trace: JobTrace) -> None:
+    async def _release(
+        self,
+        delivery: Delivery,
+        request: MatchJob | MalformedJob,
+        trace: JobTrace,
+        *,
+        why: str,
+        after_seconds: float = 0,
+    ) -> None:
         """Give the job back; noted first, because whoever gets it next may want to count."""
-        trace.released()
+        trace.released(why)
         try:
             async with asyncio.timeout(_NOTING_SECONDS):
-                await self._note(delivery, request, None, _GIVEN_BACK)
+                await self._note(delivery, request, None, f"given back: {why}")
         except TimeoutError:
             pass
         except Exception as error:  # noqa: BLE001 - whatever it is, the job must be given back
             trace.unexpected(error)
-        await self._give_back(delivery, after_seconds=0)
+        await self._give_back(delivery, after_seconds=after_seconds)
 
     @staticmethod
     async def _give_back(delivery: Delivery, *, after_seconds: float) -> None:

@@ -37,12 +37,13 @@ class AttemptFailedError(FacematchError):
     """This attempt failed through no fault of the job: another one may succeed.
 
     ``for_everyone`` where the failure itself says that every job would meet it, whatever a probe would find;
-    ``for_one`` where it says that others need not.
+    ``for_one`` where it says that others need not; ``for_other_workers`` where one of these may have done it by then.
     """
 
     reason: ClassVar[Reason] = Reason.INTERNAL_ERROR
     for_everyone: ClassVar[bool] = False
     for_one: ClassVar[bool] = False
+    for_other_workers: ClassVar[bool] = False
 
 
 class StorageUnavailableError(AttemptFailedError):
@@ -75,6 +76,8 @@ class DatabaseForbiddenError(DatabaseUnavailableError):
 
 class GalleryNotReadyError(DatabaseUnavailableError):
     """The gallery is another embedder's, or is just being switched: nobody can be found in it, or not everybody."""
+
+    for_other_workers = True
 
 
 class EmbedderCrashedError(AttemptFailedError):

@@ -135,9 +135,9 @@ class OtelJobTrace:
         self._line.note(held_for=dependency)
         _LOG.debug("job held", action="held", dependency=dependency, detail=reason)
 
-    def released(self) -> None:
+    def released(self, why: str) -> None:
         """Say that another worker will do it."""
-        self._line.conclude("released", "info", detail="the worker stops; the job was given back")
+        self._line.conclude("released", "info", detail=f"given back: {why}")
 
     def unsettled(self, detail: str) -> None:
         """Say that the job's end was not confirmed."""

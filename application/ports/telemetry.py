@@ -38,8 +38,8 @@ class JobTrace(Protocol):
     def held(self, dependency: str, reason: str) -> None:
         """Report that the job waits, in hand, for a dependency that is down for everyone."""
 
-    def released(self) -> None:
-        """Report that the job was given back unfinished, because the worker stops."""
+    def released(self, why: str) -> None:
+        """Report that the job was given back unfinished, for another worker."""
 
     def unsettled(self, detail: str) -> None:
         """Report that the broker did not confirm the job's end: it will be delivered again."""

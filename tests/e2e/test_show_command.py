@@ -88,7 +88,7 @@ async def test_a_job_that_has_not_ended_is_told_with_its_attempts(world: World) 
     """What came of each, and when; alone, where the exit code stays 1, and after a job that was heard of later."""
     photo = world.add_photo()
     world.sql(_ATTEMPT, 901, 1, photo, "storage_unavailable", "S3 answered 503 for [a].jpg")
-    world.sql(_ATTEMPT, 901, 2, photo, None, "given back, because the worker stopped")
+    world.sql(_ATTEMPT, 901, 2, photo, None, "given back: the worker stops")
     alone = await facematch(world.environment, "show", str(photo), "--json")
     assert (alone.returncode, "has ended yet" in alone.stderr) == (1, True)
     [waiting] = json.loads(alone.stdout)
@@ -103,7 +103,7 @@ async def test_a_job_that_has_not_ended_is_told_with_its_attempts(world: World) 
     page = (await facematch(world.environment | {"COLUMNS": "200"}, "show", str(photo))).stdout
     assert "no outcome is known" in page
     assert "2026-05-01 12:00:10 UTC, storage_unavailable: S3 answered 503 for [a].jpg" in page
-    assert "2026-05-01 12:00:10 UTC, given back, because the worker stopped" in page
+    assert "2026-05-01 12:00:10 UTC, given back: the worker stops" in page
     await ended(world, photo, "any.png", "image_not_found", with_face=False)
     both = await facematch(world.environment, "show", str(photo), "--json")
     assert (both.returncode, [job["reason"] for job in json.loads(both.stdout)]) == (0, ["image_not_found", None])

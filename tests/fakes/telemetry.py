@@ -22,7 +22,7 @@ class RecordingJobTrace:
         self.failures: list[tuple[Reason, str, float]] = []
         self.errors: list[Exception] = []
         self.holds: list[tuple[str, str]] = []
-        self.releases = 0
+        self.releases: list[str] = []
         self.unsettled_details: list[str] = []
         self._traceparent = traceparent
 
@@ -61,9 +61,9 @@ class RecordingJobTrace:
         """Remember what the job waits for."""
         self.holds.append((dependency, reason))
 
-    def released(self) -> None:
-        """Count."""
-        self.releases += 1
+    def released(self, why: str) -> None:
+        """Remember why."""
+        self.releases.append(why)
 
     def unsettled(self, detail: str) -> None:
         """Remember what the broker did not confirm."""

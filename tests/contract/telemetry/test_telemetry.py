@@ -198,7 +198,7 @@ async def test_a_cancelled_job_has_ended(subject: Subject) -> None:
                 with trace.stage("fetch"):
                     await asyncio.Event().wait()
             except asyncio.CancelledError:
-                trace.released()
+                trace.released("the worker stops")
                 raise
 
     task = asyncio.create_task(handle())
@@ -238,7 +238,7 @@ REPORTS: dict[str, Callable[[JobTrace], object]] = {
     "attempt failed": lambda trace: trace.attempt_failed(Reason.INTERNAL_ERROR, "why", retry_after_seconds=1.0),
     "unexpected": lambda trace: trace.unexpected(RuntimeError("a defect")),
     "held": lambda trace: trace.held("database", "no answer"),
-    "released": lambda trace: trace.released(),
+    "released": lambda trace: trace.released("the worker stops"),
     "unsettled": lambda trace: trace.unsettled("no confirmation"),
     "traceparent": lambda trace: trace.traceparent,
     **{f"concluded {outcome.reason}": _concluding(outcome) for outcome in OUTCOMES},

@@ -6,6 +6,7 @@ from uuid import UUID
 import attrs
 import pytest
 
+from application.outages import Outages
 from application.ports.face_pipeline import Embed
 from application.ports.ledger import Attempt
 from domain.errors import (
@@ -35,6 +36,7 @@ from tests.unit.application.world import (
     World,
 )
 
+STOPPING = "the worker stops"
 MALFORMED = b'{"photo_id": 7, "job_id": "00000000-0000-0000-0000-000000000063"}'
 
 
@@ -395,18 +397,27 @@ class TestOutages:
 
     @pytest.mark.parametrize("number", [1, DELIVERIES])
     async def test_no_job_ends_while_users_are_switched_to_another_embedder(self, world: World, number: int) -> None:
-        """It is held on whichever delivery, and decided when everybody is there again."""
+        """On whichever delivery it is given back for a worker that can decide it, which does not count."""
         delivery = await nth_delivery(world, number)
         world.database.active_model = ActiveModelRow(INFO.id)
-        running = asyncio.create_task(world.process(delivery))
-        await world.clock.advance(600)
-        assert (running.done(), world.records, world.dead_letters.letters) == (False, [], {})
-        assert [dependency for dependency, _ in world.trace.holds] == ["gallery"]
+        await world.process(delivery)
+        assert (world.records, world.dead_letters.letters, delivery.retries) == ([], {}, [RETRY_SECONDS])
+        assert world.trace.releases == [f"the gallery is not of {INFO.id}"]
+        assert [attempt.reason for attempt in world.database.attempts.values()] == [None]
         world.database.active_model = ActiveModelRow(INFO.id, is_switched=True)
-        await world.clock.advance(1)
-        await running
+        again = await world.redelivery(after_seconds=RETRY_SECONDS)
+        await world.process(again)
         assert [record.outcome.kind for record in world.records] == [OutcomeKind.MATCHED]
-        assert (delivery.job.acked, delivery.job.deliveries, world.database.attempts) == (True, number, {})
+        assert (again.job.acked, again.number) == (True, number + 1)
+
+    @pytest.mark.parametrize("number", [1, DELIVERIES])
+    async def test_a_switch_that_is_over_when_it_is_asked_about_fails_no_job(self, world: World, number: int) -> None:
+        """Its search was in the middle of it; that is no failure of the attempt, not even of the last one."""
+        delivery = await nth_delivery(world, number)
+        world.database.active_model = ActiveModelRow(INFO.id)
+        nothing_is_down = Outages({}, clock=world.clock, telemetry=world.telemetry)
+        await attrs.evolve(world.process, outages=nothing_is_down)(delivery)
+        assert (world.records, world.trace.failures, delivery.retries) == ([], [], [RETRY_SECONDS])
 
     @pytest.mark.parametrize("number", [1, DELIVERIES])
     async def test_no_job_is_to_blame_for_an_embedder_that_is_away(self, world: World, number: int) -> None:
@@ -533,7 +544,7 @@ class TestStopping:
         await settle()
         await world.outages.stop()
         await running
-        assert (delivery.retries, world.trace.releases, world.database.attempts) == ([0], 1, {})
+        assert (delivery.retries, world.trace.releases, world.database.attempts) == ([0], [STOPPING], {})
 
     async def test_a_cancelled_job_is_given_back(self, world: World) -> None:
         """A job cut off in the middle of its work is delivered again at once."""
@@ -544,7 +555,7 @@ class TestStopping:
         running.cancel()
         with pytest.raises(asyncio.CancelledError):
             await running
-        assert (delivery.retries, world.trace.releases, world.trace.is_open) == ([0], 1, False)
+        assert (delivery.retries, world.trace.releases, world.trace.is_open) == ([0], [STOPPING], False)
         assert [(attempt.delivery, attempt.reason) for attempt in world.database.attempts.values()] == [(1, None)]
         assert (await world.redelivery(after_seconds=0)).number == 2
 
@@ -618,7 +629,7 @@ class TestStopping:
         else:
             await world.outages.stop()
         await asyncio.gather(running, return_exceptions=True)
-        assert (running.cancelled(), world.trace.releases, world.trace.is_open) == (cancelled, 1, False)
+        assert (running.cancelled(), world.trace.releases, world.trace.is_open) == (cancelled, [STOPPING], False)
 
     async def test_a_job_cancelled_after_the_commit_is_repeated_by_another_worker(self, world: World) -> None:
         """What was recorded stands: the redelivery announces it and works no more."""

@@ -126,7 +126,7 @@ def unsettled_failure(trace: JobTrace) -> None:
         (outcome(MATCHED, repeated=True), "info", "repeated", "matched", None),
         (outcome(GIVEN_UP, repeated=True), "error", "repeated", "failed", "storage_unavailable"),
         (retry, "warning", "retry", None, "database_unavailable"),
-        (lambda trace: trace.released(), "info", "released", None, None),
+        (lambda trace: trace.released("the worker stops"), "info", "released", None, None),
         (unsettled_match, "warning", "matched", "matched", None),
         (unsettled_failure, "error", "failed", "failed", "storage_unavailable"),
         (lambda trace: trace.identify(MALFORMED), "error", "interrupted", None, None),
@@ -150,13 +150,13 @@ def test_level_and_words(
 
 def test_every_line_has_a_detail_where_there_is_one(observed: Observed) -> None:
     """The sentence that the ledger keeps stands in the log, too."""
-    for handle in (outcome(NO_FACE), retry, lambda trace: trace.released()):
+    for handle in (outcome(NO_FACE), retry, lambda trace: trace.released("the worker stops")):
         with observed.telemetry.job(SampleDelivery()) as trace:
             handle(trace)
     assert [line["detail"] for line in observed.log.jobs()] == [
         "the detector found no face",
         "no answer",
-        "the worker stops; the job was given back",
+        "given back: the worker stops",
     ]
     assert observed.log.jobs()[1]["retry_after_seconds"] == 2.0
 
@@ -166,7 +166,7 @@ def test_a_job_that_is_given_up_after_a_hold_says_so(observed: Observed) -> None
     with observed.telemetry.job(SampleDelivery()) as trace:
         trace.held("database", "no answer")
         trace.concluded(record(MATCHED), repeated=False)
-        trace.released()
+        trace.released("the worker stops")
     [line] = observed.log.jobs()
     assert (line["held_for"], line["action"], line["outcome"]) == ("database", "released", "matched")
 
@@ -185,7 +185,7 @@ async def test_a_released_job_is_no_warning(observed: Observed) -> None:
 
     async def give_back() -> None:
         with observed.telemetry.job(SampleDelivery()) as trace:
-            trace.released()
+            trace.released("the worker stops")
             raise asyncio.CancelledError
 
     with pytest.raises(asyncio.CancelledError):

@@ -72,7 +72,7 @@ def test_durations_are_recorded(observed: Observed) -> None:
     for number in (1, 2):
         with observed.telemetry.job(SampleDelivery(number=number)) as trace, trace.stage("vision"):
             trace.stages(TIMINGS)
-            trace.released()
+            trace.released("the worker stops")
     assert observed.metric("facematch.stage.duration") == {
         (("stage", "decode"),): 2,
         (("stage", "detect"),): 2,

@@ -46,7 +46,7 @@ def do_everything(telemetry: OtelTelemetry) -> None:
     endings = [concluding(number, repeated=repeated) for number in range(len(OUTCOMES)) for repeated in (False, True)]
     endings += [
         lambda trace: trace.attempt_failed(Reason.STORAGE_UNAVAILABLE, "busy", retry_after_seconds=1),
-        lambda trace: trace.released(),
+        lambda trace: trace.released("the worker stops"),
         lambda trace: trace.unsettled("no confirmation"),
         lambda trace: trace.unexpected(ValueError("a defect")),
     ]

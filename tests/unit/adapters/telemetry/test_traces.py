@@ -231,7 +231,7 @@ async def test_a_released_job_is_no_error(observed: Observed) -> None:
 
     async def give_back() -> None:
         with observed.telemetry.job(SampleDelivery()) as trace:
-            trace.released()
+            trace.released("the worker stops")
             raise asyncio.CancelledError
 
     with pytest.raises(asyncio.CancelledError):

@@ -56,6 +56,7 @@ from application.reenroll_users import ReenrollUsers
 from application.repair_dead_letters import RepairDeadLetters
 from application.republish_photos import RepublishPhotos
 from application.retrieve_image import RetrieveImage
+from application.switch_users import SwitchUsers
 from application.worker import Worker
 from domain.decision import Calibration, FixedThreshold, TargetFpir, ThresholdPolicy
 from domain.errors import (
@@ -326,6 +327,9 @@ class Container(Vision):
         reenrolment=reenrolment,
         calibration=calibration,
         concurrency=settings.provided.worker.jobs_in_hand,
+    )
+    switch_users = providers.Singleton(
+        SwitchUsers, model=factory.provided.info.id, reenrolment=reenrolment, clock=clock
     )
     read_photos = providers.Singleton(
         ReadPhotos,

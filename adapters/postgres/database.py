@@ -146,16 +146,17 @@ class Database:
             yield connection
 
     @asynccontextmanager
-    async def transaction(self, name: str, first: str) -> AsyncIterator[Connection]:
+    async def transaction(self, name: str, first: str, *, seconds: float | None = None) -> AsyncIterator[Connection]:
         """Lend a connection for one named transaction at read committed; the block's end commits, an error undoes.
 
-        ``first`` is what it begins with: statements without parameters that go to the server together with BEGIN.
+        ``first`` is what it begins with: statements without parameters that go to the server together with BEGIN. It
+        may take ``seconds`` where it is not for a job.
 
         Raises:
             DatabaseUnavailableError: no answer in time, or a fault that passes.
 
         """
-        async with self._lent(name, self.statement_seconds) as connection:
+        async with self._lent(name, seconds or self.statement_seconds) as connection:
             await connection.execute(f"{_BEGIN}; {first}".encode(), prepare=False)
             yield connection
             await connection.commit()

@@ -1,6 +1,7 @@
 """Re-enrolment in PostgreSQL: templates are prepared in the service's own schema, and moved to ``users`` in batches."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from uuid import UUID
 
 import numpy as np
@@ -10,7 +11,7 @@ from psycopg.rows import TupleRow
 
 from adapters.postgres.database import Connection, Database
 from adapters.postgres.templates import FINGERPRINT, REMEMBER
-from application.ports.reenrolment import Outdated, Switched
+from application.ports.reenrolment import Outdated
 from domain.errors import GalleryNotReadyError
 from domain.faces import FaceEmbedding
 
@@ -41,37 +42,61 @@ ON CONFLICT (model, user_id) DO UPDATE
    SET embedding = excluded.embedding, photographs = excluded.photographs, image_refs = excluded.image_refs,
        replaces = excluded.replaces, prepared_at = excluded.prepared_at
 """
+# One at a time: what is prepared is not discarded between the look at it and the beginning of its switch.
+_ONE_AT_A_TIME = "SELECT pg_advisory_xact_lock(7163850421)"
 _BEGIN = """
-INSERT INTO facematch.active_model AS a (model) VALUES (%(model)s)
-ON CONFLICT (only_row) DO UPDATE SET model = excluded.model, switched_at = NULL WHERE a.model <> excluded.model
+INSERT INTO facematch.active_model AS a (model)
+SELECT %(model)s::text
+ WHERE EXISTS (SELECT FROM facematch.active_model WHERE model = %(model)s)
+    OR EXISTS (SELECT FROM facematch.prepared_templates WHERE model = %(model)s)
+    OR EXISTS (SELECT FROM {users} u WHERE u.face_embedding_model = %(model)s AND u.face_embedding IS NOT NULL)
+    OR NOT EXISTS (SELECT FROM {users} u WHERE {outdated})
+ON CONFLICT (only_row) DO UPDATE
+   SET model = excluded.model, switched_at = CASE WHEN a.model = excluded.model THEN a.switched_at END
 """
 _FINISH = """
 UPDATE facematch.active_model SET switched_at = coalesce(switched_at, now()) WHERE model = %(model)s
 """
-_DISCARD = """
-DELETE FROM facematch.prepared_templates WHERE NOT EXISTS (SELECT FROM facematch.active_model WHERE switched_at IS NULL)
-"""
+_DISCARD = "DELETE FROM facematch.prepared_templates"
 _HALF_DONE = "SELECT model FROM facematch.active_model WHERE switched_at IS NULL"
-# A row of users that another transaction is changing is waited for, and judged as it is then.
+_PREPARED = """
+SELECT user_id FROM facematch.prepared_templates
+ WHERE model = %(model)s AND (%(after)s::uuid IS NULL OR user_id > %(after)s) ORDER BY user_id LIMIT %(limit)s
+"""
+# Who never waits for one lock while it holds another takes part in no deadlock with the application.
 _SWITCH = """
-WITH page AS MATERIALIZED (
-    SELECT * FROM facematch.prepared_templates
-     WHERE model = %(model)s AND (%(after)s::uuid IS NULL OR user_id > %(after)s) ORDER BY user_id LIMIT %(limit)s),
+WITH ready AS MATERIALIZED (
+    SELECT u.id FROM {users} u JOIN facematch.prepared_templates p ON p.model = %(model)s AND p.user_id = u.id
+     WHERE u.id = ANY (%(users)s) AND {outdated} AND {fingerprint} = p.replaces
+     ORDER BY u.id FOR NO KEY UPDATE OF u SKIP LOCKED),
 moved AS (
-    UPDATE {users} u SET face_embedding = page.embedding, face_embedding_model = page.model FROM page
-     WHERE u.id = page.user_id AND {outdated} AND {fingerprint} = page.replaces
-    RETURNING u.id, {fingerprint} AS fingerprint, page.photographs, page.image_refs),
+    UPDATE {users} u SET face_embedding = p.embedding, face_embedding_model = p.model
+      FROM facematch.prepared_templates p JOIN ready ON ready.id = p.user_id
+     WHERE p.model = %(model)s AND u.id = p.user_id
+    RETURNING u.id, {fingerprint} AS fingerprint, p.photographs, p.image_refs),
 remembered AS ({remember}),
 done AS (DELETE FROM facematch.prepared_templates p USING moved m WHERE p.model = %(model)s AND p.user_id = m.id)
-SELECT (SELECT count(*) FROM moved), (SELECT user_id FROM page ORDER BY user_id DESC LIMIT 1)
+SELECT count(*) FROM moved
 """
 _MOVED = "SELECT id, photographs, fingerprint, image_refs FROM moved"
 _TIDY = """
-DELETE FROM facematch.prepared_templates p
- WHERE NOT EXISTS (SELECT FROM {users} u WHERE u.id = p.user_id AND u.face_embedding IS NOT NULL
-                      AND u.face_embedding_model IS DISTINCT FROM p.model AND {not_deleted}
-                      AND {fingerprint} = p.replaces)
+WITH page AS MATERIALIZED (
+    SELECT model, user_id, replaces FROM facematch.prepared_templates
+     WHERE (model, user_id) > (%(model)s, %(after)s) ORDER BY model, user_id LIMIT %(limit)s),
+useless AS (
+    DELETE FROM facematch.prepared_templates p USING page
+     WHERE p.model = page.model AND p.user_id = page.user_id
+       AND NOT EXISTS (SELECT FROM {users} u WHERE u.id = p.user_id AND u.face_embedding IS NOT NULL
+                          AND u.face_embedding_model IS DISTINCT FROM p.model AND {not_deleted}
+                          AND {fingerprint} = p.replaces))
+SELECT model, user_id FROM page ORDER BY model DESC, user_id DESC LIMIT 1
 """
+_TIDIED_AT_ONCE = 10_000
+_BEFORE_ALL = "", UUID(int=0)
+
+
+class _UndoneError(Exception):
+    """What was tried is taken back."""
 
 
 class PostgresReenrolment:
@@ -105,16 +130,34 @@ class PostgresReenrolment:
         async with self._database.operation("prepare_template") as connection:
             return (await connection.execute(self._composed(_PREPARE), values)).rowcount == 1
 
-    async def begin(self, model: str) -> None:
-        """Write it down, which one statement does."""
-        async with self._database.operation("begin_switch") as connection:
-            await connection.execute(_BEGIN, {"model": model})
+    async def prepared(self, model: str, *, after: UUID | None, limit: int) -> Sequence[UUID]:
+        """Go along the primary key."""
+        async with self._database.operation("prepared") as connection:
+            return [row[0] for row in await (await self._page(connection, _PREPARED, model, after, limit)).fetchall()]
 
-    async def switch(self, model: str, *, after: UUID | None, limit: int) -> Switched:
+    async def rehearse(self, model: str, user: UUID) -> bool:
+        """Do it, and undo it."""
+        with suppress(_UndoneError):
+            async with self._database.transaction("rehearse_switch", _ONE_AT_A_TIME) as connection:
+                moved = await self._move(connection, model, [user])
+                raise _UndoneError
+        return moved == 1
+
+    async def half_done(self) -> str | None:
+        """Look it up."""
+        async with self._database.operation("look_for_switch") as connection:
+            row = await (await connection.execute(_HALF_DONE)).fetchone()
+        return row[0] if row else None
+
+    async def begin(self, model: str) -> bool:
+        """Write it down."""
+        async with self._database.transaction("begin_switch", _ONE_AT_A_TIME, seconds=_SECONDS) as connection:
+            return (await connection.execute(self._composed(_BEGIN), {"model": model})).rowcount == 1
+
+    async def switch(self, model: str, users: Sequence[UUID]) -> int:
         """Move them in one statement, which is a transaction; who writes to such a user waits for it."""
-        async with self._database.operation("switch_templates") as connection:
-            row = await (await self._page(connection, _SWITCH, model, after, limit)).fetchone()
-        return Switched(*row) if row else Switched(0, None)
+        async with self._database.operation("switch_templates", seconds=_SECONDS) as connection:
+            return await self._move(connection, model, users)
 
     async def finish(self, model: str) -> bool:
         """Write down when."""
@@ -122,18 +165,26 @@ class PostgresReenrolment:
             return (await connection.execute(_FINISH, {"model": model})).rowcount == 1
 
     async def tidy(self) -> None:
-        """Look for the rows' users."""
-        async with self._database.operation("tidy_prepared", seconds=_SECONDS) as connection:
-            await connection.execute(self._composed(_TIDY))
+        """Look for the rows' users, page by page."""
+        last: tuple[str, UUID] | None = _BEFORE_ALL
+        while last is not None:
+            values = {"model": last[0], "after": last[1], "limit": _TIDIED_AT_ONCE}
+            async with self._database.operation("tidy_prepared", seconds=_SECONDS) as connection:
+                cursor = await connection.execute(self._composed(_TIDY), values, prepare=False)
+                last = await cursor.fetchone()
 
     async def discard(self) -> int:
         """Empty the table."""
-        async with self._database.operation("discard_prepared", seconds=_SECONDS) as connection:
-            deleted = (await connection.execute(_DISCARD)).rowcount
+        async with self._database.transaction("discard_prepared", _ONE_AT_A_TIME, seconds=_SECONDS) as connection:
             half_done = await (await connection.execute(_HALF_DONE)).fetchone()
-        if half_done is not None:
-            raise GalleryNotReadyError(f"users are being switched to {half_done[0]}: finish that before")
-        return deleted
+            if half_done is not None:
+                raise GalleryNotReadyError(f"users are being switched to {half_done[0]}: finish that before")
+            return (await connection.execute(_DISCARD)).rowcount
+
+    async def _move(self, connection: Connection, model: str, users: Sequence[UUID]) -> int:
+        values = {"model": model, "users": list(users)}
+        row = await (await connection.execute(self._composed(_SWITCH), values, prepare=False)).fetchone()
+        return int(row[0]) if row else 0
 
     async def _page(
         self, connection: Connection, statement: str, model: str, after: UUID | None, limit: int

@@ -23,14 +23,6 @@ class Outdated:
     is_prepared: bool
 
 
-@attrs.frozen
-class Switched:
-    """How many users have got their prepared template, and the last who was looked at; None where nobody is left."""
-
-    users: int
-    last: UUID | None
-
-
 class Reenrolment(Protocol):
     """Every method raises :class:`domain.errors.DatabaseUnavailableError` where there is no answer."""
 
@@ -46,16 +38,36 @@ class Reenrolment(Protocol):
         Return False, with nothing written, where the user's own template has changed or gone, or they are deleted.
         """
 
-    async def begin(self, model: str) -> None:
-        """Let the gallery be of that model alone; if it was of another one, of none until the switch is finished.
+    async def prepared(self, model: str, *, after: UUID | None, limit: int) -> Sequence[UUID]:
+        """Return the next users who have a template of the model prepared, in the order of their ids."""
 
-        Until then no job is decided by templates, and after it none by templates of another model.
+    async def rehearse(self, model: str, user: UUID) -> bool:
+        """Tell whether the user can be switched at this moment; nothing is changed.
+
+        Raises:
+            DatabaseRefusedError: a rule of the application's refuses it.
+
         """
 
-    async def switch(self, model: str, *, after: UUID | None, limit: int) -> Switched:
-        """Let the next prepared templates take the place of those that they were made for, at most so many at once.
+    async def half_done(self) -> str | None:
+        """Return the model that users are being switched to; None where no switch is going on, or was interrupted."""
 
-        Whose own template has changed or gone meanwhile keeps what is there.
+    async def begin(self, model: str) -> bool:
+        """Let the gallery be of that model alone; if it was of another one, of none until the switch is finished.
+
+        Until then no job is decided by templates, and after it none by templates of another model. Return False, with
+        nothing changed, where it is not, users have templates of other models, and nobody has one, not even prepared.
+        """
+
+    async def switch(self, model: str, users: Sequence[UUID]) -> int:
+        """Let prepared templates take the place of those that they were made for; return how many did.
+
+        Whose own template has changed or gone meanwhile keeps what is there. Whose row another transaction has locked
+        is left for another time.
+
+        Raises:
+            DatabaseRefusedError: a rule of the application's refuses the change of one of them; nobody was switched.
+
         """
 
     async def finish(self, model: str) -> bool:

@@ -2,15 +2,18 @@
 
 import asyncio
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Annotated
 from uuid import UUID
 
 import typer
 
-from application.reenroll_users import LeftBehindError, Switch
+from application.progress import Progress
+from application.switch_users import HalfSwitchedError, LeftBehindError, NobodySwitchedError, Switch
+from domain.errors import DatabaseUnavailableError
 from entrypoints.bulk_enrolment import ToldUsers, photographs_of, users
-from entrypoints.console import explained, fail, load_settings, out
+from entrypoints.console import ExitCode, err, explained, fail, load_settings, out, visible
 from entrypoints.enrolling import EnrolmentImages, rights_explained
 from entrypoints.progress import watched
 from entrypoints.resources import build, opened_database, started_reader
@@ -63,15 +66,27 @@ def switch(
         try:
             embedder, done = asyncio.run(_switch(settings, partial=partial))
         except LeftBehindError as error:
+            what = "Users are half switched, and jobs wait for it" if error.half_done else "Nothing was switched"
             fail(
-                f"Nothing was switched: {error}. `facematch reenroll prepare` makes them, and tells of whom it cannot; "
+                f"{what}: {error}. `facematch reenroll prepare` makes them, and tells of whom it cannot; "
                 "--partial leaves these behind: they will not be recognised."
             )
+        except NobodySwitchedError as error:
+            fail(f"Nothing was switched: {error}.")
+        except HalfSwitchedError as error:
+            _tell(error.refused)
+            fail(
+                f"Users are half switched, and jobs wait for it: {error}. Mend that and run it again; --partial leaves "
+                "these behind: they will not be recognised."
+            )
+    _tell(done.refused)
     if as_json:
         out.print_json(json.dumps({"embedder": embedder, "switched": done.users, "left_behind": done.left_behind}))
-        return
-    left = f" {users(done.left_behind)} kept another one, and will not be recognised." if done.left_behind else ""
-    out.print(f"{users(done.users)} switched to {embedder}.{left}")
+    else:
+        left = f" {users(done.left_behind)} kept another one, and will not be recognised." if done.left_behind else ""
+        out.print(f"{users(done.users)} switched to {embedder}.{left}")
+    if done.left_behind and not partial:
+        raise typer.Exit(ExitCode.FAILED)
 
 
 def discard() -> None:
@@ -93,8 +108,31 @@ async def _switch(settings: Settings, *, partial: bool) -> tuple[str, Switch]:
     container = build(settings)
     embedder = container.factory().info.id
     async with opened_database(container, container.factory().info):
-        with watched("switching users") as progress:
-            return embedder, await container.reenroll_users().switch(progress, partial=partial)
+        with watched("switching users") as progress, _waiting_told(progress) as begun:
+            return embedder, await container.switch_users()(begun, partial=partial)
+
+
+@contextmanager
+def _waiting_told(progress: Progress) -> Iterator[Progress]:
+    """Yield what hears of the progress; where it is cut off after that, say what it leaves behind."""
+    has_begun = False
+
+    def hear(done: int, of: int) -> None:
+        nonlocal has_begun
+        has_begun = True
+        progress(done, of)
+
+    try:
+        yield hear
+    except (asyncio.CancelledError, DatabaseUnavailableError):
+        if has_begun:
+            err.print("Users are half switched, and jobs wait until `facematch reenroll switch` has been run again.")
+        raise
+
+
+def _tell(refused: Mapping[UUID, str]) -> None:
+    for user, why in refused.items():
+        err.print(visible(f"{user}: {why}"))
 
 
 async def _discard(settings: Settings) -> int:

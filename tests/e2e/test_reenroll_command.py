@@ -2,13 +2,17 @@
 
 import asyncio
 import json
+import signal
+import subprocess
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import psycopg
 import pytest
 
-from tests.e2e.command import Done, run_cli
+from adapters.vision import registry
+from tests.e2e.command import FACEMATCH, Done, clean_environment, run_cli
 from tests.e2e.world import WorkerProcess, World, eventually
 
 
@@ -103,6 +107,69 @@ async def test_who_cannot_be_prepared_may_be_left_behind(world: World, photograp
     assert partly.stdout.endswith(". 2 users kept another one, and will not be recognised.\n")
     models = dict(world.sql("SELECT id, face_embedding_model FROM users"))
     assert {user for user, model in models.items() if model.startswith("mediapipe@")} == {fine}
+
+
+async def test_an_interrupted_switch_says_what_waits_for_it_and_goes_on(world: World) -> None:
+    """Somebody is locked by the application, somebody left behind, and the operator loses patience."""
+    users = moved, locked, behind = [world.add_user() for _ in range(3)]
+    model, vector = registry.load("mediapipe").info.id, str([0.0] * 127 + [1.0])
+    world.sql("UPDATE users SET face_embedding = %s, face_embedding_model = 'dlib@2'", vector)
+    world.sql(
+        "INSERT INTO facematch.prepared_templates (model, user_id, embedding, photographs, replaces) "
+        "SELECT %s, id, face_embedding, 1, sha256(face_embedding::text::bytea) FROM users WHERE id <> %s",
+        *(model, behind),
+    )
+    with psycopg.connect(world.environment["FACEMATCH_DATABASE_URL"]) as application:
+        application.execute("SELECT FROM users WHERE id = %s FOR UPDATE", [locked])
+        switching = subprocess.Popen(  # noqa: ASYNC220 - it starts at once
+            [FACEMATCH, "reenroll", "switch", "--partial"],
+            env=clean_environment() | world.environment | {"FACEMATCH_EMBEDDER": "mediapipe"},
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+        async def models() -> dict[UUID, str]:
+            return dict(world.sql("SELECT id, face_embedding_model FROM users"))
+
+        await eventually(models, lambda found: found[moved] == model, "a user who is switched")
+        switching.send_signal(signal.SIGINT)
+        _, told = await asyncio.to_thread(switching.communicate)
+    assert switching.returncode == 130
+    assert told == "Users are half switched, and jobs wait until `facematch reenroll switch` has been run again.\n"
+    strict = by(world, "mediapipe", "switch")
+    assert strict.returncode == 1
+    assert strict.stderr.startswith(
+        "Users are half switched, and jobs wait for it: users of other embedders without a "
+    )
+    assert "users are being switched to mediapipe@" in by(world, "mediapipe", "discard").stderr
+    done = by(world, "mediapipe", "switch", "--partial", "--json")
+    assert (done.returncode, json.loads(done.stdout)) == (0, {"embedder": model, "switched": 1, "left_behind": 1})
+    assert await models() == dict(zip(users, (model, model, "dlib@2"), strict=True))
+
+
+async def test_whom_the_application_does_not_let_change_is_named(world: World) -> None:
+    """The others are switched; the operator mends it, or leaves them behind."""
+    fine, archived = world.add_user(), world.add_user()
+    model, vector = registry.load("mediapipe").info.id, str([0.0] * 127 + [1.0])
+    world.sql("UPDATE users SET face_embedding = %s, face_embedding_model = 'dlib@2'", vector)
+    world.sql(
+        "INSERT INTO facematch.prepared_templates (model, user_id, embedding, photographs, replaces) "
+        "SELECT %s, id, face_embedding, 1, sha256(face_embedding::text::bytea) FROM users",
+        model,
+    )
+    rule = f"CHECK (id <> '{archived}' OR face_embedding_model = 'dlib@2')"
+    world.sql(f"ALTER TABLE users ADD CONSTRAINT archived {rule}")
+    strict = by(world, "mediapipe", "switch")
+    assert strict.returncode == 1
+    named, why = strict.stderr.splitlines()[0], " ".join(strict.stderr.splitlines()[1:])
+    assert named.startswith(f"{archived}: database, switch_templates: refused: ")
+    assert why.startswith("Users are half switched, and jobs wait for it: users could not be switched: 1 refused by ")
+    partly = by(world, "mediapipe", "switch", "--partial")
+    assert (partly.returncode, partly.stdout) == (
+        0,
+        f"0 users switched to {model}. 1 user kept another one, and will not be recognised.\n",
+    )
+    assert world.sql("SELECT face_embedding_model FROM users WHERE id = %s", fine) == [(model,)]
 
 
 @pytest.mark.parametrize(

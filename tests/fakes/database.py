@@ -98,7 +98,8 @@ class InMemoryDatabase:
 
     ``available`` set to false makes every operation and the probe fail; ``unfit`` is what a probe alone finds
     wrong. Names put into ``failing`` (those of the ports' methods) fail while the probe succeeds, as one
-    connection's trouble does. ``operations`` lists what was asked for.
+    connection's trouble does. ``operations`` lists what was asked for. Users who are ``locked`` by another transaction
+    are not switched, and those who are ``archived`` the application lets nobody change.
     """
 
     name = "database"
@@ -117,6 +118,8 @@ class InMemoryDatabase:
         self.attempts: dict[tuple[JobKey, int], Attempt] = {}
         self.prepared: dict[tuple[str, UUID], PreparedRow] = {}
         self.active_model: ActiveModelRow | None = None
+        self.locked: set[UUID] = set()
+        self.archived: set[UUID] = set()
 
     def add_photo(self, photo_id: UUID) -> UUID:
         """Insert a photo."""

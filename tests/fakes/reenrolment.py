@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from uuid import UUID
 
-from application.ports.reenrolment import Outdated, Switched
-from domain.errors import GalleryNotReadyError
+from application.ports.reenrolment import Outdated
+from domain.errors import DatabaseRefusedError, GalleryNotReadyError
 from domain.faces import FaceEmbedding
 from tests.fakes.database import ActiveModelRow, InMemoryDatabase, PreparedRow, UserRow
 
@@ -38,24 +38,45 @@ class InMemoryReenrolment:
         )
         return True
 
-    async def begin(self, model: str) -> None:
+    async def prepared(self, model: str, *, after: UUID | None, limit: int) -> Sequence[UUID]:
+        """Go through them by id."""
+        await self._database.operation("prepared")
+        users = sorted(user for of, user in self._database.prepared if of == model)
+        return [user for user in users if after is None or user > after][:limit]
+
+    async def rehearse(self, model: str, user: UUID) -> bool:
+        """Look whether they would be moved."""
+        await self._database.operation("rehearse")
+        return self._movable(model, [user]) == [user]
+
+    async def half_done(self) -> str | None:
+        """Look it up."""
+        await self._database.operation("half_done")
+        active = self._database.active_model
+        return active.model if active is not None and not active.is_switched else None
+
+    async def begin(self, model: str) -> bool:
         """Write it down, unless it is there."""
         await self._database.operation("begin")
-        if self._database.active_model is None or self._database.active_model.model != model:
-            self._database.active_model = ActiveModelRow(model)
+        if self._database.active_model is not None and self._database.active_model.model == model:
+            return True
+        users = self._database.users.values()
+        anybody = any(of == model for of, _ in self._database.prepared) or any(user.model == model for user in users)
+        if not anybody and any(_is_outdated(user, model) for user in users):
+            return False
+        self._database.active_model = ActiveModelRow(model)
+        return True
 
-    async def switch(self, model: str, *, after: UUID | None, limit: int) -> Switched:
+    async def switch(self, model: str, users: Sequence[UUID]) -> int:
         """Move them at once."""
         await self._database.operation("switch")
-        prepared = sorted(user for of, user in self._database.prepared if of == model)
-        page = [user for user in prepared if after is None or user > after][:limit]
-        moved = [user_id for user_id in page if self._is_ready(model, user_id)]
+        moved = self._movable(model, users)
         for user_id in moved:
             row = self._database.prepared.pop((model, user_id))
             self._database.write_embedding(user_id, model, row.template.vector)
             user = self._database.users[user_id]
             user.photographs, user.image_refs = row.photographs, row.image_refs
-        return Switched(len(moved), page[-1] if page else None)
+        return len(moved)
 
     async def finish(self, model: str) -> bool:
         """Write it down."""
@@ -83,6 +104,11 @@ class InMemoryReenrolment:
 
     def _described(self, user: UserRow, model: str) -> Outdated:
         return Outdated(user.id, _fingerprint(user), user.image_refs, self._is_ready(model, user.id))
+
+    def _movable(self, model: str, users: Sequence[UUID]) -> Sequence[UUID]:
+        if self._database.archived.intersection(users):
+            raise DatabaseRefusedError("database, switch_templates: refused: the user is archived")
+        return [user for user in users if user not in self._database.locked and self._is_ready(model, user)]
 
     def _is_ready(self, model: str, user_id: UUID) -> bool:
         row, user = self._database.prepared.get((model, user_id)), self._database.users.get(user_id)

@@ -65,6 +65,7 @@ async def test_while_users_are_switched_no_job_is_decided(subject: Subject, prob
     """
     photo, user = subject.tables.add_photo(uuid4()), subject.tables.add_user(uuid4(), probe)
     assert await is_searched(subject, probe)
+    await prepared_for(subject, NEW)
     await subject.reenrolment.begin(NEW.model)
     assert not await is_active(subject, probe.model)
     assert not await is_searched(subject, probe)
@@ -94,6 +95,7 @@ async def test_what_needs_no_template_is_told_as_ever(subject: Subject) -> None:
     photo, user = subject.tables.add_photo(uuid4()), subject.tables.add_user(uuid4(), OLD)
     job = header(photo)
     standing = await subject.ledger.conclude_face(job, accepted(user, OLD))
+    await prepared_for(subject, NEW)
     await subject.reenrolment.begin(NEW.model)
     assert await subject.ledger.conclude_face(job, unknown(OLD)) == standing
     reasons = [(await subject.ledger.conclude_face(header(of), unknown(OLD))).outcome.reason for of in (photo, uuid4())]
@@ -170,7 +172,21 @@ async def test_what_a_switch_needs_is_not_discarded_meanwhile(subject: Subject) 
     await subject.reenrolment.begin(NEW.model)
     with pytest.raises(GalleryNotReadyError):
         await subject.reenrolment.discard()
-    assert (await subject.reenrolment.switch(NEW.model, after=None, limit=9)).users == 1
+    assert len(await subject.reenrolment.prepared(NEW.model, after=None, limit=9)) == 1
+
+
+async def test_a_gallery_becomes_nobodys_in_whom_nobody_would_be(subject: Subject) -> None:
+    """By a slip in the embedder's name, or because what was prepared is discarded in this very moment."""
+    user = subject.tables.add_user(uuid4(), OLD)
+    assert await subject.reenrolment.begin(NEW.model) is False
+    assert await is_active(subject, OLD.model)
+    await prepared_for(subject, NEW)
+    assert await subject.reenrolment.begin(NEW.model) is True
+    assert await subject.reenrolment.half_done() == NEW.model
+    assert await subject.reenrolment.switch(NEW.model, [user]) == 0
+    assert await subject.reenrolment.begin(NEW.model) is True
+    await subject.reenrolment.finish(NEW.model)
+    assert await subject.reenrolment.half_done() is None
 
 
 async def test_without_its_database_nobody_can_tell(subject: Subject) -> None:

@@ -51,7 +51,12 @@ async def prepared(subject: Subject) -> UUID:
 
 async def switched(subject: Subject) -> int:
     """Switch everybody in one go; return how many were."""
-    return (await subject.reenrolment.switch(NEW.model, after=None, limit=100)).users
+    return await subject.reenrolment.switch(NEW.model, await ready(subject))
+
+
+async def ready(subject: Subject) -> list[UUID]:
+    """Return everybody who has a template prepared."""
+    return list(await subject.reenrolment.prepared(NEW.model, after=None, limit=100))
 
 
 async def found(subject: Subject, probe: FaceEmbedding) -> list[Candidate]:
@@ -126,15 +131,22 @@ async def test_prepared_again_the_last_one_counts(subject: Subject) -> None:
 
 
 async def test_users_are_switched_some_at_a_time(subject: Subject) -> None:
-    """Each page tells where the next one begins, and the last one that nobody is left."""
+    """They come page by page, and those who are named are switched; who is not prepared is not."""
+    reenrolment = subject.reenrolment
     users = sorted([await prepared(subject) for _ in range(3)])
-    first = await subject.reenrolment.switch(NEW.model, after=None, limit=2)
-    assert (first.users, first.last) == (2, users[1])
-    assert [user.user_id for user in await outdated(subject)] == [users[2]]
-    second = await subject.reenrolment.switch(NEW.model, after=first.last, limit=2)
-    assert (second.users, second.last) == (1, users[2])
-    third = await subject.reenrolment.switch(NEW.model, after=second.last, limit=2)
-    assert (third.users, third.last) == (0, None)
+    assert await reenrolment.prepared(NEW.model, after=None, limit=2) == users[:2]
+    assert await reenrolment.prepared(NEW.model, after=users[1], limit=2) == users[2:]
+    assert await reenrolment.switch(NEW.model, [users[0], users[2], uuid4(), await enrolled(subject)]) == 2
+    assert await ready(subject) == [users[1]]
+
+
+async def test_a_rehearsal_changes_nothing(subject: Subject) -> None:
+    """It tells whether a user can be switched, who is then switched all the same."""
+    user = await prepared(subject)
+    assert await subject.reenrolment.rehearse(NEW.model, user) is True
+    assert await subject.reenrolment.rehearse(NEW.model, await enrolled(subject)) is False
+    assert len(await found(subject, OLD)) == 2
+    assert await switched(subject) == 1
 
 
 @CHANGES
@@ -202,12 +214,15 @@ async def test_without_its_database_every_method_says_so(subject: Subject) -> No
     await subject.stop()
     reenrolment = subject.reenrolment
     for call in (
+        reenrolment.half_done(),
         reenrolment.begin(NEW.model),
+        reenrolment.prepared(NEW.model, after=None, limit=1),
+        reenrolment.rehearse(NEW.model, user.user_id),
+        reenrolment.switch(NEW.model, [user.user_id]),
         reenrolment.finish(NEW.model),
         reenrolment.count(NEW.model),
         outdated(subject),
         reenrolment.prepare(user, NEW, photographs=1),
-        switched(subject),
         reenrolment.tidy(),
         reenrolment.discard(),
     ):

@@ -202,14 +202,17 @@ async def test_a_role_that_enrols_can_do_that_and_no_more(
     enrolment, reenrolment, template = PostgresEnrolment(database), PostgresReenrolment(database), embedding(1.0, 0.5)
 
     async def enrol_twice() -> None:
-        await reenrolment.begin("old@1")
+        admin.execute("UPDATE users SET face_embedding = NULL, face_embedding_model = NULL")
+        assert await reenrolment.begin("old@1")
         await reenrolment.finish("old@1")
         assert await enrolment.save_template(user, attrs.evolve(template, model="old@1"), photographs=1)
         [outdated] = await reenrolment.outdated(template.model, after=None, limit=1)
         for photographs in (1, 2):
             await reenrolment.prepare(outdated, template, photographs=photographs)
-        await reenrolment.begin(template.model)
-        assert (await reenrolment.switch(template.model, after=None, limit=1)).users == 1
+        assert await reenrolment.half_done() is None
+        assert await reenrolment.begin(template.model)
+        assert await reenrolment.rehearse(template.model, user)
+        assert await reenrolment.switch(template.model, [user]) == 1
         await reenrolment.finish(template.model)
         await ActiveModel(database, template.model, clock=ManualClock()).check()
 

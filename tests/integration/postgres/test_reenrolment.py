@@ -2,15 +2,14 @@
 
 from uuid import UUID, uuid4
 
+import psycopg
 import pytest
 
 from adapters.postgres.database import Database
 from adapters.postgres.reenrolment import PostgresReenrolment
-from application.ports.reenrolment import Switched
-from domain.errors import DatabaseUnavailableError
+from domain.errors import DatabaseRefusedError
 from domain.faces import FaceEmbedding
 from tests.databases import PreparedDatabase
-from tests.integration.postgres.use import waiting_for
 from tests.tables import PostgresTables
 
 OLD, NEW = FaceEmbedding("old@1", (1.0, 0.0, 0.0, 0.0)), FaceEmbedding("new@1", (0.0, 1.0, 0.0, 0.0))
@@ -31,8 +30,13 @@ def model_of(tables: PostgresTables, user: UUID) -> str:
     return str(model)
 
 
+async def switched(reenrolment: PostgresReenrolment, limit: int = 9) -> int:
+    """Switch everybody who is prepared, or as many; return how many were."""
+    return await reenrolment.switch(NEW.model, await reenrolment.prepared(NEW.model, after=None, limit=limit))
+
+
 @pytest.mark.parametrize(
-    ("change", "switched", "model"),
+    ("change", "is_switched", "model"),
     [
         ("UPDATE users SET face_embedding = '[0,0,1,0]', face_embedding_model = 'own@1' WHERE id = %s", 0, "own@1"),
         ("UPDATE users SET face_embedding = NULL, face_embedding_model = NULL WHERE id = %s", 0, "None"),
@@ -40,14 +44,16 @@ def model_of(tables: PostgresTables, user: UUID) -> str:
         ("UPDATE users SET blocked = true WHERE id = %s", 1, "new@1"),
     ],
 )
-async def test_a_change_that_is_not_committed_yet_is_waited_for(
-    change: str, switched: int, model: str, database: Database, prepared: PreparedDatabase, tables: PostgresTables
+async def test_nobody_is_switched_whom_another_transaction_changes(
+    change: str, is_switched: int, model: str, database: Database, prepared: PreparedDatabase, tables: PostgresTables
 ) -> None:
-    """Then the user is judged as they are: a template that is newer than what was prepared is not overwritten."""
+    """Nor is it waited for, which could be a deadlock; when it is over, the user is judged as they are."""
     reenrolment = PostgresReenrolment(database)
     user = await prepared_user(reenrolment, tables)
-    switch = reenrolment.switch(NEW.model, after=None, limit=9)
-    assert await waiting_for(prepared, change, [user], work=switch) == Switched(switched, user)
+    with psycopg.connect(prepared.owner_url) as application:
+        application.execute(change.encode(), [user])
+        assert (await reenrolment.rehearse(NEW.model, user), await switched(reenrolment)) == (False, 0)
+    assert await switched(reenrolment) == is_switched
     assert model_of(tables, user) == model
 
 
@@ -61,8 +67,7 @@ async def test_a_page_is_moved_within_a_statements_time(database: Database, tabl
     )
     for user in await reenrolment.outdated(NEW.model, after=None, limit=_USERS):
         await reenrolment.prepare(user, NEW, photographs=1)
-    first = await reenrolment.switch(NEW.model, after=None, limit=_USERS // 2)
-    assert first.users == _USERS // 2
+    assert await switched(reenrolment, _USERS // 2) == _USERS // 2
     assert await reenrolment.count(NEW.model) == _USERS // 2
     [(left,)] = tables.run("SELECT count(*) FROM facematch.prepared_templates")
     assert left == _USERS // 2
@@ -74,9 +79,26 @@ async def test_a_failure_moves_nobody(database: Database, tables: PostgresTables
     user = await prepared_user(reenrolment, tables)
     tables.run("ALTER TABLE {users} ADD CONSTRAINT no_new CHECK (face_embedding_model <> 'new@1') NOT VALID")
     try:
-        with pytest.raises(DatabaseUnavailableError, match=r'refused: .* violates check constraint "no_new"'):
-            await reenrolment.switch(NEW.model, after=None, limit=9)
+        for call in switched(reenrolment), reenrolment.rehearse(NEW.model, user):
+            with pytest.raises(DatabaseRefusedError, match=r'refused: .* violates check constraint "no_new"'):
+                await call
     finally:
         tables.run("ALTER TABLE {users} DROP CONSTRAINT no_new")
     assert model_of(tables, user) == "old@1"
-    assert (await reenrolment.switch(NEW.model, after=None, limit=9)).users == 1
+    assert await switched(reenrolment) == 1
+
+
+async def test_a_trigger_that_swallows_the_change_is_seen(
+    prepared: PreparedDatabase, database: Database, tables: PostgresTables
+) -> None:
+    """Whoever it lets nobody switch counts as not switched, and stays prepared."""
+    reenrolment = PostgresReenrolment(database)
+    user = await prepared_user(reenrolment, tables)
+    with psycopg.connect(prepared.owner_url, autocommit=True) as owner:
+        owner.execute("CREATE FUNCTION swallow() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'")
+        owner.execute("CREATE TRIGGER swallows BEFORE UPDATE ON users FOR EACH ROW EXECUTE FUNCTION swallow()")
+        try:
+            assert (await reenrolment.rehearse(NEW.model, user), await switched(reenrolment)) == (False, 0)
+        finally:
+            owner.execute("DROP FUNCTION swallow CASCADE")
+    assert (model_of(tables, user), await switched(reenrolment)) == ("old@1", 1)

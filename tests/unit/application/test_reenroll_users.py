@@ -11,7 +11,8 @@ from application.enrolment_doubts import FarApart
 from application.enrolment_images import EnrolmentImage, EnrolmentRefusedError
 from application.make_template import MakeTemplate
 from application.ports.face_pipeline import Embed
-from application.reenroll_users import LeftBehindError, OvertakenError, ReenrollUsers, Switch
+from application.reenroll_users import ReenrollUsers
+from application.switch_users import Switch, SwitchUsers
 from domain.errors import (
     AttemptFailedError,
     DatabaseUnavailableError,
@@ -22,7 +23,8 @@ from domain.errors import (
 )
 from domain.faces import FaceEmbedding, PhotoReading
 from domain.guardrails import FaceQuality
-from tests.fakes.database import ActiveModelRow, InMemoryDatabase
+from tests.fakes.clock import ManualClock
+from tests.fakes.database import InMemoryDatabase
 from tests.fakes.gallery import InMemoryEnrolment
 from tests.fakes.reenrolment import InMemoryReenrolment
 from tests.fakes.vision import INFO, ScriptedFacePipeline, ScriptedFaceReader
@@ -87,7 +89,8 @@ class Scene:
 
     async def switch(self, *, partial: bool = False) -> Switch:
         """Switch, and hear of the progress."""
-        return await self.reenroll.switch(lambda done, of: self.progress.append((done, of)), partial=partial)
+        switch = SwitchUsers(model=INFO.id, reenrolment=InMemoryReenrolment(self.database), clock=ManualClock())
+        return await switch(lambda done, of: self.progress.append((done, of)), partial=partial)
 
     def models(self) -> list[str | None]:
         """Return whose template everybody has."""
@@ -135,61 +138,6 @@ async def test_who_is_prepared_is_not_looked_at_again(scene: Scene) -> None:
     assert await scene.prepare({CLARA: ["clara.jpg"]}) == [EnrolmentResult(CLARA, 1)]
     assert len(scene.reader.read_images) == seen + 1
     assert await scene.prepare() == []
-
-
-async def test_nobody_is_left_behind_unsaid(scene: Scene) -> None:
-    """Where somebody has none ready, nothing changes, unless that is meant."""
-    await scene.prepare()
-    with pytest.raises(LeftBehindError, match=r"^users of other embedders without a template of scripted@1: 1$"):
-        await scene.switch()
-    assert scene.models() == [OLD.model] * 3
-    assert await scene.switch(partial=True) == Switch(2, 1)
-    assert scene.models() == [INFO.id, INFO.id, OLD.model]
-    assert scene.progress[-1] == (2, 2)
-
-
-async def test_a_switch_goes_on_where_it_stopped(scene: Scene) -> None:
-    """Twice is as good as once, and what comes later is switched by another one."""
-    await scene.prepare()
-    await scene.switch(partial=True)
-    await scene.prepare({CLARA: ["clara.jpg"]})
-    assert await scene.switch() == Switch(1, 0)
-    assert await scene.switch() == Switch(0, 0)
-    assert scene.database.prepared == {}
-
-
-async def test_where_nobody_is_prepared_nothing_is_switched(scene: Scene) -> None:
-    """Not even partly: by a slip in the embedder's name the gallery would become one that nobody is in."""
-    with pytest.raises(LeftBehindError):
-        await scene.switch(partial=True)
-    assert scene.database.active_model is None
-
-
-async def test_who_is_overtaken_by_another_switch_hears_of_it(scene: Scene) -> None:
-    """Their users are not recognised: the gallery is another embedder's by now."""
-    await scene.prepare()
-
-    def overtake(_done: int, _of: int) -> None:
-        scene.database.active_model = ActiveModelRow("third@1")
-
-    with pytest.raises(OvertakenError):
-        await scene.reenroll.switch(overtake, partial=True)
-    assert scene.database.active_model == ActiveModelRow("third@1")
-
-
-async def test_no_job_is_decided_from_the_first_to_the_last(scene: Scene) -> None:
-    """Where it stops in the middle it stays so; where nobody may be left behind, it does not even begin."""
-    await scene.prepare()
-    with pytest.raises(LeftBehindError):
-        await scene.switch()
-    assert scene.database.active_model is None
-    scene.database.failing.add("switch")
-    with pytest.raises(DatabaseUnavailableError):
-        await scene.switch(partial=True)
-    assert scene.database.active_model == ActiveModelRow(INFO.id)
-    scene.database.failing.clear()
-    await scene.switch(partial=True)
-    assert scene.database.active_model == ActiveModelRow(INFO.id, is_switched=True)
 
 
 @pytest.mark.parametrize(

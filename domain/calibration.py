@@ -15,7 +15,6 @@ LEAST_PEOPLE: Final = 20
 """Fewer people say nothing of others."""
 _HIGHEST: Final = 0.1
 _RATES: Final = tuple(float(f"{figure}e-{power}") for power in range(2, 10) for figure in (10, 5, 2))
-_ROUNDING: Final = 1e-9
 
 
 @attrs.frozen
@@ -47,11 +46,6 @@ class MeasuredCalibration:
         if photographs != sorted(set(photographs)) or photographs[:1] != [1]:
             raise ValueError("the curves ascend by their photographs, the first is that of one")
         self.alone()
-
-    @property
-    def lowest_rate(self) -> float:
-        """The lowest false match rate that was measured for templates of one photograph."""
-        return self.curves[0].points[0][0]
 
     def completed(self, usual: Calibration) -> Calibration:
         """Return what was measured and, below its lowest rate, what is usual for the embedder, made cautious.
@@ -117,14 +111,6 @@ def _supported(ascending: Sequence[float]) -> Curve:
     rates = [lowest, *(rate for rate in reversed(_RATES) if rate > lowest)]
     found = ((rate, distance_of(ascending, rate, LEAST_COUNTED)) for rate in rates if rate <= _HIGHEST)
     return tuple((rate, max(0.0, value)) for rate, value in found if value is not None)
-
-
-def largest_gallery(lowest_rate: float, fpir: float) -> int:
-    """Return among how many users the target can be kept by what was measured down to a false match rate.
-
-    Among more, each comparison would need a lower rate.
-    """
-    return math.floor(math.log1p(-fpir) / math.log1p(-min(lowest_rate, 0.5)) + _ROUNDING)
 
 
 def _factor(nearest: float, cohort: Sequence[float]) -> float:

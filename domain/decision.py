@@ -17,6 +17,7 @@ LARGEST_GALLERY_WITH_COHORT = 1_200
 COHORT_SIZE = 3
 COHORT_EXPONENT = 0.6
 _LOWEST_RATE = 1e-15
+_ROUNDING = 1e-9
 NEEDED_CANDIDATES = 1 + COHORT_SIZE
 """So many of the nearest users a decision wants to see."""
 _DISTANCES_OF_SEVERAL = (1.0, 0.87, 0.86)
@@ -89,9 +90,15 @@ class Calibration:
         return ((1, self.points), *self.several)
 
     @property
-    def lowest_rate(self) -> float:
-        """The lowest false match rate that was measured for templates of however many photographs."""
-        return max(curve[0][0] for _, curve in self._distances)
+    def lowest_fpir(self) -> float:
+        """The lowest FPIR that factors were measured for, for templates of however many photographs; else infinite."""
+        return max((curve[0][0] for _, curve in self.cohort), default=math.inf)
+
+    def largest_gallery(self, fpir: float) -> int:
+        """Return among how many users that FPIR can be kept by what was measured: beyond, it is extrapolated."""
+        lowest = max(curve[0][0] for _, curve in self._distances)
+        users = math.floor(math.log1p(-fpir) / math.log1p(-min(lowest, 0.5)) + _ROUNDING)
+        return max(users, LARGEST_GALLERY_WITH_COHORT) if fpir >= self.lowest_fpir else users
 
     @property
     def is_one_distance(self) -> bool:
@@ -107,8 +114,8 @@ class Calibration:
         return _least(photographs, self._distances, lambda curve: self._distance(curve, false_match_rate), lowered)
 
     def cohort_factor_at(self, fpir: float, photographs: int | None = 1) -> float | None:
-        """Return the factor that keeps this share of strangers; None where so small a share was not measured."""
-        if not self.cohort or any(fpir < curve[0][0] for _, curve in self.cohort):
+        """Return the factor that keeps this share of strangers, or the lowest that was measured; None without any."""
+        if not self.cohort:
             return None
         return _least(photographs, self.cohort, lambda curve: _interpolated(curve, fpir), _FACTORS_OF_SEVERAL)
 
@@ -193,10 +200,10 @@ class TargetFpir:
     *By the cohort*, where there are users enough and the calibration knows how: a stranger lies about as near to the
     second, third and fourth nearest user as to the nearest, whereas a user's own template is nearer by far. So the
     threshold is a factor times the mean distance m of those three: factor * m^0.6. With this exponent the factor that
-    keeps an FPIR is the same from 20 to 1,200 users (beyond, the first rule holds as well), and with three users of a
-    cohort fewest of the enrolled are missed; both were found on the part of Labeled Faces in the Wild that the
-    calibrations are from. It is score normalisation by a cohort, known from speaker verification (Auckenthaler et al.
-    2000, T-norm), with ratios in place of differences.
+    keeps an FPIR is the same from 20 to 1,200 users (beyond, and for a lower FPIR than was measured, the first rule
+    holds as well), and with three users of a cohort fewest of the enrolled are missed; both were found on the part of
+    Labeled Faces in the Wild that the calibrations are from. It is score normalisation by a cohort, known from speaker
+    verification (Auckenthaler et al. 2000, T-norm), with ratios in place of differences.
     """
 
     fpir: float
@@ -209,8 +216,8 @@ class TargetFpir:
         if factor is None or len(cohort) < COHORT_SIZE or search.gallery_size < SMALLEST_GALLERY_WITH_COHORT:
             return self._by_size(search.gallery_size, search.photographs)
         mean = max(0.0, sum(cohort) / COHORT_SIZE)
-        known = search.gallery_size <= LARGEST_GALLERY_WITH_COHORT
-        loosest = self._by_size(SMALLEST_CALIBRATED_GALLERY if known else search.gallery_size, search.photographs)
+        is_known = search.gallery_size <= LARGEST_GALLERY_WITH_COHORT and self.fpir >= self.calibration.lowest_fpir
+        loosest = self._by_size(SMALLEST_CALIBRATED_GALLERY if is_known else search.gallery_size, search.photographs)
         return min(factor * math.pow(mean, COHORT_EXPONENT), loosest)
 
     def _by_size(self, gallery_size: int, photographs: int | None) -> float:

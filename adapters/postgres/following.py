@@ -126,6 +126,7 @@ class Follower:
             if adding is not None:
                 await adding
         self._loaded, self._moment, self._recent = _Loaded(version, codes, len(codes)), moment, {}
+        self._told_of = ""
         self._looked_at = self._clock.monotonic()
 
     async def close(self) -> None:
@@ -147,7 +148,8 @@ class Follower:
     async def _attempt(self, version: str, work: Coroutine[None, None, None]) -> None:
         """Do it; what the database does not answer, the next search tries again.
 
-        What else is wrong is told once, and nothing is loaded for a while: that may be hundreds of megabytes.
+        What else is wrong is told once until that is over, and nothing is loaded for a while: that may be hundreds of
+        megabytes.
         """
         try:
             await work
@@ -160,10 +162,13 @@ class Follower:
                 self._report(error)
 
     async def _refresh(self, loaded: _Loaded) -> None:
-        """Take in what has changed. What transactions that go on have written comes again, and is known by then."""
+        """Take in what has changed. What transactions that go on have written comes again, and is known by then.
+
+        Codes of another server's users are given up, to be loaded anew.
+        """
         moment = await self._feed.moment()
         if moment.server != self._moment.server:
-            await self.load(loaded.version)
+            self._loaded = None
             return
         recent: dict[bytes, bytes] = {}
         async for rows in self._feed.rows(since=self._moment.horizon):

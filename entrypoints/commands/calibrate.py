@@ -11,7 +11,7 @@ from rich.table import Table
 
 from adapters.evaluation.calibration_file import write_calibration
 from application.calibrate_embedder import CalibratedEmbedder
-from domain.calibration import MeasuredCalibration, largest_gallery
+from domain.calibration import MeasuredCalibration
 from domain.evaluation.subjects import Subject
 from entrypoints.console import err, explained, load_settings, out, visible
 from entrypoints.evaluation import place
@@ -44,7 +44,7 @@ def calibrate(
         found = asyncio.run(measured(container, container.calibrate_embedder(), folder, faces, resume))
         write_calibration(output, found.calibration)
     fpir = settings.vision.target_fpir
-    users = largest_gallery(found.calibration.lowest_rate, fpir)
+    users = found.calibration.alone().largest_gallery(fpir)
     if as_json:
         out.print_json(json.dumps(_document(found, output, fpir, users)))
     else:

@@ -18,8 +18,7 @@ from adapters.postgres.inspection import inspect_database
 from adapters.postgres.search_index import EXACT_BELOW, IndexState
 from adapters.vision.guard import load
 from application.ports.face_pipeline import EmbedderInfo
-from domain.calibration import largest_gallery
-from domain.decision import LARGEST_GALLERY_WITH_COHORT, Search
+from domain.decision import Search
 from domain.disclosure import disclosable
 from domain.errors import FacematchError
 from entrypoints.console import ExitCode, load_settings, out, visible
@@ -191,9 +190,7 @@ def threshold_finding(vision: VisionSettings, info: EmbedderInfo, enrolled: int)
     measured = vision.calibration.alone() if vision.calibration else info.calibration
     if measured.is_one_distance:
         return Finding("threshold", Status.OK, f"{info.id} has one distance, whatever the number of users")
-    users = largest_gallery(measured.lowest_rate, vision.target_fpir)
-    if measured.cohort_factor_at(vision.target_fpir) is not None:
-        users = max(users, LARGEST_GALLERY_WITH_COHORT)
+    users = measured.largest_gallery(vision.target_fpir)
     whose = info.id if vision.calibration is None else "FACEMATCH_MATCH_CALIBRATION"
     detail = f"{whose} was measured on people enough for {users} users"
     if enrolled <= users:

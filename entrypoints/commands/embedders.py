@@ -62,7 +62,7 @@ def _row(name: str, info: EmbedderInfo, fpir: float) -> dict[str, Any]:
         "description": info.description,
         "weights": [attrs.asdict(weights) for weights in info.weights],
         "thresholds": _thresholds(info, fpir),
-        "cohort_factor": info.calibration.cohort_factor_at(fpir),
+        "cohort_factor": _cohort_factor(info, fpir),
     }
 
 
@@ -72,8 +72,13 @@ def _thresholds(info: EmbedderInfo, fpir: float) -> dict[int, float]:
     return {users: round(policy.threshold(Search(users)), 4) for users in _GALLERIES}
 
 
+def _cohort_factor(info: EmbedderInfo, fpir: float) -> float | None:
+    """Return the factor by which the threshold follows from the cohort; None where it was measured for no such FPIR."""
+    return info.calibration.cohort_factor_at(fpir) if fpir >= info.calibration.lowest_fpir else None
+
+
 def _in_words(info: EmbedderInfo, fpir: float) -> str:
-    factor = info.calibration.cohort_factor_at(fpir)
+    factor = _cohort_factor(info, fpir)
     by_size = {
         users: distance
         for users, distance in _thresholds(info, fpir).items()

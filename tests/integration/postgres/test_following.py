@@ -281,6 +281,37 @@ async def test_another_server_is_asked_for_everything(
     assert await worker.nearest() == NEW
 
 
+async def test_what_cannot_be_loaded_after_a_fail_over_is_left_alone_for_a_while(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may be hundreds of megabytes, each second; that is told, and told again where it comes back later."""
+    moment, failures = GalleryFeed.moment, list[object]()
+
+    def out_of_memory(*rows: object) -> None:
+        failures.append(rows)
+        raise MemoryError
+
+    async def fail_over(server: str) -> None:
+        async def of_that_server(feed: GalleryFeed) -> Moment:
+            return attrs.evolve(await moment(feed), server=server)
+
+        monkeypatch.setattr(GalleryFeed, "moment", of_that_server)
+        before = len(failures)
+        with monkeypatch.context() as broken:
+            broken.setattr(Codes, "add", out_of_memory)
+            await worker.refreshed(lambda: len(failures) > before)
+            for _ in range(100):
+                worker.clock.advance(1)
+                await worker.nearest()
+        worker.clock.advance(300)
+        made = len(worker.made)
+        await worker.refreshed(lambda: len(worker.made) > made and len(worker.made[-1]) == 20)
+
+    await fail_over("2000-01-01")
+    await fail_over("2000-01-02")
+    assert (len(failures), len(worker.troubles)) == (2, 2)
+
+
 async def test_a_gallery_that_has_grown_is_learnt_from_again(admin: psycopg.Connection, database_url: str) -> None:
     """By a factor of more than four; before, what was learnt stays."""
     await migrate(database_url)

@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 from domain.calibration import (
     MeasuredCalibration,
     MeasuredCurve,
-    largest_gallery,
     measured_curve,
     with_cohort,
 )
@@ -137,9 +136,3 @@ def test_a_completed_calibration_tightens_with_the_gallery(distances: list[float
     policy = TargetFpir(0.01, own)
     found = [policy.threshold(Search(users, number)) for users in (1, 20, 500, 10_000, 1_000_000)]
     assert found == sorted(found, reverse=True)
-
-
-@pytest.mark.parametrize(("rate", "expected"), [(1e-3, 10), (1e-6, 10_050), (0.01, 1), (0.1, 0), (1.0, 0)])
-def test_the_largest_gallery_that_was_measured_for(rate: float, expected: int) -> None:
-    """So many users may have the lowest rate each to keep one in a hundred strangers named."""
-    assert largest_gallery(rate, 0.01) == expected

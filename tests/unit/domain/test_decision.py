@@ -266,11 +266,21 @@ def test_in_galleries_that_nobody_has_measured_the_stricter_rule_counts(size: in
     assert TargetFpir(0.01, COHORT).threshold(Search(size, 1, (0.001, 0.001, 0.001))) < by_size
 
 
-def test_a_share_smaller_than_was_measured_is_left_to_the_size() -> None:
-    """The factor of a larger share would name more strangers than are wanted."""
-    search = Search(MANY, 1, (0.05, 0.05, 0.05))
-    assert COHORT.cohort_factor_at(0.0009) is None
-    assert TargetFpir(0.0009, COHORT).threshold(search) == TargetFpir(0.0009, CALIBRATION).threshold(search)
+def test_for_a_share_smaller_than_was_measured_the_stricter_rule_counts() -> None:
+    """The factor of a larger share alone would name more strangers than are wanted; and no lower target is looser."""
+    near, far = Search(MANY, 1, (0.001, 0.001, 0.001)), Search(MANY, 1, (0.5, 0.5, 0.5))
+    lowest = COHORT.lowest_fpir
+    assert COHORT.cohort_factor_at(lowest / 2) == COHORT.cohort_factor_at(lowest)
+    assert TargetFpir(lowest / 2, COHORT).threshold(near) == TargetFpir(lowest, COHORT).threshold(near)
+    assert TargetFpir(lowest / 2, COHORT).threshold(far) == TargetFpir(lowest / 2, CALIBRATION).threshold(far)
+
+
+@given(st.floats(1e-4, 0.2), st.floats(1e-4, 0.2), st.integers(1, 10_000), st.floats(0.0, 0.6))
+def test_a_lower_target_never_names_more(one: float, other: float, users: int, mean: float) -> None:
+    """Among however many users, and however near they are to each other."""
+    lower, higher = sorted((one, other))
+    search = Search(users, 1, (mean, mean, mean))
+    assert TargetFpir(lower, COHORT).threshold(search) <= TargetFpir(higher, COHORT).threshold(search)
 
 
 @pytest.mark.parametrize("points", [((0.01, math.nan),), ((0.01, math.inf),), ((1e-320, 0.1),), ((math.nan, 0.1),)])
@@ -283,3 +293,17 @@ def test_a_calibration_of_no_numbers_is_refused(points: Curve) -> None:
 def test_a_threshold_that_is_no_number_accepts_nobody() -> None:
     """Whatever it comes from."""
     assert isinstance(decide([Candidate(ANN, 0.1)], FixedThreshold(math.nan), 1), Unknown)
+
+
+@pytest.mark.parametrize(("rate", "expected"), [(1e-3, 10), (1e-6, 10_050), (0.01, 1), (0.1, 0), (1.0, 0)])
+def test_the_largest_gallery_that_was_measured_for(rate: float, expected: int) -> None:
+    """So many users may have the lowest rate each to keep one in a hundred strangers named."""
+    assert Calibration(((rate, 0.1),)).largest_gallery(0.01) == expected
+
+
+def test_the_templates_and_the_cohort_of_which_least_is_known_say_how_many_users_may_be() -> None:
+    """Whichever templates a gallery has; with the cohort no fewer than it was measured among."""
+    points, three = ((1e-6, 0.1),), ((3, ((1e-3, 0.1),)),)
+    assert Calibration(points, three).largest_gallery(0.01) == 10
+    cohort = Calibration(points, three, cohort=((1, ((0.01, 0.2),)),))
+    assert (cohort.largest_gallery(0.01), cohort.largest_gallery(0.001)) == (LARGEST_GALLERY_WITH_COHORT, 1)

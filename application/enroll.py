@@ -21,30 +21,31 @@ class Enrolled:
     doubts: tuple[EnrolmentDoubt, ...] = ()
 
 
-async def enroll(
-    user_id: UUID,
-    images: Sequence[EnrolmentImage],
-    *,
-    make_template: MakeTemplate,
-    enrolment: Enrolment,
-    calibration: Calibration,
-    replace: bool,
-) -> Enrolled:
-    """Return what was stored, with a doubt where the photographs may show two people.
+@attrs.frozen(kw_only=True)
+class Enroll:
+    """Stores the mean direction of the faces on the given photographs as a user's template."""
 
-    Where the photographs lie is remembered, if all of them lie in the object store. A template that is there already
-    is in the way, unless it is to be ``replace``d.
+    make_template: MakeTemplate
+    enrolment: Enrolment
+    calibration: Calibration
 
-    Raises:
-        EnrolmentRefusedError: no such user, or a photograph without exactly one usable face.
-        AttemptFailedError: the system failed; nothing was written.
+    async def __call__(self, user_id: UUID, images: Sequence[EnrolmentImage], *, replace: bool) -> Enrolled:
+        """Return what was stored, with a doubt where the photographs may show two people.
 
-    """
-    if not await enrolment.user_exists(user_id):
-        raise EnrolmentRefusedError([f"there is no user {user_id}"])
-    made = await make_template(images)
-    if not await enrolment.save_template(
-        user_id, made.template, photographs=made.photographs, image_refs=made.image_refs, replace=replace
-    ):
-        raise EnrolmentRefusedError([f"user {user_id} was deleted {'' if replace else 'or enrolled '}meanwhile"])
-    return Enrolled(made.template, tuple(far_apart([image.name for image in images], made.embeddings, calibration)))
+        Where the photographs lie is remembered, if all of them lie in the object store. A template that is there
+        already is in the way, unless it is to be ``replace``d.
+
+        Raises:
+            EnrolmentRefusedError: no such user, or a photograph without exactly one usable face.
+            AttemptFailedError: the system failed; nothing was written.
+
+        """
+        if not await self.enrolment.user_exists(user_id):
+            raise EnrolmentRefusedError([f"there is no user {user_id}"])
+        made = await self.make_template(images)
+        if not await self.enrolment.save_template(
+            user_id, made.template, photographs=made.photographs, image_refs=made.image_refs, replace=replace
+        ):
+            raise EnrolmentRefusedError([f"user {user_id} was deleted {'' if replace else 'or enrolled '}meanwhile"])
+        doubts = far_apart([image.name for image in images], made.embeddings, self.calibration)
+        return Enrolled(made.template, tuple(doubts))

@@ -6,14 +6,12 @@ from uuid import UUID
 import attrs
 
 from application.bulk_enrolment import TellResult, enrolment_result
-from application.enroll import enroll
+from application.enroll import Enroll
 from application.enrolment_doubts import EnrolmentDoubt
 from application.enrolment_images import EnrolmentImage, Fetch
-from application.make_template import MakeTemplate
 from application.ports.gallery import Enrolment
 from application.progress import Progress
 from application.some_at_once import some_at_once
-from domain.decision import Calibration
 
 _PAGE = 1000
 
@@ -22,9 +20,8 @@ _PAGE = 1000
 class EnrollList:
     """Enrols those who have no template yet; ``concurrency`` says how many users are in hand at once."""
 
-    make_template: MakeTemplate
+    enroll: Enroll
     enrolment: Enrolment
-    calibration: Calibration
     concurrency: int
 
     async def __call__(
@@ -49,15 +46,7 @@ class EnrollList:
 
         async def work(user_id: UUID) -> None:
             async def store(images: Sequence[EnrolmentImage]) -> Sequence[EnrolmentDoubt]:
-                enrolled = await enroll(
-                    user_id,
-                    images,
-                    make_template=self.make_template,
-                    enrolment=self.enrolment,
-                    calibration=self.calibration,
-                    replace=False,
-                )
-                return enrolled.doubts
+                return (await self.enroll(user_id, images, replace=False)).doubts
 
             tell(await enrolment_result(user_id, listed[user_id], fetch, store))
             looked_at(1)

@@ -30,13 +30,13 @@ from domain.evaluation.identification import (
     GalleryFigures,
     Roles,
     Searched,
-    by_distance,
-    by_service,
+    as_configured,
+    at_distance,
     galleries,
     gallery_sizes,
+    largest_distance_at,
     rank_one,
     roles,
-    strictest_distance,
 )
 from domain.evaluation.results import Evaluation
 from domain.evaluation.shares import Share
@@ -144,13 +144,13 @@ class EvaluatePhotos:
         searches = [
             search for names in drawn for search in self._searches(acquired, names, parts.strangers, photographs)
         ]
-        measured = strictest_distance(searches, self.target_fpir)
+        measured = largest_distance_at(searches, self.target_fpir)
         return GalleryFigures(
             photographs,
             len(drawn),
             rank_one(searches),
-            by_service(searches, size),
-            None if measured is None else by_distance(searches, size, measured),
+            as_configured(searches, size),
+            None if measured is None else at_distance(searches, size, measured),
         )
 
     def _searches(
@@ -179,7 +179,7 @@ class EvaluatePhotos:
         for group, members in sorted(fallen.members.items()):
             photographs = [one for one in seen.all if one.photo.person in members]
             own = [search for search in searches if search.person in members]
-            among = by_service(own, len(parts.enrolled)) if own else None
+            among = as_configured(own, len(parts.enrolled)) if own else None
             errors = Share(0, 0), Share(0, 0)
             if point:
                 people = _compared({name: own for name, own in acquired.items() if name in members})

@@ -129,7 +129,7 @@ class ProcessDelivery:
 
     async def _exhausted(self, delivery: Delivery, request: MatchJob | MalformedJob, trace: JobTrace) -> Conclusion:
         """Conclude a job whose deliveries are used up, most likely by workers that died of it."""
-        reason = AttemptFailedError.reason
+        reason = Reason.INTERNAL_ERROR
         detail = f"delivered {delivery.number} times without an outcome, {self.policy.retries.attempts} are allowed"
         for attempt in reversed(await self.ledger.attempts(delivery.key)):
             if attempt.reason is not None:

@@ -80,25 +80,27 @@ class RepublishPhotos:
         progress(found, 0, estimate)
         await self.in_flight.among(())
         batch: list[CataloguedPhoto] = []
-        last = None
+        last, done = None, 0
         while True:
             page = await self.catalogue.unmatched(last_outcome, after=last, limit=self.page_size)
             last = page.last
             batch += await self._without_job(page, found)
             if batch and (last is None or len(batch) >= enough):
                 await self.clock.sleep(self.grace_seconds)
-                left = len(batch)
+                settled = 0
                 for part in pace.parts(batch):
                     await pace.wait(len(part))
                     await self._settle(part, found, dry_run=dry_run)
-                    left -= len(part)
-                    done = found.photos - page.looked_at * left // len(batch)
-                    progress(found, done, max(estimate, found.photos))
+                    settled += len(part)
+                    of_batch = (found.photos - done) * settled // len(batch)
+                    progress(found, done + of_batch, max(estimate, found.photos))
                 batch = []
+            if not batch:
+                done = found.photos
             if last is None:
-                progress(found, found.photos, found.photos)
+                progress(found, done, found.photos)
                 return found
-            progress(found, found.photos, max(estimate, found.photos))
+            progress(found, done, max(estimate, found.photos))
 
     async def _without_job(self, page: CataloguePage, found: Republication) -> list[CataloguedPhoto]:
         found.photos += page.looked_at

@@ -15,7 +15,9 @@ SMALLEST_GALLERY_WITH_COHORT = 100
 LARGEST_GALLERY_WITH_COHORT = 1_200
 """Nobody has measured larger ones: there both rules hold, and the stricter one counts."""
 COHORT_SIZE = 3
+"""So many of those next to the nearest user are the cohort."""
 COHORT_EXPONENT = 0.6
+"""The power of the cohort's mean distance that a threshold grows with: see :class:`TargetFpir`."""
 _LOWEST_RATE = 1e-15
 _ROUNDING = 1e-9
 NEEDED_CANDIDATES = 1 + COHORT_SIZE

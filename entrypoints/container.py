@@ -41,6 +41,7 @@ from adapters.telemetry.job import OtelTelemetry
 from adapters.vision.pool import ProcessPoolFaceReader
 from application.broker_watch import BrokerWatch, WatchedDeadLetters, WatchedResults
 from application.calibrate_embedder import CalibrateEmbedder
+from application.enroll import Enroll
 from application.enroll_list import EnrollList
 from application.enroll_user import EnrollUser
 from application.evaluate_photos import EvaluatePhotos
@@ -306,19 +307,12 @@ class Container(Vision):
     calibration = providers.Callable(calibration, settings.provided.vision, factory.provided.info)
     quality = providers.Factory(face_quality, settings.provided.vision)
     make_template = providers.Factory(MakeTemplate, reader=face_reader, quality=quality)
+    enroll = providers.Factory(Enroll, make_template=make_template, enrolment=enrolment, calibration=calibration)
     enroll_user = providers.Singleton(
-        EnrollUser,
-        make_template=make_template,
-        enrolment=enrolment,
-        calibration=calibration,
-        threshold=policy.provided.threshold,
+        EnrollUser, enroll=enroll, enrolment=enrolment, threshold=policy.provided.threshold
     )
     enroll_list = providers.Singleton(
-        EnrollList,
-        make_template=make_template,
-        enrolment=enrolment,
-        calibration=calibration,
-        concurrency=settings.provided.worker.jobs_in_hand,
+        EnrollList, enroll=enroll, enrolment=enrolment, concurrency=settings.provided.worker.jobs_in_hand
     )
     reenroll_users = providers.Singleton(
         ReenrollUsers,

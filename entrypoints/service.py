@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 
@@ -15,6 +16,7 @@ from adapters.telemetry import providers as telemetry
 from adapters.telemetry.figures import observe, observe_readiness
 from adapters.telemetry.providers import TelemetrySettingsError
 from adapters.vision.registry import BrokenEmbedderError
+from application.ports.telemetry import Telemetry
 from application.worker import Worker
 from domain.errors import DatabaseUnavailableError, FacematchError, MessagingUnavailableError
 from entrypoints.console import secrets_of
@@ -79,7 +81,8 @@ async def serve(settings: Settings, vision: Vision) -> None:
     """
     signals = _Signals()
     signals.listen()
-    state: list[Starting | Worker] = [Starting()]
+    starting = Starting()
+    state: list[Starting | Worker] = [starting]
     async with _closed_in_time() as stack:
         stack.push_async_callback(vision.face_reader().close)
         providers = telemetry.set_up(
@@ -89,7 +92,7 @@ async def serve(settings: Settings, vision: Vision) -> None:
         container = build(settings, vision)
         observe_readiness(container.instruments(), lambda: state[0].not_ready)
         await _serve_health(stack, settings, lambda: state[0], providers.render_metrics)
-        opening = asyncio.create_task(_open(stack, container, state))
+        opening = asyncio.create_task(_open(stack, container, starting.waits_for))
         stopped = asyncio.create_task(signals.stop.wait())
         await asyncio.wait({opening, stopped}, return_when=asyncio.FIRST_COMPLETED)
         if not opening.done():
@@ -148,10 +151,8 @@ async def _serve_health(
         raise HealthAddressError(message) from error
 
 
-async def _open(stack: AsyncExitStack, container: Container, state: list[Starting | Worker]) -> None:
+async def _open(stack: AsyncExitStack, container: Container, waits_for: dict[str, str]) -> None:
     """Open everything that a worker needs, in the order in which it is closed again, reversed."""
-    starting = state[0]
-    waits_for = starting.waits_for if isinstance(starting, Starting) else {}
     loading = asyncio.create_task(container.face_reader().start())
     stack.callback(loading.cancel)
     stack.push_async_callback(container.photo_store().close)
@@ -162,14 +163,15 @@ async def _open(stack: AsyncExitStack, container: Container, state: list[Startin
     gallery, info = container.gallery(), container.factory().info
     stack.push_async_callback(gallery.close)
 
+    async def patiently(name: str, open_it: Callable[[], Awaitable[object]]) -> None:
+        await _patiently(name, open_it, waits_for, container.telemetry())
+
     async def open_servers() -> None:
-        await _patiently("database", lambda: database.open(info, to_work=True), waits_for)
-        await _patiently("gallery", container.active_model().check, waits_for)
-        await _patiently("database", lambda: gallery.load(info.id, info.dimension), waits_for)
-        await _patiently(
-            "message broker",
-            lambda: stack.enter_async_context(connected_to_nats(container, report=_report_nats)),
-            waits_for,
+        await patiently("database", lambda: database.open(info, to_work=True))
+        await patiently("gallery", container.active_model().check)
+        await patiently("database", lambda: gallery.load(info.id, info.dimension))
+        await patiently(
+            "message broker", lambda: stack.enter_async_context(connected_to_nats(container, report=_report_nats))
         )
 
     await _all_or_first_failure(loading, asyncio.create_task(open_servers()))
@@ -191,19 +193,22 @@ async def _all_or_first_failure(*tasks: asyncio.Task[None]) -> None:
         task.result()
 
 
-async def _patiently(name: str, open_it: Callable[[], Awaitable[object]], waits_for: dict[str, str]) -> None:
+async def _patiently(
+    name: str, open_it: Callable[[], Awaitable[object]], waits_for: dict[str, str], telemetry: Telemetry
+) -> None:
     """Open, again and again while it is away; say so once."""
+    began = time.monotonic()
     while True:
         try:
             await open_it()
         except (DatabaseUnavailableError, MessagingUnavailableError) as error:
             if name not in waits_for:
-                _LOG.error("dependency down", action="dependency_down", dependency=name, detail=str(error))
+                telemetry.dependency_down(name, str(error))
             waits_for[name] = str(error)
             await asyncio.sleep(_PATIENCE_SECONDS)
         else:
             if waits_for.pop(name, None) is not None:
-                _LOG.info("dependency up", action="dependency_up", dependency=name)
+                telemetry.dependency_up(name, after_seconds=time.monotonic() - began)
             return
 
 

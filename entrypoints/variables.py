@@ -9,10 +9,10 @@ from urllib.parse import parse_qsl, unquote, urlsplit, urlunsplit
 
 import attrs
 
+from domain.disclosure import MASK
 from domain.errors import FacematchError
 
 _METADATA = "facematch.variable"
-MASK = "***"
 _KEY_BEGINS = "-----BEGIN "
 _PREFIX = "FACEMATCH_"
 _CACHE = "FACEMATCH_CACHE"

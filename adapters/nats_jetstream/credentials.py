@@ -20,7 +20,8 @@ class CredentialsFileError(nats.errors.Error):
 class CredentialsFile:
     """Read again at every connection, so that it may be replaced while the service runs.
 
-    The library that signs, ``nkeys``, is imported only where there is such a file.
+    nats-py would read the file as well, but for ever where it holds no JWT. The library that signs, ``nkeys``, is
+    imported only where there is such a file.
     """
 
     path: Path

@@ -18,7 +18,7 @@ from adapters.postgres.nearest import Wanted, besides, exact, proposed
 from adapters.postgres.recent import Recent
 from adapters.postgres.search_index import EXACT_BELOW, IndexState, look_at_index
 from adapters.postgres.statements import Statement
-from adapters.postgres.templates import FINGERPRINT, REMEMBER
+from adapters.postgres.templates import REMEMBER, fingerprint
 from application.ports.clock import Clock
 from application.ports.gallery import Neighbours, Others
 from domain.decision import LARGEST_GALLERY_WITH_COHORT, Candidate
@@ -198,7 +198,7 @@ class PostgresEnrolment:
             users=self._database.schema.users.identifier,
             not_deleted=self._database.schema.not_deleted("u"),
             is_anothers=sql.SQL(IS_ANOTHERS),
-            fingerprint=sql.SQL(FINGERPRINT),
+            fingerprint=fingerprint("u"),
             remember=sql.SQL(REMEMBER).format(what=sql.SQL(_SAVED)),
         )
         values = {

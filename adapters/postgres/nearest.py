@@ -9,6 +9,7 @@ from adapters.postgres.active_model import IS_ANOTHERS, is_ready
 from adapters.postgres.catalogue import OWN_SCHEMA
 from adapters.postgres.gallery_feed import CHANGED_SINCE, SERVER
 from adapters.postgres.schema import Schema
+from adapters.postgres.templates import fingerprint
 
 _TOO_MANY = 10_000
 _EXACT = """
@@ -35,7 +36,7 @@ _NEAREST = """
 SELECT n.id, n.distance, t.photographs, {count}, {is_ready}
   FROM (VALUES (1)) AS always
   LEFT JOIN (SELECT * FROM ({found}) f ORDER BY distance, id LIMIT {limit}) n ON true
-  LEFT JOIN facematch.templates t ON t.user_id = n.id AND t.fingerprint = sha256(n.face_embedding::text::bytea)
+  LEFT JOIN facematch.templates t ON t.user_id = n.id AND t.fingerprint = {fingerprint}
  ORDER BY n.distance, n.id
 """
 
@@ -94,7 +95,9 @@ def _exact(parts: Mapping[str, sql.Composable], ready: sql.Composable) -> sql.Co
 
 
 def _nearest(found: sql.Composable, parts: Mapping[str, sql.Composable], ready: sql.Composable) -> sql.Composed:
-    return sql.SQL(_NEAREST).format(found=found, limit=parts["limit"], count=parts["count"], is_ready=ready)
+    return sql.SQL(_NEAREST).format(
+        found=found, limit=parts["limit"], count=parts["count"], is_ready=ready, fingerprint=fingerprint("n")
+    )
 
 
 def _parts(schema: Schema, wanted: Wanted, condition: sql.Composable) -> dict[str, sql.Composable]:

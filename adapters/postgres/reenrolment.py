@@ -10,7 +10,7 @@ from psycopg import AsyncCursor, sql
 from psycopg.rows import TupleRow
 
 from adapters.postgres.database import Connection, Database
-from adapters.postgres.templates import FINGERPRINT, REMEMBER
+from adapters.postgres.templates import REMEMBER, fingerprint
 from application.ports.reenrolment import Outdated
 from domain.errors import GalleryNotReadyError
 from domain.faces import FaceEmbedding
@@ -200,6 +200,6 @@ class PostgresReenrolment:
             users=schema.users.identifier,
             not_deleted=not_deleted,
             outdated=sql.SQL(_OUTDATED).format(not_deleted=not_deleted),
-            fingerprint=sql.SQL(FINGERPRINT),
+            fingerprint=fingerprint("u"),
             remember=sql.SQL(REMEMBER).format(what=sql.SQL(_MOVED)),
         )

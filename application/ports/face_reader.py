@@ -20,6 +20,8 @@ class FaceReader(Protocol):
             UnreadableImageError, ImageTooLargeError: as the pipeline does.
             EmbedderCrashedError: the process died; others are not affected and it is replaced.
             EmbedderTimeoutError: the process exceeded its time limit and was stopped.
+            EmbedderFailedError: the embedder raised an error of its own on the photograph.
             EmbedderUnavailableError: the embedder cannot be loaded, for this photograph or any other.
+            AttemptFailedError: the reader was closed meanwhile.
 
         """

@@ -102,24 +102,24 @@ class GalleryFigures:
     """What searches come to in galleries of one size, whose people are enrolled with so many photographs each.
 
     ``galleries`` says how many such galleries were searched; ``rank_one`` is the share of people who are the nearest,
-    however far; ``by_default`` is what the service makes of them, and ``by_measure`` what the largest distance does
+    however far; ``as_configured`` is what the service makes of them, and ``at_best`` what the largest distance does
     that keeps its target here, where there are strangers enough to tell.
     """
 
     photographs: int
     galleries: int
     rank_one: Share
-    by_default: Identification
-    by_measure: Identification | None
+    as_configured: Identification
+    at_best: Identification | None
 
 
-def by_service(searches: Sequence[Searched], gallery: int) -> Identification:
+def as_configured(searches: Sequence[Searched], gallery: int) -> Identification:
     """Count what became of the searches, of which there is one at least."""
     threshold = statistics.median(search.limit for search in searches)
     return _identification(gallery, threshold, [(search, search.named) for search in searches])
 
 
-def by_distance(searches: Sequence[Searched], gallery: int, threshold: float) -> Identification:
+def at_distance(searches: Sequence[Searched], gallery: int, threshold: float) -> Identification:
     """Count what would become of the searches if whoever is at or below one distance were named."""
     return _identification(gallery, threshold, [(search, search.distance <= threshold) for search in searches])
 
@@ -140,6 +140,6 @@ def rank_one(searches: Sequence[Searched]) -> Share:
     return Share.by_person((search.person, search.right) for search in searches if search.right is not None)
 
 
-def strictest_distance(searches: Sequence[Searched], rate: float) -> float | None:
+def largest_distance_at(searches: Sequence[Searched], rate: float) -> float | None:
     """Return the largest distance that names at most this share of the strangers; None where there are too few."""
     return distance_of(sorted(search.distance for search in searches if search.right is None), rate)

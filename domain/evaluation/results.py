@@ -65,6 +65,6 @@ class Evaluation:
         """Everybody who can be, enrolled with one photograph; None where nobody can."""
         return max(
             (figures for figures in self.galleries if figures.photographs == 1),
-            key=lambda figures: figures.by_default.gallery,
+            key=lambda figures: figures.as_configured.gallery,
             default=None,
         )

@@ -35,8 +35,8 @@ def evaluation_document(evaluation: Evaluation) -> dict[str, Any]:
         "histogram": spread and {"edges": spread.edges, "genuine": spread.genuine, "impostor": spread.impostor},
         "target_fpir": evaluation.target_fpir,
         "identification": {
-            "by_default": largest and _identification(largest.by_default),
-            "by_measure": largest and _identification(largest.by_measure),
+            "by_default": largest and _identification(largest.as_configured),
+            "by_measure": largest and _identification(largest.at_best),
         },
         "galleries": [_gallery(figures) for figures in evaluation.galleries],
         "discard": {curve.quality: [_discard(point) for point in curve.points] for curve in evaluation.discards},
@@ -87,11 +87,11 @@ def _identification(identification: Identification | None) -> dict[str, Any] | N
 def _gallery(figures: GalleryFigures) -> dict[str, Any]:
     return {
         "photographs": figures.photographs,
-        "gallery": figures.by_default.gallery,
+        "gallery": figures.as_configured.gallery,
         "galleries": figures.galleries,
         "rank_one": _share(figures.rank_one),
-        "by_default": _identification(figures.by_default),
-        "by_measure": _identification(figures.by_measure),
+        "by_default": _identification(figures.as_configured),
+        "by_measure": _identification(figures.at_best),
     }
 
 

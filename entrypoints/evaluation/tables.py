@@ -86,14 +86,14 @@ def _galleries_table(evaluation: Evaluation, number: int) -> Table:
 
 
 def _gallery(figures: GalleryFigures) -> list[str]:
-    by_default, by_measure = figures.by_default, figures.by_measure
+    as_configured, at_best = figures.as_configured, figures.at_best
     return [
-        f"{by_default.gallery:,}",
-        f"{by_default.threshold:.4f}",
-        percent(by_default.false_positive),
-        percent(by_default.false_negative),
-        plain(by_default.misnamed),
-        plain(by_measure.false_negative) if by_measure else "-",
+        f"{as_configured.gallery:,}",
+        f"{as_configured.threshold:.4f}",
+        percent(as_configured.false_positive),
+        percent(as_configured.false_negative),
+        plain(as_configured.misnamed),
+        plain(at_best.false_negative) if at_best else "-",
     ]
 
 

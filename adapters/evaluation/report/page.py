@@ -54,8 +54,8 @@ def _warnings(evaluation: Evaluation) -> Iterator[str]:
 
 def _cards(evaluation: Evaluation) -> Iterator[str]:
     if largest := evaluation.largest:
-        among = f"among {largest.by_default.gallery:,} enrolled people"
-        named, missed = largest.by_default.false_positive, largest.by_default.false_negative
+        among = f"among {largest.as_configured.gallery:,} enrolled people"
+        named, missed = largest.as_configured.false_positive, largest.as_configured.false_negative
         aim = f"; the target is {evaluation.target_fpir:.2%}"
         over = named.interval[0] > evaluation.target_fpir
         yield markup.card(plain(named), "Strangers named", f"{_interval(named)}, {among}{aim}", bad=over)
@@ -107,15 +107,15 @@ def _searching(evaluation: Evaluation) -> Iterator[str]:
 
 
 def _gallery(figures: GalleryFigures) -> list[str]:
-    by_default, by_measure = figures.by_default, figures.by_measure
+    as_configured, at_best = figures.as_configured, figures.at_best
     return [
-        markup.cell(f"{by_default.gallery:,}" + (f" x {figures.galleries}" if figures.galleries > 1 else "")),
-        markup.cell(_distance(by_default.threshold)),
-        markup.share(by_default.false_positive),
-        markup.share(by_default.false_negative),
-        markup.cell(plain(by_default.misnamed)),
+        markup.cell(f"{as_configured.gallery:,}" + (f" x {figures.galleries}" if figures.galleries > 1 else "")),
+        markup.cell(_distance(as_configured.threshold)),
+        markup.share(as_configured.false_positive),
+        markup.share(as_configured.false_negative),
+        markup.cell(plain(as_configured.misnamed)),
         markup.cell(plain(figures.rank_one)),
-        markup.cell(plain(by_measure.false_negative) if by_measure else "-"),
+        markup.cell(plain(at_best.false_negative) if at_best else "-"),
     ]
 
 
@@ -128,9 +128,8 @@ def _comparing(evaluation: Evaluation) -> Iterator[str]:
     )
     if evaluation.histogram:
         largest = evaluation.largest
-        limits = (
-            {f"threshold for {largest.by_default.gallery:,} users": largest.by_default.threshold} if largest else {}
-        )
+        configured = largest and largest.as_configured
+        limits = {f"threshold for {configured.gallery:,} users": configured.threshold} if configured else {}
         yield markup.picture(
             plots.distances(evaluation.histogram, [(name, at) for name, at in limits.items() if math.isfinite(at)]),
             "histogram of distances between photographs of one person and of different people",

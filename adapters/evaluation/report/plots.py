@@ -109,14 +109,12 @@ def galleries(figures: Sequence[GalleryFigures], target: float) -> str:
         numbers = sorted({one.photographs for one in figures})
         for number, colour in zip(numbers, _COLOURS, strict=False):
             own = [one for one in figures if one.photographs == number]
-            sizes = [one.by_default.gallery for one in own]
+            sizes = [one.as_configured.gallery for one in own]
             label = f"enrolled with {photographs(number)}"
-            _with_intervals(strangers, sizes, [one.by_default.false_positive for one in own], colour, label)
-            _with_intervals(missed, sizes, [one.by_default.false_negative for one in own], colour, label)
+            _with_intervals(strangers, sizes, [one.as_configured.false_positive for one in own], colour, label)
+            _with_intervals(missed, sizes, [one.as_configured.false_negative for one in own], colour, label)
             best = [
-                (size, one.by_measure.false_negative.value)
-                for size, one in zip(sizes, own, strict=True)
-                if one.by_measure
+                (size, one.at_best.false_negative.value) for size, one in zip(sizes, own, strict=True) if one.at_best
             ]
             if best:
                 missed.plot(*zip(*best, strict=True), color=colour, linewidth=1, linestyle=(0, (2, 2)))
@@ -135,7 +133,7 @@ def galleries(figures: Sequence[GalleryFigures], target: float) -> str:
             axes.set_xscale("log")
             axes.set(xlabel="people enrolled", ylim=(0, None))
             axes.yaxis.set_major_formatter(PercentFormatter(1))
-            sizes = [one.by_default.gallery for one in figures if one.photographs == numbers[0]]
+            sizes = [one.as_configured.gallery for one in figures if one.photographs == numbers[0]]
             axes.set_xticks(sizes, [f"{size:,}" for size in sizes], rotation=0 if len(sizes) <= _MOST_UPRIGHT else 30)
             axes.xaxis.set_minor_formatter(NullFormatter())
             axes.legend(loc="best")

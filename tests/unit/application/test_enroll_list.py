@@ -8,6 +8,7 @@ import pytest
 
 from adapters.object_store.errors import ObjectForbiddenError
 from application.bulk_enrolment import EnrolmentResult
+from application.enroll import Enroll
 from application.enroll_list import EnrollList
 from application.enrolment_doubts import FarApart
 from application.enrolment_images import EnrolmentImage
@@ -52,9 +53,12 @@ class Scene:
         self.failures: dict[str, AttemptFailedError] = {}
         self.while_fetching: Callable[[], object] = lambda: None
         self._enroll_list = EnrollList(
-            make_template=MakeTemplate(reader=self.reader, quality=FaceQuality(32)),
+            enroll=Enroll(
+                make_template=MakeTemplate(reader=self.reader, quality=FaceQuality(32)),
+                enrolment=InMemoryEnrolment(self.database),
+                calibration=INFO.calibration,
+            ),
             enrolment=InMemoryEnrolment(self.database),
-            calibration=INFO.calibration,
             concurrency=2,
         )
 

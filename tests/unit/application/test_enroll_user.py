@@ -7,7 +7,7 @@ from uuid import UUID
 import attrs
 import pytest
 
-from application.enroll import Enrolled
+from application.enroll import Enroll, Enrolled
 from application.enroll_user import EnrollUser
 from application.enrolment_doubts import FarApart, LookAlike, NotCompared, far_apart
 from application.enrolment_images import EnrolmentImage, EnrolmentRefusedError
@@ -46,16 +46,14 @@ class Scene:
                 SIDE.content: reading(face(probe=embedding(0.0, 1.0, 0.0))),
             }
         )
-        self.enroll = EnrollUser(
-            make_template=MakeTemplate(reader=ScriptedFaceReader(self.pipeline), quality=FaceQuality(MINIMUM_FACE)),
-            enrolment=InMemoryEnrolment(self.database),
-            calibration=INFO.calibration,
-            threshold=FixedThreshold(NEAR),
-        )
+        self.enrolment = InMemoryEnrolment(self.database)
+        self.enroll = self.reading_with(ScriptedFaceReader(self.pipeline))
 
     def reading_with(self, reader: ScriptedFaceReader) -> EnrollUser:
-        """Return the use case with another reader."""
-        return attrs.evolve(self.enroll, make_template=attrs.evolve(self.enroll.make_template, reader=reader))
+        """Return the use case with that reader."""
+        make_template = MakeTemplate(reader=reader, quality=FaceQuality(MINIMUM_FACE))
+        enroll = Enroll(make_template=make_template, enrolment=self.enrolment, calibration=INFO.calibration)
+        return EnrollUser(enroll=enroll, enrolment=self.enrolment, threshold=FixedThreshold(NEAR))
 
     @property
     def template(self) -> FaceEmbedding | None:

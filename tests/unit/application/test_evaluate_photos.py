@@ -118,7 +118,7 @@ async def test_a_face_that_the_service_would_refuse_is_not_acquired() -> None:
     assert found.acquisition.failure_to_acquire == Share(5, 10)
     assert found.genuine_pairs == 2
     assert found.largest is not None
-    assert found.largest.by_default.false_negative == Share(1, 2)
+    assert found.largest.as_configured.false_negative == Share(1, 2)
 
 
 async def test_people_are_searched_for() -> None:
@@ -127,12 +127,12 @@ async def test_people_are_searched_for() -> None:
     [figures] = found.galleries
     assert found.largest == figures
     assert (figures.photographs, figures.galleries, figures.rank_one) == (1, 1, Share(3, 3))
-    assert figures.by_default.gallery == 2
-    assert figures.by_default.false_positive == Share(1, 1)
-    assert figures.by_default.false_negative == Share(1, 3)
-    assert figures.by_default.misnamed == Share(0, 3)
-    assert figures.by_measure is not None
-    assert figures.by_measure.threshold == pytest.approx(1 - math.cos(math.radians(5)))
+    assert figures.as_configured.gallery == 2
+    assert figures.as_configured.false_positive == Share(1, 1)
+    assert figures.as_configured.false_negative == Share(1, 3)
+    assert figures.as_configured.misnamed == Share(0, 3)
+    assert figures.at_best is not None
+    assert figures.at_best.threshold == pytest.approx(1 - math.cos(math.radians(5)))
     assert found.impostor_pairs == 3
 
 
@@ -140,26 +140,26 @@ async def test_without_a_threshold_everybody_is_named() -> None:
     """The setting ``none``."""
     found = await evaluator(threshold=FixedThreshold(None))(InMemoryLabelledPhotos(PEOPLE), Subject.CENTRAL)
     assert found.largest is not None
-    by_default = found.largest.by_default
-    assert (by_default.threshold, by_default.false_negative) == (math.inf, Share(0, 3))
+    as_configured = found.largest.as_configured
+    assert (as_configured.threshold, as_configured.false_negative) == (math.inf, Share(0, 3))
 
 
 async def test_the_margin_counts_as_in_the_service() -> None:
     """Eve is 85 degrees from Ann and 5 from Ben: with a margin larger than that tells, nobody is named."""
     found = await evaluator(margin=1.0)(InMemoryLabelledPhotos(PEOPLE), Subject.CENTRAL)
     assert found.largest is not None
-    assert found.largest.by_default.false_positive == Share(0, 1)
-    assert found.largest.by_default.false_negative == Share(3, 3)
+    assert found.largest.as_configured.false_positive == Share(0, 1)
+    assert found.largest.as_configured.false_negative == Share(3, 3)
 
 
 async def test_galleries_of_several_sizes_and_templates() -> None:
     """Of 41 people every other is a stranger; 21 are enrolled, with one photograph and with three."""
     crowd, evaluate = a_crowd(41, 4)
     found = await evaluate(InMemoryLabelledPhotos(crowd), Subject.ONE)
-    shapes = [(one.photographs, one.by_default.gallery, one.galleries) for one in found.galleries]
+    shapes = [(one.photographs, one.as_configured.gallery, one.galleries) for one in found.galleries]
     assert shapes == [(1, 21, 1), (3, 21, 1)]
     assert [one.rank_one for one in found.galleries] == [Share(63, 63), Share(21, 21)]
-    assert found.galleries[0].by_default.false_positive == Share(80, 80)
+    assert found.galleries[0].as_configured.false_positive == Share(80, 80)
 
 
 async def test_smaller_galleries_share_nobody_and_count_together() -> None:
@@ -168,9 +168,9 @@ async def test_smaller_galleries_share_nobody_and_count_together() -> None:
     crowd |= {f"stranger {number}": {"0": b"0 0"} for number in range(49)}
     found = await evaluate(InMemoryLabelledPhotos(crowd), Subject.ONE)
     twenty, everybody = found.galleries
-    assert (twenty.by_default.gallery, twenty.galleries, everybody.by_default.gallery) == (20, 2, 50)
+    assert (twenty.as_configured.gallery, twenty.galleries, everybody.as_configured.gallery) == (20, 2, 50)
     assert (twenty.rank_one, everybody.rank_one) == (Share(40, 40), Share(50, 50))
-    assert (twenty.by_default.false_positive.total, everybody.by_default.false_positive.total) == (98, 49)
+    assert (twenty.as_configured.false_positive.total, everybody.as_configured.false_positive.total) == (98, 49)
 
 
 async def test_with_few_people_several_photographs_say_nothing() -> None:

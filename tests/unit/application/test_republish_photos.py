@@ -227,10 +227,28 @@ async def test_progress_is_told_page_by_page(world: World) -> None:
     world.add_photos(4)
     told: list[tuple[int, int]] = []
     world.catalogue.meanwhile = lambda: world.database.add_photo(UUID(int=1000 + len(world.database.photos)))
-    await attrs.evolve(world.reconcile(), page_size=4)(NO_OUTCOME, progress=lambda _, done, of: told.append((done, of)))
+    await attrs.evolve(world.backfill(), page_size=4)(NO_OUTCOME, progress=lambda _, done, of: told.append((done, of)))
     assert told[:2] == [(0, 4), (4, 4)]
     assert all(done <= of for done, of in told)
     assert told[-1][0] == told[-1][1]
+
+
+async def test_done_are_those_whose_jobs_are_published(world: World) -> None:
+    """Where few of a page are due, a batch is of many pages, and nothing is done before its first job."""
+    photos = world.add_photos(10 * PAGE)
+    for number, photo in enumerate(photos):
+        if number % PAGE:
+            await world.ledger.conclude(record(photo_id=photo))
+    told: list[tuple[int, int]] = []
+
+    def hear(found: Republication, done: int, _of: int) -> None:
+        told.append((found.published, done))
+
+    run = attrs.evolve(world.reconcile(), page_size=PAGE, batch_size=4, jobs_per_second=1)
+    await run(NO_OUTCOME, progress=hear)
+    assert told[-1] == (10, 10 * PAGE)
+    assert all(done <= published * PAGE for published, done in told)
+    assert [done for _, done in told] == sorted(done for _, done in told)
 
 
 @pytest.mark.parametrize("operation", ["estimate", "unmatched"])

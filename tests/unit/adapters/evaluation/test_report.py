@@ -194,8 +194,8 @@ def test_the_same_figures_give_the_same_page(page: str) -> None:
 
 def test_too_many_strangers_named_is_marked(page: str) -> None:
     """Where even the interval lies above the target, and not where it may be chance."""
-    worse = attrs.evolve(FULL.galleries[1].by_default, false_positive=Share(40, 400))
-    bad = attrs.evolve(FULL, galleries=(attrs.evolve(FULL.galleries[1], by_default=worse),))
+    worse = attrs.evolve(FULL.galleries[1].as_configured, false_positive=Share(40, 400))
+    bad = attrs.evolve(FULL, galleries=(attrs.evolve(FULL.galleries[1], as_configured=worse),))
     assert 'class="card bad"' in render(bad, made=MADE, version="1")
     assert 'class="card bad"' not in page
 

@@ -13,13 +13,13 @@ from domain.evaluation.identification import (
     Identification,
     Roles,
     Searched,
-    by_distance,
-    by_service,
+    as_configured,
+    at_distance,
     galleries,
     gallery_sizes,
+    largest_distance_at,
     rank_one,
     roles,
-    strictest_distance,
 )
 from domain.evaluation.shares import Share
 
@@ -128,14 +128,14 @@ def test_the_service_decides(decision: Accepted | Unknown, named: bool, limit: f
 def test_what_becomes_of_searches() -> None:
     """Strangers within the threshold are named; of the enrolled, only the right one within it is not missed."""
     expected = Identification(9, 0.1, Share(2, 3), Share(3, 4), Share(1, 4))
-    assert by_distance(SEARCHES, 9, 0.1) == by_service(SEARCHES, 9) == expected
-    assert by_distance(SEARCHES, 9, math.inf).false_positive == Share(3, 3)
+    assert at_distance(SEARCHES, 9, 0.1) == as_configured(SEARCHES, 9) == expected
+    assert at_distance(SEARCHES, 9, math.inf).false_positive == Share(3, 3)
     assert rank_one(SEARCHES) == Share(2, 4)
 
 
 def test_each_search_has_its_own_threshold() -> None:
     """The service's word counts, and the median is shown."""
-    found = by_service([searched(0.1, None, 0.09), searched(0.1, True, 0.11), searched(0.1, True, 0.12)], 5)
+    found = as_configured([searched(0.1, None, 0.09), searched(0.1, True, 0.11), searched(0.1, True, 0.12)], 5)
     assert found == Identification(5, 0.11, Share(0, 1), Share(0, 2), Share(0, 2))
 
 
@@ -143,14 +143,14 @@ def test_each_search_has_its_own_threshold() -> None:
 def test_the_threshold_that_keeps_a_share_of_strangers(rate: float, expected: float | None) -> None:
     """The largest distance that names no more than that share; none where one stranger would be too many."""
     searches = [searched(number / 100, None) for number in range(1, 101)] + [searched(0.001, True)]
-    threshold = strictest_distance(searches, rate)
+    threshold = largest_distance_at(searches, rate)
     assert threshold == expected
     if threshold is not None:
-        named = by_distance(searches, 1, threshold).false_positive.value
+        named = at_distance(searches, 1, threshold).false_positive.value
         assert named is not None
         assert named <= rate
 
 
 def test_strangers_at_one_distance_are_named_all_or_none() -> None:
     """A threshold at their distance would name more than the share."""
-    assert strictest_distance([searched(0.1, None)] * 100 + [searched(0.05, None)], 0.5) == 0.05
+    assert largest_distance_at([searched(0.1, None)] * 100 + [searched(0.05, None)], 0.5) == 0.05

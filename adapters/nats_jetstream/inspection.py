@@ -12,18 +12,17 @@ from adapters.nats_jetstream.names import Names
 
 @attrs.frozen
 class BrokerFacts:
-    """What was found; None where the stream or the consumer is missing.
+    """What was found, and what that ``provision`` makes is ``missing``.
 
-    ``consumer_problem`` is why a worker refuses the consumer as it is. ``results`` and ``dead_letters`` count the
-    messages on their subjects, in whichever stream.
+    ``consumer_problem`` is why a worker refuses the consumer as it is. ``dead_letters`` counts the messages on their
+    subject, in whichever stream.
     """
 
     server_version: str
-    jobs_stream: str | None
+    missing: tuple[str, ...]
     backlog: Backlog | None
     consumer_problem: str | None
-    results: int | None
-    dead_letters: int | None
+    dead_letters: int
 
 
 async def inspect_broker(client: Client, names: Names, *, ack_wait_seconds: float) -> BrokerFacts:
@@ -34,33 +33,39 @@ async def inspect_broker(client: Client, names: Names, *, ack_wait_seconds: floa
 
     """
     js = jetstream(client)
+    missing = []
 
-    async def messages(*subjects: str) -> int | None:
-        count = 0
-        for subject in subjects:
-            try:
-                stream = await js.find_stream_name_by_subject(subject)
-                state = (await js.stream_info(stream, subjects_filter=subject)).state
-            except nats.js.errors.NotFoundError:
-                return None
-            count += sum((state.subjects or {}).values())
-        return count
+    async def stream_of(subject: str, what: str) -> str | None:
+        try:
+            return await js.find_stream_name_by_subject(subject)
+        except nats.js.errors.NotFoundError:
+            if what not in missing:
+                missing.append(what)
+            return None
 
     with translated("inspect"):
-        backlog = refusal = stream = None
+        backlog, refusal, dead_letters = None, None, 0
+        jobs = await stream_of(names.subject, f"a stream for {names.subject}")
         try:
-            stream = await js.find_stream_name_by_subject(names.subject)
-            info = await js.consumer_info(stream, names.durable)
-            backlog = Backlog(info.num_pending or 0, info.num_ack_pending or 0, info.num_redelivered or 0)
-            refusal = await problem(js, stream, info.config, names, ack_wait_seconds)
+            if jobs is not None:
+                info = await js.consumer_info(jobs, names.durable)
+                backlog = Backlog(info.num_pending or 0, info.num_ack_pending or 0, info.num_redelivered or 0)
+                refusal = await problem(js, jobs, info.config, names, ack_wait_seconds)
         except nats.js.errors.NotFoundError:
             pass
-        version = client.connected_server_version
-        return BrokerFacts(
-            server_version=f"{version.major}.{version.minor}.{version.patch}",
-            jobs_stream=stream,
-            backlog=backlog,
-            consumer_problem=refusal,
-            results=await messages(*names.result_subjects),
-            dead_letters=await messages(names.dead_subject),
-        )
+        if backlog is None:
+            missing.append(f"consumer {names.durable}")
+        for subject in names.result_subjects:
+            await stream_of(subject, f"stream {names.results_stream}")
+        letters = await stream_of(names.dead_subject, f"stream {names.dead_stream}")
+        if letters is not None:
+            state = (await js.stream_info(letters, subjects_filter=names.dead_subject)).state
+            dead_letters = sum((state.subjects or {}).values())
+    version = client.connected_server_version
+    return BrokerFacts(
+        server_version=f"{version.major}.{version.minor}.{version.patch}",
+        missing=tuple(missing),
+        backlog=backlog,
+        consumer_problem=refusal,
+        dead_letters=dead_letters,
+    )

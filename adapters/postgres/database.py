@@ -125,12 +125,7 @@ class Database:
             SchemaError: the schema, or what the role may do, has changed.
 
         """
-        if self._schema is not None:
-            self._schema = await self._examine()
-            return
-        with translated("check"):
-            async with asyncio.timeout(self.statement_seconds), await self._connect() as connection:
-                await connection.execute("SELECT 1")
+        self._schema = await self._examine()
 
     @asynccontextmanager
     async def operation(self, name: str, *, seconds: float | None = None) -> AsyncIterator[Connection]:
@@ -202,12 +197,12 @@ class Database:
         """Run single statements at read committed too: where that is not the default, in a transaction of their own."""
         return nullcontext() if self._default_isolation == _READ_COMMITTED else connection.transaction()
 
-    async def _connect(self) -> Connection:
-        return await AsyncConnection.connect(self._conninfo, autocommit=True)
-
     async def _examine(self) -> Schema:
         with translated("connect"):
-            async with asyncio.timeout(self.statement_seconds), await self._connect() as connection:
+            async with (
+                asyncio.timeout(self.statement_seconds),
+                await AsyncConnection.connect(self._conninfo, autocommit=True) as connection,
+            ):
                 schema = await Schema.resolve(connection)
                 if self._to_work:
                     await schema.check_worker(connection)

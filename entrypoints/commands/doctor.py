@@ -217,15 +217,9 @@ async def _broker(container: Container, settings: Settings) -> AsyncIterator[Fin
     async with connected_to_nats(container) as client:
         facts = await inspect_broker(client, container.names(), ack_wait_seconds=settings.nats.ack_wait)
     yield Finding("message broker", Status.OK, f"NATS {facts.server_version}")
-    if facts.jobs_stream is None or facts.backlog is None or facts.results is None or facts.dead_letters is None:
-        missing = {
-            f"a stream for {settings.nats.subject}": facts.jobs_stream,
-            f"consumer {settings.nats.durable}": facts.backlog,
-            f"stream {settings.nats.results_stream}": facts.results,
-            f"stream {settings.nats.dead_stream}": facts.dead_letters,
-        }
-        names = ", ".join(name for name, fact in missing.items() if fact is None)
-        yield Finding("provisioning", Status.FAILED, f"missing: {names}; run `facematch provision`")
+    if facts.missing or facts.backlog is None:
+        detail = f"missing: {', '.join(facts.missing)}; run `facematch provision`"
+        yield Finding("provisioning", Status.FAILED, detail)
         return
     waits = facts.backlog
     yield Finding(

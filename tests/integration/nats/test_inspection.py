@@ -6,26 +6,30 @@ from nats.js import JetStreamContext
 from adapters.nats_jetstream.consumer import Backlog
 from adapters.nats_jetstream.inspection import inspect_broker
 from adapters.nats_jetstream.names import Names
-from adapters.nats_jetstream.publisher import JetStreamResultPublisher
 from tests.broker import ACK_WAIT, provisioned
-from tests.contract.announcements.records import record
 
 
 async def test_what_is_missing_is_missing(client: Client, names: Names) -> None:
-    """Nobody provisioned: every fact but the server's version is missing."""
+    """Nobody provisioned: all of it is named."""
     facts = await inspect_broker(client, names, ack_wait_seconds=ACK_WAIT)
     assert facts.server_version.count(".") == 2
-    assert (facts.jobs_stream, facts.backlog, facts.results, facts.dead_letters) == (None, None, None, None)
+    assert (facts.backlog, facts.dead_letters) == (None, 0)
+    assert facts.missing == (
+        f"a stream for {names.subject}",
+        f"consumer {names.durable}",
+        f"stream {names.results_stream}",
+        f"stream {names.dead_stream}",
+    )
 
 
 async def test_what_is_there_is_counted(client: Client, names: Names) -> None:
-    """Jobs that wait, events and dead letters, wherever their subjects are captured."""
+    """Jobs that wait, and dead letters."""
     await provisioned(client, names)
     await client.jetstream().publish(names.subject, b"a job")
-    await JetStreamResultPublisher(client, names).publish(record())
+    await client.jetstream().publish(names.dead_subject, b"a letter")
     facts = await inspect_broker(client, names, ack_wait_seconds=ACK_WAIT)
-    assert (facts.jobs_stream, facts.consumer_problem) == (names.stream, None)
-    assert (facts.backlog, facts.results, facts.dead_letters) == (Backlog(1, 0, 0), 1, 0)
+    assert (facts.missing, facts.consumer_problem) == ((), None)
+    assert (facts.backlog, facts.dead_letters) == (Backlog(1, 0, 0), 1)
 
 
 async def test_a_consumer_that_a_worker_refuses_is_told(client: Client, names: Names) -> None:

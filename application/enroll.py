@@ -41,7 +41,7 @@ class Enroll:
 
         """
         if not await self.enrolment.user_exists(user_id):
-            raise EnrolmentRefusedError([f"there is no user {user_id}"])
+            raise EnrolmentRefusedError([f"there is no user {user_id}, or they are deleted"])
         made = await self.make_template(images)
         if not await self.enrolment.save_template(
             user_id, made.template, photographs=made.photographs, image_refs=made.image_refs, replace=replace

@@ -35,6 +35,13 @@ class LeftBehindError(FacematchError):
         self.half_done = half_done
 
 
+class NobodyPreparedError(FacematchError):
+    """Nobody would be in the gallery."""
+
+    def __init__(self, model: str) -> None:
+        super().__init__(f"nobody has a template of {model}, not even prepared")
+
+
 class NobodySwitchedError(FacematchError):
     """The database would change none of those who were tried; nothing was changed."""
 
@@ -72,7 +79,8 @@ class SwitchUsers:
         The first call of ``progress`` says that this has begun.
 
         Raises:
-            LeftBehindError: some have none ready, and it is not to be ``partial``, or nobody has one of the model.
+            LeftBehindError: some have none ready, and it is not to be ``partial``.
+            NobodyPreparedError: nobody has one of the model.
             NobodySwitchedError: nobody's row can be changed.
             HalfSwitchedError: somebody's row cannot be changed, and it is not to be ``partial``.
             OvertakenError: a switch to another embedder has begun meanwhile.
@@ -89,7 +97,7 @@ class SwitchUsers:
         if total and not half_done:
             await self._rehearse()
         if not await self.reenrolment.begin(self.model):
-            raise LeftBehindError(behind + total, self.model, half_done=False)
+            raise NobodyPreparedError(self.model)
         progress(0, total)
         switched, locked, refused = await self._switch(total, progress)
         if (locked or refused) and not partial:

@@ -31,6 +31,14 @@ class JetStreamResultPublisher(ConfirmedPublisher):
                 context.detach(token)
 
 
+class StoredTimeUnreadError(MessagingUnavailableError):
+    """The job is stored, with that number, but when it was could not be read."""
+
+    def __init__(self, sequence: int, stream: str, why: Exception) -> None:
+        super().__init__(f"the job is stored as number {sequence} of {stream}, but when could not be read: {why}")
+        self.sequence = sequence
+
+
 class JetStreamJobPublisher(ConfirmedPublisher):
     """Jobs, as an application's backend publishes them."""
 
@@ -38,14 +46,18 @@ class JetStreamJobPublisher(ConfirmedPublisher):
         """Publish and return the job's place in the stream.
 
         The stored time is part of a job's identity but not of the stream's confirmation: it is read back.
+
+        Raises:
+            StoredTimeUnreadError: the job is stored, but who published it may not read it, or there is no answer.
+            MessagingUnavailableError: it is not known to be stored.
+
         """
         ack = await self._publish(self._names.subject, encode_job(job), {MESSAGE_ID: f"facematch-job-{uuid4()}"})
         try:
             with translated("read back"):
                 stored = await self._js.get_msg(ack.stream, ack.seq)
         except MessagingUnavailableError as error:
-            message = f"the job is stored as number {ack.seq} of {ack.stream}, but when could not be read: {error}"
-            raise MessagingUnavailableError(message) from error
+            raise StoredTimeUnreadError(ack.seq, ack.stream, error) from error
         if stored.time is None:
             raise TypeError("a stored message has a time")
         return JobKey(ack.seq, stored.time)

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 
 import psycopg
 
+from adapters.postgres.catalogue import Table
 from domain.errors import DatabaseExhaustedError, DatabaseForbiddenError, DatabaseRefusedError, DatabaseUnavailableError
 
 _PASSING = (
@@ -35,12 +36,21 @@ def first_line(error: BaseException) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0]
 
 
+def swallowed(what: str, table: Table) -> DatabaseUnavailableError:
+    """Return the error for a row that should be there and is not."""
+    message = f"database, {what}: no row was written into {table}, and no error told"
+    return DatabaseUnavailableError(f"{message}: a trigger of the application swallows it, or a rule")
+
+
 @contextmanager
 def translated(what: str) -> Iterator[None]:
     """Raise :class:`DatabaseUnavailableError` for faults that pass and for refusals; let mistakes through."""
     try:
         yield
     except psycopg.errors.InsufficientPrivilege as error:
+        if error.diag.context:  # in a function: a trigger of the application's, which runs with the role's rights
+            where = error.diag.context.splitlines()[-1]
+            raise DatabaseRefusedError(f"database, {what}: refused: {first_line(error)}, in {where}") from error
         raise DatabaseForbiddenError(f"database, {what}: {first_line(error)}") from error
     except _PASSING as error:
         exhausted = (error.sqlstate or "").startswith(_EXHAUSTED)

@@ -12,6 +12,7 @@ from psycopg.rows import TupleRow
 
 from adapters.postgres.active_model import IS_ANOTHERS
 from adapters.postgres.database import Database
+from adapters.postgres.errors import swallowed
 from adapters.postgres.following import Follower, MakeCodes, Report
 from adapters.postgres.gallery_feed import GalleryFeed
 from adapters.postgres.nearest import Wanted, besides, exact, proposed
@@ -36,10 +37,12 @@ SELECT u.id FROM {users} u WHERE u.id = ANY (%(users)s) AND (u.face_embedding IS
 _SAVE = """
 WITH saved AS (
   UPDATE {users} u SET face_embedding = %(vector)s, face_embedding_model = %(model)s
-   WHERE u.id = %(user)s AND NOT {is_anothers} AND (%(replace)s OR (u.face_embedding IS NULL AND {not_deleted}))
+   WHERE NOT {is_anothers} AND {may_be_saved}
   RETURNING u.id, {fingerprint} AS fingerprint)
 {remember}
 """
+_MAY_BE_SAVED = "u.id = %(user)s AND {not_deleted} AND (%(replace)s OR u.face_embedding IS NULL)"
+_WHY_NOT_SAVED = "SELECT {is_anothers}, EXISTS (SELECT FROM {users} u WHERE {may_be_saved})"
 _SAVED = "SELECT id, %(photographs)s, fingerprint, %(image_refs)s::text[] FROM saved"
 
 
@@ -173,7 +176,10 @@ class PostgresEnrolment:
 
     async def user_exists(self, user_id: UUID) -> bool:
         """Tell whether the row is there."""
-        query = sql.SQL("SELECT 1 FROM {} WHERE id = %s").format(self._database.schema.users.identifier)
+        schema = self._database.schema
+        query = sql.SQL("SELECT FROM {users} u WHERE id = %s AND {not_deleted}").format(
+            users=schema.users.identifier, not_deleted=schema.not_deleted("u")
+        )
         async with self._database.operation("user_exists") as connection:
             return await (await connection.execute(query, [user_id])).fetchone() is not None
 
@@ -194,13 +200,14 @@ class PostgresEnrolment:
         replace: bool = True,
     ) -> bool:
         """Set embedding and model together, and remember what that very template was made of."""
-        query = sql.SQL(_SAVE).format(
-            users=self._database.schema.users.identifier,
-            not_deleted=self._database.schema.not_deleted("u"),
-            is_anothers=sql.SQL(IS_ANOTHERS),
-            fingerprint=fingerprint("u"),
-            remember=sql.SQL(REMEMBER).format(what=sql.SQL(_SAVED)),
-        )
+        schema = self._database.schema
+        parts = {
+            "users": schema.users.identifier,
+            "is_anothers": sql.SQL(IS_ANOTHERS),
+            "may_be_saved": sql.SQL(_MAY_BE_SAVED).format(not_deleted=schema.not_deleted("u")),
+        }
+        remember = sql.SQL(REMEMBER).format(what=sql.SQL(_SAVED))
+        query = sql.SQL(_SAVE).format(**parts, fingerprint=fingerprint("u"), remember=remember)
         values = {
             "vector": _vector(template),
             "model": template.model,
@@ -212,9 +219,13 @@ class PostgresEnrolment:
         async with self._database.operation("save_template") as connection:
             if (await connection.execute(query, values)).rowcount == 1:
                 return True
-            if await (await connection.execute(sql.SQL("SELECT") + sql.SQL(IS_ANOTHERS), values)).fetchone() == (True,):
-                raise GalleryNotReadyError(f"the gallery is not of {template.model} any more, or not yet")
-            return False
+            why_not = await connection.execute(sql.SQL(_WHY_NOT_SAVED).format(**parts), values)
+            is_anothers, may_be_saved = await why_not.fetchone() or (False, False)
+        if is_anothers:
+            raise GalleryNotReadyError(f"the gallery is not of {template.model} any more, or not yet")
+        if may_be_saved:
+            raise swallowed("save_template", schema.users)
+        return False
 
     async def others(self, user_id: UUID, template: FaceEmbedding, *, limit: int) -> Others:
         """Compare with every template there is, index or not: an enroller has no right to read an index."""

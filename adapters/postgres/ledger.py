@@ -7,8 +7,8 @@ from uuid import UUID, uuid4
 import psycopg
 from psycopg import sql
 
-from adapters.postgres.catalogue import Table
 from adapters.postgres.database import Connection, Database
+from adapters.postgres.errors import swallowed
 from adapters.postgres.face_rows import face_values, insert_match, look_whether_named, upsert_face
 from adapters.postgres.rows import COLUMNS, UnreadableRecordError, from_row, readable, reason_of, storable, to_row
 from adapters.postgres.schema import Schema
@@ -194,7 +194,7 @@ class PostgresLedger:
             face_id, may_be_written, is_anothers, *known = written or (None, False, False)
             if face_id is None:
                 if may_be_written:
-                    raise _swallowed(schema.photo_faces)
+                    raise swallowed("conclude_face", schema.photo_faces)
                 recollection = _recollection(known)
                 if recollection.record is not None:
                     return recollection.record
@@ -234,13 +234,8 @@ class PostgresLedger:
         if standing is not None:
             return standing
         if await (await connection.execute(_LOOK_WHETHER_NAMED.on(schema), values)).fetchone() == (True,):
-            raise _swallowed(schema.face_matches)
+            raise swallowed("conclude_face", schema.face_matches)
         raise CandidateGoneError
-
-
-def _swallowed(table: Table) -> DatabaseUnavailableError:
-    message = f"database, conclude_face: no row was written into {table}, and no error told"
-    return DatabaseUnavailableError(f"{message}: a trigger of the application swallows it, or a rule")
 
 
 async def _standing(connection: Connection, key: JobKey) -> JobRecord | None:

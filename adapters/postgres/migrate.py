@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+import attrs
 import psycopg
 from psycopg import AsyncConnection, IsolationLevel, sql
 from psycopg.rows import TupleRow
@@ -17,7 +18,14 @@ from adapters.postgres.catalogue import (
 )
 from adapters.postgres.conninfo import connection_string
 from adapters.postgres.errors import first_line, translated
-from adapters.postgres.rights import enrolment_grants, worker_grants
+from adapters.postgres.rights import (
+    current_role,
+    enrolment_grants,
+    missing_enrolment_grants,
+    missing_grants,
+    worker_grants,
+)
+from adapters.postgres.schema import problems_of
 from adapters.postgres.versions import pending, shipped
 from domain.errors import FacematchError
 
@@ -76,7 +84,41 @@ SELECT n.nspname, c.relname FROM pg_catalog.pg_namespace n
   LEFT JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid AND c.relname = 'schema_migrations'
  WHERE n.nspname = 'facematch'
 """
+_IS_ROLE = "SELECT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = %s)"
+_IS_OWNER = """
+SELECT EXISTS (
+    SELECT FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+      JOIN unnest(%s::text[], %s::text[]) AS t(schema, name) ON n.nspname = t.schema AND c.relname = t.name
+     WHERE pg_catalog.pg_get_userbyid(c.relowner) = current_user)
+"""
+_GIVE_AWAY = """DO $$
+DECLARE
+    made record;
+BEGIN
+    FOR made IN SELECT oid::regclass AS name FROM pg_catalog.pg_class
+                 WHERE relnamespace = 'facematch'::regnamespace AND relkind IN ('r', 'p') LOOP
+        EXECUTE pg_catalog.format('ALTER TABLE %s OWNER TO {role}', made.name);
+    END LOOP;
+END
+$$"""
 _REFUSALS = (psycopg.ProgrammingError, psycopg.IntegrityError, psycopg.DataError, psycopg.NotSupportedError)
+
+
+class UnknownRoleError(FacematchError):
+    """Rights are to be given to a role that is not there."""
+
+
+@attrs.frozen
+class Migrated:
+    """The ``statements`` that were needed, and the application's tables that are used, by name.
+
+    ``made`` are those of them that were missing. ``problems`` are what keeps a worker from starting all the same.
+    """
+
+    statements: list[str]
+    tables: Mapping[str, Table]
+    made: tuple[str, ...]
+    problems: list[str]
 
 
 class MigrationRefusedError(FacematchError):
@@ -89,8 +131,8 @@ class MigrationRefusedError(FacematchError):
 
 async def migrate(
     url: str, *, lock_timeout_seconds: float = 5.0, grant_to: str | None = None, grant_enrolment_to: str | None = None
-) -> list[str]:
-    """Bring the database up to date in one transaction; return the statements that were needed.
+) -> Migrated:
+    """Bring the database up to date in one transaction; return what that took.
 
     Safe to run again and by several at once. Never alters a column that exists. While it waits for a lock, so do
     the application's queries on that table: it gives up after ``lock_timeout_seconds``. ``grant_to`` names another
@@ -99,8 +141,9 @@ async def migrate(
     Raises:
         MigrationRefusedError: the role may not, the server cannot, or a lock was not to be had in time.
         DatabaseUnavailableError: no answer.
-        SchemaError: it is not clear which tables are the application's, they cannot be added to, or the database's
-            encoding is not UTF8.
+        UnknownRoleError: there is no role of a name that is to be given rights.
+        SchemaError: it is not clear which tables are the application's, they cannot be added to or referred to, or the
+            database's encoding is not UTF8.
 
     """
     with translated("migrate"):
@@ -108,9 +151,12 @@ async def migrate(
             check_encoding(connection)
             await connection.set_isolation_level(IsolationLevel.READ_COMMITTED)
             await connection.execute("SELECT set_config('lock_timeout', %s, true)", [f"{lock_timeout_seconds:g}s"])
+            for role in grant_to, grant_enrolment_to:
+                if role is not None:
+                    await _insist_on_role(connection, role)
             migration = _Migration(connection, grant_to, grant_enrolment_to)
             try:
-                await migration.run()
+                return await migration.run()
             except psycopg.errors.LockNotAvailable as error:
                 message = f"a lock was not to be had within {lock_timeout_seconds:g} s: something uses the tables"
                 raise MigrationRefusedError(f"{message}; run it again", migration.statements) from error
@@ -122,7 +168,11 @@ async def migrate(
                 raise MigrationRefusedError(
                     f"the database could not be migrated ({first_line(error)})", migration.statements
                 ) from error
-            return migration.statements
+
+
+async def _insist_on_role(connection: AsyncConnection[TupleRow], role: str) -> None:
+    if await (await connection.execute(_IS_ROLE, [role])).fetchone() != (True,):
+        raise UnknownRoleError(f"there is no role {role}: make it before it is given rights")
 
 
 class _Migration:
@@ -134,22 +184,37 @@ class _Migration:
         self._connection = connection
         self._grant_to = grant_to
         self._grant_enrolment_to = grant_enrolment_to
-        self._grants_to_me: list[str] = []
+        self._for_me: list[str] = []
         self.statements: list[str] = []
 
     @property
     def for_the_owner(self) -> list[str]:
-        """What the owner has to run so that the role that was refused can work."""
-        return [*self.statements, *([] if self._grant_to else self._grants_to_me)]
+        """What the owner has to run so that the role that was refused can work; or a superuser, so that it owns all."""
+        return [*self.statements, *self._for_me]
 
-    async def run(self) -> None:
+    async def run(self) -> Migrated:
         await self._connection.execute("SELECT pg_catalog.pg_advisory_xact_lock(%s)", [_LOCK])
-        await self._plan()
+        found = await self._plan()
         for statement in self.statements:
             if statement == _INSTALL_PGVECTOR:
                 await self._install_pgvector()
             else:
                 await self._connection.execute(statement.encode())
+        tables = await find_tables(self._connection)
+        await self._insist_on_rights(tables)
+        made = tuple(str(tables[name]) for name in TABLES if name not in found)
+        return Migrated(self.statements, tables, made, problems_of(tables.values()))
+
+    async def _insist_on_rights(self, tables: Mapping[str, Table]) -> None:
+        """Refuse where a role has not got what was granted: of that PostgreSQL only warns."""
+        home = await find_vector_schema(self._connection) or _HOME
+        lacking = []
+        if self._grant_to is not None:
+            lacking += await missing_grants(self._connection, tables, home, self._grant_to)
+        if self._grant_enrolment_to is not None:
+            lacking += await missing_enrolment_grants(self._connection, tables, home, self._grant_enrolment_to)
+        if lacking:
+            raise MigrationRefusedError("the database did not grant what this role does not own", lacking)
 
     async def _install_pgvector(self) -> None:
         try:
@@ -162,15 +227,14 @@ class _Migration:
             message = "only a superuser may install pgvector in this database; after that, run this again"
             raise MigrationRefusedError(f"{message} ({first_line(error)})", [_INSTALL_PGVECTOR]) from error
 
-    async def _plan(self) -> None:
+    async def _plan(self) -> Mapping[str, Table]:
+        """Collect the statements; return the tables that are there."""
         tables = await find_tables(self._connection)
         vector_schema = await find_vector_schema(self._connection)
         home = vector_schema or _HOME
         vector = sql.Identifier(home, "vector").as_string()
         _refuse_what_cannot_be_added_to(tables)
         complete = {name: tables.get(name) or Table(_HOME, name, {"id": Column("uuid")}) for name in TABLES}
-        me = await (await self._connection.execute("SELECT current_user")).fetchone()
-        self._grants_to_me = worker_grants(complete, me[0] if me is not None else "", home)
         if vector_schema is None:
             self.statements.append(_INSTALL_PGVECTOR)
         names = {name: table.identifier.as_string() for name, table in complete.items()}
@@ -180,11 +244,30 @@ class _Migration:
                 lacking = [column for column in columns if column not in tables[name].columns]
                 wanted += [statement for column in lacking for statement in columns[column]]
         self.statements += [statement.format(vector=vector, **names) for statement in wanted]
+        self._for_me = await self._needed_by_me(tables, complete, home)
         await self._plan_own_schema()
         if self._grant_to is not None:
             self.statements += worker_grants(complete, self._grant_to, home)
         if self._grant_enrolment_to is not None:
             self.statements += enrolment_grants(complete, self._grant_enrolment_to, home)
+        return tables
+
+    async def _needed_by_me(self, tables: Mapping[str, Table], complete: Mapping[str, Table], home: str) -> list[str]:
+        """Return what the role that migrates needs where another one runs the statements in its place.
+
+        That is to own what is made, where it owns tables of the application, else to work.
+        """
+        me = await current_role(self._connection)
+        places = [list(part) for part in zip(*((table.schema, table.name) for table in tables.values()), strict=True)]
+        if not tables or await (await self._connection.execute(_IS_OWNER, places)).fetchone() != (True,):
+            return [] if self._grant_to else worker_grants(complete, me, home)
+        role = sql.Identifier(me).as_string()
+        made = [complete[name].identifier.as_string() for name in TABLES if name not in tables]
+        return [
+            f"ALTER SCHEMA facematch OWNER TO {role}",
+            _GIVE_AWAY.format(role=role.replace("'", "''").replace("%", "%%")),
+            *(f"ALTER TABLE {table} OWNER TO {role}" for table in made),
+        ]
 
     async def _plan_own_schema(self) -> None:
         schema, table = await (await self._connection.execute(_OWN)).fetchone() or (None, None)
@@ -210,6 +293,14 @@ def _refuse_what_cannot_be_added_to(tables: Mapping[str, Table]) -> None:
         for name, others in _REFERENCES.items()
         for referenced in others
         if name not in tables and referenced in tables and not tables[referenced].is_table
+    ]
+    ids = {
+        other: tables[other].columns.get("id") for others in _REFERENCES.values() for other in others if other in tables
+    }
+    problems += [
+        f"{tables[name]}.id is of type {column.type}, and facematch needs uuid"
+        for name, column in ids.items()
+        if column is not None and column.type != "uuid"
     ]
     if problems:
         raise SchemaError("; ".join(problems))

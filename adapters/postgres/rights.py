@@ -11,14 +11,17 @@ from adapters.postgres.catalogue import OWN_SCHEMA, Table
 
 _MISSING = """
 SELECT r.number
-  FROM unnest(%s::int[], %s::text[], %s::text[], %s::text[], %s::text[]) AS r(number, schema, name, col, privilege),
+  FROM unnest(%(numbers)s::int[], %(schemas)s::text[], %(names)s::text[], %(columns)s::text[], %(privileges)s::text[])
+       AS r(number, schema, name, col, privilege),
        LATERAL (SELECT c.oid FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
                  WHERE n.nspname = r.schema AND c.relname = r.name OFFSET 0) AS t
- WHERE NOT pg_catalog.has_column_privilege(t.oid, r.col, r.privilege)
+ WHERE NOT CASE r.privilege WHEN 'DELETE' THEN pg_catalog.has_table_privilege(%(role)s, t.oid, r.privilege)
+           ELSE pg_catalog.has_column_privilege(%(role)s, t.oid, r.col, r.privilege) END
 """  # OFFSET 0: no other table of that name may be asked for a column that it does not have
+_PARAMETERS = ("numbers", "schemas", "names", "columns", "privileges")
 _CLOSED_SCHEMAS = """
 SELECT n.nspname FROM pg_catalog.pg_namespace n
- WHERE n.nspname = ANY (%s) AND NOT pg_catalog.has_schema_privilege(n.oid, 'USAGE') ORDER BY 1
+ WHERE n.nspname = ANY (%s) AND NOT pg_catalog.has_schema_privilege(%s, n.oid, 'USAGE') ORDER BY 1
 """
 Privilege = Literal["SELECT", "INSERT", "UPDATE", "DELETE"]
 _WRITING: Final[tuple[Privilege, ...]] = ("SELECT", "INSERT", "UPDATE")
@@ -108,21 +111,38 @@ def enrolment_grants(tables: Mapping[str, Table], role: str, vector_schema: str)
     return _grants(enrolment_rights(tables), role, {tables["users"].schema, vector_schema})
 
 
-async def missing_grants(
-    connection: AsyncConnection[TupleRow], tables: Mapping[str, Table], vector_schema: str
-) -> list[str]:
-    """Return the statements that give the connection's role what it lacks to be a worker."""
+async def current_role(connection: AsyncConnection[TupleRow]) -> str:
+    """Return the name of the connection's role."""
     row = await (await connection.execute("SELECT current_user")).fetchone()
-    role = row[0] if row is not None else ""
-    schemas = {table.schema for table in tables.values()} | {OWN_SCHEMA, vector_schema}
-    closed = await (await connection.execute(_CLOSED_SCHEMAS, [sorted(schemas)])).fetchall()
-    rights = worker_rights(tables)
+    return row[0] if row is not None else ""
+
+
+async def missing_grants(
+    connection: AsyncConnection[TupleRow], tables: Mapping[str, Table], vector_schema: str, role: str
+) -> list[str]:
+    """Return the statements that give a role what it lacks to be a worker."""
+    schemas = {table.schema for table in tables.values()} | {vector_schema}
+    return await _missing(connection, worker_rights(tables), schemas, role)
+
+
+async def missing_enrolment_grants(
+    connection: AsyncConnection[TupleRow], tables: Mapping[str, Table], vector_schema: str, role: str
+) -> list[str]:
+    """Return the statements that give a role what it lacks to enrol users."""
+    return await _missing(connection, enrolment_rights(tables), {tables["users"].schema, vector_schema}, role)
+
+
+async def _missing(
+    connection: AsyncConnection[TupleRow], rights: Sequence[Right], schemas: set[str], role: str
+) -> list[str]:
+    closed = await (await connection.execute(_CLOSED_SCHEMAS, [sorted(schemas | {OWN_SCHEMA}), role])).fetchall()
     numbered = [
         (number, right.schema, right.table, column, right.privilege)
         for number, right in enumerate(rights)
         for column in right.columns
     ]
-    cursor = await connection.execute(_MISSING, [list(values) for values in zip(*numbered, strict=True)])
+    values = dict(zip(_PARAMETERS, map(list, zip(*numbered, strict=True)), strict=True))
+    cursor = await connection.execute(_MISSING, {**values, "role": role})
     lacking = {row[0] for row in await cursor.fetchall()}
     return [
         *(_open_schema(row[0], role) for row in closed),

@@ -1,6 +1,6 @@
 """The application's tables as the service uses them: found once, checked, and named in full ever after."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import attrs
 from psycopg import AsyncConnection, sql
@@ -15,7 +15,7 @@ from adapters.postgres.catalogue import (
     find_tables,
     find_vector_schema,
 )
-from adapters.postgres.rights import missing_grants
+from adapters.postgres.rights import current_role, missing_grants
 from adapters.postgres.row_security import check_row_security
 from adapters.postgres.versions import pending
 from application.ports.face_pipeline import EmbedderInfo
@@ -75,7 +75,7 @@ class Schema:
         if missing or vector_schema is None:
             names = ", ".join(missing if vector_schema is not None else ["the extension vector", *missing])
             raise SchemaError(f"the database lacks {names}: run `facematch migrate`")
-        problems = [problem for table in tables.values() for problem in _problems(table)]
+        problems = problems_of(tables.values())
         if problems:
             raise SchemaError(f"the application's tables are not as the service needs them: {'; '.join(problems)}")
         await check_row_security(connection, tables.values())
@@ -89,7 +89,7 @@ class Schema:
     async def check_worker(self, connection: AsyncConnection[TupleRow]) -> None:
         """Raise :class:`SchemaError` where the role lacks a worker's right, or the database a migration."""
         tables = {table.name: table for table in self.tables}
-        lacking = await missing_grants(connection, tables, self.vector_schema)
+        lacking = await missing_grants(connection, tables, self.vector_schema, await current_role(connection))
         if lacking:
             raise SchemaError(f"the role may not do a worker's work; the owner has to run: {'; '.join(lacking)};")
         late = await pending(connection)
@@ -146,8 +146,12 @@ async def _missing(connection: AsyncConnection[TupleRow], tables: Mapping[str, T
     return missing + [f"{OWN_SCHEMA}.{name}" for name in own if name not in found]
 
 
-def _problems(table: Table) -> list[str]:
+def problems_of(tables: Iterable[Table]) -> list[str]:
     """Return what no migration can put right."""
+    return [problem for table in tables for problem in _problems(table)]
+
+
+def _problems(table: Table) -> list[str]:
     problems = []
     for name, expected in _EXPECTED[table.name].items():
         column = table.columns.get(name)

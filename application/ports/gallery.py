@@ -48,7 +48,7 @@ class Enrolment(Protocol):
     """Stores the template that a user is recognised by."""
 
     async def user_exists(self, user_id: UUID) -> bool:
-        """Tell whether the application knows this user."""
+        """Tell whether the application knows this user, and has not deleted them."""
 
     async def not_to_enrol(self, user_ids: Sequence[UUID]) -> Collection[UUID]:
         """Return those of the users who have a template, of whatever embedder, or are deleted."""
@@ -64,8 +64,8 @@ class Enrolment(Protocol):
     ) -> bool:
         """Store the user's template, made of so many photographs, and remember where these lie, if that is known.
 
-        Return False, with nothing written, when there is no such user; or, where it is not to ``replace`` one, when
-        they have a template or are deleted.
+        Return False, with nothing written, when there is no such user, or they are deleted; or, where it is not to
+        ``replace`` one, when they have a template.
 
         Raises:
             GalleryNotReadyError: it is another embedder's, since the last switch.

@@ -143,7 +143,9 @@ async def _database(container: Container, settings: Settings) -> AsyncIterator[F
     async with opened_database(container, info, to_work=True) as database:
         facts = await inspect_database(database, info)
         gallery = [finding async for finding in failures_found("gallery", _gallery(container))]
-    yield Finding("database", Status.OK, f"PostgreSQL {facts.server_version}, pgvector {facts.pgvector_version}")
+        tables = ", ".join(map(str, database.schema.tables))
+    versions = f"PostgreSQL {facts.server_version}, pgvector {facts.pgvector_version}"
+    yield Finding("database", Status.OK, f"{versions}; your tables: {tables}")
     yield Finding(
         "enrolled users",
         Status.OK if facts.enrolled else Status.WARNING,
@@ -238,7 +240,11 @@ async def _objects(container: Container, settings: Settings) -> AsyncIterator[Fi
     finally:
         await objects.close()
     yield Finding("object store", Status.OK, f"{settings.s3.endpoint} answers")
-    seen = await look_for_buckets(container.store_options(), container.image_refs().allowed_buckets)
+    allowed = container.image_refs().allowed_buckets
+    if settings.s3.bucket not in allowed:
+        detail = f"references without one are refused: {settings.s3.bucket} is not in FACEMATCH_S3_ALLOWED_BUCKETS"
+        yield Finding("bucket", Status.WARNING, detail)
+    seen = await look_for_buckets(container.store_options(), allowed)
     for name, state in sorted(seen.items()):
         yield bucket_finding(name, state, settings.s3.bucket)
 

@@ -5,9 +5,9 @@ from typing import Annotated
 
 import typer
 
-from adapters.postgres.migrate import MigrationRefusedError
+from adapters.postgres.migrate import MigrationRefusedError, UnknownRoleError
 from adapters.postgres.migrate import migrate as bring_up_to_date
-from entrypoints.console import explained, fail, load_settings, out
+from entrypoints.console import ExitCode, err, explained, fail, load_settings, out, visible
 
 
 def migrate(
@@ -26,12 +26,22 @@ def migrate(
     settings = load_settings()
     with explained():
         try:
-            statements = asyncio.run(
+            done = asyncio.run(
                 bring_up_to_date(settings.database_url, grant_to=grant_to, grant_enrolment_to=grant_enrolment_to)
             )
+        except UnknownRoleError as error:
+            fail(str(error), ExitCode.USAGE)
         except MigrationRefusedError as refused:
             if not refused.statements:
                 fail(str(refused))
-            out.print(";\n\n".join(s.strip().removesuffix(";") for s in refused.statements) + ";")
+            statements = ["BEGIN", *refused.statements, "COMMIT"]
+            out.print(";\n\n".join(s.strip().removesuffix(";") for s in statements) + ";")
             fail(f"{refused}; a role that has the rights can run the SQL above")
-    out.print(f"The database is up to date ({len(statements)} statements were needed).")
+    out.print(f"The database is up to date ({len(done.statements)} statements were needed).")
+    used = [str(table) for table in done.tables.values() if str(table) not in done.made]
+    if used:
+        out.print(f"Your tables: {', '.join(used)}.")
+    if done.made:
+        out.print(f"Made, because there were none: {', '.join(done.made)}.")
+    if done.problems:
+        err.print(visible(f"No worker can start yet: {'; '.join(done.problems)}"))

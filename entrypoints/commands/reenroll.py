@@ -10,7 +10,13 @@ from uuid import UUID
 import typer
 
 from application.progress import Progress
-from application.switch_users import HalfSwitchedError, LeftBehindError, NobodySwitchedError, Switch
+from application.switch_users import (
+    HalfSwitchedError,
+    LeftBehindError,
+    NobodyPreparedError,
+    NobodySwitchedError,
+    Switch,
+)
 from domain.errors import DatabaseUnavailableError
 from entrypoints.bulk_enrolment import ToldUsers, photographs_of, users
 from entrypoints.console import ExitCode, err, explained, fail, load_settings, out, visible
@@ -71,7 +77,7 @@ def switch(
                 f"{what}: {error}. `facematch reenroll prepare` makes them, and tells of whom it cannot; "
                 "--partial leaves these behind: they will not be recognised."
             )
-        except NobodySwitchedError as error:
+        except (NobodyPreparedError, NobodySwitchedError) as error:
             fail(f"Nothing was switched: {error}.")
         except HalfSwitchedError as error:
             _tell(error.refused)

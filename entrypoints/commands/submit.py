@@ -8,8 +8,9 @@ from uuid import UUID
 import typer
 
 from adapters.nats_jetstream.payload import MAX_BODY_BYTES, MAX_FACE_INDEX, encode_job
+from adapters.nats_jetstream.publisher import StoredTimeUnreadError
 from domain.jobs import JobKey, MatchJob
-from entrypoints.console import explained, load_settings, out
+from entrypoints.console import explained, load_settings, out, visible
 from entrypoints.photo_jobs import key_document
 from entrypoints.resources import build, connected_to_nats
 from entrypoints.settings import Settings
@@ -40,11 +41,17 @@ def submit(
         message = f"the job would have {size} bytes, and with more than {MAX_BODY_BYTES} it is malformed"
         raise typer.BadParameter(message, param_hint="IMAGE_REF")
     with explained():
-        key = asyncio.run(_submit(settings, job))
+        try:
+            key = asyncio.run(_submit(settings, job))
+        except StoredTimeUnreadError as error:
+            said, document = str(error), {"job": None, "stream_seq": error.sequence, "stored_at": None}
+        else:
+            said = f"Job {key} is stored: number {key.sequence} on {settings.nats.subject}."
+            document = key_document(key)
     if as_json:
-        out.print_json(json.dumps(key_document(key)))
+        out.print_json(json.dumps(document))
     else:
-        out.print(f"Job {key} is stored: number {key.sequence} on {settings.nats.subject}.")
+        out.print(visible(said))
 
 
 async def _submit(settings: Settings, job: MatchJob) -> JobKey:

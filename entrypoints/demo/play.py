@@ -135,7 +135,7 @@ async def perform(
     log.unlink(missing_ok=True)
     worker = WorkerProcess(environment, log)
     async with AsyncExitStack() as open_things:
-        observer.say(f"migrated the application's database ({len(await migrate(url))} statements)")
+        observer.say(f"migrated the application's database ({len((await migrate(url)).statements)} statements)")
         container = build(settings)
         client = await open_things.enter_async_context(connected_to_nats(container))
         await provisioning.provision(client, container.names(), ack_wait_seconds=settings.nats.ack_wait)

@@ -18,7 +18,7 @@ async def test_everybody_on_a_list_is_enrolled_and_named(world: World, photograp
     listed = tmp_path / "users.csv"
     listed.write_text(f"{obama},obama.jpg\n{biden},{photographs.path('biden')}\n{nobody},obama.jpg\n", encoding="utf-8")
     first = world.cli("enroll", "--from", str(listed), check=False)
-    assert (first.returncode, first.stdout) == (1, f"{nobody}: there is no user {nobody}\n")
+    assert (first.returncode, first.stdout) == (1, f"{nobody}: there is no user {nobody}, or they are deleted\n")
     assert first.stderr == "2 users enrolled with dlib; 1 user could not be.\n"
     second = world.cli("enroll", "--from", str(listed), "--json", check=False)
     [line] = [json.loads(line) for line in second.stdout.splitlines()]

@@ -35,7 +35,7 @@ class InMemoryEnrolment:
     async def user_exists(self, user_id: UUID) -> bool:
         """Tell whether the row is there."""
         await self._database.operation("user_exists")
-        return user_id in self._database.users
+        return user_id in self._database.users and not self._database.users[user_id].deleted
 
     async def not_to_enrol(self, user_ids: Sequence[UUID]) -> Collection[UUID]:
         """Look them up."""
@@ -57,7 +57,7 @@ class InMemoryEnrolment:
         row = self._database.users.get(user_id)
         if self._database.is_anothers(template.model):
             raise GalleryNotReadyError(f"the gallery is not of {template.model}")
-        if row is None or (not replace and (row.vector is not None or row.deleted)):
+        if row is None or row.deleted or (not replace and row.vector is not None):
             return False
         self._database.write_embedding(user_id, template.model, template.vector)
         row.photographs, row.image_refs = photographs, tuple(image_refs)

@@ -21,9 +21,11 @@ def test_it_is_an_enrolment(subject: Subject) -> None:
 
 
 async def test_only_the_applications_users_exist(subject: Subject) -> None:
-    """With or without a template."""
+    """With or without a template; not whom the application has deleted."""
     plain, enrolled = subject.tables.add_user(uuid4()), subject.tables.add_user(uuid4(), TEMPLATE)
-    assert [await subject.enrolment.user_exists(user) for user in (plain, enrolled, uuid4())] == [True, True, False]
+    deleted = subject.tables.add_user(uuid4(), deleted=True)
+    asked = (plain, enrolled, deleted, uuid4())
+    assert [await subject.enrolment.user_exists(user) for user in asked] == [True, True, False, False]
 
 
 async def test_whom_there_is_nothing_to_learn_of_can_be_asked(subject: Subject) -> None:

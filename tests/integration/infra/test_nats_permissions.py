@@ -108,6 +108,15 @@ async def test_a_paused_consumer_can_be_resumed(world: World, guarded: NatsServe
         assert complaints == []
 
 
+async def test_who_may_only_publish_jobs_can_submit_them(world: World, guarded: NatsServer) -> None:
+    """Once: that the job cannot be read back does not look like a failure, which would be tried again."""
+    environment = world.environment | {"FACEMATCH_NATS_URL": url(guarded, "application")}
+    before = len(await world.stored("PHOTO_FACES"))
+    told = await facematch(environment, "submit", str(uuid4()), "a.jpg", "--json")
+    assert (told.returncode, json.loads(told.stdout)["stored_at"]) == (0, None)
+    assert len(await world.stored("PHOTO_FACES")) == before + 1
+
+
 async def test_a_right_that_is_missing_is_named(world: World, guarded: NatsServer) -> None:
     """Whoever runs a command as another user is told which right that one lacks, and sees whatever that one may see."""
     await world.publish(b"no job")

@@ -32,7 +32,7 @@ async def test_the_grants_are_those_that_the_owner_gives(postgres_server: Postgr
     """Word for word, but for the names of the roles."""
     documented = [code.strip() for code in PAGE.code("sql") if "GRANT" in code]
     worker, enroller = new_role(postgres_server, "worker"), new_role(postgres_server, "enroller")
-    made = await migrate(database_url, grant_to=worker, grant_enrolment_to=enroller)
+    made = (await migrate(database_url, grant_to=worker, grant_enrolment_to=enroller)).statements
     granted = [
         "\n".join(f"{statement};" for statement in made if f'"{role}"' in statement).replace(role, name)
         for role, name in ((worker, WORKER), (enroller, ENROLLER))

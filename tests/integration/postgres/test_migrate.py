@@ -12,7 +12,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from adapters.postgres.catalogue import SchemaError
 from adapters.postgres.database import Database
-from adapters.postgres.migrate import MigrationRefusedError, migrate
+from adapters.postgres.migrate import MigrationRefusedError, UnknownRoleError, migrate
 from domain.errors import DatabaseUnavailableError, FacematchError
 from infra.local_stack.postgres import PostgresServer
 from tests.databases import new_role, url_of
@@ -105,7 +105,7 @@ async def test_an_applications_columns_stay_as_they_are(admin: psycopg.Connectio
     admin.execute("CREATE EXTENSION vector")
     admin.execute(APPLICATION.encode())
     before = columns(admin)
-    statements = await migrate(database_url)
+    statements = (await migrate(database_url)).statements
     after = columns(admin)
     assert {name: after[name] for name in before} == before
     assert after.keys() - before.keys() == {("users", "face_embedding_model"), ("photo_faces", "embedding_model")}
@@ -128,8 +128,8 @@ async def test_users_without_an_embedding_get_one(admin: psycopg.Connection, dat
 
 async def test_twice_is_as_once(database_url: str) -> None:
     """The second run needs nothing."""
-    assert await migrate(database_url) != []
-    assert await migrate(database_url) == []
+    assert (await migrate(database_url)).statements != []
+    assert (await migrate(database_url)).statements == []
 
 
 @pytest.mark.parametrize("isolation", ["read committed", "repeatable read", "serializable"])
@@ -138,7 +138,7 @@ async def test_several_at_once_are_as_one(admin: psycopg.Connection, database_ur
     name = sql.Identifier(admin.info.dbname)
     admin.execute(sql.SQL("ALTER DATABASE {} SET default_transaction_isolation = {}").format(name, isolation))
     done = await asyncio.gather(*(migrate(database_url, lock_timeout_seconds=30) for _ in range(5)))
-    assert sorted(map(bool, done)) == [False, False, False, False, True]
+    assert sorted(bool(each.statements) for each in done) == [False, False, False, False, True]
     await assert_a_worker_starts(database_url)
 
 
@@ -155,7 +155,7 @@ async def test_a_busy_table_is_not_waited_for_long(
     assert columns(admin) == before
     blocker.rollback()
     admin.execute(";\n\n".join(refused.value.statements).encode())
-    assert await migrate(database_url) == []
+    assert (await migrate(database_url)).statements == []
 
 
 async def test_another_migration_is_not_waited_for_long(blocker: psycopg.Connection, database_url: str) -> None:
@@ -180,9 +180,74 @@ async def test_what_a_role_may_not_do_its_owner_can(admin: psycopg.Connection, p
         with pytest.raises(MigrationRefusedError, match="must be owner of table users") as refused:
             await migrate(worker_url)
         connection.execute((";\n\n".join(s.strip().removesuffix(";") for s in refused.value.statements) + ";").encode())
-    assert await migrate(worker_url) == []
-    assert await migrate(owner_url) == []
+    assert (await migrate(worker_url)).statements == []
+    assert (await migrate(owner_url)).statements == []
     await assert_a_worker_starts(worker_url)
+
+
+async def test_what_a_superuser_does_in_the_owners_place_is_the_owners(
+    admin: psycopg.Connection, postgres_server: PostgresServer
+) -> None:
+    """Who owns the application's tables may make none; with the SQL of the refusal it owns what is made, and grants."""
+    database = admin.info.dbname
+    owner, worker = new_role(postgres_server, "owner"), new_role(postgres_server, "worker")
+    admin.execute("CREATE EXTENSION vector")
+    admin.execute(sql.SQL("CREATE SCHEMA app AUTHORIZATION {}").format(sql.Identifier(owner)))
+    owner_url = url_of(postgres_server, database, owner)
+    with psycopg.connect(owner_url, autocommit=True) as connection:
+        connection.execute(
+            "CREATE TABLE app.users (id uuid PRIMARY KEY); CREATE TABLE app.photos (id uuid PRIMARY KEY)"
+        )
+    with pytest.raises(MigrationRefusedError, match="permission denied") as refused:
+        await migrate(owner_url)
+    admin.execute((";\n\n".join(s.strip().removesuffix(";") for s in refused.value.statements) + ";").encode())
+    owners = (
+        "SELECT DISTINCT pg_get_userbyid(relowner) FROM pg_class "
+        "WHERE relname IN ('photo_faces', 'face_matches') OR relnamespace = 'facematch'::regnamespace"
+    )
+    assert admin.execute(owners).fetchall() == [(owner,)]
+    await migrate(owner_url, grant_to=worker, grant_enrolment_to=worker)
+    await assert_a_worker_starts(url_of(postgres_server, database, worker))
+
+
+async def test_rights_that_are_not_given_are_no_success(
+    admin: psycopg.Connection, postgres_server: PostgresServer, database_url: str
+) -> None:
+    """Of a GRANT by somebody who does not own a table PostgreSQL only warns."""
+    other, worker = new_role(postgres_server, "other"), new_role(postgres_server, "worker")
+    await migrate(database_url, grant_to=other, grant_enrolment_to=other)
+    with pytest.raises(MigrationRefusedError, match="did not grant what this role does not own") as refused:
+        await migrate(url_of(postgres_server, admin.info.dbname, other), grant_to=worker)
+    assert any(statement.startswith("GRANT ") for statement in refused.value.statements)
+
+
+async def test_it_says_which_tables_are_used_and_which_were_made(admin: psycopg.Connection, database_url: str) -> None:
+    """Tables of other names are not found, and what is made in their place is empty: whoever migrates has to see it."""
+    admin.execute(
+        "CREATE SCHEMA app; CREATE TABLE app.photos (id uuid PRIMARY KEY); CREATE TABLE app.accounts (id uuid)"
+    )
+    done = await migrate(database_url)
+    assert {name: str(table) for name, table in done.tables.items()} == {
+        "photos": "app.photos",
+        "users": "public.users",
+        "photo_faces": "public.photo_faces",
+        "face_matches": "public.face_matches",
+    }
+    assert done.made == ("public.users", "public.photo_faces", "public.face_matches")
+    assert ((await migrate(database_url)).made, done.problems) == ((), [])
+
+
+async def test_tables_that_cannot_be_referred_to_are_refused(admin: psycopg.Connection, database_url: str) -> None:
+    """By the type of their ids, before there is any SQL that nobody could run."""
+    admin.execute("CREATE TABLE photos (id bigserial PRIMARY KEY)")
+    with pytest.raises(SchemaError, match=r"^public\.photos\.id is of type int8, and facematch needs uuid$"):
+        await migrate(database_url)
+
+
+async def test_what_keeps_a_worker_from_starting_is_told_at_once(admin: psycopg.Connection, database_url: str) -> None:
+    """It is the application's to change, so that migrating goes on without."""
+    admin.execute("CREATE TABLE users (id uuid PRIMARY KEY, face_embedding real[])")
+    assert (await migrate(database_url)).problems == ["public.users.face_embedding is of type _float4, not vector"]
 
 
 async def test_a_role_that_may_not_look_is_told_what_it_needs(
@@ -196,7 +261,7 @@ async def test_a_role_that_may_not_look_is_told_what_it_needs(
         await migrate(worker_url)
     assert all(statement.splitlines()[-1].startswith("GRANT ") for statement in refused.value.statements)
     admin.execute(";\n\n".join(refused.value.statements).encode())
-    assert await migrate(worker_url) == []
+    assert (await migrate(worker_url)).statements == []
     await assert_a_worker_starts(worker_url)
 
 
@@ -210,11 +275,14 @@ async def test_the_owner_can_name_the_role_of_the_worker(
         await assert_a_worker_starts(url_of(postgres_server, admin.info.dbname, role).replace('"', "%22"))
 
 
-async def test_a_role_that_is_not_there_is_not_granted_anything(database_url: str) -> None:
-    """The mistake is told, and nothing is half done."""
-    with pytest.raises(MigrationRefusedError, match='role "nobody at all" does not exist'):
-        await migrate(database_url, grant_to="nobody at all")
-    assert await migrate(database_url) != []
+@pytest.mark.parametrize("role", ["nobody at all", "PUBLIC", ""])
+async def test_a_role_that_is_not_there_is_not_granted_anything(database_url: str, role: str) -> None:
+    """The mistake is told as what it is, and nothing is half done."""
+    with pytest.raises(UnknownRoleError, match=f"there is no role {role}"):
+        await migrate(database_url, grant_to=role)
+    with pytest.raises(UnknownRoleError):
+        await migrate(database_url, grant_enrolment_to=role)
+    assert (await migrate(database_url)).statements != []
 
 
 async def test_a_role_named_facematch_changes_nothing(
@@ -225,13 +293,13 @@ async def test_a_role_named_facematch_changes_nothing(
     try:
         url = postgres_server.url(admin.info.dbname, user="facematch", password="secret")
         admin.execute("CREATE SCHEMA facematch AUTHORIZATION facematch")
-        assert await migrate(url) != []
-        assert await migrate(url) == []
+        assert (await migrate(url)).statements != []
+        assert (await migrate(url)).statements == []
         schemas = "SELECT extnamespace::regnamespace::text FROM pg_extension WHERE extname = 'vector'"
         assert admin.execute(schemas).fetchone() == ("public",)
         assert {table for table, _ in columns(admin)} == {"photos", "users", "photo_faces", "face_matches"}
         admin.execute("CREATE TABLE facematch.users (id uuid PRIMARY KEY)")
-        assert await migrate(url) == []
+        assert (await migrate(url)).statements == []
         await assert_a_worker_starts(url)
     finally:
         admin.execute("REASSIGN OWNED BY facematch TO postgres; DROP OWNED BY facematch; DROP ROLE facematch")
@@ -283,7 +351,7 @@ async def test_an_extension_that_only_a_superuser_installs_is_asked_of_one(
         await migrate(url)
     [statement] = refused.value.statements
     admin.execute(statement.encode())
-    assert await migrate(url) != []
+    assert (await migrate(url)).statements != []
     await assert_a_worker_starts(url)
 
 
@@ -291,7 +359,7 @@ async def test_views_may_stand_in_for_tables(admin: psycopg.Connection, database
     """An application whose tables have other names can show them as the service wants them."""
     await migrate(database_url)
     admin.execute("ALTER TABLE users RENAME TO accounts; CREATE VIEW users AS SELECT * FROM accounts")
-    assert await migrate(database_url) == []
+    assert (await migrate(database_url)).statements == []
     await assert_a_worker_starts(database_url)
 
 

@@ -171,7 +171,7 @@ async def test_every_right_that_is_granted_is_needed(
     """Without any one of them a worker does not start, and says which; with it again it does."""
     worker = new_role(postgres_server, "worker")
     url = url_of(postgres_server, admin.info.dbname, worker)
-    statements = await migrate(database_url, grant_to=worker)
+    statements = (await migrate(database_url, grant_to=worker)).statements
     granted = [statement for statement in statements if statement.startswith("GRANT")]
     assert [s for s in granted if "ON SCHEMA" not in s] != []
     for statement in granted:
@@ -193,7 +193,7 @@ async def test_a_role_that_enrols_can_do_that_and_no_more(
     await migrate(database_url)
     admin.execute("ALTER TABLE users ADD COLUMN IF NOT EXISTS deleted_at timestamptz")
     admin.execute("ALTER TABLE users ADD COLUMN IF NOT EXISTS blocked boolean")
-    statements = await migrate(database_url, grant_enrolment_to=enroller)
+    statements = (await migrate(database_url, grant_enrolment_to=enroller)).statements
     granted = [s for s in statements if s.startswith("GRANT") and 'SCHEMA "public"' not in s]
     user = uuid4()
     admin.execute("INSERT INTO users (id) VALUES (%s)", [user])

@@ -6,11 +6,14 @@ from uuid import UUID, uuid4
 import psycopg
 import pytest
 
+from adapters.postgres.gallery import PostgresEnrolment
 from adapters.postgres.ledger import PostgresLedger
 from adapters.postgres.migrate import migrate
 from application.ports.ledger import FaceResult
-from domain.errors import DatabaseUnavailableError
+from domain.errors import DatabaseRefusedError, DatabaseUnavailableError
+from infra.local_stack.postgres import PostgresServer
 from tests.contract.ledger.jobs import accepted, embedding, header, recorded, unknown
+from tests.databases import new_role, url_of
 from tests.integration.postgres.use import opened
 from tests.tables import PostgresTables
 
@@ -49,6 +52,40 @@ async def test_triggers_on_faces_have_run_before_the_match_is_inserted(
     assert [match.photo_face_id for match in tables.matches()] == [face.id for face in tables.faces()] != []
     assert tables.run("SELECT count(*) FROM seen") == [(1,)]
     tables.close()
+
+
+async def test_a_template_that_a_trigger_swallows_is_missed(admin: psycopg.Connection, database_url: str) -> None:
+    """It is not taken for a user who is gone."""
+    await migrate(database_url)
+    admin.execute("CREATE FUNCTION swallow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$")
+    admin.execute("CREATE TRIGGER swallow BEFORE UPDATE ON users FOR EACH ROW EXECUTE FUNCTION swallow()")
+    user = uuid4()
+    admin.execute("INSERT INTO users (id) VALUES (%s)", [user])
+    async with opened(database_url) as database:
+        enrolment = PostgresEnrolment(database)
+        for replace in True, False:
+            with pytest.raises(DatabaseUnavailableError, match=r"no row was written into public\.users, and no error"):
+                await enrolment.save_template(user, embedding(1.0), photographs=1, replace=replace)
+
+
+async def test_what_a_trigger_may_not_do_is_told_as_the_triggers(
+    admin: psycopg.Connection, postgres_server: PostgresServer, database_url: str
+) -> None:
+    """It runs with the rights of the service's role, and no grant of the service's can help."""
+    worker = new_role(postgres_server, "worker")
+    await migrate(database_url, grant_to=worker)
+    admin.execute("CREATE TABLE audit (id uuid)")
+    admin.execute(
+        "CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS $$ "
+        "BEGIN INSERT INTO audit VALUES (NEW.id); RETURN NEW; END $$"
+    )
+    admin.execute("CREATE TRIGGER note BEFORE INSERT ON photo_faces FOR EACH ROW EXECUTE FUNCTION note()")
+    photo = uuid4()
+    admin.execute("INSERT INTO photos (id) VALUES (%s)", [photo])
+    async with opened(url_of(postgres_server, admin.info.dbname, worker)) as database:
+        refusal = r"refused: permission denied for table audit, in PL/pgSQL function (public\.)?note\(\)"
+        with pytest.raises(DatabaseRefusedError, match=refusal):
+            await PostgresLedger(database).conclude_face(header(photo), unknown())
 
 
 @pytest.mark.parametrize(

@@ -119,7 +119,7 @@ async def test_what_is_wrong_with_one_user_is_told_and_no_other_s_trouble(scene:
         (ANNA, ()),
         (BORIS, ("no answer within 20 s",)),
         (CLARA, ("cat.jpg: not an image of an allowed format",)),
-        (stranger, (f"there is no user {stranger}",)),
+        (stranger, (f"there is no user {stranger}, or they are deleted",)),
     ]
 
 

@@ -83,7 +83,11 @@ class S3Settings:
     region: str = variable("FACEMATCH_S3_REGION", p.region, "region", default="us-east-1")
     bucket: str = variable("FACEMATCH_S3_BUCKET", p.text, "bucket of references without one", default="images")
     allowed_buckets: tuple[str, ...] = variable(
-        "FACEMATCH_S3_ALLOWED_BUCKETS", p.words, "buckets that may be read", default=(), shown="the default bucket"
+        "FACEMATCH_S3_ALLOWED_BUCKETS",
+        p.words,
+        "buckets that may be read; without the default one, references that name no bucket are refused",
+        default=(),
+        shown="the default bucket",
     )
     retry_attempts: int = variable(
         "FACEMATCH_S3_RETRY_ATTEMPTS", p.integer(1, 100), "tries to fetch a photograph", default=3

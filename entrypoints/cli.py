@@ -10,6 +10,7 @@ from typing import Annotated, Any, Final
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from entrypoints import interruption
 from entrypoints.importing import imported
 from entrypoints.manual import MANUALS, Manual
 from entrypoints.variables import variables
@@ -126,6 +127,14 @@ class _LazyGroup(TyperGroup):
             return _group(name)
         return TyperCommand(cmd_name, short_help=summary(name)) if name in COMMANDS else None
 
+    def invoke(self, ctx: Any) -> Any:  # noqa: ANN401 - as above
+        """Run the command that is called; cut off, say so, and what its manual says of that."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            manual = MANUALS.get(f"{self.first}{ctx.invoked_subcommand}")
+            interruption.end((manual and manual.interrupted) or "interrupted")
+
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:  # noqa: ANN401 - as above
         """Return the command that is called, imported now."""
         cmd_name, found, rest = super().resolve_command(ctx, args)
@@ -176,5 +185,6 @@ def facematch(
 
     Every setting is an environment variable FACEMATCH_…; `facematch doctor` shows and checks them all.
     Results go to standard output, messages and the log to standard error. The exit status is 0 when the work is done,
-    1 when it failed, 2 for wrong usage or settings; `facematch COMMAND --help` says more of each command.
+    1 when it failed, 2 for wrong usage or settings, 130 when it was interrupted; `facematch COMMAND --help` says more
+    of each command.
     """

@@ -4,6 +4,8 @@ from typing import Final
 
 import attrs
 
+from entrypoints import interruption
+
 _DATABASE: Final = ("FACEMATCH_DATABASE_URL",)
 _NATS: Final = ("FACEMATCH_NATS_URL",)
 _S3: Final = ("FACEMATCH_S3_ENDPOINT", "FACEMATCH_S3_ACCESS_KEY", "FACEMATCH_S3_SECRET_KEY", "FACEMATCH_S3_BUCKET")
@@ -11,6 +13,9 @@ _EMBEDDER: Final = ("FACEMATCH_EMBEDDER", "FACEMATCH_EMBEDDER_FILE")
 _QUALITY: Final = ("FACEMATCH_MATCH_MIN_FACE_PIXELS", "FACEMATCH_MATCH_MIN_SCORE", "FACEMATCH_MATCH_MIN_SHARPNESS")
 _ENDED: Final = "The work is done."
 _USAGE: Final = "Wrong usage, or wrong settings."
+_INTERRUPTED: Final = "interrupted"
+_AGAIN: Final = "interrupted; run it again for what is left"
+_RESUMED: Final = "interrupted; what --resume keeps is not read again"
 
 
 @attrs.frozen
@@ -18,7 +23,8 @@ class Manual:
     """The rest of a command's help page.
 
     ``examples`` are pairs of a purpose and a command line; ``failed`` says when the exit status is 1, None where it
-    never is; ``ended`` and ``usage`` say the same of 0 and 2; ``see`` names other commands.
+    never is; ``ended`` and ``usage`` say the same of 0 and 2. ``interrupted`` is said after Ctrl-C, None where that is
+    how it ends. ``see`` names other commands.
     """
 
     examples: tuple[tuple[str, str], ...]
@@ -27,16 +33,19 @@ class Manual:
     see: tuple[str, ...] = ()
     ended: str = _ENDED
     usage: str = _USAGE
+    interrupted: str | None = _INTERRUPTED
 
     @property
     def exit_status(self) -> tuple[tuple[str, str], ...]:
         """Rows of number and meaning."""
-        rows = ("0", self.ended), ("1", self.failed), ("2", self.usage)
+        cut_off = f"{self.interrupted.capitalize()}." if self.interrupted else None
+        rows = ("0", self.ended), ("1", self.failed), ("2", self.usage), (str(interruption.EXIT_CODE), cut_off)
         return tuple((number, meaning) for number, meaning in rows if meaning)
 
 
 MANUALS: Final = {
     "worker": Manual(
+        interrupted=None,
         failed="The database is not migrated, or its role may not do enough.",
         usage="Wrong usage or settings; or the vectors do not fit the database, or the health address is taken.",
         ended="A signal ended it, and what it had in hand is finished or given back.",
@@ -48,6 +57,7 @@ MANUALS: Final = {
         see=("doctor", "healthcheck", "status"),
     ),
     "migrate": Manual(
+        interrupted=_AGAIN,
         failed="The database refused; the SQL that its owner has to run is on standard output.",
         environment=(*_DATABASE,),
         examples=(
@@ -57,6 +67,7 @@ MANUALS: Final = {
         see=("provision", "doctor", "index"),
     ),
     "provision": Manual(
+        interrupted=_AGAIN,
         failed="NATS does not answer or refuses, or something of somebody else's is in the way.",
         environment=(*_NATS, "FACEMATCH_NATS_REPLICAS", "FACEMATCH_NATS_ACK_WAIT"),
         examples=(
@@ -87,6 +98,7 @@ MANUALS: Final = {
         see=("worker", "status"),
     ),
     "enroll": Manual(
+        interrupted=_AGAIN,
         failed="Nothing was written: no such user, no single face on an image, too few rights; with --from: of some.",
         environment=(*_DATABASE, *_S3, *_EMBEDDER, "FACEMATCH_WORKER_PROCESSES"),
         examples=(
@@ -103,6 +115,7 @@ MANUALS: Final = {
         see=("inspect", "backfill", "reenroll prepare"),
     ),
     "reenroll prepare": Manual(
+        interrupted=_AGAIN,
         failed="Some users could not be prepared, each with the reason; or a server does not answer.",
         ended="Everybody who needs a template of that embedder has one ready.",
         usage="Wrong usage or settings; or the list is none, or the vectors do not fit the database.",
@@ -117,6 +130,7 @@ MANUALS: Final = {
         see=("reenroll switch", "reenroll discard", "embedders", "enroll"),
     ),
     "reenroll switch": Manual(
+        interrupted=_AGAIN,
         failed="Somebody would be left behind; or the database does not answer or refuses.",
         ended="Every prepared template has taken its place.",
         usage="Wrong usage or settings; or the vectors do not fit the database.",
@@ -130,6 +144,7 @@ MANUALS: Final = {
         see=("reenroll prepare", "index", "worker"),
     ),
     "reenroll discard": Manual(
+        interrupted=_AGAIN,
         failed="The database does not answer or refuses.",
         environment=_DATABASE,
         examples=(("When nothing is to change after all", "facematch reenroll discard"),),
@@ -188,6 +203,7 @@ MANUALS: Final = {
         see=("dead list", "dead replay"),
     ),
     "dead replay": Manual(
+        interrupted=_AGAIN,
         failed="NATS does not answer, or a letter that was named is not there or was left.",
         environment=(*_NATS, "FACEMATCH_NATS_DEAD_STREAM"),
         examples=(
@@ -198,6 +214,7 @@ MANUALS: Final = {
         see=("dead list", "dead purge", "reconcile"),
     ),
     "dead purge": Manual(
+        interrupted=_AGAIN,
         failed="Declined; or NATS does not answer, or a letter that was named is not there.",
         usage="Wrong usage or settings; or nobody can be asked, and there is neither --yes nor --dry-run.",
         environment=(*_NATS, "FACEMATCH_NATS_DEAD_STREAM"),
@@ -208,6 +225,7 @@ MANUALS: Final = {
         see=("dead list", "dead replay"),
     ),
     "reconcile": Manual(
+        interrupted=_AGAIN,
         failed="A server does not answer or refuses; what was published stays, and another run does the rest.",
         usage="Wrong usage or settings; or the template does not fit the table.",
         environment=(*_DATABASE, *_NATS),
@@ -221,7 +239,8 @@ MANUALS: Final = {
         see=("backfill", "status", "dead replay"),
     ),
     "backfill": Manual(
-        failed="It was interrupted, the stream is full, or a server does not answer; what was published stays.",
+        interrupted="interrupted; what was published stays, and it is told how to go on",
+        failed="The stream is full, or a server does not answer; what was published stays.",
         usage="Wrong usage or settings; or the template does not fit the table.",
         environment=(*_DATABASE, *_NATS),
         examples=(
@@ -231,6 +250,7 @@ MANUALS: Final = {
         see=("reconcile", "status"),
     ),
     "index": Manual(
+        interrupted=_AGAIN,
         failed="The database refuses, somebody keeps rows locked, or with --check something differs.",
         environment=(*_DATABASE,),
         examples=(
@@ -258,6 +278,7 @@ MANUALS: Final = {
         see=("embedders", "enroll"),
     ),
     "evaluate": Manual(
+        interrupted=_RESUMED,
         failed="The folder cannot be measured, or groups.csv is wrong.",
         usage="Wrong usage or settings; or no report can be written there, which is told before anything is read.",
         environment=(*_EMBEDDER, *_QUALITY, "FACEMATCH_MATCH_TARGET_FPIR", "FACEMATCH_MATCH_CALIBRATION"),
@@ -268,6 +289,7 @@ MANUALS: Final = {
         see=("calibrate", "inspect"),
     ),
     "calibrate": Manual(
+        interrupted=_RESUMED,
         failed="Fewer than twenty people have a usable photograph, or the file cannot be written.",
         usage="Wrong usage or settings; or no file can be written there, which is told before anything is read.",
         environment=(*_EMBEDDER, *_QUALITY, "FACEMATCH_MATCH_TARGET_FPIR", "FACEMATCH_MATCH_CALIBRATION"),

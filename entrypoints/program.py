@@ -4,7 +4,7 @@ import os
 import sys
 from typing import Final
 
-from entrypoints import output
+from entrypoints import interruption, output
 from entrypoints.idle_signals import end_at_once
 from entrypoints.importing import imported
 
@@ -19,4 +19,8 @@ def main() -> None:
     for name in _NOT_ASKED:
         os.environ.pop(name, None)
     with output.told():
-        imported("entrypoints.cli:app")()
+        try:
+            run = imported("entrypoints.cli:app")
+        except KeyboardInterrupt:
+            interruption.end()
+        run()

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import attrs
 import typer
@@ -16,7 +16,7 @@ from application.progress import Progress
 from application.republish_photos import Republication, RepublicationProgress
 from domain.errors import FacematchError
 from domain.outcomes import OutcomeKind, Reason
-from entrypoints.console import err, explained, fail, load_settings
+from entrypoints.console import err, explained, load_settings
 from entrypoints.moments import moment
 from entrypoints.progress import watched
 from entrypoints.republishing import IMAGE_REF_HELP, opened_catalogue, tell
@@ -79,18 +79,11 @@ class _Run:
         """Where it does not come to its end, tell how far it has come and how to go on."""
         try:
             yield
-        except KeyboardInterrupt:
-            if self.resumption is None:
-                fail("interrupted")
-            self._fail("interrupted")
-        except FacematchError as error:
-            if self.resumption is None:
-                raise
-            self._fail(str(error))
-
-    def _fail(self, why: str) -> NoReturn:
-        published = f"{self.found.published:,} jobs were published, and maybe some that were just on their way."
-        fail(f"{why}\n{published} Go on with: {self.resumption}")
+        except (KeyboardInterrupt, FacematchError):
+            if self.resumption is not None:
+                published = f"{self.found.published:,} jobs were published, and maybe some that were just on their way."
+                err.print(f"{published} Go on with: {self.resumption}")
+            raise
 
 
 def backfill(  # noqa: PLR0913, PLR0917 - each is an option of the command

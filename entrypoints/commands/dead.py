@@ -201,16 +201,18 @@ class _Told:
             yield
             finished = True
         finally:
-            if finished or self.counts:
+            if finished:
                 self._summarise()
+            elif self.counts and not self.prefix:  # what would be done is nothing that was
+                self._summarise(" so far")
 
-    def _summarise(self) -> None:
+    def _summarise(self, so_far: str = "") -> None:
         words = [
             f"{count} {action.value if action.is_left else self.prefix + action.value}".replace("_", " ")
             for action, count in self.counts.items()
         ]
         where = err if self.as_json else out
-        where.print((", ".join(words) or "no dead letter is selected") + ".")
+        where.print((", ".join(words) or "no dead letter is selected") + f"{so_far}.")
         if self.counts.get(Action.LEFT_MALFORMED):
             where.print("Malformed jobs would die again; --include-malformed sends them nevertheless.")
 

@@ -53,7 +53,7 @@ async def test_the_embedder_changes_and_changes_back_and_nobody_is_forgotten(
             1,
             f"{biden}: it is not known of which photographs the template was made\n",
         )
-        assert first.stderr == "1 user prepared with mediapipe; 1 user could not be.\n"
+        assert first.stderr == "1 user prepared with mediapipe@2; 1 user could not be.\n"
         early = by(world, "mediapipe", "switch")
         assert early.returncode == 1
         assert "Nothing was switched: users of other embedders without a template of mediapipe@" in early.stderr
@@ -135,7 +135,10 @@ async def test_an_interrupted_switch_says_what_waits_for_it_and_goes_on(world: W
         switching.send_signal(signal.SIGINT)
         _, told = await asyncio.to_thread(switching.communicate)
     assert switching.returncode == 130
-    assert told == "Users are half switched, and jobs wait until `facematch reenroll switch` has been run again.\n"
+    assert told == (
+        "Users are half switched, and jobs wait until `facematch reenroll switch` has been run again.\n"
+        "interrupted; run it again for what is left\n"
+    )
     strict = by(world, "mediapipe", "switch")
     assert strict.returncode == 1
     assert strict.stderr.startswith(

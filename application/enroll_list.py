@@ -26,8 +26,8 @@ class EnrollList:
 
     async def __call__(
         self, listed: Mapping[UUID, Sequence[str]], fetch: Fetch, tell: TellResult, progress: Progress
-    ) -> None:
-        """Enrol each user from the photographs that are listed.
+    ) -> int:
+        """Enrol each user from the photographs that are listed; return how many are passed over.
 
         Who has a template, of whatever embedder, is passed over, as is who is deleted: nobody's is replaced, and it
         is safe to interrupt and to run again. Look-alikes are not looked for: comparing everybody with everybody
@@ -37,7 +37,7 @@ class EnrollList:
             AttemptFailedError: a system that everybody needs failed; who was told before is enrolled.
 
         """
-        seen = 0
+        seen = passed_over = 0
 
         def looked_at(users: int) -> None:
             nonlocal seen
@@ -52,13 +52,16 @@ class EnrollList:
             looked_at(1)
 
         async def wanting() -> AsyncIterator[UUID]:
+            nonlocal passed_over
             users = list(listed)
             for start in range(0, len(users), _PAGE):
                 page = users[start : start + _PAGE]
-                passed_over = await self.enrolment.not_to_enrol(page)
-                looked_at(len(passed_over))
+                left_alone = await self.enrolment.not_to_enrol(page)
+                passed_over += len(left_alone)
+                looked_at(len(left_alone))
                 for user in page:
-                    if user not in passed_over:
+                    if user not in left_alone:
                         yield user
 
         await some_at_once(wanting(), work, concurrency=self.concurrency)
+        return passed_over

@@ -34,6 +34,7 @@ class ToldUsers:
     verb: str
     embedder: str
     as_json: bool
+    passed_over: int = 0
     _done: int = 0
     _refused: int = 0
 
@@ -59,8 +60,15 @@ class ToldUsers:
             finished = True
         finally:
             if finished or self._done or self._refused:
-                left = f"; {users(self._refused)} could not be" if self._refused else ""
-                err.print(f"{users(self._done)} {self.verb} with {self.embedder}{left}.")
+                self._summarise("" if finished else " so far")
+
+    def _summarise(self, so_far: str) -> None:
+        parts = [f"{users(self._done)} {self.verb} with {self.embedder}{so_far}"]
+        if self._refused:
+            parts.append(f"{users(self._refused)} could not be")
+        if self.passed_over:
+            parts.append(f"{users(self.passed_over)} passed over, who had a template or are deleted")
+        err.print(f"{'; '.join(parts)}.")
 
     def end(self) -> None:
         """End with exit code 1 where somebody could not be."""

@@ -8,7 +8,7 @@ from domain.errors import FacematchError
 
 
 class PortraitListError(FacematchError):
-    """The list is none; the message names the line."""
+    """The list is none; the message names the line, or how to save it."""
 
 
 def portraits(lines: Iterable[str]) -> dict[UUID, list[str]]:
@@ -26,7 +26,9 @@ def portraits(lines: Iterable[str]) -> dict[UUID, list[str]]:
         for row in rows:
             if row:
                 found.setdefault(_user(row[0]), []).extend(_images(row[1:]))
-    except (ValueError, csv.Error) as error:  # what is no UTF-8 is a ValueError, too
+    except UnicodeDecodeError as error:
+        raise PortraitListError("which is not in UTF-8: save it as UTF-8") from error
+    except (ValueError, csv.Error) as error:
         raise PortraitListError(f"line {rows.line_num}: {error}") from error
     return found
 

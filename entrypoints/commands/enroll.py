@@ -12,6 +12,7 @@ from application.enroll import Enrolled
 from application.enrolment_images import EnrolmentRefusedError, fetched
 from entrypoints.bulk_enrolment import ToldUsers, photographs_of
 from entrypoints.console import ExitCode, err, explained, fail, load_settings, out, visible
+from entrypoints.container import Container
 from entrypoints.doubts import documented, in_words
 from entrypoints.enrolling import EnrolmentImages, rights_explained
 from entrypoints.progress import watched
@@ -83,9 +84,11 @@ def _enroll_one(user_id: UUID, images: Sequence[str], *, as_json: bool) -> None:
 def _enroll_list(listed: typer.FileText, *, as_json: bool) -> None:
     settings = load_settings()
     photographs = photographs_of(listed)
-    told = ToldUsers("enrolled", settings.vision.embedder, as_json=as_json)
-    with explained(), rights_explained(), told.summarised():
-        asyncio.run(_enroll_all(settings, photographs, told))
+    with explained(), rights_explained():
+        container = build(settings)
+        told = ToldUsers("enrolled", container.factory().info.id, as_json=as_json)
+        with told.summarised():
+            asyncio.run(_enroll_all(container, photographs, told))
     told.end()
 
 
@@ -96,9 +99,8 @@ async def _enroll(settings: Settings, user_id: UUID, images: Sequence[str]) -> E
         return await container.enroll_user()(user_id, await fetched(EnrolmentImages(container), images))
 
 
-async def _enroll_all(settings: Settings, photographs: Mapping[UUID, Sequence[str]], told: ToldUsers) -> None:
-    container = build(settings)
+async def _enroll_all(container: Container, photographs: Mapping[UUID, Sequence[str]], told: ToldUsers) -> None:
     async with opened_database(container, container.factory().info), container.photo_store(), started_reader(container):
         await container.active_model().check()
         with watched("enrolling users") as progress:
-            await container.enroll_list()(photographs, EnrolmentImages(container), told, progress)
+            told.passed_over = await container.enroll_list()(photographs, EnrolmentImages(container), told, progress)

@@ -20,6 +20,7 @@ from application.switch_users import (
 from domain.errors import DatabaseUnavailableError
 from entrypoints.bulk_enrolment import ToldUsers, photographs_of, users
 from entrypoints.console import ExitCode, err, explained, fail, load_settings, out, visible
+from entrypoints.container import Container
 from entrypoints.enrolling import EnrolmentImages, rights_explained
 from entrypoints.progress import watched
 from entrypoints.resources import build, opened_database, started_reader
@@ -49,9 +50,11 @@ def prepare(
     """
     settings = load_settings()
     photographs = photographs_of(listed) if listed else {}
-    told = ToldUsers("prepared", settings.vision.embedder, as_json=as_json)
-    with explained(), rights_explained(), told.summarised():
-        asyncio.run(_prepare(settings, photographs, told))
+    with explained(), rights_explained():
+        container = build(settings)
+        told = ToldUsers("prepared", container.factory().info.id, as_json=as_json)
+        with told.summarised():
+            asyncio.run(_prepare(container, photographs, told))
     told.end()
 
 
@@ -103,8 +106,7 @@ def discard() -> None:
     out.print(f"{users(count)} had a template prepared; it is deleted.")
 
 
-async def _prepare(settings: Settings, photographs: Mapping[UUID, Sequence[str]], told: ToldUsers) -> None:
-    container = build(settings)
+async def _prepare(container: Container, photographs: Mapping[UUID, Sequence[str]], told: ToldUsers) -> None:
     async with opened_database(container, container.factory().info), container.photo_store(), started_reader(container):
         with watched("preparing users") as progress:
             await container.reenroll_users().prepare(EnrolmentImages(container), photographs, told, progress)

@@ -19,10 +19,12 @@ async def test_everybody_on_a_list_is_enrolled_and_named(world: World, photograp
     listed.write_text(f"{obama},obama.jpg\n{biden},{photographs.path('biden')}\n{nobody},obama.jpg\n", encoding="utf-8")
     first = world.cli("enroll", "--from", str(listed), check=False)
     assert (first.returncode, first.stdout) == (1, f"{nobody}: there is no user {nobody}, or they are deleted\n")
-    assert first.stderr == "2 users enrolled with dlib; 1 user could not be.\n"
+    assert first.stderr == "2 users enrolled with dlib@2; 1 user could not be.\n"
     second = world.cli("enroll", "--from", str(listed), "--json", check=False)
     [line] = [json.loads(line) for line in second.stdout.splitlines()]
     assert (line["user_id"], line["enrolled"], line["photographs"]) == (str(nobody), False, 1)
+    passed_over = "2 users passed over, who had a template or are deleted"
+    assert second.stderr == f"0 users enrolled with dlib@2; 1 user could not be; {passed_over}.\n"
     with world.worker():
         photo = world.add_photo()
         await world.publish({"photo_id": str(photo), "image_ref": "party.jpg"})

@@ -50,6 +50,7 @@ class Scene:
             )
         )
         self.progress: list[tuple[int, int]] = []
+        self.passed_over: int | None = None
         self.failures: dict[str, AttemptFailedError] = {}
         self.while_fetching: Callable[[], object] = lambda: None
         self._enroll_list = EnrollList(
@@ -66,7 +67,9 @@ class Scene:
         """Enrol a list; return what was told, by user."""
         told: list[EnrolmentResult] = []
         self.progress.clear()
-        await self._enroll_list(listed, self._fetch, told.append, lambda done, of: self.progress.append((done, of)))
+        self.passed_over = await self._enroll_list(
+            listed, self._fetch, told.append, lambda done, of: self.progress.append((done, of))
+        )
         return sorted(told, key=lambda user: user.user_id)
 
     async def _fetch(self, name: str) -> EnrolmentImage:
@@ -93,13 +96,14 @@ async def test_everybody_on_the_list_is_enrolled(scene: Scene) -> None:
 
 
 async def test_who_has_a_template_or_is_deleted_is_left_alone(scene: Scene) -> None:
-    """Of whatever embedder: nobody is forgotten by a list. Another run does the rest."""
+    """Of whatever embedder: nobody is forgotten by a list. They are counted, and another run does the rest."""
     scene.database.write_embedding(ANNA, "old@1", (0.0, 0.0, 1.0))
     scene.database.mark_user(BORIS, deleted=True)
     assert [user.user_id for user in await scene.enroll()] == [CLARA]
+    assert scene.passed_over == 2
     assert [scene.database.users[user].model for user in LISTED] == ["old@1", None, INFO.id]
     assert await scene.enroll() == []
-    assert scene.progress == [(3, 3)]
+    assert (scene.progress, scene.passed_over) == ([(3, 3)], 3)
 
 
 async def test_who_is_enrolled_meanwhile_keeps_that(scene: Scene) -> None:

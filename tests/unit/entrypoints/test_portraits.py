@@ -4,6 +4,7 @@ import csv
 import io
 from uuid import UUID
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -33,6 +34,14 @@ def test_anything_else_is_refused_with_its_line(lines: list[str]) -> None:
     """Whatever the text: a list, or the one error that names a line."""
     found = _read(lines)
     assert all(found.values()) if isinstance(found, dict) else found.startswith("line ")
+
+
+def test_another_encoding_is_told() -> None:
+    """No line can be named, for lines are what cannot be read; what to do can."""
+    listed = io.TextIOWrapper(io.BytesIO(f"{_ONE},Zoë.jpg\n".encode("latin-1")), "utf-8")
+    with pytest.raises(PortraitListError) as caught:
+        portraits(listed)
+    assert str(caught.value) == "which is not in UTF-8: save it as UTF-8"
 
 
 def _read(lines: list[str]) -> dict[UUID, list[str]] | str:

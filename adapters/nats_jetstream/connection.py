@@ -2,7 +2,7 @@
 
 import asyncio
 import ssl
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
@@ -25,6 +25,8 @@ _API_SECONDS = 5.0
 _RECONNECT_SECONDS = 1
 _PING_SECONDS = 5.0
 _UNANSWERED_PINGS = 2
+_REFUSED = "Authorization Violation"
+_WHO = "FACEMATCH_NATS_USER and FACEMATCH_NATS_PASSWORD, FACEMATCH_NATS_TOKEN or FACEMATCH_NATS_CREDS"
 _Answer = TypeVar("_Answer")
 Report = Callable[[str], None]
 
@@ -142,10 +144,23 @@ async def connect(
             raise
         with suppress(Exception):
             await client.close()
-        why = "; ".join(troubles.reasons) or reason(error)
-        raise MessagingUnavailableError(f"cannot connect to NATS: {why}") from error
+        why = _why(troubles.reasons or [reason(error)])
+        raise MessagingUnavailableError(f"cannot connect to NATS at {_servers(options.urls)}: {why}") from error
     troubles.connected = True
     return client
+
+
+def _servers(urls: Iterable[str]) -> str:
+    """Return where the servers are, without who we are, and where that is set."""
+    parts = map(urlsplit, urls)
+    servers = ", ".join(f"{part.scheme}://{part.netloc.rpartition('@')[2]}" for part in parts)
+    return f"{servers} (FACEMATCH_NATS_URL)"
+
+
+def _why(reasons: Sequence[str]) -> str:
+    """Return the reasons; after a refusal the server hangs up, so that what comes beside one says nothing more."""
+    refusal = next((why for why in reasons if _REFUSED in why), None)
+    return "; ".join(reasons) if refusal is None else f"{refusal}: check {_WHO}"
 
 
 def _is_cancelled() -> bool:
@@ -197,4 +212,6 @@ def reason(error: BaseException) -> str:
         return f"{error}: the server hung up; if it speaks TLS, it may want another client certificate"
     if isinstance(error, nats.js.errors.ServiceUnavailableError):
         return "JetStream is not enabled, or has no leader now"
+    if isinstance(error, TimeoutError):
+        return "no answer in time"
     return str(error).removeprefix("nats: ") or type(error).__name__

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from adapters.evaluation.calibration_file import CalibrationFileError, read_calibration
 from adapters.vision import registry
 from domain.calibration import MeasuredCalibration
+from entrypoints.importing import imported
 
 _TRUE = {"true", "1", "yes", "on"}
 _FALSE = {"false", "0", "no", "off"}
@@ -131,11 +132,13 @@ def _is_nats_url(url: str) -> bool:
 
 
 def postgres_url(value: str) -> str:
-    """Return a PostgreSQL URL after a look at its scheme and its escapes."""
+    """Return a PostgreSQL URL after a look at its scheme, its escapes and its options."""
     if not value.startswith(("postgresql://", "postgres://")):
         raise ValueError("expected postgresql://user@host:port/database")
     if _NO_ESCAPE.search(value) or not _POSTGRES_URL.match(value):  # else a part of the password is taken for a host
         raise ValueError("a % in the password is written %25, an @ %40, a / %2F and a ? %3F")
+    if "?" in value:
+        imported("adapters.postgres.conninfo:check_options")(value)  # the driver takes its time: only where it has to
     return value
 
 

@@ -1,7 +1,12 @@
 """How every connection is opened, whatever it is for."""
 
+import re
+from typing import Final
+from urllib.parse import parse_qsl, urlsplit
+
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.pq import Conninfo
 
 from domain.errors import FacematchError
 
@@ -17,6 +22,50 @@ _DEFAULTS: dict[str, str | int] = {
     # of several servers the primary; and a replica or a read-only server counts as away
     "target_session_attrs": "read-write",
 }
+_WORDS: Final = {
+    "sslmode": ("disable", "allow", "prefer", "require", "verify-ca", "verify-full"),
+    "sslnegotiation": ("postgres", "direct"),
+    "channel_binding": ("disable", "prefer", "require"),
+    "gssencmode": ("disable", "prefer", "require"),
+    "target_session_attrs": ("any", "read-write", "read-only", "primary", "standby", "prefer-standby"),
+    "load_balance_hosts": ("disable", "random"),
+}
+"""Options that take one of a few words; any other is found out only when a connection is made."""
+_NUMBERS: Final = (
+    "connect_timeout",
+    "keepalives",
+    "keepalives_idle",
+    "keepalives_interval",
+    "keepalives_count",
+    "tcp_user_timeout",
+)
+
+
+def check_options(url: str) -> None:
+    """Do nothing where a URL's options, behind its question mark, are those of a connection.
+
+    Raises:
+        ValueError: one is none, or its value is; it is named, unless what is taken for it may be part of a password.
+
+    """
+    try:
+        given = conninfo_to_dict(url)
+    except psycopg.ProgrammingError:
+        query = urlsplit(url).query
+        known = {option.keyword.decode() for option in Conninfo.get_defaults()}
+        unknown = [name for name, _ in parse_qsl(query, keep_blank_values=True) if name not in known]
+        if unknown and "@" not in query:
+            raise ValueError(
+                f"{', '.join(unknown)}: no option of a connection, such as sslmode or connect_timeout; settings of the "
+                "server are given as options=-c%20NAME%3DVALUE"
+            ) from None
+        raise ValueError("expected options such as ?sslmode=require&connect_timeout=5 behind the database") from None
+    for name, words in _WORDS.items():
+        if name in given and given[name] not in words:
+            raise ValueError(f"{name}: expected one of {', '.join(words)}")
+    for name in _NUMBERS:
+        if name in given and not re.fullmatch("-?[0-9]+", str(given[name])):
+            raise ValueError(f"{name}: expected a whole number")
 
 
 def connection_string(url: str) -> str:

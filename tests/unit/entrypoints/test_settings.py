@@ -127,6 +127,35 @@ def test_a_database_url_that_libpq_understands_is_taken(url: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ("search_path=canary", "search_path: no option of a connection"),
+        ("sslmode=require&Connect_Timeout=5", "Connect_Timeout: no option of a connection"),
+        ("ssl=false", "ssl: no option of a connection"),
+        ("sslmode", "expected options such as ?sslmode=require"),
+        ("canary=1@h/d", "expected options such as ?sslmode=require"),
+        ("sslmode=canary", "sslmode: expected one of disable, allow, prefer, require, verify-ca, verify-full"),
+        ("target_session_attrs=canary", "target_session_attrs: expected one of any, "),
+        ("connect_timeout=canary", "connect_timeout: expected a whole number"),
+    ],
+)
+def test_an_option_of_the_database_url_that_is_none_is_told(options: str, told: str) -> None:
+    """By its name, as a wrong setting, before anybody connects; what it holds may be a secret."""
+    with pytest.raises(SettingsError) as caught:
+        read(Settings, {"FACEMATCH_DATABASE_URL": f"postgresql://u@h/d?{options}"})
+    [problem] = caught.value.problems
+    assert problem.message.startswith(told)
+    assert "canary" not in str(problem)
+
+
+@pytest.mark.parametrize("options", ["sslmode=verify-full&connect_timeout=-1", "ssl=true", "options=-c%20a%3Db"])
+def test_options_of_the_database_url_are_taken(options: str) -> None:
+    """Those that libpq knows, however it came to know them."""
+    url = f"postgresql://u@h/d?{options}"
+    assert read(Settings, {"FACEMATCH_DATABASE_URL": url}).database_url == url
+
+
+@pytest.mark.parametrize(
     ("given", "missing"),
     [
         ({"FACEMATCH_S3_ACCESS_KEY": "a"}, "FACEMATCH_S3_SECRET_KEY"),

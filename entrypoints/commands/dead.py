@@ -135,7 +135,7 @@ def replay(  # noqa: PLR0913, PLR0917 - each is an argument or option of the com
     def repairs(repair: RepairDeadLetters, bounded: Selection) -> AsyncIterator[Repaired]:
         return repair.replay(bounded, include_malformed=include_malformed, rehearse=dry_run)
 
-    told = _Told("would_be_" if dry_run else "", as_json=as_json)
+    told = _Told("would_be_" if dry_run else "", as_json=as_json, missing=set(selection.sequences))
     with explained(), told.summarised():
         asyncio.run(_repair(settings, selection, repairs, told))
     _end(selection, told, unless_left=True)
@@ -159,7 +159,7 @@ def purge(  # noqa: PLR0913, PLR0917 - as above
     with explained():
         if not (yes or dry_run):
             selection = _confirmed(settings, selection)
-        told = _Told("would_be_" if dry_run else "", as_json=as_json)
+        told = _Told("would_be_" if dry_run else "", as_json=as_json, missing=set(selection.sequences))
         with told.summarised():
             asyncio.run(_repair(settings, selection, lambda repair, b: repair.purge(b, rehearse=dry_run), told))
     _end(selection, told)
@@ -179,11 +179,14 @@ class _Told:
 
     prefix: str
     as_json: bool
+    missing: set[int]
+    """The letters that were named and are not told of yet."""
     counts: dict[Action, int] = attrs.field(factory=dict)
 
     def __call__(self, repaired: Repaired) -> None:
         action = repaired.action
         self.counts[action] = self.counts.get(action, 0) + 1
+        self.missing.discard(repaired.letter.sequence)
         if self.as_json:
             done = action.value if action.is_left else f"{self.prefix}{action.value}"
             _print_line({"action": done, **line_document(repaired.letter)})
@@ -241,11 +244,10 @@ async def _repair(
 def _end(selection: Selection, told: _Told, *, unless_left: bool = False) -> None:
     """End with 1 where a letter that was named is not there, or could not be done."""
     left = sum(count for action, count in told.counts.items() if action.is_left)
-    named = len(selection.sequences)
-    missing = named - told.letters
-    if selection.sequences and missing:
-        which = "the letter" if named == 1 else f"{missing} of the {named} letters"
-        fail(f"{which} that you named {'is' if missing == 1 else 'are'} not there, or not selected")
+    if told.missing:
+        numbers = ", ".join(map(str, sorted(told.missing)))
+        one = len(told.missing) == 1
+        fail(f"{f'letter {numbers} is' if one else f'letters {numbers} are'} not there, or not selected")
     if selection.sequences and unless_left and left:
         raise typer.Exit(ExitCode.FAILED)
 

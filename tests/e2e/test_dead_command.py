@@ -181,7 +181,7 @@ async def test_nothing_is_done_to_letters_that_were_not_meant(broker: Broker) ->
     ]
     assert "4 would be purged" in await broker.ask("purge", "--dry-run")
     await broker.ask("replay", "2", code=1)
-    for named, words in ((["9"], "the letter that you named is"), (["1", "9"], "1 of the 2 letters that you named is")):
+    for named, words in ((["9"], "letter 9 is"), (["12", "1", "9"], "letters 9, 12 are")):
         done = await facematch(broker.environment, "dead", "purge", "--dry-run", *named)
         assert (done.returncode, done.stderr) == (1, f"{words} not there, or not selected\n")
     await broker.ask("purge", code=2)
@@ -192,6 +192,24 @@ async def test_nothing_is_done_to_letters_that_were_not_meant(broker: Broker) ->
     assert [(line["action"], line["sequence"]) for line in purged] == [("purged", 1), ("purged", 4)]
     assert await broker.kept() == [2]
     assert await broker.jobs() == 1
+
+
+async def test_whoever_has_seen_enough_of_a_rehearsal_is_told_nothing_wrong(broker: Broker) -> None:
+    """The reader has gone, as ``head`` does: how many would be purged is not known."""
+    for number in (1, 2):
+        await bury(broker, "internal_error", b"{}", number)
+    with subprocess.Popen(  # noqa: ASYNC220 - it starts at once
+        [FACEMATCH, "dead", "purge", "--dry-run", "--json"],
+        env=clean_environment() | broker.environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as purge:
+        assert purge.stdout
+        assert purge.stderr
+        purge.stdout.close()
+        assert await asyncio.to_thread(purge.stderr.read) == ""
+    assert purge.returncode == 1
 
 
 @pytest.mark.parametrize(("answer", "code", "left"), [("n", 1, 1), ("y", 0, 0)])

@@ -33,13 +33,17 @@ class UsableFace:
 
 @attrs.frozen
 class Seen:
-    """What became of one photograph: its subject's face, or why none is usable; ``known`` if read before."""
+    """What became of one photograph: its subject's face, or why none is usable.
+
+    ``known`` if it was read before, ``unread`` if it could not be.
+    """
 
     photo: LabelledPhoto
     usable: UsableFace | None
     reason: Reason | None = None
     stages: tuple[StageTiming, ...] = ()
     known: bool = False
+    unread: bool = False
 
 
 @attrs.frozen
@@ -80,6 +84,11 @@ class SeenPhotos:
             milliseconds={name: statistics.fmean(times) for name, times in took.items()},
             failure_to_acquire=Share.by_person((seen.photo.person, seen.usable is None) for seen in self.all),
             not_acquired=Counter(seen.reason for seen in self.all if seen.reason is not None),
+            unread={
+                f"{seen.photo.person}/{seen.photo.name}": seen.reason
+                for seen in self.all
+                if seen.unread and seen.reason
+            },
         )
 
 
@@ -140,7 +149,7 @@ class ReadPhotos:
         except EmbedderUnavailableError:
             raise
         except (JobRejectedError, AttemptFailedError) as error:
-            return Seen(photo, None, error.reason)
+            return Seen(photo, None, error.reason, unread=True)
         if known and before is None:
             await known.keep(image, reading, embed=embed)
         return self._seen(photo, reading, subject, is_known=before is not None)

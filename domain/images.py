@@ -18,6 +18,10 @@ class InvalidImageRefError(FacematchError):
     """An image reference that cannot be parsed or points where this service may not look."""
 
 
+class BucketNotAllowedError(InvalidImageRefError):
+    """An image reference to a bucket that is not among those that may be read."""
+
+
 @attrs.frozen
 class ImageRef:
     """One object in one bucket."""
@@ -55,7 +59,7 @@ class ImageRefPolicy:
         if "@" in bucket:
             raise InvalidImageRefError("image_ref has an @ where its bucket is named: credentials do not belong there")
         if bucket not in self.allowed_buckets:
-            raise InvalidImageRefError(f"image_ref names bucket {bucket[:80]!r}, which is not one of the allowed ones")
+            raise BucketNotAllowedError(f"image_ref names bucket {bucket[:80]!r}, which is not one of the allowed ones")
         self._check_key(key)
         return ImageRef(bucket, key)
 

@@ -27,6 +27,17 @@ def users(count: int) -> str:
     return "1 user" if count == 1 else f"{count:,} users"
 
 
+def document(user: EnrolmentResult, verb: str) -> dict[str, object]:
+    """Return for machines what came of one user; ``verb`` is what was to be done."""
+    return {
+        "user_id": str(user.user_id),
+        verb: not user.problems,
+        "photographs": user.photographs,
+        "problems": user.problems,
+        "warnings": [documented(doubt) for doubt in user.doubts],
+    }
+
+
 @attrs.define
 class ToldUsers:
     """Tells machines of each user; people of those of whom the ``verb`` is not true, and of doubts."""
@@ -45,7 +56,7 @@ class ToldUsers:
         else:
             self._done += 1
         if self.as_json:
-            out.print(json.dumps(self._document(user)))
+            out.print(json.dumps(document(user, self.verb)))
         elif user.problems:
             out.print(visible(f"{user.user_id}: {'; '.join(user.problems)}"))
         for doubt in user.doubts:
@@ -74,12 +85,3 @@ class ToldUsers:
         """End with exit code 1 where somebody could not be."""
         if self._refused:
             raise typer.Exit(ExitCode.FAILED)
-
-    def _document(self, user: EnrolmentResult) -> dict[str, object]:
-        return {
-            "user_id": str(user.user_id),
-            self.verb: not user.problems,
-            "photographs": user.photographs,
-            "problems": user.problems,
-            "warnings": [documented(doubt) for doubt in user.doubts],
-        }

@@ -11,7 +11,7 @@ import attrs
 from adapters.system.files import read_at_most
 from application.enrolment_images import EnrolmentImage, EnrolmentRefusedError
 from domain.errors import DatabaseForbiddenError, JobRejectedError
-from domain.images import InvalidImageRefError
+from domain.images import BucketNotAllowedError, InvalidImageRefError
 from entrypoints.console import fail
 from entrypoints.container import Container
 
@@ -33,13 +33,17 @@ class EnrolmentImages:
         try:
             content = await asyncio.to_thread(_local, Path(name), self.container.budget().max_bytes)
             return await self._stored(name) if content is None else EnrolmentImage(name, content)
-        except (JobRejectedError, OSError) as error:
+        except JobRejectedError as error:
             raise EnrolmentRefusedError([f"{name}: {error}"]) from error
+        except OSError as error:
+            raise EnrolmentRefusedError([f"{name}: {error.strerror}"]) from error
 
     async def _stored(self, name: str) -> EnrolmentImage:
         policy = self.container.policy()
         try:
             ref = policy.image_refs.parse(name)
+        except BucketNotAllowedError as error:
+            raise EnrolmentRefusedError([f"{name}: {error}, which FACEMATCH_S3_ALLOWED_BUCKETS lists"]) from error
         except InvalidImageRefError as error:
             raise EnrolmentRefusedError([f"{name}: no such file here, and no reference either: {error}"]) from error
         content = await self.container.photos().fetch(ref, max_bytes=policy.max_image_bytes)
@@ -56,4 +60,4 @@ def rights_explained() -> Iterator[None]:
 
 
 def _local(path: Path, max_bytes: int) -> bytes | None:
-    return read_at_most(path, max_bytes) if os.path.isfile(path) else None  # noqa: PTH113 - a name may be too long for one
+    return read_at_most(path, max_bytes) if os.path.exists(path) else None  # noqa: PTH110 - a name may be too long for one

@@ -40,7 +40,7 @@ class LabelledFolder:
                 LabelledPhoto(person.name, file.name)
                 for person in people
                 for file in sorted(person.iterdir())
-                if file.is_file() and _visible(file)
+                if (file.is_file() or _leads_nowhere(file)) and _visible(file)
             ]
         except OSError as error:
             raise NoPhotographsError(f"cannot look into {self._folder}: {error.strerror}") from error
@@ -96,6 +96,10 @@ def _wrong_rows(rows: Sequence[tuple[int, list[str]]]) -> list[str]:
             problems.append(f"row {number} is the same as row {seen[tuple(row)]}")
         seen.setdefault(tuple(row), number)
     return problems
+
+
+def _leads_nowhere(path: Path) -> bool:
+    return path.is_symlink() and not path.exists()
 
 
 def _visible(path: Path) -> bool:

@@ -1,5 +1,6 @@
 """Files of this machine, which may be of any length."""
 
+import errno
 from pathlib import Path
 
 
@@ -7,8 +8,10 @@ def read_at_most(path: Path, most: int) -> bytes:
     """Return a file's content; of one that is longer than ``most`` bytes one byte more than that, which tells it is.
 
     Raises:
-        OSError: it cannot be read.
+        OSError: it cannot be read, or is none that has an end: a folder, a device, a pipe.
 
     """
+    if path.exists() and not path.is_file():
+        raise OSError(errno.EINVAL, "not a regular file", str(path))
     with path.open("rb") as file:
         return file.read(most + 1)

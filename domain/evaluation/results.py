@@ -21,7 +21,7 @@ class Acquisition:
     ``photographs`` were asked for, ``known`` of them had been read before and were not read again; ``seconds`` is what
     it took to get all, ``milliseconds`` the mean time of each stage of a photograph that was read.
     ``failure_to_acquire`` is the share of photographs without a face that is good enough to be used, and
-    ``not_acquired`` counts these by reason.
+    ``not_acquired`` counts these by reason. ``unread`` are those that could not be read at all, by PERSON/PHOTOGRAPH.
     """
 
     people: int
@@ -31,6 +31,7 @@ class Acquisition:
     milliseconds: Mapping[str, float]
     failure_to_acquire: Share
     not_acquired: Mapping[Reason, int]
+    unread: Mapping[str, Reason]
 
     @property
     def per_second(self) -> float | None:

@@ -8,16 +8,16 @@ from uuid import UUID
 
 import typer
 
+from application.bulk_enrolment import EnrolmentResult
 from application.enroll import Enrolled
 from application.enrolment_images import EnrolmentRefusedError, fetched
-from entrypoints.bulk_enrolment import ToldUsers, photographs_of
+from entrypoints.bulk_enrolment import ToldUsers, document, photographs_of
 from entrypoints.console import ExitCode, err, explained, fail, load_settings, out, visible
 from entrypoints.container import Container
-from entrypoints.doubts import documented, in_words
+from entrypoints.doubts import in_words
 from entrypoints.enrolling import EnrolmentImages, rights_explained
 from entrypoints.progress import watched
 from entrypoints.resources import build, opened_database, started_reader
-from entrypoints.settings import Settings
 
 
 def enroll(
@@ -64,21 +64,26 @@ def enroll(
 def _enroll_one(user_id: UUID, images: Sequence[str], *, as_json: bool) -> None:
     settings = load_settings()
     with explained():
+        container = build(settings)
+        embedder = container.factory().info.id
         try:
             with rights_explained():
-                enrolled = asyncio.run(_enroll(settings, user_id, images))
+                enrolled = asyncio.run(_enroll(container, user_id, images))
         except EnrolmentRefusedError as refused:
+            if as_json:
+                _print_document(EnrolmentResult(user_id, len(images), refused.problems), embedder)
             fail("nothing was enrolled:\n" + "\n".join(f"  {problem}" for problem in refused.problems))
-    embedder = enrolled.template.model
     if as_json:
-        warnings = [documented(doubt) for doubt in enrolled.doubts]
-        told = {"user_id": str(user_id), "embedder": embedder, "photographs": len(images), "warnings": warnings}
-        out.print_json(json.dumps(told))
+        _print_document(EnrolmentResult(user_id, len(images), doubts=enrolled.doubts), embedder)
     else:
         count = "1 photograph" if len(images) == 1 else f"{len(images)} photographs"
         out.print(f"User {user_id} is enrolled with {embedder}, from {count}.")
     for doubt in enrolled.doubts:
         err.print(f"Warning: {visible(in_words(doubt))}", style="yellow" if err.is_terminal else None)
+
+
+def _print_document(user: EnrolmentResult, embedder: str) -> None:
+    out.print_json(json.dumps({**document(user, "enrolled"), "embedder": embedder}))
 
 
 def _enroll_list(listed: typer.FileText, *, as_json: bool) -> None:
@@ -92,8 +97,7 @@ def _enroll_list(listed: typer.FileText, *, as_json: bool) -> None:
     told.end()
 
 
-async def _enroll(settings: Settings, user_id: UUID, images: Sequence[str]) -> Enrolled:
-    container = build(settings)
+async def _enroll(container: Container, user_id: UUID, images: Sequence[str]) -> Enrolled:
     async with opened_database(container, container.factory().info), container.photo_store(), started_reader(container):
         await container.active_model().check()
         return await container.enroll_user()(user_id, await fetched(EnrolmentImages(container), images))

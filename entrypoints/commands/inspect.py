@@ -47,32 +47,40 @@ async def _inspect(settings: Settings, images: list[str], *, as_json: bool, with
     async with started_reader(container):
         for path in images:
             seen = await _look(reader, path, container.budget().max_bytes, Embed.ALL if with_embedding else Embed.NONE)
-            unreadable += isinstance(seen, Reason)
+            unreadable += isinstance(seen, _Unread)
             document = _document(path, reader.info.id, seen, with_embedding=with_embedding)
             if as_json:
                 sys.stdout.write(json.dumps(document) + "\n")
                 sys.stdout.flush()
             else:
-                out.print(visible(_sentence(document)))
+                out.print(visible(_sentence(document) + (f": {seen.why}" if isinstance(seen, _Unread) else "")))
     return unreadable
 
 
-async def _look(reader: FaceReader, path: str, max_bytes: int, embed: Embed) -> PhotoReading | Reason:
+@attrs.frozen
+class _Unread:
+    """Of which kind the trouble with a file is, and in words what it is."""
+
+    reason: Reason
+    why: str
+
+
+async def _look(reader: FaceReader, path: str, max_bytes: int, embed: Embed) -> PhotoReading | _Unread:
     try:
         content = await asyncio.to_thread(read_at_most, Path(path), max_bytes)
     except FileNotFoundError:
-        return Reason.IMAGE_NOT_FOUND
-    except OSError:
-        return Reason.UNREADABLE_IMAGE
+        return _Unread(Reason.IMAGE_NOT_FOUND, "no such file; only local files are inspected")
+    except OSError as error:
+        return _Unread(Reason.UNREADABLE_IMAGE, error.strerror or str(error))
     try:
         return await reader.read(content, embed=embed)
     except EmbedderUnavailableError:  # no image's fault: none would be read
         raise
     except (JobRejectedError, AttemptFailedError) as error:
-        return error.reason
+        return _Unread(error.reason, str(error))
 
 
-def _document(path: str, embedder: str, seen: PhotoReading | Reason, *, with_embedding: bool) -> dict[str, Any]:
+def _document(path: str, embedder: str, seen: PhotoReading | _Unread, *, with_embedding: bool) -> dict[str, Any]:
     reading = seen if isinstance(seen, PhotoReading) else None
     took = {stage.name: round(stage.milliseconds, 3) for stage in reading.stages} if reading else {}
     return {
@@ -82,7 +90,7 @@ def _document(path: str, embedder: str, seen: PhotoReading | Reason, *, with_emb
         "embedder": embedder,
         "faces": [_face(face, with_embedding=with_embedding) for face in reading.faces] if reading else [],
         "ms": {stage: took.get(stage, 0) for stage in _STAGES},
-        "error": None if reading else str(seen),
+        "error": seen.reason.value if isinstance(seen, _Unread) else None,
     }
 
 

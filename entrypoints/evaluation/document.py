@@ -55,6 +55,7 @@ def acquisition_document(acquisition: Acquisition) -> dict[str, Any]:
         "ms": {stage: round(mean, 3) for stage, mean in acquisition.milliseconds.items()},
         "failure_to_acquire": _share(acquisition.failure_to_acquire),
         "not_acquired": dict(acquisition.not_acquired),
+        "unread": dict(acquisition.unread),
     }
 
 

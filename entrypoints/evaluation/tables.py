@@ -1,5 +1,8 @@
 """An evaluation on a terminal."""
 
+from itertools import islice
+from typing import Final
+
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
@@ -11,6 +14,8 @@ from domain.evaluation.groups import GroupFigures
 from domain.evaluation.identification import GalleryFigures
 from domain.evaluation.results import Acquisition, Evaluation
 from entrypoints.console import visible
+
+_UNREAD_SHOWN: Final = 20
 
 
 def print_evaluation(evaluation: Evaluation, console: Console) -> None:
@@ -45,6 +50,10 @@ def acquisition_summary(embedder: str, acquisition: Acquisition) -> Table:
     if acquisition.per_second:
         summary.add_row("speed", f"{acquisition.per_second:.1f} photographs a second ({stages})")
     summary.add_row("failure to acquire", percent(acquisition.failure_to_acquire, 2) + (f": {lost}" if lost else ""))
+    for name, reason in islice(acquisition.unread.items(), _UNREAD_SHOWN):
+        summary.add_row("not read", visible(f"{name}: {reason}"))
+    if (hidden := len(acquisition.unread) - _UNREAD_SHOWN) > 0:
+        summary.add_row("", f"and {hidden:,} more, which --json names")
     return summary
 
 

@@ -1,6 +1,7 @@
 """The command line as people and scripts use it."""
 
 import json
+import os
 import re
 import subprocess
 from http import HTTPStatus
@@ -132,14 +133,28 @@ def test_inspect_prints_a_line_for_each_image_in_order(photographs: Any) -> None
 
 
 def test_a_local_file_is_not_read_beyond_what_is_allowed(world: World, tmp_path: Path) -> None:
-    """One that has no end, or would not fit into memory, is too large at once."""
-    [line] = run_cli("inspect", "--json", "/dev/zero").stdout.splitlines()
-    assert json.loads(line)["error"] == "image_too_large"
+    """One that would not fit into memory is too large at once."""
     endless = tmp_path / "endless.jpg"
     with endless.open("wb") as file:
         file.truncate(2**40)
+    [line] = run_cli("inspect", "--json", str(endless)).stdout.splitlines()
+    assert json.loads(line)["error"] == "image_too_large"
     done = world.cli("enroll", str(world.add_user()), str(endless), check=False)
     assert (done.returncode, "the image has more than the allowed 20971520 bytes" in done.stderr) == (1, True)
+
+
+def test_inspect_tells_people_what_the_matter_is(tmp_path: Path) -> None:
+    """Beside the word for machines; a key of the object store is no file, and nobody waits for a pipe."""
+    os.mkfifo(pipe := tmp_path / "pipe")
+    text = tmp_path / "text.jpg"
+    text.write_text("no image")
+    done = run_cli("inspect", "people/ada.jpg", str(pipe), str(text))
+    *others, no_image = done.stdout.splitlines()
+    assert others == [
+        "people/ada.jpg: image_not_found: no such file; only local files are inspected",
+        f"{pipe}: unreadable_image: not a regular file",
+    ]
+    assert no_image.startswith(f"{text}: unreadable_image: not an image of an allowed format (")
 
 
 def test_inspect_shows_what_a_terminal_would_obey(tmp_path: Path) -> None:
@@ -173,19 +188,24 @@ def test_embedders_are_listed_for_machines() -> None:
 def test_an_enrolment_writes_all_or_nothing(world: World, photographs: Any) -> None:
     """One photograph without exactly one face, a missing file or an unknown user: exit 1 and nothing written."""
     user, good = world.add_user(), str(photographs.path("obama"))
-    for arguments in (
-        (str(user), good, str(photographs.path("coffee"))),
-        (str(user), good, "missing.jpg"),
-        (str(user), good, "minio://private/a.jpg"),
-        (str(uuid4()), good),
+    for arguments, problem in (
+        ((str(user), good, str(photographs.path("coffee"))), "the detector found no face"),
+        ((str(user), good, "missing.jpg"), "missing.jpg"),
+        ((str(user), good, "minio://private/a.jpg"), "FACEMATCH_S3_ALLOWED_BUCKETS"),
+        ((str(user), good, "/dev/zero"), "/dev/zero: not a regular file"),
+        ((stranger := str(uuid4()), good), f"there is no user {stranger}"),
     ):
-        done = world.cli("enroll", *arguments, check=False)
+        done = world.cli("enroll", "--json", *arguments, check=False)
         assert done.returncode == 1
         assert "nothing was enrolled" in done.stderr
+        told = json.loads(done.stdout)
+        assert (told["user_id"], told["enrolled"], told["photographs"]) == (arguments[0], False, len(arguments) - 1)
+        assert problem in told["problems"][0]
     assert world.sql("SELECT count(*) FROM users WHERE face_embedding IS NOT NULL") == [(0,)]
     world.environment |= {"FACEMATCH_NATS_URL": "nats://127.0.0.1:1"}
     told = json.loads(world.cli("enroll", "--json", str(user), good, str(photographs.path("obama3"))).stdout)
-    assert told == {"user_id": str(user), "embedder": "dlib@2", "photographs": 2, "warnings": []}
+    enrolled = {"user_id": str(user), "enrolled": True, "photographs": 2, "problems": [], "warnings": []}
+    assert told == {**enrolled, "embedder": "dlib@2"}
     [(length, model)] = world.sql("SELECT vector_norm(face_embedding), face_embedding_model FROM users")
     assert length == pytest.approx(1, abs=1e-6)
     assert model == "dlib@2"

@@ -47,10 +47,12 @@ def test_for_machines(folder: Path) -> None:
 
 
 def test_for_people(folder: Path) -> None:
-    """A summary that names what was lost, and a table of the searches."""
+    """A summary that names what was lost and which file could not be read, and a table of the searches."""
+    (folder / "cat" / "lost.jpg").symlink_to(folder / "gone.jpg")
     done = CliRunner().invoke(APP, [str(folder), "--faces", "one"])
     assert done.exit_code == 0
-    assert "6 of 4 people" in done.stdout
+    assert "7 of 4 people" in done.stdout
+    assert "cat/lost.jpg: image_not_found" in done.stdout
     assert "no_face 1" in done.stdout
     assert "among people enrolled with 1 photograph each" in done.stdout
 

@@ -43,12 +43,14 @@ def reading(reader: ScriptedFaceReader | None = None, least: FaceQuality = ANY) 
 
 
 async def test_each_photograph_has_its_face_or_its_reason() -> None:
-    """In the order of the collection, whatever order they were read in."""
+    """In the order of the collection, whatever order they were read in; what could not be read is named."""
     seen = await reading()(COLLECTION, Subject.CENTRAL, None, unheard)
     assert [one.photo for one in seen.all] == COLLECTION.photos()
     assert [one.usable and one.usable.face for one in seen.all] == [FACE, FACE, None, None, None]
     lost = [Reason.NO_FACE, Reason.EMBEDDER_CRASHED, Reason.IMAGE_NOT_FOUND]
     assert [one.reason for one in seen.all] == [None, None, *lost]
+    unread = {"ivo/2": Reason.EMBEDDER_CRASHED, "ivo/3": Reason.IMAGE_NOT_FOUND}
+    assert seen.acquisition.unread == unread
     assert {name: len(own) for name, own in seen.acquired.items()} == {"ann": 2}
     assert {name: len(own) for name, own in seen.people.items()} == {"ann": 2, "ivo": 3}
 

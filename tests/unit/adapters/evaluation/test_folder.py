@@ -35,6 +35,16 @@ async def test_people_and_their_photographs(folder: Path) -> None:
     assert [await collection.fetch(photo) for photo in photos] == [b"ann a", b"ben 1", b"ben 2"]
 
 
+async def test_a_link_that_leads_nowhere_is_a_photograph_that_is_not_found(folder: Path) -> None:
+    """It is not passed over in silence; a link to a folder is none."""
+    (folder / "eve" / "lost.jpg").symlink_to(folder / "gone.jpg")
+    (folder / "eve" / "more").symlink_to(folder / "ann")
+    collection = LabelledFolder(folder, 100)
+    [lost] = [photo for photo in collection.photos() if photo.person == "eve"]
+    with pytest.raises(ImageNotFoundError, match=r"eve/lost\.jpg: No such file"):
+        await collection.fetch(lost)
+
+
 async def test_of_a_file_that_is_too_long_no_more_is_read_than_tells_so(folder: Path) -> None:
     """However long it is: it need not even fit into memory."""
     with (folder / "ann" / "a.png").open("wb") as file:

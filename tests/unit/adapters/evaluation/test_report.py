@@ -39,7 +39,14 @@ BARE = Evaluation(
     subject=Subject.CENTRAL,
     target_fpir=0.01,
     acquisition=Acquisition(
-        people=1, photographs=1, known=0, seconds=0.0, milliseconds={}, failure_to_acquire=Share(0, 1), not_acquired={}
+        people=1,
+        photographs=1,
+        known=0,
+        seconds=0.0,
+        milliseconds={},
+        failure_to_acquire=Share(0, 1),
+        not_acquired={},
+        unread={},
     ),
     verification=None,
     impostor_pairs=0,
@@ -62,6 +69,7 @@ FULL = attrs.evolve(
         milliseconds={"decode": 1.0, "detect": 20.0},
         failure_to_acquire=Share(17, 3_585),
         not_acquired={Reason.NO_FACE: 17},
+        unread={},
     ),
     verification=Verification(6_000, 0.983, 0.004, 0.09),
     impostor_pairs=1_000_000,

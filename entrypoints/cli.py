@@ -2,6 +2,7 @@
 
 import ast
 import importlib.util
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -54,6 +55,14 @@ _PLAIN: Final[dict[str, Any]] = {
     "pretty_exceptions_show_locals": False,
 }
 """Help is plain text, as manuals are; and locals, which may hold photographs and secrets, are never shown."""
+_WORDS: Final = {
+    r"^Value error, ": "",
+    r"^Input should be a valid UUID, .*": "expected a UUID, such as 123e4567-e89b-12d3-a456-426614174000",
+    r"^Input should be a valid integer, .*": "expected a whole number",
+    r"^Input should be a valid number, .*": "expected a number",
+    r"^Input should be (?=greater|less)": "expected a number ",
+}
+"""What the library says of wrong arguments, and what is said instead."""
 _HELP: Final = {"help_option_names": ["--help", "-h"]}
 
 
@@ -85,6 +94,15 @@ class _Page(TyperCommand):
     """A command whose help has all that a manual page has."""
 
     manual: Manual
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401 - as above
+        """Take the arguments; where one is wrong, say so in words of our own."""
+        try:
+            return super().parse_args(ctx, args)
+        except typer.BadParameter as error:
+            for theirs, ours in _WORDS.items():
+                error.message = re.sub(theirs, ours, error.message)
+            raise
 
     def format_epilog(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401, ARG002 - as above
         """Write the sections below the options."""

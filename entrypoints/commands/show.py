@@ -13,7 +13,7 @@ from application.photo_history import PhotoJob, photo_history
 from domain.outcomes import OutcomeKind
 from domain.records import JobRecord, Matched
 from entrypoints.annotated import annotated
-from entrypoints.console import err, explained, fail, load_settings, out
+from entrypoints.console import console, err, explained, fail, load_settings, out
 from entrypoints.photo_jobs import document, table
 from entrypoints.resources import build, connected_to_nats, opened_database
 from entrypoints.settings import Settings
@@ -24,6 +24,8 @@ _NOT_TRIED: Final = (
     ", and no attempt of one is known: none was published, or it waits for its first or is in hand (`facematch status` "
     "shows the backlog), or it was another photo id"
 )
+_LEAST_WIDTH: Final = 61
+"""Columns that a table needs, so that ids stand in one piece and can be copied."""
 _COLOURS: Final = {OutcomeKind.MATCHED: "#1a7f37", OutcomeKind.SKIPPED: "#9a6700", OutcomeKind.FAILED: "#cf222e"}
 
 
@@ -61,8 +63,9 @@ def show(
     if as_json:
         out.print_json(json.dumps([document(job) for job in jobs]))
     else:
+        wide = console(width=max(out.width, _LEAST_WIDTH))
         for job in jobs:
-            out.print(table(job))
+            wide.print(table(job))
     records = [job.record for job in jobs if job.record is not None]
     if not records:
         fail(f"no job for photo {photo_id} has ended{_TRIED if jobs else _NOT_TRIED}")

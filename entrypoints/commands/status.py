@@ -159,15 +159,21 @@ def _print(seen: ServiceStatus) -> None:
 
 def _page(seen: ServiceStatus) -> Group:
     return Group(
-        *(Text(f"{what}: {visible(why)}", "bold red") for what, why in seen.problems.items()),
+        *(Text(visible(_problem(what, why)), "bold red") for what, why in seen.problems.items()),
         Text(visible(sentence(seen)), "bold"),
         _overview(seen),
         *_details(seen),
     )
 
 
-def _overview(seen: ServiceStatus) -> Table:
-    table = Table(show_header=False, title=f"facematch, {seen.at:%Y-%m-%d %H:%M:%S} UTC", title_justify="left")
+def _problem(what: str, why: str) -> str:
+    return why if why.startswith(what) else f"{what}: {why}"
+
+
+def _overview(seen: ServiceStatus) -> Table | str:
+    """Return what was counted below the time; the time alone where nothing could be."""
+    title = f"facematch, {seen.at:%Y-%m-%d %H:%M:%S} UTC"
+    table = Table(show_header=False, title=title, title_justify="left")
     for _ in range(2):
         table.add_column(overflow="fold")
     if seen.queue is not None:
@@ -186,7 +192,7 @@ def _overview(seen: ServiceStatus) -> Table:
         table.add_row(f"enrolled with {visible(model)}" if model else "enrolled, model unknown", f"{users:,}")
     if seen.gallery == {}:
         table.add_row("enrolled", "nobody")
-    return table
+    return table if table.row_count else title
 
 
 def _details(seen: ServiceStatus) -> Iterator[Table]:

@@ -43,6 +43,25 @@ def test_wrong_usage_ends_with_two(arguments: tuple[str, ...]) -> None:
     assert run_cli(*arguments).returncode == 2
 
 
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("show", "no-uuid"), "'PHOTO_ID': expected a UUID, such as 123e4567-e89b-12d3-a456-426614174000\n"),
+        (("dead", "show", "x"), "'SEQ': expected a whole number\n"),
+        (("dead", "show", "0"), "'SEQ': expected a number greater than or equal to 1\n"),
+        (("reconcile", "--grace", "soon"), "'--grace': expected a number\n"),
+        (
+            ("backfill", "--outcome", "well"),
+            "'--outcome': 'well' is not one of 'matched', 'skipped', 'failed', 'none'.\n",
+        ),
+    ],
+)
+def test_what_is_wrong_with_an_argument_is_told_in_words_of_our_own(arguments: tuple[str, ...], told: str) -> None:
+    """Not in those of a library."""
+    done = run_cli(*arguments)
+    assert (done.returncode, done.stderr.partition("Invalid value for ")[2]) == (2, told)
+
+
 @pytest.mark.parametrize(("letters", "code"), [(65_400, 1), (65_600, 2)])
 def test_a_job_that_would_be_malformed_is_not_submitted(letters: int, code: int) -> None:
     """Its reference is too long for a job's body: that is wrong usage, and here another would find no server."""
@@ -245,7 +264,9 @@ async def test_submit_and_show_tell_a_job_s_whole_story(world: World, photograph
     [record] = json.loads(world.cli("show", str(photo), "--json").stdout)
     assert (record["job"], record["outcome"], record["reason"]) == (told["job"], "skipped", "no_face")
     assert re.fullmatch("[0-9a-f]{32}", record["trace_id"])
-    assert "no_face" in world.cli("show", str(photo)).stdout
+    world.environment["COLUMNS"] = "50"
+    shown = world.cli("show", str(photo)).stdout
+    assert ("no_face" in shown, str(photo) in shown) == (True, True), "an id can be copied from a narrow terminal, too"
 
 
 async def test_doctor_tells_what_is_missing_and_then_that_all_is_well(bare_world: World) -> None:

@@ -21,7 +21,7 @@ from adapters.nats_jetstream.names import Names
 from adapters.postgres.migrate import migrate
 from infra.local_stack.postgres import PostgresServer
 from tests.broker import connected, provisioned, running
-from tests.e2e.command import FACEMATCH, clean_environment, facematch
+from tests.e2e.command import FACEMATCH, clean_environment, facematch, run_cli
 from tests.unit.docs.pages import page
 
 _OUTCOME = """
@@ -109,6 +109,17 @@ async def test_what_is_away_hides_nothing_else(service: Service) -> None:
     await service.js.delete_consumer("PHOTO_FACES", "single-face-match")
     status = await service.seen(code=1)
     assert "facematch provision" in status["problems"]["queue"]
+
+
+def test_where_nothing_can_be_seen_no_empty_frame_is_drawn() -> None:
+    """What is away is named once, and when that was."""
+    away = {"FACEMATCH_NATS_URL": "nats://127.0.0.1:1", "FACEMATCH_DATABASE_URL": "postgresql://127.0.0.1:1/x"}
+    done = run_cli("status", **away)
+    *problems, unseen, when = done.stdout.splitlines()
+    assert (done.returncode, unseen, when.startswith("facematch, 2")) == (1, "the queue cannot be seen", True)
+    database, broker = sorted(problems)
+    assert database.startswith("database, connect: connection failed")
+    assert broker.startswith("message broker: cannot connect to NATS at nats://127.0.0.1:1 ")
 
 
 async def test_what_strangers_wrote_is_shown_as_it_is(service: Service) -> None:

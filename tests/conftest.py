@@ -22,22 +22,10 @@ settings.load_profile("shared machine")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Divide the slow tests, module by module, among the processes that tests run in: each begins with its share."""
-    processes = getattr(config, "workerinput", {}).get("workercount", 1)
-    if processes == 1:
-        return
-    slow = [item for item in items if item.get_closest_marker("slow")]
-    others = [item for item in items if not item.get_closest_marker("slow")]
-    modules = list(dict.fromkeys(item.path for item in slow))
-    shares: list[pytest.Item] = []
-    for process in range(processes):
-        mine = modules[process::processes]
-        share = [item for item in slow if item.path in mine]
-        size = (len(items) - len(shares)) // (processes - process)  # as pytest-xdist divides them
-        more = max(0, size - len(share))
-        shares += share + others[:more]
-        others = others[more:]
-    items[:] = shares + others
+    """Begin with the slow ones, which come last otherwise, where processes take one module after the other."""
+    if hasattr(config, "workerinput"):
+        places = {path: place for place, path in enumerate(dict.fromkeys(item.path for item in items))}
+        items.sort(key=lambda item: -places[item.path])
 
 
 @pytest.hookimpl(wrapper=True)

@@ -131,7 +131,6 @@ async def _healthy(cluster: NatsCluster) -> None:
     await eventually(healthy, bool, "a healthy cluster")
 
 
-@pytest.mark.slow
 async def test_servers_that_die_under_load_cost_no_job(world: World, cluster: NatsCluster) -> None:
     """The leader of the jobs, the one of the consumer, and the one that a worker talks to die, each once."""
     publisher = Publisher(world)
@@ -165,7 +164,6 @@ async def test_a_server_that_is_missing_at_the_start_is_not_missed(world: World,
         await _healthy(cluster)
 
 
-@pytest.mark.slow
 async def test_a_lost_majority_costs_no_job(world: World, cluster: NatsCluster) -> None:
     """With two of three away nothing can be stored: workers wait, say so, and go on when one is back.
 

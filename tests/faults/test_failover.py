@@ -98,7 +98,6 @@ async def test_a_record_that_is_not_confirmed_stands_once(
     assert actions == ["retry", "repeated"]
 
 
-@pytest.mark.slow
 async def test_a_fail_over_to_a_standby_costs_no_job(tmp_path: Path, s3_server: S3Server, servers_folder: Path) -> None:
     """The primary dies under load; behind its address stands its standby, which takes writes only much later."""
     with contextlib.ExitStack() as servers:

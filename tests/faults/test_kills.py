@@ -25,7 +25,6 @@ from tests.faulty_s3 import Exchange
 pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),
     pytest.mark.timeout(600),
-    pytest.mark.slow,
 ]
 
 _EVENT: Final = b"photo_faces.single.matched"

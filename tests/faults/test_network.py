@@ -70,7 +70,6 @@ def _port(url: str) -> int:
     return int(url.rpartition("@")[2].rpartition("//")[2].partition("/")[0].rpartition(":")[2])
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", ["message broker", "database", "object store"])
 async def test_a_half_open_connection_costs_no_job(network: Network, name: str) -> None:
     """Packets are dropped for longer than all deliveries take: that is told once, waited for, and over at once.

@@ -23,7 +23,6 @@ from tests.faults.site import QUICK, forget
 pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),
     pytest.mark.timeout(600),
-    pytest.mark.slow,
 ]
 
 _WORKERS: Final = 2

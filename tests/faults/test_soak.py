@@ -6,7 +6,6 @@ from infra.photographs import Photographs
 from tests.faults.soak import Plan, soak
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(600)
 async def test_whatever_breaks_at_random_costs_nothing(photographs: Photographs) -> None:
     """No job is lost, doubled, dead-lettered or answered otherwise than in an undisturbed run."""

@@ -190,7 +190,6 @@ async def test_a_statement_that_takes_too_long_is_stopped(prepared: PreparedData
         assert await backend_of(database) == before
 
 
-@pytest.mark.slow
 async def test_a_server_that_says_nothing_is_given_up(prepared: PreparedDatabase, tables: PostgresTables) -> None:
     """Its process is frozen: the operation ends all the same, and the next one takes another connection."""
     del tables

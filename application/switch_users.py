@@ -1,6 +1,6 @@
 """The switch: prepared templates take the place of everybody's old ones, and the gallery is the new embedder's."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from uuid import UUID
 
 import attrs
@@ -47,7 +47,7 @@ class NobodySwitchedError(FacematchError):
 
 
 class HalfSwitchedError(FacematchError):
-    """Users could not be switched who had a template ready: the switch is not finished, and jobs wait for it."""
+    """Users could not be switched who had a template ready: the switch is not finished."""
 
     def __init__(self, locked: int, refused: Mapping[UUID, str]) -> None:
         parts = [f"{locked} locked by other transactions, or by a trigger that swallows the change"] if locked else []
@@ -72,11 +72,11 @@ class SwitchUsers:
     reenrolment: Reenrolment
     clock: Clock
 
-    async def __call__(self, progress: Progress, *, partial: bool) -> Switch:
+    async def __call__(self, progress: Progress, jobs_wait: Callable[[], None], *, partial: bool) -> Switch:
         """Switch everybody. Safe to interrupt and to run again: it goes on where it was.
 
         From the first to the last no job is decided by templates, and after that none by those of another embedder.
-        The first call of ``progress`` says that this has begun.
+        ``jobs_wait`` hears that this has begun; where the gallery is this embedder's already, no job has to wait.
 
         Raises:
             LeftBehindError: some have none ready, and it is not to be ``partial``.
@@ -98,7 +98,8 @@ class SwitchUsers:
             await self._rehearse()
         if not await self.reenrolment.begin(self.model):
             raise NobodyPreparedError(self.model)
-        progress(0, total)
+        if await self.reenrolment.half_done() == self.model:
+            jobs_wait()
         switched, locked, refused = await self._switch(total, progress)
         if (locked or refused) and not partial:
             raise HalfSwitchedError(locked, refused)

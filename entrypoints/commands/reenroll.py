@@ -2,14 +2,13 @@
 
 import asyncio
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Annotated
 from uuid import UUID
 
 import typer
 
-from application.progress import Progress
 from application.switch_users import (
     HalfSwitchedError,
     LeftBehindError,
@@ -84,10 +83,7 @@ def switch(
             fail(f"Nothing was switched: {error}.")
         except HalfSwitchedError as error:
             _tell(error.refused)
-            fail(
-                f"Users are half switched, and jobs wait for it: {error}. Mend that and run it again; --partial leaves "
-                "these behind: they will not be recognised."
-            )
+            fail(f"{error}. Mend that and run it again; --partial leaves these behind: they will not be recognised.")
     _tell(done.refused)
     if as_json:
         out.print_json(json.dumps({"embedder": embedder, "switched": done.users, "left_behind": done.left_behind}))
@@ -116,24 +112,23 @@ async def _switch(settings: Settings, *, partial: bool) -> tuple[str, Switch]:
     container = build(settings)
     embedder = container.factory().info.id
     async with opened_database(container, container.factory().info):
-        with watched("switching users") as progress, _waiting_told(progress) as begun:
-            return embedder, await container.switch_users()(begun, partial=partial)
+        with watched("switching users") as progress, _told_what_waits() as jobs_wait:
+            return embedder, await container.switch_users()(progress, jobs_wait, partial=partial)
 
 
 @contextmanager
-def _waiting_told(progress: Progress) -> Iterator[Progress]:
-    """Yield what hears of the progress; where it is cut off after that, say what it leaves behind."""
-    has_begun = False
+def _told_what_waits() -> Iterator[Callable[[], None]]:
+    """Yield what hears that jobs wait; where the switch does not come to its end after that, say so."""
+    do_wait = False
 
-    def hear(done: int, of: int) -> None:
-        nonlocal has_begun
-        has_begun = True
-        progress(done, of)
+    def hear() -> None:
+        nonlocal do_wait
+        do_wait = True
 
     try:
         yield hear
-    except (asyncio.CancelledError, DatabaseUnavailableError):
-        if has_begun:
+    except (asyncio.CancelledError, DatabaseUnavailableError, HalfSwitchedError):
+        if do_wait:
             err.print("Users are half switched, and jobs wait until `facematch reenroll switch` has been run again.")
         raise
 

@@ -90,7 +90,7 @@ class Scene:
     async def switch(self, *, partial: bool = False) -> Switch:
         """Switch, and hear of the progress."""
         switch = SwitchUsers(model=INFO.id, reenrolment=InMemoryReenrolment(self.database), clock=ManualClock())
-        return await switch(lambda done, of: self.progress.append((done, of)), partial=partial)
+        return await switch(lambda done, of: self.progress.append((done, of)), lambda: None, partial=partial)
 
     def models(self) -> list[str | None]:
         """Return whose template everybody has."""

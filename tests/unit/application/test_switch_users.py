@@ -1,5 +1,6 @@
 """Prepared templates take the place of the old ones: from the first to the last no job is decided, then all are."""
 
+from collections.abc import Callable
 from uuid import UUID
 
 import pytest
@@ -24,6 +25,16 @@ ANNA, BORIS, CLARA = UUID(int=11), UUID(int=12), UUID(int=13)
 HALF_DONE, DONE = ActiveModelRow(NEW.model), ActiveModelRow(NEW.model, is_switched=True)
 
 
+class _Clock(ManualClock):
+    """While somebody sleeps, something happens."""
+
+    meanwhile: Callable[[], object] = staticmethod(lambda: None)
+
+    async def sleep(self, seconds: float) -> None:
+        self.meanwhile()
+        await super().sleep(seconds)
+
+
 class Scene:
     """Anna, Boris and Clara have templates of the old embedder."""
 
@@ -32,9 +43,11 @@ class Scene:
         for user in (ANNA, BORIS, CLARA):
             self.database.add_user(user, OLD)
         self.reenrolment = InMemoryReenrolment(self.database)
-        self.clock = ManualClock()
+        self.clock = _Clock()
         self.switch_users = SwitchUsers(model=NEW.model, reenrolment=self.reenrolment, clock=self.clock)
         self.progress: list[tuple[int, int]] = []
+        self.jobs_waited = 0
+        self.when_jobs_wait: Callable[[], object] = lambda: None
 
     async def prepare(self, *users: UUID) -> None:
         """Have templates of the new embedder ready for them."""
@@ -43,9 +56,14 @@ class Scene:
                 await self.reenrolment.prepare(user, NEW, photographs=1)
 
     async def switch(self, *, partial: bool = False) -> Switch:
-        """Switch, and hear of the progress."""
+        """Switch, hear of the progress, and count how often jobs have begun to wait."""
         self.progress.clear()
-        return await self.switch_users(lambda done, of: self.progress.append((done, of)), partial=partial)
+
+        def jobs_wait() -> None:
+            self.jobs_waited += 1
+            self.when_jobs_wait()
+
+        return await self.switch_users(lambda done, of: self.progress.append((done, of)), jobs_wait, partial=partial)
 
     def models(self) -> list[str | None]:
         """Return whose template everybody has."""
@@ -63,7 +81,7 @@ async def test_everybody_is_switched(scene: Scene) -> None:
     await scene.prepare(ANNA, BORIS, CLARA)
     assert await scene.switch() == Switch(3, 0)
     assert (scene.models(), scene.database.active_model) == ([NEW.model] * 3, DONE)
-    assert scene.progress == [(0, 3), (3, 3)]
+    assert (scene.progress, scene.jobs_waited) == ([(3, 3)], 1)
 
 
 async def test_nobody_is_left_behind_unsaid(scene: Scene) -> None:
@@ -78,13 +96,17 @@ async def test_nobody_is_left_behind_unsaid(scene: Scene) -> None:
 
 
 async def test_what_comes_later_is_switched_by_another_one(scene: Scene) -> None:
-    """Jobs go on meanwhile; and twice is as good as once."""
+    """Jobs go on meanwhile, also where somebody cannot be switched; and twice is as good as once."""
     await scene.prepare(ANNA, BORIS)
     await scene.switch(partial=True)
     await scene.prepare(CLARA)
+    scene.database.archived.add(CLARA)
+    with pytest.raises(NobodySwitchedError):
+        await scene.switch()
+    scene.database.archived.clear()
     assert await scene.switch() == Switch(1, 0)
     assert await scene.switch() == Switch(0, 0)
-    assert (scene.database.prepared, scene.database.active_model) == ({}, DONE)
+    assert (scene.database.prepared, scene.database.active_model, scene.jobs_waited) == ({}, DONE, 1)
 
 
 @pytest.mark.parametrize(("partial", "refusal"), [(True, NobodyPreparedError), (False, LeftBehindError)])
@@ -101,11 +123,12 @@ async def test_who_is_overtaken_by_another_switch_hears_of_it(scene: Scene) -> N
     """Their users are not recognised: the gallery is another embedder's by now."""
     await scene.prepare(ANNA)
 
-    def overtake(_done: int, _of: int) -> None:
+    def overtake() -> None:
         scene.database.active_model = ActiveModelRow("third@1")
 
+    scene.when_jobs_wait = overtake
     with pytest.raises(OvertakenError):
-        await scene.switch_users(overtake, partial=True)
+        await scene.switch(partial=True)
     assert scene.database.active_model == ActiveModelRow("third@1")
 
 
@@ -114,12 +137,11 @@ async def test_an_interrupted_one_goes_on(scene: Scene, step: str) -> None:
     """Wherever that was, and whoever was left behind: until it is finished no job is decided."""
     await scene.prepare(ANNA, BORIS)
 
-    def interrupt(_done: int, _of: int) -> None:
-        scene.database.failing.add(step)
-
+    scene.when_jobs_wait = lambda: scene.database.failing.add(step)
     with pytest.raises(DatabaseUnavailableError):
-        await scene.switch_users(interrupt, partial=True)
+        await scene.switch(partial=True)
     assert scene.database.active_model == HALF_DONE
+    scene.when_jobs_wait = scene.database.failing.clear
     scene.database.failing.clear()
     with pytest.raises(LeftBehindError) as caught:
         await scene.switch()
@@ -147,8 +169,8 @@ async def test_who_is_locked_is_waited_for(scene: Scene) -> None:
     """The application is changing them at this moment."""
     await scene.prepare(ANNA, BORIS, CLARA)
     scene.database.locked.add(BORIS)
-    switching = scene.switch_users(lambda done, _: scene.database.locked.clear() if done else None, partial=False)
-    assert await switching == Switch(3, 0)
+    scene.clock.meanwhile = scene.database.locked.clear
+    assert await scene.switch() == Switch(3, 0)
     assert scene.clock.slept == [1]
 
 

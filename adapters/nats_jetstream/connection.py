@@ -23,6 +23,7 @@ _CLOSE_SECONDS = 5.0
 _TRY_SECONDS = 2.5
 _API_SECONDS = 5.0
 _RECONNECT_SECONDS = 1
+_TRIES = 2
 _PING_SECONDS = 5.0
 _UNANSWERED_PINGS = 2
 _REFUSED = "Authorization Violation"
@@ -78,11 +79,16 @@ class ConnectionOptions:
 
 
 class _Troubles:
-    """What the client has to complain of: reasons until it is connected, reports of every change after that."""
+    """What the client has to complain of: reasons until it is connected, reports of every change after that.
 
-    def __init__(self, client: Client, report: Report) -> None:
+    After so many failed ``tries`` to connect, the time for it is over.
+    """
+
+    def __init__(self, client: Client, report: Report, limit: asyncio.Timeout, tries: int) -> None:
         self.connected = False
         self.reasons: list[str] = []
+        self._limit = limit
+        self._tries_left = tries
         self._client = client
         self._report = report
         self._last: str | None = None
@@ -91,8 +97,14 @@ class _Troubles:
         why = reason(error)
         if self.connected:
             self._tell(why)
-        elif why not in self.reasons:
+            return
+        if why not in self.reasons:
             self.reasons.append(why)
+        self._tries_left -= 1
+        if self._tries_left == 0:
+            with suppress(RuntimeError):  # it is over already
+                # by then the client has closed what failed, and waits for the next try
+                self._limit.reschedule(asyncio.get_running_loop().time() + _RECONNECT_SECONDS / 2)
 
     async def on_disconnect(self) -> None:
         if self.connected and not self._client.is_closed:
@@ -116,17 +128,18 @@ async def connect(
 ) -> Client:
     """Return a connected client that reconnects for ever; ``report`` hears of every new trouble after that.
 
-    Each server has ``timeout_seconds``. A connection on which nothing comes back for three times ``ping_seconds`` is
-    taken for lost.
+    Each server is tried twice, and has ``timeout_seconds`` to answer. A connection on which nothing comes back for
+    three times ``ping_seconds`` is taken for lost.
 
     Raises:
         MessagingUnavailableError: no server could be reached, with the reasons that they gave.
 
     """
     client = SteadyClient()
-    troubles = _Troubles(client, report)
+    limit = asyncio.timeout((timeout_seconds + _RECONNECT_SECONDS) * len(options.urls))
+    troubles = _Troubles(client, report, limit, _TRIES * len(options.urls))
     try:
-        async with asyncio.timeout((timeout_seconds + _RECONNECT_SECONDS) * len(options.urls)):
+        async with limit:
             await client.connect(
                 **options.arguments(),
                 connect_timeout=timeout_seconds,

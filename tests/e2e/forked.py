@@ -13,7 +13,14 @@ from typing import Final
 from tests.e2e.command import PATIENCE_SECONDS, Done, clean_environment
 
 _CONTEXT: Final = multiprocessing.get_context("forkserver")
-_CONTEXT.set_forkserver_preload(["entrypoints.program", "entrypoints.cli", "entrypoints.commands.worker"])
+_CONTEXT.set_forkserver_preload(
+    [
+        "entrypoints.program",
+        "entrypoints.cli",
+        "entrypoints.service",
+        *(f"entrypoints.commands.{name}" for name in ("worker", "migrate", "provision", "enroll", "submit", "show")),
+    ]
+)
 
 
 def run_forked(*arguments: str, **variables: str) -> Done:

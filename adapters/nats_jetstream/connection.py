@@ -81,14 +81,14 @@ class ConnectionOptions:
 class _Troubles:
     """What the client has to complain of: reasons until it is connected, reports of every change after that.
 
-    After so many failed ``tries`` to connect, the time for it is over.
+    Where all servers refuse, twice each, the time to connect is over: the ``limit``.
     """
 
-    def __init__(self, client: Client, report: Report, limit: asyncio.Timeout, tries: int) -> None:
+    def __init__(self, client: Client, report: Report, limit: asyncio.Timeout) -> None:
         self.connected = False
         self.reasons: list[str] = []
         self._limit = limit
-        self._tries_left = tries
+        self._refusals = 0
         self._client = client
         self._report = report
         self._last: str | None = None
@@ -100,8 +100,8 @@ class _Troubles:
             return
         if why not in self.reasons:
             self.reasons.append(why)
-        self._tries_left -= 1
-        if self._tries_left == 0:
+        self._refusals += isinstance(error, ConnectionRefusedError) or _REFUSED in why
+        if self._refusals == _TRIES * len(self._client.servers):
             with suppress(RuntimeError):  # it is over already
                 # by then the client has closed what failed, and waits for the next try
                 self._limit.reschedule(asyncio.get_running_loop().time() + _RECONNECT_SECONDS / 2)
@@ -128,8 +128,8 @@ async def connect(
 ) -> Client:
     """Return a connected client that reconnects for ever; ``report`` hears of every new trouble after that.
 
-    Each server is tried twice, and has ``timeout_seconds`` to answer. A connection on which nothing comes back for
-    three times ``ping_seconds`` is taken for lost.
+    Each server has ``timeout_seconds``, and is tried twice where it refuses. A connection on which nothing comes back
+    for three times ``ping_seconds`` is taken for lost.
 
     Raises:
         MessagingUnavailableError: no server could be reached, with the reasons that they gave.
@@ -137,7 +137,7 @@ async def connect(
     """
     client = SteadyClient()
     limit = asyncio.timeout((timeout_seconds + _RECONNECT_SECONDS) * len(options.urls))
-    troubles = _Troubles(client, report, limit, _TRIES * len(options.urls))
+    troubles = _Troubles(client, report, limit)
     try:
         async with limit:
             await client.connect(

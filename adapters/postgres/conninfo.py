@@ -59,7 +59,9 @@ def check_options(url: str) -> None:
                 f"{', '.join(unknown)}: no option of a connection, such as sslmode or connect_timeout; settings of the "
                 "server are given as options=-c%20NAME%3DVALUE"
             ) from None
-        raise ValueError("expected options such as ?sslmode=require&connect_timeout=5 behind the database") from None
+        raise ValueError(
+            "expected options such as ?sslmode=require behind the database; a = in a value is %3D"
+        ) from None
     for name, words in _WORDS.items():
         if name in given and given[name] not in words:
             raise ValueError(f"{name}: expected one of {', '.join(words)}")

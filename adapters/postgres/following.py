@@ -126,7 +126,6 @@ class Follower:
             if adding is not None:
                 await adding
         self._loaded, self._moment, self._recent = _Loaded(version, codes, len(codes)), moment, {}
-        self._told_of = ""
         self._looked_at = self._clock.monotonic()
 
     async def close(self) -> None:
@@ -153,6 +152,7 @@ class Follower:
         """
         try:
             await work
+            self._told_of = ""
         except DatabaseUnavailableError:
             return
         except Exception as error:  # noqa: BLE001 - nobody waits for this task, and searches find everybody without it

@@ -85,12 +85,14 @@ SELECT n.nspname, c.relname FROM pg_catalog.pg_namespace n
  WHERE n.nspname = 'facematch'
 """
 _IS_ROLE = "SELECT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = %s)"
-_IS_OWNER = """
-SELECT EXISTS (
-    SELECT FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-      JOIN unnest(%s::text[], %s::text[]) AS t(schema, name) ON n.nspname = t.schema AND c.relname = t.name
-     WHERE pg_catalog.pg_get_userbyid(c.relowner) = current_user)
+_OWNER = """
+SELECT r.rolname
+  FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+  JOIN unnest(%s::text[], %s::text[]) AS t(schema, name) ON n.nspname = t.schema AND c.relname = t.name
+  JOIN pg_catalog.pg_roles r ON r.oid = c.relowner
+ WHERE pg_catalog.pg_has_role(current_user, r.oid, 'USAGE') ORDER BY r.rolname = current_user DESC, r.rolname LIMIT 1
 """
+"""Whose the application's tables are, as far as the role that migrates is a member of it."""
 _GIVE_AWAY = """DO $$
 DECLARE
     made record;
@@ -214,7 +216,8 @@ class _Migration:
         if self._grant_enrolment_to is not None:
             lacking += await missing_enrolment_grants(self._connection, tables, home, self._grant_enrolment_to)
         if lacking:
-            raise MigrationRefusedError("the database did not grant what this role does not own", lacking)
+            message = "the database did not grant what this role does not own, and nothing was changed"
+            raise MigrationRefusedError(f"{message}; run this again after the statements", lacking)
 
     async def _install_pgvector(self) -> None:
         try:
@@ -257,11 +260,11 @@ class _Migration:
 
         That is to own what is made, where it owns tables of the application, else to work.
         """
-        me = await current_role(self._connection)
         places = [list(part) for part in zip(*((table.schema, table.name) for table in tables.values()), strict=True)]
-        if not tables or await (await self._connection.execute(_IS_OWNER, places)).fetchone() != (True,):
-            return [] if self._grant_to else worker_grants(complete, me, home)
-        role = sql.Identifier(me).as_string()
+        row = await (await self._connection.execute(_OWNER, places)).fetchone() if tables else None
+        if row is None:
+            return [] if self._grant_to else worker_grants(complete, await current_role(self._connection), home)
+        role = sql.Identifier(row[0]).as_string()
         made = [complete[name].identifier.as_string() for name in TABLES if name not in tables]
         return [
             f"ALTER SCHEMA facematch OWNER TO {role}",

@@ -185,19 +185,24 @@ async def test_what_a_role_may_not_do_its_owner_can(admin: psycopg.Connection, p
     await assert_a_worker_starts(worker_url)
 
 
+@pytest.mark.parametrize("is_member", [False, True])
 async def test_what_a_superuser_does_in_the_owners_place_is_the_owners(
-    admin: psycopg.Connection, postgres_server: PostgresServer
+    admin: psycopg.Connection, postgres_server: PostgresServer, *, is_member: bool
 ) -> None:
-    """Who owns the application's tables may make none; with the SQL of the refusal it owns what is made, and grants."""
+    """Who owns the tables, or belongs to whom they are, may make none; with the refusal's SQL what is made is theirs."""
     database = admin.info.dbname
-    owner, worker = new_role(postgres_server, "owner"), new_role(postgres_server, "worker")
+    me, worker = new_role(postgres_server, "me"), new_role(postgres_server, "worker")
+    owner = new_role(postgres_server, "group") if is_member else me
+    roles = {"owner": sql.Identifier(owner), "me": sql.Identifier(me)}
+    if is_member:
+        admin.execute(sql.SQL("GRANT {owner} TO {me}").format(**roles))
     admin.execute("CREATE EXTENSION vector")
-    admin.execute(sql.SQL("CREATE SCHEMA app AUTHORIZATION {}").format(sql.Identifier(owner)))
-    owner_url = url_of(postgres_server, database, owner)
-    with psycopg.connect(owner_url, autocommit=True) as connection:
-        connection.execute(
-            "CREATE TABLE app.users (id uuid PRIMARY KEY); CREATE TABLE app.photos (id uuid PRIMARY KEY)"
-        )
+    admin.execute(sql.SQL("CREATE SCHEMA app AUTHORIZATION {owner}").format(**roles))
+    owner_url = url_of(postgres_server, database, me)
+    for table in ("users", "photos"):
+        name = sql.Identifier("app", table)
+        admin.execute(sql.SQL("CREATE TABLE {table} (id uuid PRIMARY KEY)").format(table=name))
+        admin.execute(sql.SQL("ALTER TABLE {table} OWNER TO {owner}").format(table=name, **roles))
     with pytest.raises(MigrationRefusedError, match="permission denied") as refused:
         await migrate(owner_url)
     admin.execute((";\n\n".join(s.strip().removesuffix(";") for s in refused.value.statements) + ";").encode())

@@ -189,7 +189,7 @@ async def test_what_a_role_may_not_do_its_owner_can(admin: psycopg.Connection, p
 async def test_what_a_superuser_does_in_the_owners_place_is_the_owners(
     admin: psycopg.Connection, postgres_server: PostgresServer, *, is_member: bool
 ) -> None:
-    """Who owns the tables, or belongs to whom they are, may make none; with the refusal's SQL what is made is theirs."""
+    """Who owns the tables, or is of the group that does, may make none; what the refusal's SQL makes is theirs."""
     database = admin.info.dbname
     me, worker = new_role(postgres_server, "me"), new_role(postgres_server, "worker")
     owner = new_role(postgres_server, "group") if is_member else me

@@ -191,7 +191,7 @@ class _Migration:
 
     @property
     def for_the_owner(self) -> list[str]:
-        """What the owner has to run so that the role that was refused can work; or a superuser, so that it owns all."""
+        """What another role has to run so that the one that was refused can work, or owns what is made."""
         return [*self.statements, *self._for_me]
 
     async def run(self) -> Migrated:
@@ -284,7 +284,7 @@ class _Migration:
 
 
 def _refuse_what_cannot_be_added_to(tables: Mapping[str, Table]) -> None:
-    """Raise :class:`SchemaError` where a view stands in for a table that would have to be altered or referenced."""
+    """Raise :class:`SchemaError` where a table cannot be altered or referred to: a view, or one of other ids."""
     problems = [
         f"{tables[name]} is no table: add the column {column} to it yourself"
         for name, columns in _ADDED_COLUMNS.items()

@@ -242,7 +242,7 @@ async def _objects(container: Container, settings: Settings) -> AsyncIterator[Fi
     yield Finding("object store", Status.OK, f"{settings.s3.endpoint} answers")
     allowed = container.image_refs().allowed_buckets
     if settings.s3.bucket not in allowed:
-        detail = f"references without one are refused: {settings.s3.bucket} is not in FACEMATCH_S3_ALLOWED_BUCKETS"
+        detail = f"references that name none are refused: {settings.s3.bucket} is not in FACEMATCH_S3_ALLOWED_BUCKETS"
         yield Finding("bucket", Status.WARNING, detail)
     seen = await look_for_buckets(container.store_options(), allowed)
     for name, state in sorted(seen.items()):

@@ -269,6 +269,25 @@ async def test_submit_and_show_tell_a_job_s_whole_story(world: World, photograph
     assert ("no_face" in shown, str(photo) in shown) == (True, True), "an id can be copied from a narrow terminal, too"
 
 
+def test_migrate_says_which_tables_it_found_and_made_and_what_is_wrong_with_them(bare_world: World) -> None:
+    """Tables of other names are not found: whoever migrates sees the empty ones, and what no worker can work with."""
+    bare_world.sql("CREATE TABLE accounts (id uuid)")
+    bare_world.sql("CREATE TABLE photos (id uuid PRIMARY KEY)")
+    bare_world.sql("CREATE TABLE photo_faces (id uuid PRIMARY KEY, photo_id uuid, face_index text, embedding real[])")
+    first = bare_world.cli("migrate")
+    found, made = first.stdout.splitlines()[1:]
+    assert found == "Your tables: public.photo_faces, public.photos."
+    assert made == "Made, because there were none: public.users, public.face_matches."
+    assert first.stderr.startswith(
+        "No worker can start yet: public.photo_faces.embedding is of type _float4, not vector"
+    )
+    again = bare_world.cli("migrate")
+    assert (len(again.stdout.splitlines()), "Made" in again.stdout) == (2, False)
+    nobody = bare_world.cli("migrate", "--grant-to", "facematch_wrker", check=False)
+    assert (nobody.returncode, nobody.stdout) == (2, "")
+    assert nobody.stderr.startswith("there is no role facematch_wrker")
+
+
 async def test_doctor_tells_what_is_missing_and_then_that_all_is_well(bare_world: World) -> None:
     """Before ``migrate`` and ``provision`` it fails and names both; afterwards it ends with 0."""
     world = bare_world
@@ -283,6 +302,12 @@ async def test_doctor_tells_what_is_missing_and_then_that_all_is_well(bare_world
     assert {what for what, check in checks.items() if check["status"] == "failed"} == set()
     assert checks["other embeddings"]["status"] == "warning"
     assert "unknown model" in checks["other embeddings"]["detail"]
+    assert "; your tables: public.photos, public.users, public.photo_faces, " in checks["database"]["detail"]
+    world.environment["FACEMATCH_S3_ALLOWED_BUCKETS"] = "private"
+    refusing = json.loads(world.cli("doctor", "--json", check=False).stdout)["checks"]
+    warnings = [check["detail"] for check in refusing if (check["what"], check["status"]) == ("bucket", "warning")]
+    assert warnings == ["references that name none are refused: images is not in FACEMATCH_S3_ALLOWED_BUCKETS"]
+    del world.environment["FACEMATCH_S3_ALLOWED_BUCKETS"]
     world.environment["FACEMATCH_S3_BUCKET"] = "nothere"
     misled = world.cli("doctor", "--json", check=False)
     failed = [check for check in json.loads(misled.stdout)["checks"] if check["status"] == "failed"]

@@ -9,7 +9,7 @@ import attrs
 import psycopg
 from psycopg import sql
 
-from adapters.faiss_codes.codes import EXAMPLES, learn
+from adapters.faiss_codes.codebook import EXAMPLES, learn
 from adapters.postgres.indexing import IndexKeeper, Model
 from adapters.postgres.migrate import migrate
 from infra.local_stack.postgres import PostgresServer

@@ -39,11 +39,8 @@ class Codes(Protocol):
     def near(self, probe: Sequence[float]) -> list[UUID]:
         """Return the users that seem to be nearest to a vector."""
 
-    def near_at_once(self, probe: Sequence[float]) -> tuple[list[UUID], bool] | None:
-        """Return whom some milliseconds find, and whether they will do; None where it takes longer than that."""
-
-    def near_at_second_look(self, probe: Sequence[float]) -> list[UUID]:
-        """Return the users that seem to be nearest to a vector for which they would not do."""
+    def near_at_once(self, probe: Sequence[float]) -> list[UUID] | None:
+        """Return the same within a millisecond or two; None where it takes longer than that."""
 
 
 Report = Callable[[Exception], None]
@@ -88,15 +85,11 @@ class Follower:
         loaded, moment = self._loaded, self._moment
         if loaded is None:
             return None
-        # To hand a search to a thread and its result back takes a millisecond, half as long as the search of a million.
-        match loaded.codes.near_at_once(probe):
-            case (users, True):
-                return Proposal(users, moment)
-            case (_, False):
-                search = loaded.codes.near_at_second_look
-            case _:
-                search = loaded.codes.near
-        return Proposal(await asyncio.to_thread(search, probe), moment)
+        # To hand a search to a thread and its result back takes a millisecond where the event loop is busy.
+        users = loaded.codes.near_at_once(probe)
+        if users is None:
+            users = await asyncio.to_thread(loaded.codes.near, probe)
+        return Proposal(users, moment)
 
     async def load(self, version: str) -> None:
         """Return when that version is loaded.

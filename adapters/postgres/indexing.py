@@ -48,13 +48,13 @@ ON CONFLICT (model) DO UPDATE SET dimension = excluded.dimension, users = exclud
 _SAMPLE_BYTES = 256 * 1024**2
 _ELEMENT_BYTES = 2
 _LEARN_AGAIN = 4
-"""A gallery that has grown by this factor is learnt from again: cells that were made for fewer users are too large."""
+"""A gallery that has grown by this factor is learnt from again: there were fewer examples, or too few to learn from."""
 # Where a database was restored elsewhere, rows can be from transactions that are still to come.
 _FROM_NOW_ON = """
 UPDATE {partition} SET changed = pg_catalog.pg_current_xact_id() WHERE changed > pg_catalog.pg_current_xact_id()
 """
-Learn = Callable[[NDArray[np.float32], int], bytes]
-"""Makes a codebook, from examples, [examples, dimension], for so many users."""
+Learn = Callable[[NDArray[np.float32]], bytes]
+"""Makes a codebook, from examples, [examples, dimension]."""
 
 
 class IndexRefusedError(FacematchError):
@@ -147,7 +147,7 @@ class IndexKeeper:
         if state is None or state.dimension != dimension or model.users > _LEARN_AGAIN * state.learnt_from:
             progress("learning", 0, 0)
             sample = await self._take_examples(parts, examples, model.users)
-            content = await asyncio.to_thread(learn, sample, model.users)
+            content = await asyncio.to_thread(learn, sample)
             await self._connection.execute(_KEEP_CODEBOOK, [model.name, dimension, model.users, content])
 
     async def check(self, model: Model) -> IndexReport:

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from adapters.faiss_codes.codes import EXAMPLES, learn
+from adapters.faiss_codes.codebook import EXAMPLES, learn
 from adapters.postgres.indexing import IndexKeeper, IndexReport, Model
 from adapters.postgres.search_index import EXACT_BELOW
 from entrypoints.console import ExitCode, err, explained, fail, load_settings, out, visible

@@ -26,7 +26,8 @@ from psycopg import sql
 from rich.console import Console
 from rich.table import Table
 
-from adapters.faiss_codes.codes import EXAMPLES, Codes, learn
+from adapters.faiss_codes.codebook import EXAMPLES, learn
+from adapters.faiss_codes.codes import Codes
 from adapters.postgres.database import Database
 from adapters.postgres.gallery import PostgresGallery
 from adapters.postgres.indexing import IndexKeeper

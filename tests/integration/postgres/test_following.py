@@ -83,33 +83,6 @@ async def worker(admin: psycopg.Connection, database_url: str) -> AsyncIterator[
         await gallery.close()
 
 
-@pytest.mark.parametrize(
-    ("first_look", "further"), [(([NEW], True), []), (([], False), ["near_at_second_look"]), (None, ["near"])]
-)
-async def test_a_search_goes_as_far_as_it_has_to(
-    admin: psycopg.Connection,
-    worker: Worker,
-    monkeypatch: pytest.MonkeyPatch,
-    first_look: tuple[list[UUID], bool] | None,
-    further: list[str],
-) -> None:
-    """A first look that is not enough is followed by a second one; what would take long is left to a thread."""
-    admin.execute(ENROL, [NEW])
-    asked: list[str] = []
-
-    def instead(name: str) -> Callable[..., list[UUID]]:
-        def find(*_: object) -> list[UUID]:
-            asked.append(name)
-            return [NEW]
-
-        return find
-
-    for name in ("near", "near_at_second_look"):
-        monkeypatch.setattr(Codes, name, instead(name))
-    monkeypatch.setattr(Codes, "near_at_once", lambda *_: first_look)
-    assert [((await worker.gallery.search(PROBE, limit=1)).nearest)[0].user_id, *asked] == [NEW, *further]
-
-
 async def test_an_enrolment_is_found_by_the_next_search_and_taken_in_once(
     admin: psycopg.Connection, worker: Worker
 ) -> None:

@@ -15,7 +15,8 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from adapters.faiss_codes.codes import EXAMPLES, Codes, learn
+from adapters.faiss_codes.codebook import EXAMPLES, learn
+from adapters.faiss_codes.codes import Codes
 from adapters.postgres.gallery import PostgresGallery
 from adapters.postgres.indexing import IndexKeeper, IndexRefusedError, IndexReport, Model
 from adapters.postgres.migrate import migrate

@@ -1,0 +1,43 @@
+"""What codes are made by: learnt once from some of a gallery's vectors, and the same for every worker.
+
+For the short code, vectors are turned onto their principal axes, and the first of these are put into pairs, each with
+one of 16 codes: product quantisation (Jégou, Douze and Schmid, IEEE TPAMI 33(1), 2011). Axes that vary much are paired
+with axes that vary little, so that each pair has as much to tell (Ge, He, Ke and Sun, IEEE TPAMI 36(4), 2014). The
+longer code has a byte for each dimension.
+"""
+
+from typing import Final
+
+import faiss
+import numpy as np
+from numpy.typing import NDArray
+
+EXAMPLES: Final = 50_000
+"""So many vectors are enough to learn from."""
+_LEARNS_FROM: Final = 4_000
+"""With fewer examples nothing is learnt, and vectors are kept as they are."""
+_PAIRS: Final = 32
+"""Of axes; where vectors have fewer, each axis has a code of its own."""
+_MORE_PAIRS: Final = 64
+"""Of vectors with more than twice as many dimensions as there are axes in :data:`_PAIRS`."""
+_BITS: Final = 4
+
+
+def learn(sample: NDArray[np.float32]) -> bytes:
+    """Return what codes are made by, from examples: float32, [examples, dimension].
+
+    It tells of axes and steps, and holds no user's vector.
+    """
+    dimension = sample.shape[1]
+    if len(sample) < _LEARNS_FROM:
+        return bytes(faiss.serialize_index(faiss.IndexFlatL2(dimension)))
+    pairs = _MORE_PAIRS if dimension > 4 * _PAIRS else _PAIRS
+    axes = min(2 * pairs, dimension)
+    parts = pairs if axes == 2 * pairs else axes
+    turned = faiss.PCAMatrix(dimension, axes)
+    turned.balanced_bins = parts
+    short = faiss.IndexPreTransform(turned, faiss.IndexPQFastScan(axes, parts, _BITS, faiss.METRIC_L2))
+    longer = faiss.IndexScalarQuantizer(dimension, faiss.ScalarQuantizer.QT_8bit)
+    index = faiss.IndexRefine(short, longer)
+    index.train(sample)
+    return bytes(faiss.serialize_index(index))

@@ -11,10 +11,10 @@ from typing import Annotated, Any, Final
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from entrypoints import interruption
+from entrypoints.environment.variables import variables
 from entrypoints.importing import imported
-from entrypoints.manual import MANUALS, Manual
-from entrypoints.variables import variables
+from entrypoints.terminal import interruption
+from entrypoints.terminal.manual import MANUALS, Manual
 
 COMMANDS: Final = {
     "worker": "entrypoints.commands.worker:worker",

@@ -38,27 +38,27 @@ from adapters.postgres.statistics import PostgresStatistics
 from adapters.system.clock import SystemClock
 from adapters.telemetry.instruments import Instruments
 from adapters.telemetry.job import OtelTelemetry
-from adapters.vision.pool import ProcessPoolFaceReader
-from application.broker_watch import BrokerWatch, WatchedDeadLetters, WatchedResults
-from application.calibrate_embedder import CalibrateEmbedder
-from application.enroll import Enroll
-from application.enroll_list import EnrollList
-from application.enroll_user import EnrollUser
-from application.evaluate_photos import EvaluatePhotos
-from application.event_relay import EventRelay
-from application.make_template import MakeTemplate
-from application.match_single_face import MatchPolicy, MatchSingleFace
-from application.outages import Outages
+from adapters.vision.processes.pool import ProcessPoolFaceReader
+from application.enrolment.enroll import Enroll
+from application.enrolment.enroll_list import EnrollList
+from application.enrolment.enroll_user import EnrollUser
+from application.enrolment.make_template import MakeTemplate
+from application.enrolment.reenroll_users import ReenrollUsers
+from application.enrolment.switch_users import SwitchUsers
+from application.evaluation.calibrate_embedder import CalibrateEmbedder
+from application.evaluation.evaluate_photos import EvaluatePhotos
+from application.evaluation.read_photos import ReadPhotos
+from application.matching.match_single_face import MatchPolicy, MatchSingleFace
+from application.matching.process_delivery import DeliveryPolicy, ProcessDelivery
+from application.matching.retrieve_image import RetrieveImage
+from application.operating.repair_dead_letters import RepairDeadLetters
+from application.operating.republish_photos import RepublishPhotos
 from application.ports.dependency import Dependency
 from application.ports.face_pipeline import EmbedderInfo
-from application.process_delivery import DeliveryPolicy, ProcessDelivery
-from application.read_photos import ReadPhotos
-from application.reenroll_users import ReenrollUsers
-from application.repair_dead_letters import RepairDeadLetters
-from application.republish_photos import RepublishPhotos
-from application.retrieve_image import RetrieveImage
-from application.switch_users import SwitchUsers
-from application.worker import Worker
+from application.running.broker_watch import BrokerWatch, WatchedDeadLetters, WatchedResults
+from application.running.event_relay import EventRelay
+from application.running.outages import Outages
+from application.running.worker import Worker
 from domain.decision import Calibration, FixedThreshold, TargetFpir, ThresholdPolicy
 from domain.errors import (
     AttemptFailedError,

@@ -8,7 +8,7 @@ from adapters.nats_jetstream.consumer import JetStreamJobQueue
 from adapters.postgres.database import Database
 from adapters.postgres.gallery import PostgresGallery
 from adapters.telemetry.figures import WorkerFigures
-from adapters.vision.pool import ProcessPoolFaceReader
+from adapters.vision.processes.pool import ProcessPoolFaceReader
 from application.ports.clock import Clock
 from application.ports.face_pipeline import EmbedderInfo
 from application.ports.telemetry import Telemetry

@@ -4,9 +4,9 @@ import os
 import sys
 from typing import Final
 
-from entrypoints import interruption, output
 from entrypoints.idle_signals import end_at_once
 from entrypoints.importing import imported
+from entrypoints.terminal import interruption, output
 
 _NOT_ASKED: Final = ("OTEL_PYTHON_CONTEXT", "OTEL_PYTHON_TRACER_PROVIDER", "OTEL_PYTHON_METER_PROVIDER")
 """What these name OpenTelemetry would load when it is imported, in the place of what is set up here."""

@@ -9,9 +9,9 @@ from nats.aio.client import Client
 from adapters.nats_jetstream.connection import connect, disconnect
 from adapters.postgres.database import Database
 from application.ports.face_pipeline import EmbedderInfo
-from entrypoints.console import err, visible
 from entrypoints.container import Container
 from entrypoints.settings import Settings
+from entrypoints.terminal.console import err, visible
 from entrypoints.vision_container import Vision
 
 

@@ -17,13 +17,13 @@ from adapters.telemetry.figures import observe, observe_readiness
 from adapters.telemetry.providers import TelemetrySettingsError
 from adapters.vision.registry import BrokenEmbedderError
 from application.ports.telemetry import Telemetry
-from application.worker import Worker
+from application.running.worker import Worker
 from domain.errors import DatabaseUnavailableError, FacematchError, MessagingUnavailableError
-from entrypoints.console import secrets_of
 from entrypoints.container import VERSION, Container
 from entrypoints.health import health_application
 from entrypoints.resources import build, connected_to_nats
 from entrypoints.settings import Settings
+from entrypoints.terminal.console import secrets_of
 from entrypoints.vision_container import Vision
 
 _LOG = structlog.get_logger("facematch")

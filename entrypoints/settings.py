@@ -8,10 +8,11 @@ from pathlib import Path
 import attrs
 
 from adapters.system.cores import usable_cores
-from adapters.vision import custom, registry
+from adapters.vision import registry
+from adapters.vision.custom import pipeline as custom
 from domain.calibration import MeasuredCalibration
-from entrypoints import parsing as p
-from entrypoints.variables import Problem, section, together, variable
+from entrypoints.environment import parsing as p
+from entrypoints.environment.variables import Problem, section, together, variable
 
 _MIB = 1024 * 1024
 _HOUR = 3600.0

@@ -6,7 +6,7 @@ It stands alone because its models take longest to load: a worker has that begun
 from dependency_injector import containers, providers
 
 from adapters.vision import registry
-from adapters.vision.pool import PoolLimits, ProcessPoolFaceReader
+from adapters.vision.processes.pool import PoolLimits, ProcessPoolFaceReader
 from application.ports.face_pipeline import ImageBudget
 from entrypoints.settings import Settings, VisionSettings
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import attrs
 
-from adapters.vision import graph_cache
+from adapters.vision.weights import graph_cache
 from domain.errors import FacematchError
 
 _WHITE_HOUSE = "official White House photograph, a work of the US government (public domain)"

@@ -10,8 +10,8 @@ from typing import Any, Final
 import numpy as np
 from onnx import TensorProto, helper
 
-from adapters.vision.graph_cache import cache_folder, dlib_resnet
-from adapters.vision.weights import RECOGNISER
+from adapters.vision.weights.graph_cache import cache_folder, dlib_resnet
+from adapters.vision.weights.provided import RECOGNISER
 
 ARCFACE: Final = {
     "left_eye": [0.3419, 0.4616],

@@ -1,7 +1,7 @@
 """What reads faces by an installed embedder, put together as the service does it."""
 
 from adapters.vision import registry
-from adapters.vision.pool import PoolLimits, ProcessPoolFaceReader
+from adapters.vision.processes.pool import PoolLimits, ProcessPoolFaceReader
 from application.ports.face_pipeline import ImageBudget
 
 BUDGET = ImageBudget()

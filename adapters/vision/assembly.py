@@ -7,14 +7,14 @@ from contextlib import contextmanager
 
 import attrs
 
-from adapters.vision.alignment import Aligner, FivePointAligner
-from adapters.vision.decoding import Picture, decode
-from adapters.vision.detection import Detector, Found
-from adapters.vision.graph_cache import cache_folder, dlib_resnet
-from adapters.vision.onnx_network import OnnxNetwork
-from adapters.vision.recognition import Mirrored, NetworkRecogniser, Recogniser
-from adapters.vision.sharpness import sharpness
-from adapters.vision.weights import FIVE_POINTS, RECOGNISER, installed
+from adapters.vision.detection.detectors import Detector, Found
+from adapters.vision.pictures.decoding import Picture, decode
+from adapters.vision.pictures.sharpness import sharpness
+from adapters.vision.recognition.alignment import Aligner, FivePointAligner
+from adapters.vision.recognition.onnx_network import OnnxNetwork
+from adapters.vision.recognition.recogniser import Mirrored, NetworkRecogniser, Recogniser
+from adapters.vision.weights.graph_cache import cache_folder, dlib_resnet
+from adapters.vision.weights.provided import FIVE_POINTS, RECOGNISER, installed
 from application.ports.face_pipeline import Embed, EmbedderInfo, ImageBudget
 from domain.faces import BoundingBox, DetectedFace, FaceEmbedding, PhotoReading, StageTiming
 

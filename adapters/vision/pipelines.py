@@ -20,7 +20,7 @@ from typing import Final, cast
 
 import attrs
 
-from adapters.vision.weights import BLAZEFACE, FIVE_POINTS, HOG, RECOGNISER
+from adapters.vision.weights.provided import BLAZEFACE, FIVE_POINTS, HOG, RECOGNISER
 from application.ports.face_pipeline import EmbedderInfo, FacePipeline, ImageBudget
 from domain.decision import Calibration
 
@@ -164,7 +164,7 @@ dlib_pipeline: Final = LazyPipeline(
         calibration=_IMPOSTORS_OF_DLIB,
         weights=_OF_DLIB,
     ),
-    "adapters.vision.hog:load",
+    "adapters.vision.detection.hog:load",
 )
 
 mediapipe_pipeline: Final = LazyPipeline(
@@ -176,5 +176,5 @@ mediapipe_pipeline: Final = LazyPipeline(
         calibration=_IMPOSTORS_OF_MEDIAPIPE,
         weights=(BLAZEFACE, *_OF_DLIB),
     ),
-    "adapters.vision.blazeface:load",
+    "adapters.vision.detection.blazeface:load",
 )

@@ -11,17 +11,17 @@ from typing import Annotated
 import attrs
 import typer
 
+from application.operating.republish_photos import Republication, RepublicationProgress
 from application.ports.photo_catalogue import ANY_OR_NONE, LastOutcome
 from application.progress import Progress
-from application.republish_photos import Republication, RepublicationProgress
 from domain.errors import FacematchError
 from domain.outcomes import OutcomeKind, Reason
-from entrypoints.console import err, explained, load_settings
-from entrypoints.moments import moment
-from entrypoints.progress import watched
-from entrypoints.republishing import IMAGE_REF_HELP, opened_catalogue, tell
+from entrypoints.commands.common.republishing import IMAGE_REF_HELP, opened_catalogue, tell
 from entrypoints.resources import build
 from entrypoints.settings import Settings
+from entrypoints.terminal.console import err, explained, load_settings
+from entrypoints.terminal.moments import moment
+from entrypoints.terminal.progress import watched
 
 _MOST_PER_SECOND = 1_000_000
 _WORDS = {

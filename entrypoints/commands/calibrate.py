@@ -10,16 +10,16 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from adapters.evaluation.calibration_file import write_calibration
-from application.calibrate_embedder import CalibratedEmbedder
+from application.evaluation.calibrate_embedder import CalibratedEmbedder
 from domain.calibration import MeasuredCalibration
 from domain.evaluation.subjects import Subject
-from entrypoints.console import err, explained, load_settings, out, visible
 from entrypoints.evaluation import place
 from entrypoints.evaluation.document import acquisition_document
 from entrypoints.evaluation.options import FacesOption, FolderArgument, ResumeOption
 from entrypoints.evaluation.reading import measured
 from entrypoints.evaluation.tables import acquisition_summary
 from entrypoints.resources import build
+from entrypoints.terminal.console import err, explained, load_settings, out, visible
 
 
 def calibrate(

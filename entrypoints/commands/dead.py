@@ -13,15 +13,15 @@ import attrs
 import typer
 from rich.table import Table
 
+from application.operating.repair_dead_letters import Action, RepairDeadLetters, Repaired, Selection
 from application.ports.dead_letter_box import DeadLetter
-from application.repair_dead_letters import Action, RepairDeadLetters, Repaired, Selection
 from domain.outcomes import Reason
-from entrypoints.console import ExitCode, err, explained, fail, is_interactive, load_settings, out, visible
-from entrypoints.letters import full_document, line_document
-from entrypoints.moments import moment
-from entrypoints.progress import watched
+from entrypoints.commands.common.letters import full_document, line_document
 from entrypoints.resources import build, connected_to_nats
 from entrypoints.settings import Settings
+from entrypoints.terminal.console import ExitCode, err, explained, fail, is_interactive, load_settings, out, visible
+from entrypoints.terminal.moments import moment
+from entrypoints.terminal.progress import watched
 
 _SHOWN = 100
 _LONGEST_BODY = 4096

@@ -21,11 +21,11 @@ from application.ports.face_pipeline import EmbedderInfo
 from domain.decision import Search
 from domain.disclosure import MASK, disclosable
 from domain.errors import FacematchError
-from entrypoints.console import ExitCode, load_settings, out, visible
 from entrypoints.container import Container, calibration, threshold_policy
+from entrypoints.environment.variables import Variable, unknown, variables, without_password
 from entrypoints.resources import build, connected_to_nats, opened_database
 from entrypoints.settings import Settings, VisionSettings
-from entrypoints.variables import Variable, unknown, variables, without_password
+from entrypoints.terminal.console import ExitCode, load_settings, out, visible
 
 _EXPORT: Final = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 

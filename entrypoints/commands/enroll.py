@@ -8,16 +8,16 @@ from uuid import UUID
 
 import typer
 
-from application.bulk_enrolment import EnrolmentResult
-from application.enroll import Enrolled
-from application.enrolment_images import EnrolmentRefusedError, fetched
-from entrypoints.bulk_enrolment import ToldUsers, document, photographs_of
-from entrypoints.console import ExitCode, err, explained, fail, load_settings, out, visible
+from application.enrolment.bulk import EnrolmentResult
+from application.enrolment.enroll import Enrolled
+from application.enrolment.images import EnrolmentRefusedError, fetched
+from entrypoints.commands.common.bulk_enrolment import ToldUsers, document, photographs_of
+from entrypoints.commands.common.doubts import in_words
+from entrypoints.commands.common.enrolling import EnrolmentImages, rights_explained
 from entrypoints.container import Container
-from entrypoints.doubts import in_words
-from entrypoints.enrolling import EnrolmentImages, rights_explained
-from entrypoints.progress import watched
 from entrypoints.resources import build, opened_database, started_reader
+from entrypoints.terminal.console import ExitCode, err, explained, fail, load_settings, out, visible
+from entrypoints.terminal.progress import watched
 
 
 def enroll(

@@ -10,7 +10,6 @@ import typer
 from adapters.evaluation.report.file import write_report
 from domain.evaluation.results import Evaluation
 from domain.evaluation.subjects import Subject
-from entrypoints.console import err, explained, load_settings, out, visible
 from entrypoints.container import VERSION
 from entrypoints.evaluation import place
 from entrypoints.evaluation.document import evaluation_document
@@ -18,6 +17,7 @@ from entrypoints.evaluation.options import FacesOption, FolderArgument, ResumeOp
 from entrypoints.evaluation.reading import measured
 from entrypoints.evaluation.tables import print_evaluation
 from entrypoints.resources import build
+from entrypoints.terminal.console import err, explained, load_settings, out, visible
 
 
 def evaluate(

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from entrypoints.console import fail, load_some, out
 from entrypoints.settings import WorkerSettings
+from entrypoints.terminal.console import fail, load_some, out
 
 _SECONDS = 5
 _ANY = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - addresses to listen on, and where to reach them

@@ -10,8 +10,8 @@ from rich.table import Table
 from adapters.faiss_codes.codebook import EXAMPLES, learn
 from adapters.postgres.indexing import IndexKeeper, IndexReport, Model
 from adapters.postgres.search_index import EXACT_BELOW
-from entrypoints.console import ExitCode, err, explained, fail, load_settings, out, visible
-from entrypoints.progress import watched_steps
+from entrypoints.terminal.console import ExitCode, err, explained, fail, load_settings, out, visible
+from entrypoints.terminal.progress import watched_steps
 
 _MEGABYTE = 1_000_000
 

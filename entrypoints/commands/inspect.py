@@ -15,9 +15,9 @@ from application.ports.face_reader import FaceReader
 from domain.errors import AttemptFailedError, EmbedderUnavailableError, FacematchError, JobRejectedError
 from domain.faces import DetectedFace, PhotoReading
 from domain.outcomes import Reason
-from entrypoints.console import ExitCode, explained, load_settings, out, visible
 from entrypoints.resources import build, started_reader
 from entrypoints.settings import Settings
+from entrypoints.terminal.console import ExitCode, explained, load_settings, out, visible
 
 _STAGES = ("decode", "detect", "embed")
 

@@ -7,7 +7,7 @@ import typer
 
 from adapters.postgres.migrate import MigrationRefusedError, UnknownRoleError
 from adapters.postgres.migrate import migrate as bring_up_to_date
-from entrypoints.console import ExitCode, err, explained, fail, load_settings, out, visible
+from entrypoints.terminal.console import ExitCode, err, explained, fail, load_settings, out, visible
 
 
 def migrate(

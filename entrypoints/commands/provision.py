@@ -3,9 +3,9 @@
 import asyncio
 
 from adapters.nats_jetstream import provisioning
-from entrypoints.console import explained, load_settings, out
 from entrypoints.resources import build, connected_to_nats
 from entrypoints.settings import Settings
+from entrypoints.terminal.console import explained, load_settings, out
 
 
 def provision() -> None:

@@ -5,13 +5,13 @@ from typing import Annotated
 
 import typer
 
+from application.operating.republish_photos import Republication
 from application.ports.photo_catalogue import NO_OUTCOME
-from application.republish_photos import Republication
-from entrypoints.console import explained, load_settings
-from entrypoints.progress import watched
-from entrypoints.republishing import IMAGE_REF_HELP, opened_catalogue, tell
+from entrypoints.commands.common.republishing import IMAGE_REF_HELP, opened_catalogue, tell
 from entrypoints.resources import build
 from entrypoints.settings import Settings
+from entrypoints.terminal.console import explained, load_settings
+from entrypoints.terminal.progress import watched
 
 _MOST_SECONDS = 3600.0
 _WORDS = {

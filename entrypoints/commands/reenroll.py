@@ -9,7 +9,7 @@ from uuid import UUID
 
 import typer
 
-from application.switch_users import (
+from application.enrolment.switch_users import (
     HalfSwitchedError,
     LeftBehindError,
     NobodyPreparedError,
@@ -17,13 +17,13 @@ from application.switch_users import (
     Switch,
 )
 from domain.errors import DatabaseUnavailableError
-from entrypoints.bulk_enrolment import ToldUsers, photographs_of, users
-from entrypoints.console import ExitCode, err, explained, fail, load_settings, out, visible
+from entrypoints.commands.common.bulk_enrolment import ToldUsers, photographs_of, users
+from entrypoints.commands.common.enrolling import EnrolmentImages, rights_explained
 from entrypoints.container import Container
-from entrypoints.enrolling import EnrolmentImages, rights_explained
-from entrypoints.progress import watched
 from entrypoints.resources import build, opened_database, started_reader
 from entrypoints.settings import Settings
+from entrypoints.terminal.console import ExitCode, err, explained, fail, load_settings, out, visible
+from entrypoints.terminal.progress import watched
 
 
 def prepare(

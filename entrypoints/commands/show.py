@@ -8,15 +8,15 @@ from uuid import UUID
 
 import typer
 
-from adapters.vision.decoding import decode
-from application.photo_history import PhotoJob, photo_history
+from adapters.vision.pictures.decoding import decode
+from application.operating.photo_history import PhotoJob, photo_history
 from domain.outcomes import OutcomeKind
 from domain.records import JobRecord, Matched
-from entrypoints.annotated import annotated
-from entrypoints.console import console, err, explained, fail, load_settings, out
-from entrypoints.photo_jobs import document, table
+from entrypoints.commands.common.annotated import annotated
+from entrypoints.commands.common.photo_jobs import document, table
 from entrypoints.resources import build, connected_to_nats, opened_database
 from entrypoints.settings import Settings
+from entrypoints.terminal.console import console, err, explained, fail, load_settings, out
 
 _PICTURES: Final = (".png", ".jpg", ".jpeg", ".webp")
 _TRIED: Final = " yet; what came of its attempts so far is on standard output"

@@ -15,15 +15,15 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from application.dead_letter_reasons import DeadLetterReasons, LettersByReason
+from application.matching.dead_letter_reasons import DeadLetterReasons, LettersByReason
+from application.operating.service_status import ServiceStatus
 from application.ports.statistics import RecentOutcomes
-from application.service_status import ServiceStatus
-from entrypoints.console import ExitCode, fail, load_settings, out, visible
+from entrypoints.commands.common.standing import sentence
 from entrypoints.container import Container
-from entrypoints.durations import in_words
 from entrypoints.resources import build, connected_to_nats, opened_database
 from entrypoints.settings import Settings
-from entrypoints.standing import sentence
+from entrypoints.terminal.console import ExitCode, fail, load_settings, out, visible
+from entrypoints.terminal.durations import in_words
 
 _WORKERS_SHOWN = 20
 _INTERVAL = 2.0

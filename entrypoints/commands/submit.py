@@ -10,10 +10,10 @@ import typer
 from adapters.nats_jetstream.payload import MAX_BODY_BYTES, MAX_FACE_INDEX, encode_job
 from adapters.nats_jetstream.publisher import StoredTimeUnreadError
 from domain.jobs import JobKey, MatchJob
-from entrypoints.console import explained, load_settings, out, visible
-from entrypoints.photo_jobs import key_document
+from entrypoints.commands.common.photo_jobs import key_document
 from entrypoints.resources import build, connected_to_nats
 from entrypoints.settings import Settings
+from entrypoints.terminal.console import explained, load_settings, out, visible
 
 
 def submit(

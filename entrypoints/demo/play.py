@@ -20,13 +20,13 @@ from nats.js import JetStreamContext
 
 from adapters.nats_jetstream import provisioning
 from adapters.postgres.migrate import migrate
-from application.enrolment_images import EnrolmentImage, EnrolmentRefusedError
+from application.enrolment.images import EnrolmentImage, EnrolmentRefusedError
 from domain.errors import FacematchError
 from entrypoints.container import Container
 from entrypoints.demo.scenes import Person, Scene
+from entrypoints.environment.variables import read
 from entrypoints.resources import build, connected_to_nats, opened_database, started_reader
 from entrypoints.settings import Settings
-from entrypoints.variables import read
 from infra.local_stack.process import ServerProcess, free_port
 from infra.local_stack.stack import LocalStack
 

@@ -10,10 +10,10 @@ from rich.table import Table
 
 from domain.faces import BoundingBox
 from domain.outcomes import OutcomeKind
-from entrypoints.console import console as plain_console
-from entrypoints.console import out
 from entrypoints.demo.contact_sheet import Tile
 from entrypoints.demo.play import Result
+from entrypoints.terminal.console import console as plain_console
+from entrypoints.terminal.console import out
 
 _STAGES: Final = {
     "fetch": ("fetch",),

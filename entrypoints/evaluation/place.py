@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from adapters.evaluation.whole_file import check_place
-from entrypoints.console import ExitCode, fail
+from entrypoints.terminal.console import ExitCode, fail
 
 
 def insist_on(path: Path) -> None:

@@ -10,8 +10,8 @@ from application.ports.labelled_photos import LabelledPhotos
 from application.progress import Progress
 from domain.evaluation.subjects import Subject
 from entrypoints.container import Container
-from entrypoints.progress import watched
 from entrypoints.resources import started_reader
+from entrypoints.terminal.progress import watched
 
 Found_co = TypeVar("Found_co", covariant=True)
 Found = TypeVar("Found")

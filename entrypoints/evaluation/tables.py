@@ -13,7 +13,7 @@ from domain.evaluation.discard import DiscardCurve
 from domain.evaluation.groups import GroupFigures
 from domain.evaluation.identification import GalleryFigures
 from domain.evaluation.results import Acquisition, Evaluation
-from entrypoints.console import visible
+from entrypoints.terminal.console import visible
 
 _UNREAD_SHOWN: Final = 20
 

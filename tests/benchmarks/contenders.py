@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image
 
 from adapters.vision import registry
-from adapters.vision.weights import FIVE_POINTS, RECOGNISER, installed
+from adapters.vision.weights.provided import FIVE_POINTS, RECOGNISER, installed
 from application.ports.face_pipeline import Embed, ImageBudget
 
 REFERENCE = "face_recognition's steps"

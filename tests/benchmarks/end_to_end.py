@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.progress import track
 
 from adapters.system.cores import usable_cores
-from adapters.vision.pool import ProcessPoolFaceReader
+from adapters.vision.processes.pool import ProcessPoolFaceReader
 from application.ports.face_pipeline import Embed
 from tests.benchmarks.everyday import EMBEDDER, Everyday, everyday
 from tests.benchmarks.site import Cpu, children, cpu_seconds, steady_rate

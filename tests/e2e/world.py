@@ -73,7 +73,7 @@ class WorkerProcess:
 
     def vision_processes(self) -> list[int]:
         """Return the ids of its vision processes, after that of the one that makes them; none where it is gone."""
-        return [pid for pid in _descendants(self.process.pid) if b"adapters.vision.child" in _command(pid)]
+        return [pid for pid in _descendants(self.process.pid) if b"adapters.vision.processes.child" in _command(pid)]
 
     def lines(self) -> list[dict[str, Any]]:
         """Return the log's JSON lines."""

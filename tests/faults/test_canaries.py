@@ -178,7 +178,9 @@ async def test_nothing_leaves_in_good_times(scene: Scene, photographs: Photograp
         assert code == 0, scene.outlets.contents[-1]
     assert await asyncio.to_thread(scene.run, "inspect", "--json", portrait) == 0
     await _search(scene)
-    assert any(b"adapters.vision.child" in content for outlet, content in scene.outlets.contents if "title" in outlet)
+    assert any(
+        b"adapters.vision.processes.child" in content for outlet, content in scene.outlets.contents if "title" in outlet
+    )
     assert {"matched", "no_match", "unreadable_image", "embedder_crashed", "internal_error"} <= set(
         _words(scene, "facematch.outcomes")
     )

@@ -14,7 +14,7 @@ from typing import Final
 
 import attrs
 
-from adapters.vision.pool import PoolLimits, ProcessPoolFaceReader
+from adapters.vision.processes.pool import PoolLimits, ProcessPoolFaceReader
 from application.ports.face_pipeline import Embed, ImageBudget
 from domain.errors import FacematchError, ImageTooLargeError, UnreadableImageError
 from tests.hostile import usage

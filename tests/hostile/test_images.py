@@ -7,7 +7,7 @@ import attrs
 import pytest
 import pytest_asyncio
 
-from adapters.vision.pool import ProcessPoolFaceReader
+from adapters.vision.processes.pool import ProcessPoolFaceReader
 from application.ports.face_pipeline import Embed
 from domain.errors import FacematchError
 from tests.hostile import usage

@@ -4,13 +4,13 @@ import dlib
 import numpy as np
 import pytest
 
-from adapters.vision.alignment import FivePointAligner
-from adapters.vision.graph_cache import dlib_resnet
-from adapters.vision.hog import HogDetector
-from adapters.vision.onnx_network import OnnxNetwork
-from adapters.vision.pixels import Pixels
-from adapters.vision.recognition import NetworkRecogniser, Recogniser
-from adapters.vision.weights import FIVE_POINTS, RECOGNISER, installed
+from adapters.vision.detection.hog import HogDetector
+from adapters.vision.pictures.pixels import Pixels
+from adapters.vision.recognition.alignment import FivePointAligner
+from adapters.vision.recognition.onnx_network import OnnxNetwork
+from adapters.vision.recognition.recogniser import NetworkRecogniser, Recogniser
+from adapters.vision.weights.graph_cache import dlib_resnet
+from adapters.vision.weights.provided import FIVE_POINTS, RECOGNISER, installed
 from infra.photographs import Photographs
 from tests.pictures import opened
 

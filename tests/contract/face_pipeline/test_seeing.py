@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from adapters.vision.weights import FIVE_POINTS, RECOGNISER, installed
+from adapters.vision.weights.provided import FIVE_POINTS, RECOGNISER, installed
 from application.ports.face_pipeline import Embed, FacePipeline
 from domain.errors import UnreadableImageError
 from domain.faces import BoundingBox, DetectedFace, FaceEmbedding

@@ -2,7 +2,7 @@
 
 import attrs
 
-from adapters.vision.decoding import decode
+from adapters.vision.pictures.decoding import decode
 from application.ports.face_pipeline import Embed, EmbedderInfo, ImageBudget
 from domain.decision import Calibration
 from domain.faces import PhotoReading

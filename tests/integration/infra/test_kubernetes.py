@@ -20,12 +20,12 @@ from jsonschema import Draft7Validator
 from psycopg import sql
 
 from adapters.nats_jetstream import pulling
-from adapters.vision.pool import PoolLimits
-from application.worker import Worker
+from adapters.vision.processes.pool import PoolLimits
+from application.running.worker import Worker
 from entrypoints import service
+from entrypoints.environment.variables import read, variables
 from entrypoints.health import health_application
 from entrypoints.settings import Settings
-from entrypoints.variables import read, variables
 from entrypoints.vision_container import budget
 from infra.local_stack.nats import NatsServer
 from tests.e2e.command import clean_environment, run_cli

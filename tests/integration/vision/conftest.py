@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from adapters.vision.pool import PoolLimits, ProcessPoolFaceReader
+from adapters.vision.processes.pool import PoolLimits, ProcessPoolFaceReader
 from tests.readers import pool_of
 
 EMBEDDERS = Path(__file__).parent / "embedders"

@@ -15,17 +15,17 @@ from onnx import external_data_helper
 from PIL import Image
 
 from adapters.vision import registry
-from adapters.vision.alignment import Aligner, DetectedPointsAligner, FivePointAligner, Template
 from adapters.vision.assembly import AlignedFacePipeline
-from adapters.vision.blazeface import BlazeFaceDetector
-from adapters.vision.detection import Detector
-from adapters.vision.hog import HogDetector
-from adapters.vision.landmarks import EYES_NOSE_MOUTH, Landmark
-from adapters.vision.networks import Tensor
-from adapters.vision.onnx_network import OnnxNetwork
-from adapters.vision.pixels import Pixels, pixels_of
-from adapters.vision.recognition import Mirrored
-from adapters.vision.weights import BLAZEFACE, FIVE_POINTS, installed
+from adapters.vision.detection.blazeface import BlazeFaceDetector
+from adapters.vision.detection.detectors import Detector
+from adapters.vision.detection.hog import HogDetector
+from adapters.vision.detection.landmarks import EYES_NOSE_MOUTH, Landmark
+from adapters.vision.pictures.pixels import Pixels, pixels_of
+from adapters.vision.recognition.alignment import Aligner, DetectedPointsAligner, FivePointAligner, Template
+from adapters.vision.recognition.networks import Tensor
+from adapters.vision.recognition.onnx_network import OnnxNetwork
+from adapters.vision.recognition.recogniser import Mirrored
+from adapters.vision.weights.provided import BLAZEFACE, FIVE_POINTS, installed
 from application.ports.face_pipeline import Embed, ImageBudget
 from domain.errors import EmbedderUnavailableError
 from domain.faces import DetectedFace
@@ -370,6 +370,6 @@ def test_without_the_extra_it_is_said_what_to_install(
     weights.write_bytes(b"")
     document["model"] = {"file": graph.name, "sha256": sha256(graph), "weights_sha256": sha256(weights)}
     monkeypatch.setitem(sys.modules, "openvino", None)
-    monkeypatch.delitem(sys.modules, "adapters.vision.openvino_network", raising=False)
+    monkeypatch.delitem(sys.modules, "adapters.vision.recognition.openvino_network", raising=False)
     [told] = refusal(document, configure)
     assert "from the clone, `pip install '.[openvino]'`" in told

@@ -4,9 +4,9 @@ from typing import Any
 
 from PIL import Image
 
-from adapters.vision.alignment import FivePointAligner
-from adapters.vision.hog import HogDetector, doubting_hog
-from adapters.vision.weights import FIVE_POINTS, installed
+from adapters.vision.detection.hog import HogDetector, doubting_hog
+from adapters.vision.recognition.alignment import FivePointAligner
+from adapters.vision.weights.provided import FIVE_POINTS, installed
 from tests.pictures import opened
 
 _WIDTH, _HEIGHT = 1280, 900

@@ -15,7 +15,7 @@ from pathlib import Path
 import attrs
 import pytest
 
-from adapters.vision.pool import PAUSE_SECONDS, PoolLimits, ProcessPoolFaceReader
+from adapters.vision.processes.pool import PAUSE_SECONDS, PoolLimits, ProcessPoolFaceReader
 from application.ports.dependency import Dependency
 from application.ports.face_pipeline import Embed, ImageBudget
 from domain.errors import (
@@ -373,9 +373,9 @@ async def test_a_pipeline_that_cannot_be_loaded_stops_the_start(
     """The message says which and why, and no process stays."""
     (tmp_path / "start").write_text(order)
     monkeypatch.setenv("HOSTILE_START", str(tmp_path / "start"))
-    monkeypatch.setattr("adapters.vision.pool.PAUSE_SECONDS", 0.05)
+    monkeypatch.setattr("adapters.vision.processes.pool.PAUSE_SECONDS", 0.05)
     if order == "hang":
-        monkeypatch.setattr("adapters.vision.fork_server.START_SECONDS", 1.0)
+        monkeypatch.setattr("adapters.vision.processes.fork_server.START_SECONDS", 1.0)
     with pytest.raises(EmbedderUnavailableError, match=words):
         await start_pool("hostile-start", processes=3)
     assert makers() == []
@@ -427,7 +427,7 @@ async def test_a_system_without_room_for_a_process_is_an_outage(
 
     pool = await start_pool()
     with monkeypatch.context() as full:
-        full.setattr("adapters.vision.fork_server.subprocess.Popen", refuse)
+        full.setattr("adapters.vision.processes.fork_server.subprocess.Popen", refuse)
         end_maker()
         await eventually(lambda: pool.restarts == 1)
         with pytest.raises(EmbedderUnavailableError, match=os.strerror(code)):
@@ -455,7 +455,7 @@ async def test_a_check_has_an_end(start_pool: StartPool, tmp_path: Path, monkeyp
     """A process that takes for ever to load is no process; the check waits for it and does not start another."""
     (tmp_path / "start").write_text("well")
     monkeypatch.setenv("HOSTILE_START", str(tmp_path / "start"))
-    monkeypatch.setattr("adapters.vision.pool.CHECK_SECONDS", 0.5)
+    monkeypatch.setattr("adapters.vision.processes.pool.CHECK_SECONDS", 0.5)
     pool = await start_pool("hostile-start")
     await ask(pool, b"hello")
     (tmp_path / "start").write_text("hang")
@@ -539,8 +539,8 @@ async def test_a_maker_that_does_not_answer_is_replaced(start_pool: StartPool, m
     worker, [maker] = await ask(pool, b"hello"), makers()
     os.kill(maker, signal.SIGSTOP)
     with monkeypatch.context() as hurried:
-        hurried.setattr("adapters.vision.fork_server._FORK_SECONDS", 0.5)
-        hurried.setattr("adapters.vision.process._REAP_SECONDS", 0.5)
+        hurried.setattr("adapters.vision.processes.fork_server._FORK_SECONDS", 0.5)
+        hurried.setattr("adapters.vision.processes.process._REAP_SECONDS", 0.5)
         os.kill(worker, signal.SIGKILL)
         with pytest.raises(EmbedderUnavailableError, match=r"no vision process was made within 0\.5 s"):
             await ask(pool, b"hello")
@@ -580,7 +580,7 @@ async def test_no_room_for_another_process_is_an_outage(
     """What the system says to the maker of processes is told."""
     (tmp_path / "start").write_text("no-room")
     monkeypatch.setenv("HOSTILE_START", str(tmp_path / "start"))
-    monkeypatch.setattr("adapters.vision.pool.PAUSE_SECONDS", 0.05)
+    monkeypatch.setattr("adapters.vision.processes.pool.PAUSE_SECONDS", 0.05)
     with pytest.raises(EmbedderUnavailableError, match=os.strerror(errno.EAGAIN)):
         await start_pool("hostile-start")
 
@@ -588,7 +588,7 @@ async def test_no_room_for_another_process_is_an_outage(
 PARENT = """
 import asyncio, sys
 from adapters.vision import registry
-from adapters.vision.pool import ProcessPoolFaceReader
+from adapters.vision.processes.pool import ProcessPoolFaceReader
 from application.ports.face_pipeline import Embed, ImageBudget
 
 async def main():
@@ -652,7 +652,7 @@ def expendability(pid: int) -> int:
 
 def makers() -> list[int]:
     """Return the ids of this process's living children that are of a pool: they make its processes."""
-    return [pid for pid in processes_of(os.getpid()) if b"adapters.vision.child" in command_of(pid)]
+    return [pid for pid in processes_of(os.getpid()) if b"adapters.vision.processes.child" in command_of(pid)]
 
 
 def end_maker() -> None:

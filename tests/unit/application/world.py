@@ -6,12 +6,12 @@ from uuid import UUID
 import attrs
 
 from adapters.nats_jetstream.payload import JsonJobParser
-from application.broker_watch import BrokerWatch, WatchedDeadLetters, WatchedResults
-from application.event_relay import EventRelay
-from application.match_single_face import MatchPolicy, MatchSingleFace
-from application.outages import Outages
+from application.matching.match_single_face import MatchPolicy, MatchSingleFace
+from application.matching.process_delivery import DeliveryPolicy, ProcessDelivery
 from application.ports.face_pipeline import Embed
-from application.process_delivery import DeliveryPolicy, ProcessDelivery
+from application.running.broker_watch import BrokerWatch, WatchedDeadLetters, WatchedResults
+from application.running.event_relay import EventRelay
+from application.running.outages import Outages
 from domain.decision import FixedThreshold
 from domain.errors import (
     DatabaseUnavailableError,

@@ -9,7 +9,7 @@ import typer
 from typer.testing import CliRunner
 
 from entrypoints.cli import COMMANDS, GROUPS, app, command, summary
-from entrypoints.manual import MANUALS
+from entrypoints.terminal.manual import MANUALS
 from tests.unit.docs.pages import Page, page, pages, rows
 
 _GROUP: Any = typer.main.get_command(app)

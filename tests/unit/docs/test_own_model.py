@@ -5,8 +5,8 @@ from pathlib import Path
 import attrs
 import pytest
 
-from adapters.vision.description import Description, DetectorSection, InputSection, ModelSection, read
-from adapters.vision.landmarks import CORNERS_AND_NOSE_BASE, EYES_NOSE_MOUTH
+from adapters.vision.custom.description import Description, DetectorSection, InputSection, ModelSection, read
+from adapters.vision.detection.landmarks import CORNERS_AND_NOSE_BASE, EYES_NOSE_MOUTH
 from tests.unit.docs.pages import page
 
 GUIDE = page("docs/how-to/bring-your-own-model.md")

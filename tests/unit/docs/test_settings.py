@@ -4,8 +4,8 @@ import re
 
 import pytest
 
+from entrypoints.environment.variables import variables
 from entrypoints.settings import Settings
-from entrypoints.variables import variables
 from tests.unit.docs.pages import Page, page, pages, rows
 
 _REFERENCE = page("docs/reference/settings.md")

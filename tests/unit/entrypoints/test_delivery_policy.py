@@ -4,8 +4,8 @@ import pytest
 
 from domain.retries import LinearBackoff
 from entrypoints.container import delivery_policy, fetch_seconds
+from entrypoints.environment.variables import read
 from entrypoints.settings import Settings
-from entrypoints.variables import read
 
 WORKER = {"FACEMATCH_WORKER_PROCESSES": "2", "FACEMATCH_WORKER_CONCURRENCY": "6"}
 

@@ -11,5 +11,5 @@ def test_a_worker_can_have_models_loaded_before_it_has_imported_everything() -> 
     program = "import sys, entrypoints.commands.worker; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
     modules = set(done.stdout.split())
-    assert "adapters.vision.pool" in modules
+    assert "adapters.vision.processes.pool" in modules
     assert not LATE & modules

@@ -3,8 +3,8 @@
 from contextlib import AsyncExitStack
 
 from entrypoints import service
+from entrypoints.environment.variables import read
 from entrypoints.settings import Settings
-from entrypoints.variables import read
 
 
 async def test_health_is_served_in_a_way_that_its_library_keeps() -> None:

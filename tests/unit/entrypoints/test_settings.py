@@ -9,8 +9,8 @@ from adapters.vision import registry
 from domain.calibration import MeasuredCalibration, MeasuredCurve
 from domain.decision import Search
 from entrypoints.container import calibration, threshold_policy
+from entrypoints.environment.variables import SettingsError, read, secrets_of, unknown, variables, without_password
 from entrypoints.settings import Settings
-from entrypoints.variables import SettingsError, read, secrets_of, unknown, variables, without_password
 
 
 def test_the_defaults_are_those_of_the_reference() -> None:

@@ -11,9 +11,9 @@ from typing import Any, Final
 import pytest
 import yaml
 
-from adapters.vision.graph_cache import cache_folder
+from adapters.vision.weights.graph_cache import cache_folder
+from entrypoints.environment.variables import read, variables
 from entrypoints.settings import Settings, WorkerSettings
-from entrypoints.variables import read, variables
 from tests.unit.docs.pages import page
 
 CONTAINER: Final = Path("infra/container")

@@ -18,13 +18,13 @@ def _threads(module: str, *, reporting_forbidden: str) -> int:
 def test_onnx_runtime_does_not_report_to_its_maker() -> None:
     """Imported by us it has no threads that send reports, even where the environment would let it."""
     silent = _threads("onnxruntime", reporting_forbidden="1")
-    assert _threads("adapters.vision.onnx_network", reporting_forbidden="0") == silent
+    assert _threads("adapters.vision.recognition.onnx_network", reporting_forbidden="0") == silent
 
 
 def test_mediapipe_does_not_report_to_its_maker() -> None:
     """What MediaPipe sends once a minute goes to a proxy that is nobody, whatever proxy the environment names."""
     environment = {**os.environ, "https_proxy": "http://proxy.example:3128", "no_proxy": "*", "NO_PROXY": "*"}
-    program = "import os, adapters.vision.blazeface; print(os.environ['https_proxy'], os.environ['no_proxy'])"
+    program = "import os, adapters.vision.detection.blazeface; print(os.environ['https_proxy'], os.environ['no_proxy'])"
 
     done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True)
 
@@ -34,7 +34,10 @@ def test_mediapipe_does_not_report_to_its_maker() -> None:
 def test_openvino_does_not_report_to_its_maker() -> None:
     """Its package for statistics is never imported, also where it is installed."""
     pytest.importorskip("openvino", reason="NOT TESTED: the extra openvino is not installed")
-    program = "import sys, adapters.vision.openvino_network; print(*(name for name, m in sys.modules.items() if m))"
+    program = (
+        "import sys, adapters.vision.recognition.openvino_network; "
+        "print(*(name for name, module in sys.modules.items() if module))"
+    )
 
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
 

@@ -1,0 +1,1 @@
+"""The pipeline with somebody's own recogniser."""

@@ -1,0 +1,94 @@
+"""BlazeFace, the detector of MediaPipe's face pipelines, run by MediaPipe Tasks."""
+
+import contextlib
+import ctypes
+import os
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Final
+
+import mediapipe
+import numpy as np
+from mediapipe.tasks.python import BaseOptions, vision
+from PIL import Image
+
+from adapters.vision.assembly import AlignedFacePipeline, assemble, dlib_aligner
+from adapters.vision.detection.detectors import Found, SquareFit, distinct
+from adapters.vision.detection.hog import doubting_hog
+from adapters.vision.detection.landmarks import Landmark
+from adapters.vision.detection.second_chance import OneOrTheOther
+from adapters.vision.pictures.pixels import Pixels, pixels_of, resized
+from adapters.vision.weights.provided import BLAZEFACE, installed
+from application.ports.face_pipeline import EmbedderInfo, ImageBudget
+
+# Once a minute MediaPipe sends statistics of its use to Google, and has no switch for that. It sends them through a
+# proxy where one is set, so it gets one that is nobody: the discard port, on which nothing listens.
+os.environ |= {"https_proxy": "http://127.0.0.1:9", "no_proxy": "localhost"}
+
+_FIT: Final = SquareFit(right=0.037, down=0.029, size=0.929)
+_KEYPOINTS: Final = (Landmark.LEFT_EYE, Landmark.RIGHT_EYE, Landmark.NOSE, Landmark.MOUTH)
+"""The first of its six key points; two at the ears follow."""
+
+
+class BlazeFaceDetector:
+    """The full-range model: faces from about 30 pixels of a picture of 640, also in groups."""
+
+    _WORKING_SIDE: Final = 640
+    _LEAST_SCORE: Final = 0.5
+
+    def __init__(self, model: Path) -> None:
+        self._model = model.read_bytes()
+
+    def find(self, picture: Image.Image, *, every: bool) -> Sequence[Found]:  # noqa: ARG002 - it has but one look
+        """Return the faces, the most certain first."""
+        working = resized(picture, self._WORKING_SIDE, at_most=2)
+        scale = picture.width / working.width
+        faces = []
+        for detection in self._detect(pixels_of(working)).detections:
+            box = detection.bounding_box
+            square = _FIT.square(box.origin_x, box.origin_y, box.width, box.height)
+            points = (complex(at.x * working.width, at.y * working.height) for at in detection.keypoints)
+            landmarks = dict(zip(_KEYPOINTS, points, strict=False))
+            faces.append(Found(*square, detection.categories[0].score, landmarks).scaled(scale))
+        return distinct(faces)
+
+    def _detect(self, pixels: Pixels) -> vision.FaceDetectorResult:
+        return self._detector.detect(mediapipe.Image(image_format=mediapipe.ImageFormat.SRGB, data=pixels))
+
+    @cached_property
+    def _detector(self) -> vision.FaceDetector:
+        """What looks; it has threads, so each process that is forked makes its own when it begins to look."""
+        options = vision.FaceDetectorOptions(
+            base_options=BaseOptions(model_asset_buffer=self._model), min_detection_confidence=self._LEAST_SCORE
+        )
+        with _quiet_stderr():
+            detector = vision.FaceDetector.create_from_options(options)
+            detector.detect(
+                mediapipe.Image(image_format=mediapipe.ImageFormat.SRGB, data=np.zeros((64, 64, 3), np.uint8))
+            )
+        # Never collected: its destructor cannot run while the interpreter shuts down, and says so on standard error.
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(detector))
+        return detector
+
+
+@contextlib.contextmanager
+def _quiet_stderr() -> Iterator[None]:
+    """Send standard error nowhere: the native libraries greet and warn there, and cannot be asked not to."""
+    kept = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(nowhere)
+        os.close(kept)
+
+
+def load(info: EmbedderInfo, budget: ImageBudget) -> AlignedFacePipeline:
+    """Load the pipeline that detects with BlazeFace, and with HOG where that finds nothing."""
+    aligner = dlib_aligner()
+    return assemble(
+        OneOrTheOther(BlazeFaceDetector(installed(BLAZEFACE)), doubting_hog(aligner)), aligner, info, budget
+    )

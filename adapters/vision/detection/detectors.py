@@ -1,0 +1,79 @@
+"""Detectors: where the faces are. All report the same kind of square, so that one aligner serves them all."""
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import Protocol
+
+import attrs
+from PIL import Image
+
+from adapters.vision.detection.landmarks import Points
+
+
+@attrs.frozen
+class Found:
+    """A face's square in pixels of the picture that was given, not clipped to it.
+
+    It spans about from the eyebrows to the chin, as dlib's own detector draws it. ``score`` grows with certainty
+    and is only comparable within one detector. ``landmarks`` are those that the detector itself has found, if any;
+    they are counted from the picture's corner, as the square is.
+    """
+
+    left: float
+    top: float
+    side: float
+    score: float
+    landmarks: Points = attrs.field(factory=dict)
+
+    @property
+    def centre(self) -> tuple[float, float]:
+        """The middle of the square."""
+        return self.left + self.side / 2, self.top + self.side / 2
+
+    def is_same_as(self, other: "Found") -> bool:
+        """Tell whether this is one face seen twice: the centres are nearer than half the larger one's side."""
+        return math.dist(self.centre, other.centre) < max(self.side, other.side) / 2
+
+    def scaled(self, factor: float) -> "Found":
+        """Return the same face on a picture enlarged by ``factor``."""
+        landmarks = {name: point * factor for name, point in self.landmarks.items()}
+        return Found(self.left * factor, self.top * factor, self.side * factor, self.score, landmarks)
+
+
+@attrs.frozen
+class SquareFit:
+    """How the square that dlib's detector would draw lies to another detector's box.
+
+    dlib's landmark predictor learnt from squares of dlib's detector. ``right`` and ``down`` are the way from centre to
+    centre in widths and heights of the box, ``size`` is the square's side in geometric means of the two; all are fitted
+    on faces that both detectors find.
+    """
+
+    right: float
+    down: float
+    size: float
+
+    def square(self, left: float, top: float, width: float, height: float) -> tuple[float, float, float]:
+        """Return the square's left, top and side for a box."""
+        side = self.size * math.sqrt(width * height)
+        centre_x, centre_y = left + width * (0.5 + self.right), top + height * (0.5 + self.down)
+        return centre_x - side / 2, centre_y - side / 2, side
+
+
+def distinct(faces: Iterable[Found]) -> list[Found]:
+    """Return the faces, the most certain first, without those that are the same as a more certain one."""
+    kept: list[Found] = []
+    for face in sorted(faces, key=lambda found: -found.score):
+        if not any(face.is_same_as(other) for other in kept):
+            kept.append(face)
+    return kept
+
+
+class Detector(Protocol):
+    """Finds every face on a picture."""
+
+    def find(self, picture: Image.Image, *, every: bool) -> Sequence[Found]:
+        """Return the faces, the most certain first.
+
+        Unless ``every`` one is wanted, it is enough to tell none, one and several apart.
+        """

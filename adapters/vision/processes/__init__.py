@@ -1,0 +1,1 @@
+"""The processes that look at photographs, and the pool of them."""

@@ -1,0 +1,53 @@
+"""Recognition: from a chip to a vector."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import attrs
+import numpy as np
+
+from adapters.vision.pictures.pixels import Pixels
+from adapters.vision.recognition.networks import Floats, Network
+from adapters.vision.recognition.preparation import Preparation
+
+Vectors = Floats
+"""Shape [faces, dimension], each row of length 1."""
+
+
+class Recogniser(Protocol):
+    """Turns chips into vectors; the nearer two vectors, the likelier one person."""
+
+    def embed(self, chips: Sequence[Pixels]) -> Vectors:
+        """Return one unit vector per chip of shape [side, side, 3]."""
+
+
+@attrs.frozen
+class NetworkRecogniser:
+    """A network from one prepared chip to one vector.
+
+    Chips go through it one by one: on one thread a batch is no faster, and its memory grows with the faces.
+    """
+
+    network: Network
+    preparation: Preparation = attrs.field(factory=Preparation)
+
+    def embed(self, chips: Sequence[Pixels]) -> Vectors:
+        """Return one unit vector per chip."""
+        return _unit(np.stack([self.network.run(self.preparation(chip))[0].reshape(-1) for chip in chips]))
+
+
+@attrs.frozen
+class Mirrored:
+    """Looks at each face twice, the second time in a mirror, and takes the mean direction."""
+
+    recogniser: Recogniser
+
+    def embed(self, chips: Sequence[Pixels]) -> Vectors:
+        """Return one unit vector per chip."""
+        reflections = [np.ascontiguousarray(chip[:, ::-1]) for chip in chips]
+        return _unit(self.recogniser.embed(chips) + self.recogniser.embed(reflections))
+
+
+def _unit(vectors: Floats) -> Vectors:
+    unit: Vectors = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    return unit

@@ -1,0 +1,1 @@
+"""Users' templates: made from photographs, saved, and made anew by another embedder."""

@@ -1,0 +1,51 @@
+"""Enrolment of one user, alone or one of many: a template is made of the photographs, and stored."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+import attrs
+
+from application.enrolment.doubts import EnrolmentDoubt, far_apart
+from application.enrolment.images import EnrolmentImage, EnrolmentRefusedError
+from application.enrolment.make_template import MakeTemplate
+from application.ports.gallery import Enrolment
+from domain.decision import Calibration
+from domain.faces import FaceEmbedding
+
+
+@attrs.frozen
+class Enrolled:
+    """The template that was stored, and what speaks against it."""
+
+    template: FaceEmbedding
+    doubts: tuple[EnrolmentDoubt, ...] = ()
+
+
+@attrs.frozen(kw_only=True)
+class Enroll:
+    """Stores the mean direction of the faces on the given photographs as a user's template."""
+
+    make_template: MakeTemplate
+    enrolment: Enrolment
+    calibration: Calibration
+
+    async def __call__(self, user_id: UUID, images: Sequence[EnrolmentImage], *, replace: bool) -> Enrolled:
+        """Return what was stored, with a doubt where the photographs may show two people.
+
+        Where the photographs lie is remembered, if all of them lie in the object store. A template that is there
+        already is in the way, unless it is to be ``replace``d.
+
+        Raises:
+            EnrolmentRefusedError: no such user, or a photograph without exactly one usable face.
+            AttemptFailedError: the system failed; nothing was written.
+
+        """
+        if not await self.enrolment.user_exists(user_id):
+            raise EnrolmentRefusedError([f"there is no user {user_id}, or they are deleted"])
+        made = await self.make_template(images)
+        if not await self.enrolment.save_template(
+            user_id, made.template, photographs=made.photographs, image_refs=made.image_refs, replace=replace
+        ):
+            raise EnrolmentRefusedError([f"user {user_id} was deleted {'' if replace else 'or enrolled '}meanwhile"])
+        doubts = far_apart([image.name for image in images], made.embeddings, self.calibration)
+        return Enrolled(made.template, tuple(doubts))

@@ -1,0 +1,67 @@
+"""Enrolment of everybody on a list: an application's users, when it begins to use the service."""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from uuid import UUID
+
+import attrs
+
+from application.enrolment.bulk import TellResult, enrolment_result
+from application.enrolment.doubts import EnrolmentDoubt
+from application.enrolment.enroll import Enroll
+from application.enrolment.images import EnrolmentImage, Fetch
+from application.ports.gallery import Enrolment
+from application.progress import Progress
+from application.some_at_once import some_at_once
+
+_PAGE = 1000
+
+
+@attrs.frozen(kw_only=True)
+class EnrollList:
+    """Enrols those who have no template yet; ``concurrency`` says how many users are in hand at once."""
+
+    enroll: Enroll
+    enrolment: Enrolment
+    concurrency: int
+
+    async def __call__(
+        self, listed: Mapping[UUID, Sequence[str]], fetch: Fetch, tell: TellResult, progress: Progress
+    ) -> int:
+        """Enrol each user from the photographs that are listed; return how many are passed over.
+
+        Who has a template, of whatever embedder, is passed over, as is who is deleted: nobody's is replaced, and it
+        is safe to interrupt and to run again. Look-alikes are not looked for: comparing everybody with everybody
+        takes too long.
+
+        Raises:
+            AttemptFailedError: a system that everybody needs failed; who was told before is enrolled.
+
+        """
+        seen = passed_over = 0
+
+        def looked_at(users: int) -> None:
+            nonlocal seen
+            seen += users
+            progress(seen, len(listed))
+
+        async def work(user_id: UUID) -> None:
+            async def store(images: Sequence[EnrolmentImage]) -> Sequence[EnrolmentDoubt]:
+                return (await self.enroll(user_id, images, replace=False)).doubts
+
+            tell(await enrolment_result(user_id, listed[user_id], fetch, store))
+            looked_at(1)
+
+        async def wanting() -> AsyncIterator[UUID]:
+            nonlocal passed_over
+            users = list(listed)
+            for start in range(0, len(users), _PAGE):
+                page = users[start : start + _PAGE]
+                left_alone = await self.enrolment.not_to_enrol(page)
+                passed_over += len(left_alone)
+                looked_at(len(left_alone))
+                for user in page:
+                    if user not in left_alone:
+                        yield user
+
+        await some_at_once(wanting(), work, concurrency=self.concurrency)
+        return passed_over

@@ -1,0 +1,69 @@
+"""Re-enrolment: everybody's template is made anew by another embedder, while the old ones are still in use.
+
+That takes as long as the photographs take. Then all of them take the place of the old ones
+(:mod:`application.enrolment.switch_users`), which takes seconds: nobody is forgotten in between.
+"""
+
+from collections.abc import Mapping, Sequence
+from uuid import UUID
+
+import attrs
+
+from application.enrolment.bulk import EnrolmentResult, TellResult, enrolment_result
+from application.enrolment.doubts import EnrolmentDoubt, far_apart
+from application.enrolment.images import EnrolmentImage, EnrolmentRefusedError, Fetch
+from application.enrolment.make_template import MakeTemplate
+from application.enrolment.switch_users import outdated
+from application.ports.reenrolment import Outdated, Reenrolment
+from application.progress import Progress
+from application.some_at_once import some_at_once
+from domain.decision import Calibration
+
+
+@attrs.frozen(kw_only=True)
+class ReenrollUsers:
+    """Works for the embedder of that ``model``; ``concurrency`` says how many users are in hand at once."""
+
+    model: str
+    make_template: MakeTemplate
+    reenrolment: Reenrolment
+    calibration: Calibration
+    concurrency: int
+
+    async def prepare(
+        self, fetch: Fetch, photographs: Mapping[UUID, Sequence[str]], tell: TellResult, progress: Progress
+    ) -> None:
+        """Prepare a template for each user who needs one and has none ready.
+
+        It is made of those ``photographs`` that are named for the user, else of those of the old template. Safe to
+        interrupt and to run again, and beside everything else.
+
+        Raises:
+            AttemptFailedError: a system that everybody needs failed; who was told before is prepared.
+
+        """
+        await self.reenrolment.tidy()
+        total, seen = await self.reenrolment.count(self.model), 0
+
+        async def work(user: Outdated) -> None:
+            nonlocal seen
+            if not user.is_prepared:
+                tell(await self._prepare(user, fetch, photographs.get(user.user_id, user.image_refs)))
+            seen += 1
+            progress(seen, total)
+
+        await some_at_once(outdated(self.reenrolment, self.model), work, concurrency=self.concurrency)
+        await self.reenrolment.tidy()
+
+    async def _prepare(self, user: Outdated, fetch: Fetch, photographs: Sequence[str]) -> EnrolmentResult:
+        if not photographs:
+            return EnrolmentResult(user.user_id, 0, ("it is not known of which photographs the template was made",))
+
+        async def store(images: Sequence[EnrolmentImage]) -> Sequence[EnrolmentDoubt]:
+            made = await self.make_template(images)
+            source = attrs.evolve(user, image_refs=made.image_refs)
+            if not await self.reenrolment.prepare(source, made.template, photographs=made.photographs):
+                raise EnrolmentRefusedError(["the user's own template was replaced or deleted meanwhile"])
+            return far_apart([image.name for image in images], made.embeddings, self.calibration)
+
+        return await enrolment_result(user.user_id, photographs, fetch, store)

@@ -1,0 +1,1 @@
+"""How good an embedder is on labelled photographs, and which thresholds follow."""

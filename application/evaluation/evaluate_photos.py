@@ -1,0 +1,224 @@
+"""Evaluation: read photographs of known people, and count how well the embedder tells them apart."""
+
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
+from uuid import UUID
+
+import attrs
+
+from application.evaluation.read_photos import ReadPhotos, SeenPhotos, UsableFace
+from application.ports.distances import Distances
+from application.ports.known_readings import KnownReadings
+from application.ports.labelled_photos import LabelledPhotos
+from application.progress import Progress
+from domain.decision import NEEDED_CANDIDATES, Calibration, Candidate, NobodyEnrolled, ThresholdPolicy, decide
+from domain.evaluation.comparison import (
+    Genuine,
+    OperatingPoint,
+    error_curve,
+    histogram,
+    missed,
+    operating_points,
+    reference_point,
+)
+from domain.evaluation.discard import QUALITIES, DiscardCurve, GradedPair, GradedPhoto, discard_points
+from domain.evaluation.groups import GroupFigures, Grouping, grouping
+from domain.evaluation.identification import (
+    LEAST_PEOPLE,
+    TEMPLATES,
+    GalleryFigures,
+    Roles,
+    Searched,
+    as_configured,
+    at_distance,
+    galleries,
+    gallery_sizes,
+    largest_distance_at,
+    rank_one,
+    roles,
+)
+from domain.evaluation.results import Evaluation
+from domain.evaluation.shares import Share
+from domain.evaluation.subjects import Subject
+from domain.evaluation.verification import Pair, Verification, own_pairs, pairs_to_verify, verify
+from domain.faces import DetectedFace, FaceEmbedding
+
+_MOST_PEOPLE = 6_000
+"""So many people are compared with each other, each by one photograph: 18 million pairs."""
+
+_Acquired = Mapping[str, Sequence[UsableFace]]
+
+
+@attrs.frozen
+class _GenuinePair:
+    """Two faces of one person, and how far apart they are."""
+
+    genuine: Genuine
+    faces: tuple[DetectedFace, DetectedFace]
+
+
+@attrs.frozen(kw_only=True)
+class EvaluatePhotos:
+    """Measures an embedder.
+
+    ``threshold`` and ``margin`` (to the second nearest) are the service's decision, whose error rates are counted, and
+    ``calibration`` the impostor distances that it goes by; ``target_fpir`` is the share of strangers that may be named,
+    for which the best threshold is looked for.
+    """
+
+    read: ReadPhotos
+    distances: Distances
+    threshold: ThresholdPolicy
+    calibration: Calibration
+    target_fpir: float
+    margin: float = 0.0
+
+    async def __call__(
+        self,
+        collection: LabelledPhotos,
+        subject: Subject,
+        known: KnownReadings | None = None,
+        progress: Progress = lambda _done, _of: None,
+    ) -> Evaluation:
+        """Return what was counted; photographs whose readings are ``known`` are not read again.
+
+        Raises:
+            FacematchError: as :meth:`ReadPhotos.__call__`, or the collection's groups cannot be understood.
+
+        """
+        memberships = collection.memberships()
+        seen = await self.read(collection, subject, known, progress)
+        acquired = seen.acquired
+        people, pairs = _compared(acquired), self._genuine(acquired)
+        impostors = self.distances.among(people)
+        genuine = [pair.genuine for pair in pairs]
+        points = operating_points(impostors, partial(self.distances.near, people), genuine, self.calibration)
+        fallen = None if memberships is None else grouping(memberships, list(seen.people))
+        return Evaluation(
+            embedder=self.read.info.id,
+            subject=subject,
+            target_fpir=self.target_fpir,
+            acquisition=seen.acquisition,
+            verification=self._verification(seen),
+            impostor_pairs=len(impostors),
+            genuine_pairs=len(genuine),
+            points=points,
+            curve=error_curve(impostors, genuine),
+            histogram=histogram(impostors, genuine),
+            galleries=tuple(self._all_galleries(acquired)),
+            discards=_discards(seen, pairs, reference_point(points)),
+            groups=() if fallen is None else tuple(self._groups(fallen, seen, genuine, reference_point(points))),
+            grouping=fallen,
+        )
+
+    def _verification(self, seen: SeenPhotos) -> Verification | None:
+        drawn = list(pairs_to_verify(seen.people))
+        both = [(one.usable, other.usable) for _, _, one, other in drawn]
+        distances = iter(self._pairwise([(one, other) for one, other in both if one and other]))
+        pairs = [
+            Pair(fold, same, next(distances) if one and other else None)
+            for (fold, same, _, _), (one, other) in zip(drawn, both, strict=True)
+        ]
+        return verify(pairs)
+
+    def _genuine(self, acquired: _Acquired) -> list[_GenuinePair]:
+        pairs = list(own_pairs(acquired))
+        return [
+            _GenuinePair(Genuine(one.person, distance), (one.face, other.face))
+            for (one, other), distance in zip(pairs, self._pairwise(pairs), strict=True)
+        ]
+
+    def _pairwise(self, pairs: Sequence[tuple[UsableFace, UsableFace]]) -> Sequence[float]:
+        return self.distances.pairwise([one.embedding for one, _ in pairs], [other.embedding for _, other in pairs])
+
+    def _all_galleries(self, acquired: _Acquired) -> Iterator[GalleryFigures]:
+        for photographs in TEMPLATES:
+            parts = roles(acquired, photographs)
+            if photographs == 1 or len(parts.enrolled) >= LEAST_PEOPLE:
+                for size in gallery_sizes(len(parts.enrolled)):
+                    yield self._figures(acquired, parts, photographs, size)
+
+    def _figures(self, acquired: _Acquired, parts: Roles, photographs: int, size: int) -> GalleryFigures:
+        drawn = galleries(parts.enrolled, size)
+        searches = [
+            search for names in drawn for search in self._searches(acquired, names, parts.strangers, photographs)
+        ]
+        measured = largest_distance_at(searches, self.target_fpir)
+        return GalleryFigures(
+            photographs,
+            len(drawn),
+            rank_one(searches),
+            as_configured(searches, size),
+            None if measured is None else at_distance(searches, size, measured),
+        )
+
+    def _searches(
+        self, acquired: _Acquired, enrolled: Sequence[str], strangers: Iterable[str], photographs: int
+    ) -> Iterator[Searched]:
+        """Search for the enrolled by all but their first photographs, which make their templates, and for strangers."""
+        gallery = [
+            FaceEmbedding.mean_direction([usable.embedding for usable in acquired[name][:photographs]])
+            for name in enrolled
+        ]
+        own = [usable for name in enrolled for usable in acquired[name][photographs:]]
+        strange = [usable for name in strangers for usable in acquired[name]]
+        found = self.distances.nearest([one.embedding for one in own + strange], gallery, NEEDED_CANDIDATES)
+        for number, (usable, neighbours) in enumerate(zip(own + strange, found, strict=True)):
+            candidates = [Candidate(UUID(int=one.place), one.distance, photographs) for one in neighbours]
+            decision = decide(candidates, self.threshold, len(gallery), self.margin)
+            if not isinstance(decision, NobodyEnrolled):
+                right = enrolled[neighbours[0].place] == usable.person if number < len(own) else None
+                yield Searched.judged(usable.person, decision, right=right)
+
+    def _groups(
+        self, fallen: Grouping, seen: SeenPhotos, genuine: Sequence[Genuine], point: OperatingPoint | None
+    ) -> Iterator[GroupFigures]:
+        acquired, parts = seen.acquired, roles(seen.acquired)
+        searches = list(self._searches(acquired, parts.enrolled, parts.strangers, 1)) if parts.enrolled else []
+        for group, members in sorted(fallen.members.items()):
+            photographs = [one for one in seen.all if one.photo.person in members]
+            own = [search for search in searches if search.person in members]
+            among = as_configured(own, len(parts.enrolled)) if own else None
+            errors = Share(0, 0), Share(0, 0)
+            if point:
+                people = _compared({name: own for name, own in acquired.items() if name in members})
+                errors = (
+                    Share.by_pair(self.distances.near(people, point.distance)),
+                    missed([pair for pair in genuine if pair.person in members], point.distance),
+                )
+            yield GroupFigures(
+                group=group,
+                people=len(members),
+                photographs=len(photographs),
+                not_acquired=Share.by_person((one.photo.person, one.usable is None) for one in photographs),
+                distance=point.distance if point else None,
+                false_match=errors[0],
+                false_non_match=errors[1],
+                false_positive=among.false_positive if among else Share(0, 0),
+                false_negative=among.false_negative if among else Share(0, 0),
+            )
+
+
+def _compared(acquired: _Acquired) -> Sequence[FaceEmbedding]:
+    """Return the first face of everybody, or of some where they are too many, to be compared with each other."""
+    firsts = [own[0].embedding for own in acquired.values()]
+    return firsts[:: max(1, math.ceil(len(firsts) / _MOST_PEOPLE))]
+
+
+def _discards(
+    seen: SeenPhotos, pairs: Sequence[_GenuinePair], point: OperatingPoint | None
+) -> tuple[DiscardCurve, ...]:
+    if point is None:
+        return ()
+    faces = [one.usable.face for one in seen.all if one.usable]
+    curves = []
+    for name, quality in QUALITIES.items():
+        grades = {id(face): grade for face in faces if (grade := quality(face)) is not None}
+        if len(grades) == len(faces):
+            graded = [GradedPair(pair.genuine, min(grades[id(face)] for face in pair.faces)) for pair in pairs]
+            photographs = [
+                GradedPhoto(one.photo.person, grades[id(one.usable.face)] if one.usable else None) for one in seen.all
+            ]
+            curves.append(DiscardCurve(name, discard_points(photographs, graded, point.distance)))
+    return tuple(curve for curve in curves if curve.points)

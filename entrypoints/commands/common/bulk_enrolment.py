@@ -1,0 +1,87 @@
+"""What the commands have in common that enrol many users: the list that they take, and what they tell."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from uuid import UUID
+
+import attrs
+import typer
+
+from application.enrolment.bulk import EnrolmentResult
+from entrypoints.commands.common.doubts import documented, in_words
+from entrypoints.commands.common.portraits import PortraitListError, portraits
+from entrypoints.terminal.console import ExitCode, err, fail, out, visible
+
+
+def photographs_of(listed: typer.FileText) -> Mapping[UUID, Sequence[str]]:
+    """Return each user's photographs, or end with exit code 2."""
+    try:
+        return portraits(listed)
+    except PortraitListError as error:
+        fail(f"{listed.name}, {error}", ExitCode.USAGE)
+
+
+def users(count: int) -> str:
+    """Return how many they are, in words."""
+    return "1 user" if count == 1 else f"{count:,} users"
+
+
+def document(user: EnrolmentResult, verb: str) -> dict[str, object]:
+    """Return for machines what came of one user; ``verb`` is what was to be done."""
+    return {
+        "user_id": str(user.user_id),
+        verb: not user.problems,
+        "photographs": user.photographs,
+        "problems": user.problems,
+        "warnings": [documented(doubt) for doubt in user.doubts],
+    }
+
+
+@attrs.define
+class ToldUsers:
+    """Tells machines of each user; people of those of whom the ``verb`` is not true, and of doubts."""
+
+    verb: str
+    embedder: str
+    as_json: bool
+    passed_over: int = 0
+    _done: int = 0
+    _refused: int = 0
+
+    def __call__(self, user: EnrolmentResult) -> None:
+        """Tell of one."""
+        if user.problems:
+            self._refused += 1
+        else:
+            self._done += 1
+        if self.as_json:
+            out.print(json.dumps(document(user, self.verb)))
+        elif user.problems:
+            out.print(visible(f"{user.user_id}: {'; '.join(user.problems)}"))
+        for doubt in user.doubts:
+            err.print(f"Warning: {visible(f'user {user.user_id}: {in_words(doubt)}')}")
+
+    @contextmanager
+    def summarised(self) -> Iterator[None]:
+        """Say at the end how many they were, also where it comes before everybody was looked at."""
+        finished = False
+        try:
+            yield
+            finished = True
+        finally:
+            if finished or self._done or self._refused:
+                self._summarise("" if finished else " so far")
+
+    def _summarise(self, so_far: str) -> None:
+        parts = [f"{users(self._done)} {self.verb} with {self.embedder}{so_far}"]
+        if self._refused:
+            parts.append(f"{users(self._refused)} could not be")
+        if self.passed_over:
+            parts.append(f"{users(self.passed_over)} passed over, who had a template or are deleted")
+        err.print(f"{'; '.join(parts)}.")
+
+    def end(self) -> None:
+        """End with exit code 1 where somebody could not be."""
+        if self._refused:
+            raise typer.Exit(ExitCode.FAILED)

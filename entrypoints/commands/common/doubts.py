@@ -1,0 +1,34 @@
+"""What speaks against an enrolment, in words and for machines."""
+
+from application.enrolment.doubts import EnrolmentDoubt, FarApart, LookAlike, NotCompared
+
+
+def in_words(doubt: EnrolmentDoubt) -> str:
+    """Return what is to be said to people."""
+    match doubt:
+        case FarApart((one, other), distance, limit):
+            return (
+                f"{one} and {other} are {distance:.3f} apart, as photographs of two people are: 99 of 100 such pairs "
+                f"are more than {limit:.3f} apart. If one of them shows somebody else, the template lies between two "
+                "people: enrol again without it."
+            )
+        case LookAlike(another, distance, limit):
+            return (
+                f"user {another} is about as near as the same person would be ({distance:.3f} apart, at most "
+                f"{limit:.3f}). The photographs may show that user, or that user may be this person's second account."
+            )
+        case NotCompared(why):
+            return f"whether another user looks the same is not known: {why}"
+
+
+def documented(doubt: EnrolmentDoubt) -> dict[str, object]:
+    """Return a JSON object."""
+    told: dict[str, object]
+    match doubt:
+        case FarApart(photographs, distance, limit):
+            told = {"warning": "far_apart", "photographs": photographs, "distance": distance, "limit": limit}
+        case LookAlike(another, distance, limit):
+            told = {"warning": "look_alike", "user_id": str(another), "distance": distance, "limit": limit}
+        case NotCompared():
+            told = {"warning": "not_compared"}
+    return told | {"message": in_words(doubt)}

@@ -1,0 +1,106 @@
+"""What ``show`` tells of a photo's jobs, to machines and to people."""
+
+from typing import Any, Final
+
+import attrs
+from rich.table import Table
+
+from application.operating.photo_history import PhotoJob
+from application.ports.ledger import Attempt
+from domain.jobs import JobKey
+from domain.records import JobRecord
+from entrypoints.commands.common.traceparent import trace_id
+from entrypoints.terminal.console import visible
+
+_NOT_ENDED: Final = dict.fromkeys(
+    (
+        "job_id",
+        "face_index",
+        "outcome",
+        "reason",
+        "detail",
+        "user_id",
+        "photo_face_id",
+        "match_id",
+        "distance",
+        "threshold",
+        "gallery_size",
+        "runner_up_distance",
+        "bbox",
+        "embedder",
+        "worker",
+        "trace_id",
+        "occurred_at",
+    )
+)
+
+
+def key_document(key: JobKey) -> dict[str, Any]:
+    """Return what a job is found by."""
+    return {"job": str(key), "stream_seq": key.sequence, "stored_at": key.stored_at.isoformat()}
+
+
+def document(job: PhotoJob) -> dict[str, Any]:
+    """Return a job for machines: with the same names whether it has ended or not."""
+    return {
+        **key_document(job.key),
+        "photo_id": str(job.photo_id),
+        **(_NOT_ENDED if job.record is None else _end(job.record)),
+        "attempts": [_attempt(attempt) for attempt in job.attempts],
+    }
+
+
+def table(job: PhotoJob) -> Table:
+    """Return a job for people: what is known of its end, then what came of each attempt before."""
+    title = f"Job {job.key}" if job.record else f"Job {job.key}, of which no outcome is known"
+    rows = Table(show_header=False, title=title, title_justify="left")
+    rows.add_column(no_wrap=True)
+    rows.add_column(overflow="fold")
+    for name, value in document(job).items():
+        if value not in (None, "") and name not in {"job", "stream_seq", "attempts"}:
+            rows.add_row(name.replace("_", " "), visible(_brief(value)))
+    for attempt in job.attempts:
+        what = f"{attempt.reason}: {attempt.detail}" if attempt.reason else attempt.detail
+        rows.add_row(f"delivery {attempt.delivery}", visible(f"{attempt.occurred_at:%Y-%m-%d %H:%M:%S} UTC, {what}"))
+    return rows
+
+
+def _end(record: JobRecord) -> dict[str, Any]:
+    outcome = record.outcome
+    face, comparison = outcome.face, outcome.comparison
+    return {
+        "job_id": str(record.job_id) if record.job_id else None,
+        "face_index": record.face_index,
+        "outcome": outcome.kind.value,
+        "reason": outcome.reason.value if outcome.reason else None,
+        "detail": outcome.detail,
+        "user_id": str(outcome.user_id) if outcome.user_id else None,
+        "photo_face_id": str(face.photo_face_id) if face else None,
+        "match_id": str(outcome.match_id) if outcome.match_id else None,
+        "distance": comparison.distance if comparison else None,
+        "threshold": comparison.threshold if comparison else None,
+        "gallery_size": comparison.gallery_size if comparison else None,
+        "runner_up_distance": comparison.runner_up_distance if comparison else None,
+        "bbox": attrs.asdict(face.box) if face else None,
+        "embedder": record.embedder,
+        "worker": record.worker,
+        "trace_id": trace_id(record.traceparent),
+        "occurred_at": record.occurred_at.isoformat(),
+    }
+
+
+def _attempt(attempt: Attempt) -> dict[str, Any]:
+    return {
+        "delivery": attempt.delivery,
+        "reason": attempt.reason.value if attempt.reason else None,
+        "detail": attempt.detail,
+        "worker": attempt.worker,
+        "occurred_at": attempt.occurred_at.isoformat(),
+    }
+
+
+def _brief(value: Any) -> str:  # noqa: ANN401 - a value of a JSON document
+    """Return a value as people read it: boxes in whole pixels, distances with four digits."""
+    if isinstance(value, dict):
+        return "({x1:.0f}, {y1:.0f}) to ({x2:.0f}, {y2:.0f})".format(**value)
+    return f"{value:.4f}" if isinstance(value, float) else str(value)

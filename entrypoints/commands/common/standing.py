@@ -1,0 +1,50 @@
+"""Why the service does nothing, in a sentence."""
+
+from application.operating.service_status import ServiceStatus, Standing
+from application.ports.statistics import QueueState
+from entrypoints.terminal.durations import in_words
+
+
+def sentence(status: ServiceStatus) -> str:
+    """Return what the service does, or why it does nothing and what to do about it."""
+    queue, quiet = status.queue, status.quiet_seconds
+    if queue is None:
+        return "the queue cannot be seen"
+    jobs = "1 job" if queue.pending == 1 else f"{queue.pending} jobs"
+    waiting = f"{jobs} waiting and {queue.ack_pending} in hand"
+    if status.outcomes is None:
+        ended = "and whether any ended cannot be seen"
+    else:
+        ended = "but none has ended yet" if quiet is None else f"but none has ended for {in_words(quiet)}"
+    match status.standing:
+        case Standing.PAUSED:
+            return "the consumer is paused on the broker: resume it there"
+        case Standing.NOTHING_TO_DO:
+            return _nothing_to_do(queue, quiet)
+        case Standing.WORKING:
+            return f"jobs are being done: {waiting}"
+        case Standing.UNCLEAR:
+            return f"{waiting}, {ended}"
+        case standstill:
+            return f"{waiting}, {ended}: {_suspicion(standstill, queue)}"
+
+
+def _nothing_to_do(queue: QueueState, quiet: float | None) -> str:
+    if quiet is not None:
+        return f"nothing waits; the last job ended {in_words(quiet)} ago"
+    return "nothing waits" if queue.ever_delivered else "no job was ever published"
+
+
+def _suspicion(standstill: Standing, queue: QueueState) -> str:
+    match standstill:
+        case Standing.NOBODY_ASKS:
+            return "no worker asks for jobs; start one, or see with `facematch healthcheck --ready` why it takes none"
+        case Standing.ABOUT_TO_WORK:
+            return "workers ask for jobs and will be given them"
+        case Standing.FULL:
+            return f"the consumer lets no more than {queue.most_in_hand} be in hand"
+        case _:
+            return (
+                "workers are held up by a dependency that is down (/readyz of each says which), or the jobs wait for "
+                "another attempt, or their workers are gone and the jobs come back when their time has run out"
+            )

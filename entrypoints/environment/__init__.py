@@ -1,0 +1,1 @@
+"""Environment variables: read into declared settings, every problem told."""

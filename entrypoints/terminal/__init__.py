@@ -1,0 +1,1 @@
+"""What people see and type: output, messages, exit codes, progress, times, manuals."""

@@ -1,0 +1,39 @@
+"""What vision processes answer: embeddings come over unchanged, and nonsense is told as such."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from adapters.vision.processes import wire
+from domain.faces import BoundingBox, DetectedFace, FaceEmbedding, PhotoReading
+
+VECTORS = st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=1, max_size=8).filter(any)
+
+
+def reading(*vector: float) -> PhotoReading:
+    """Return a reading of one face."""
+    face = DetectedFace(BoundingBox(1, 2, 30, 40), 0.9, embedding=FaceEmbedding("m@1", vector))
+    return PhotoReading(100, 80, (face,))
+
+
+def content(answer: tuple[bytes, ...]) -> bytes:
+    """Return an answer without its length."""
+    return b"".join(answer)[wire.LENGTH_BYTES :]
+
+
+@given(VECTORS)
+def test_embeddings_come_over_bit_by_bit(vector: list[float]) -> None:
+    """Whatever the numbers: they go as digits of doubles, not as decimal ones."""
+    given_reading = reading(*vector)
+    assert wire.parse_answer(content(wire.answer(given_reading))) == given_reading
+
+
+@pytest.mark.parametrize("vector", ["", "0" * 16, "12", "xyz", "000000000000f87f", [1.0], None])
+def test_a_vector_that_is_none_is_nonsense(vector: object) -> None:
+    """No numbers, zeros only, half a number, no digits, one that is not finite, or not even a text."""
+    said = json.loads(content(wire.answer(reading(1.0))))
+    said["reading"]["faces"][0]["embedding"]["vector"] = vector
+    with pytest.raises(wire.NonsenseError):
+        wire.parse_answer(json.dumps(said).encode())

@@ -1,0 +1,173 @@
+"""Everybody on a list is enrolled, once, and one user's bad photograph is no other's trouble."""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from uuid import UUID
+
+import pytest
+
+from adapters.object_store.errors import ObjectForbiddenError
+from application.enrolment.bulk import EnrolmentResult
+from application.enrolment.doubts import FarApart
+from application.enrolment.enroll import Enroll
+from application.enrolment.enroll_list import EnrollList
+from application.enrolment.images import EnrolmentImage
+from application.enrolment.make_template import MakeTemplate
+from domain.errors import (
+    AttemptFailedError,
+    DatabaseRefusedError,
+    DatabaseUnavailableError,
+    EmbedderFailedError,
+    EmbedderTimeoutError,
+    StorageUnavailableError,
+)
+from domain.faces import FaceEmbedding
+from domain.guardrails import FaceQuality
+from tests.fakes.database import InMemoryDatabase
+from tests.fakes.gallery import InMemoryEnrolment
+from tests.fakes.vision import INFO, ScriptedFacePipeline, ScriptedFaceReader
+from tests.unit.application.world import ANNA, BORIS, embedding, face, reading
+
+CLARA = UUID(int=13)
+LISTED = {ANNA: ["minio://images/anna.jpg"], BORIS: ["boris.jpg"], CLARA: ["clara.jpg", "side.jpg"]}
+
+
+class Scene:
+    """Anna, Boris and Clara are users, and photographs of them are where the list says."""
+
+    def __init__(self) -> None:
+        self.database = InMemoryDatabase()
+        for user in LISTED:
+            self.database.add_user(user)
+        self.reader = ScriptedFaceReader(
+            ScriptedFacePipeline(
+                {
+                    b"minio://images/anna.jpg": reading(face(probe=embedding(1.0, 0.0, 0.0))),
+                    b"boris.jpg": reading(face(probe=embedding(0.0, 1.0, 0.0))),
+                    b"clara.jpg": reading(face(probe=embedding(0.0, 0.0, 1.0))),
+                    b"side.jpg": reading(face(probe=embedding(0.0, 0.1, 1.0))),
+                }
+            )
+        )
+        self.progress: list[tuple[int, int]] = []
+        self.passed_over: int | None = None
+        self.failures: dict[str, AttemptFailedError] = {}
+        self.while_fetching: Callable[[], object] = lambda: None
+        self._enroll_list = EnrollList(
+            enroll=Enroll(
+                make_template=MakeTemplate(reader=self.reader, quality=FaceQuality(32)),
+                enrolment=InMemoryEnrolment(self.database),
+                calibration=INFO.calibration,
+            ),
+            enrolment=InMemoryEnrolment(self.database),
+            concurrency=2,
+        )
+
+    async def enroll(self, listed: Mapping[UUID, Sequence[str]] = LISTED) -> list[EnrolmentResult]:
+        """Enrol a list; return what was told, by user."""
+        told: list[EnrolmentResult] = []
+        self.progress.clear()
+        self.passed_over = await self._enroll_list(
+            listed, self._fetch, told.append, lambda done, of: self.progress.append((done, of))
+        )
+        return sorted(told, key=lambda user: user.user_id)
+
+    async def _fetch(self, name: str) -> EnrolmentImage:
+        await asyncio.sleep(0)
+        self.while_fetching()
+        if name in self.failures:
+            raise self.failures[name]
+        return EnrolmentImage(name, name.encode(), name if "://" in name else None)
+
+
+@pytest.fixture
+def scene() -> Scene:
+    """Return the scene."""
+    return Scene()
+
+
+async def test_everybody_on_the_list_is_enrolled(scene: Scene) -> None:
+    """From their photographs, and where these lie in the store is remembered."""
+    assert await scene.enroll() == [EnrolmentResult(ANNA, 1), EnrolmentResult(BORIS, 1), EnrolmentResult(CLARA, 2)]
+    rows = [scene.database.users[user] for user in LISTED]
+    assert [(row.model, row.photographs) for row in rows] == [(INFO.id, 1), (INFO.id, 1), (INFO.id, 2)]
+    assert [row.image_refs for row in rows] == [("minio://images/anna.jpg",), (), ()]
+    assert scene.progress[-1] == (3, 3)
+
+
+async def test_who_has_a_template_or_is_deleted_is_left_alone(scene: Scene) -> None:
+    """Of whatever embedder: nobody is forgotten by a list. They are counted, and another run does the rest."""
+    scene.database.write_embedding(ANNA, "old@1", (0.0, 0.0, 1.0))
+    scene.database.mark_user(BORIS, deleted=True)
+    assert [user.user_id for user in await scene.enroll()] == [CLARA]
+    assert scene.passed_over == 2
+    assert [scene.database.users[user].model for user in LISTED] == ["old@1", None, INFO.id]
+    assert await scene.enroll() == []
+    assert (scene.progress, scene.passed_over) == ([(3, 3)], 3)
+
+
+async def test_who_is_enrolled_meanwhile_keeps_that(scene: Scene) -> None:
+    """A list is gone through for hours: what somebody else stores in that time is newer."""
+    scene.while_fetching = lambda: scene.database.write_embedding(BORIS, INFO.id, (0.0, 0.0, 1.0))
+    [told] = await scene.enroll({BORIS: ["boris.jpg"]})
+    assert told.problems == (f"user {BORIS} was deleted or enrolled meanwhile",)
+    assert scene.database.users[BORIS].vector == (0.0, 0.0, 1.0)
+
+
+async def test_what_is_wrong_with_one_user_is_told_and_no_other_s_trouble(scene: Scene) -> None:
+    """No face, no such user, an embedder that hangs on one photograph."""
+    scene.reader.pipeline.readings[b"boris.jpg"] = EmbedderTimeoutError("no answer within 20 s")
+    stranger = UUID(int=77)
+    told = await scene.enroll({**LISTED, CLARA: ["cat.jpg"], stranger: ["boris.jpg"]})
+    assert [(user.user_id, user.problems) for user in told] == [
+        (ANNA, ()),
+        (BORIS, ("no answer within 20 s",)),
+        (CLARA, ("cat.jpg: not an image of an allowed format",)),
+        (stranger, (f"there is no user {stranger}, or they are deleted",)),
+    ]
+
+
+async def test_photographs_of_two_people_are_doubted(scene: Scene) -> None:
+    """The user is enrolled nevertheless, as by themselves."""
+    scene.reader.pipeline.readings[b"side.jpg"] = reading(face(probe=embedding(0.0, 1.0, 0.0)))
+    told = {user.user_id: user.doubts for user in await scene.enroll()}
+    assert (told[ANNA], told[BORIS], [type(doubt) for doubt in told[CLARA]]) == ((), (), [FarApart])
+    assert scene.database.users[CLARA].model == INFO.id
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        ObjectForbiddenError("anna.jpg may not be read"),
+        DatabaseRefusedError("database: refused: a CHECK"),
+        EmbedderFailedError("embedder scripted@1 failed with RuntimeError"),
+    ],
+)
+async def test_what_is_refused_for_one_user_is_that_user_s_problem(scene: Scene, failure: AttemptFailedError) -> None:
+    """An object that may not be read, a row that is refused, an error of the embedder: the others are enrolled."""
+    scene.failures["boris.jpg"] = failure
+    told = await scene.enroll()
+    assert [(user.user_id, user.problems) for user in told] == [(ANNA, ()), (BORIS, (str(failure),)), (CLARA, ())]
+
+
+async def test_what_everybody_needs_ends_it(scene: Scene) -> None:
+    """A store or a database that is down is told once, and another run goes on."""
+    scene.failures["minio://images/anna.jpg"] = StorageUnavailableError("connection refused")
+    with pytest.raises(StorageUnavailableError):
+        await scene.enroll()
+    scene.failures.clear()
+    scene.database.failing.add("save_template")
+    with pytest.raises(DatabaseUnavailableError):
+        await scene.enroll()
+    scene.database.failing.clear()
+    await scene.enroll()
+    assert isinstance(scene.database.users[CLARA].template, FaceEmbedding)
+
+
+async def test_a_long_list_is_gone_through_page_by_page(scene: Scene) -> None:
+    """All of it, each user once."""
+    users = {UUID(int=1000 + number): ["boris.jpg"] for number in range(2500)}
+    for user in users:
+        scene.database.add_user(user)
+    assert [user.user_id for user in await scene.enroll(users)] == list(users)
+    assert scene.database.operations.count("not_to_enrol") == 3

@@ -1,0 +1,278 @@
+"""A user's face is learnt from photographs, or nothing is written and every problem is told."""
+
+import math
+from typing import Any
+from uuid import UUID
+
+import attrs
+import pytest
+
+from application.enrolment.doubts import FarApart, LookAlike, NotCompared, far_apart
+from application.enrolment.enroll import Enroll, Enrolled
+from application.enrolment.enroll_user import EnrollUser
+from application.enrolment.images import EnrolmentImage, EnrolmentRefusedError
+from application.enrolment.make_template import MakeTemplate
+from application.ports.face_pipeline import Embed
+from domain.decision import Calibration, Curve, FixedThreshold, Search, TargetFpir
+from domain.errors import (
+    DatabaseUnavailableError,
+    EmbedderCrashedError,
+    FacematchError,
+    ImageTooLargeError,
+    UnreadableImageError,
+)
+from domain.faces import FaceEmbedding, InvalidEmbeddingError, PhotoReading
+from domain.guardrails import FaceQuality
+from tests.fakes.database import InMemoryDatabase
+from tests.fakes.gallery import InMemoryEnrolment
+from tests.fakes.vision import INFO, ScriptedFacePipeline, ScriptedFaceReader
+from tests.unit.application.world import ANNA, BORIS, MINIMUM_FACE, embedding, face, reading
+
+OLD = embedding(0.0, 0.0, 1.0)
+FRONT = EnrolmentImage("front.jpg", b"front")
+SIDE = EnrolmentImage("side.jpg", b"side")
+NEAR = 0.1
+
+
+class Scene:
+    """Anna, enrolled with an old template, and two good photographs of her of different length as vectors."""
+
+    def __init__(self) -> None:
+        self.database = InMemoryDatabase()
+        self.database.add_user(ANNA, OLD)
+        self.pipeline = ScriptedFacePipeline(
+            {
+                FRONT.content: reading(face(probe=embedding(2.0, 0.0, 0.0))),
+                SIDE.content: reading(face(probe=embedding(0.0, 1.0, 0.0))),
+            }
+        )
+        self.enrolment = InMemoryEnrolment(self.database)
+        self.enroll = self.reading_with(ScriptedFaceReader(self.pipeline))
+
+    def reading_with(self, reader: ScriptedFaceReader) -> EnrollUser:
+        """Return the use case with that reader."""
+        make_template = MakeTemplate(reader=reader, quality=FaceQuality(MINIMUM_FACE))
+        enroll = Enroll(make_template=make_template, enrolment=self.enrolment, calibration=INFO.calibration)
+        return EnrollUser(enroll=enroll, enrolment=self.enrolment, threshold=FixedThreshold(NEAR))
+
+    @property
+    def template(self) -> FaceEmbedding | None:
+        """What Anna is recognised by."""
+        return self.database.users[ANNA].template
+
+
+@pytest.fixture
+def scene() -> Scene:
+    """Return the scene."""
+    return Scene()
+
+
+async def test_the_template_is_the_mean_direction(scene: Scene) -> None:
+    """Each photograph counts alike, whatever its vector's length, and the old template is replaced."""
+    stored = (await scene.enroll(ANNA, [FRONT, SIDE])).template
+    assert stored.vector == pytest.approx((math.sqrt(0.5), math.sqrt(0.5), 0.0))
+    assert scene.template == stored
+
+
+async def test_one_photograph_is_enough(scene: Scene) -> None:
+    """The template of one photograph is its unit vector."""
+    assert await scene.enroll(ANNA, [FRONT]) == Enrolled(embedding(1.0, 0.0, 0.0))
+
+
+@pytest.mark.parametrize(
+    ("where", "remembered"),
+    [
+        (
+            ["minio://images/front.jpg", "minio://images/side.jpg"],
+            ("minio://images/front.jpg", "minio://images/side.jpg"),
+        ),
+        (["minio://images/front.jpg", None], ()),
+        ([None, None], ()),
+    ],
+)
+async def test_it_is_remembered_where_all_photographs_lie(
+    scene: Scene, where: list[str | None], remembered: tuple[str, ...]
+) -> None:
+    """Another embedder can learn from them later; a part of them would make another template, and is not kept."""
+    images = [attrs.evolve(image, image_ref=ref) for image, ref in zip((FRONT, SIDE), where, strict=True)]
+    await scene.enroll(ANNA, images)
+    assert scene.database.users[ANNA].image_refs == remembered
+
+
+async def test_an_unknown_user_is_refused_before_anything_is_read(scene: Scene) -> None:
+    """Enrolment makes no users."""
+    reader = ScriptedFaceReader(scene.pipeline)
+    with pytest.raises(EnrolmentRefusedError, match="there is no user 00000000-0000-0000-0000-00000000004d"):
+        await scene.reading_with(reader)(UUID(int=77), [FRONT])
+    assert (reader.read_images, set(scene.database.users)) == ([], {ANNA})
+
+
+async def test_no_photograph_is_refused(scene: Scene) -> None:
+    """A template of nothing is none."""
+    with pytest.raises(EnrolmentRefusedError, match="no photograph"):
+        await scene.enroll(ANNA, [])
+    assert scene.template == OLD
+
+
+async def test_every_problem_is_told_and_nothing_written(scene: Scene) -> None:
+    """One bad photograph refuses the enrolment; all bad ones are named, each with what is wrong with it."""
+    scene.pipeline.readings |= {
+        b"none": reading(),
+        b"two": reading(face(), face()),
+        b"tiny": reading(face(MINIMUM_FACE - 1)),
+        b"huge": ImageTooLargeError("90 megapixels are more than 60"),
+        b"text": UnreadableImageError("not an image of an allowed format"),
+    }
+    images = [
+        FRONT,
+        *(EnrolmentImage(f"{name}.jpg", name.encode()) for name in ("none", "two", "tiny", "huge", "text")),
+    ]
+    with pytest.raises(EnrolmentRefusedError) as refused:
+        await scene.enroll(ANNA, images)
+    assert refused.value.problems == (
+        "none.jpg: the detector found no face",
+        "two.jpg: the detector found 2 faces; only one can be matched",
+        "tiny.jpg: the face measures 31 px, less than the configured 32 px",
+        "huge.jpg: 90 megapixels are more than 60",
+        "text.jpg: not an image of an allowed format",
+    )
+    assert scene.template == OLD
+
+
+async def test_a_user_deleted_meanwhile_is_refused(scene: Scene) -> None:
+    """A user who goes while the photographs are read is told of, not enrolled."""
+
+    class Deletes(ScriptedFacePipeline):
+        def read(self, image: bytes, *, embed: Embed) -> PhotoReading:
+            scene.database.delete_user(ANNA)
+            return super().read(image, embed=embed)
+
+    enroll = scene.reading_with(ScriptedFaceReader(Deletes(scene.pipeline.readings)))
+    with pytest.raises(EnrolmentRefusedError, match="was deleted meanwhile"):
+        await enroll(ANNA, [FRONT])
+    assert scene.database.users == {}
+
+
+async def test_photographs_that_cancel_each_other_out_are_an_error(scene: Scene) -> None:
+    """Opposite vectors have no mean direction; nothing is written."""
+    scene.pipeline.readings[SIDE.content] = reading(face(probe=embedding(-1.0, 0.0, 0.0)))
+    with pytest.raises(InvalidEmbeddingError):
+        await scene.enroll(ANNA, [FRONT, SIDE])
+    assert scene.template == OLD
+
+
+async def test_a_fault_of_the_system_is_not_the_photographs(scene: Scene) -> None:
+    """A crash of the embedder is raised as it is, whatever was read before, and nothing is written."""
+    scene.pipeline.readings[SIDE.content] = EmbedderCrashedError("the process died")
+    with pytest.raises(EmbedderCrashedError):
+        await scene.enroll(ANNA, [FRONT, SIDE])
+    assert scene.template == OLD
+
+
+@pytest.mark.parametrize("operation", ["user_exists", "save_template"])
+async def test_a_database_that_does_not_answer_is_not_the_users(scene: Scene, operation: str) -> None:
+    """An outage is told as one, and leaves the template as it was."""
+    scene.database.failing.add(operation)
+    with pytest.raises(DatabaseUnavailableError):
+        await scene.enroll(ANNA, [FRONT])
+    assert scene.template == OLD
+
+
+async def test_a_pipeline_that_forgets_the_embedding_is_an_error(scene: Scene) -> None:
+    """The broken promise names the photograph."""
+    scene.pipeline.readings[FRONT.content] = reading(attrs.evolve(face(), embedding=None))
+    with pytest.raises(FacematchError, match=r"front\.jpg"):
+        await scene.enroll(ANNA, [FRONT])
+
+
+def at_angle(degrees: float) -> FaceEmbedding:
+    """Return an embedding at that angle to the front of Anna's face."""
+    return embedding(math.cos(math.radians(degrees)), math.sin(math.radians(degrees)), 0.0)
+
+
+def distance_of(degrees: float) -> Any:
+    """Return the distance of two embeddings at that angle, nearly."""
+    return pytest.approx(1 - math.cos(math.radians(degrees)))
+
+
+@pytest.mark.parametrize("angles", [(0, 20, 40), (40, 0, 20), (0, 40, 0)])
+async def test_photographs_of_two_people_are_told_by_name(scene: Scene, angles: tuple[int, ...]) -> None:
+    """The two that are least alike are named where one in a hundred pairs of two people is nearer; all are enrolled."""
+    images = [EnrolmentImage(f"{place}-{angle}.jpg", b"%d" % angle) for place, angle in enumerate(angles)]
+    scene.pipeline.readings |= {b"%d" % angle: reading(face(probe=at_angle(angle))) for angle in angles}
+    enrolled = await scene.enroll(ANNA, images)
+    [doubt] = enrolled.doubts
+    assert isinstance(doubt, FarApart)
+    assert {name[2:] for name in doubt.photographs} == {"0.jpg", "40.jpg"}
+    assert doubt.distance == distance_of(40)
+    assert doubt.limit == INFO.calibration.distance_at(1e-2, 1)
+    assert scene.template == enrolled.template
+
+
+async def test_photographs_of_one_person_raise_no_doubt(scene: Scene) -> None:
+    """However many they are, as long as no two are too far apart, the template stands alone."""
+    scene.pipeline.readings |= {b"%d" % angle: reading(face(probe=at_angle(angle))) for angle in (0, 15, 30)}
+    images = [EnrolmentImage(f"{angle}.jpg", b"%d" % angle) for angle in (0, 15, 30)]
+    assert (await scene.enroll(ANNA, images)).doubts == ()
+
+
+@pytest.mark.parametrize(
+    ("points", "is_told"),
+    [
+        (((1.0, 0.0),), False),
+        (((1e-5, 0.01), (1e-3, 0.05)), False),
+        (((2e-2, 0.1), (1e-1, 0.2)), False),
+        (((1e-2, 0.1), (1e-1, 0.2)), True),
+        (((1e-4, 0.05), (1e-2, 0.1)), True),
+    ],
+)
+def test_where_one_in_a_hundred_was_not_measured_nothing_is_said_of_it(points: Curve, *, is_told: bool) -> None:
+    """Two photographs are only called as far apart as 99 of 100 pairs where the curve reaches that rate."""
+    doubts = far_apart(["front", "side"], [at_angle(0), at_angle(80)], Calibration(points))
+    assert bool(doubts) is is_told
+
+
+@pytest.mark.parametrize(("angle", "is_told"), [(0, True), (25, True), (26, False)])
+async def test_another_user_who_looks_the_same_is_told(scene: Scene, angle: int, *, is_told: bool) -> None:
+    """Whoever would be named on a photograph with the new template's face may be the same person, or on it."""
+    scene.database.add_user(BORIS, at_angle(angle))
+    doubts = (await scene.enroll(ANNA, [FRONT])).doubts
+    assert doubts == ((LookAlike(BORIS, distance_of(angle), NEAR),) if is_told else ())
+
+
+async def test_a_user_looks_like_nobody_for_looking_like_themselves(scene: Scene) -> None:
+    """Who is enrolled again, with the same photograph, is not compared with their own template."""
+    await scene.enroll(ANNA, [FRONT])
+    assert (await scene.enroll(ANNA, [FRONT])).doubts == ()
+
+
+async def test_who_looks_the_same_follows_from_how_many_users_there_are(scene: Scene) -> None:
+    """The threshold is the one of a search among the other users."""
+    policy = TargetFpir(0.5, INFO.calibration)
+    scene.enroll = attrs.evolve(scene.enroll, threshold=policy)
+    for number in range(90):
+        scene.database.add_user(UUID(int=1000 + number), OLD)
+    scene.database.add_user(BORIS, at_angle(0))
+    [doubt] = (await scene.enroll(ANNA, [FRONT])).doubts
+    assert doubt == LookAlike(BORIS, 0.0, policy.threshold(Search(91, None)))
+
+
+async def test_everybody_looks_the_same_to_who_accepts_any_distance(scene: Scene) -> None:
+    """Without a limit nothing is told of the nearest user."""
+    scene.enroll = attrs.evolve(scene.enroll, threshold=FixedThreshold(None))
+    scene.database.add_user(BORIS, at_angle(0))
+    assert (await scene.enroll(ANNA, [FRONT])).doubts == ()
+
+
+async def test_who_cannot_be_compared_is_enrolled_nevertheless(scene: Scene) -> None:
+    """Among very many users the database may not answer in time: that is told, and the template is written."""
+    scene.database.failing.add("others")
+    enrolled = await scene.enroll(ANNA, [FRONT])
+    [doubt] = enrolled.doubts
+    assert isinstance(doubt, NotCompared)
+    assert scene.template == enrolled.template
+
+
+def test_photographs_are_not_printed() -> None:
+    """A photograph's bytes do not reach logs by way of its repr."""
+    assert repr(FRONT) == "EnrolmentImage(name='front.jpg', image_ref=None)"

@@ -1,0 +1,35 @@
+"""Points in time as operators write them."""
+
+from datetime import UTC, datetime
+
+import pytest
+import typer
+
+from entrypoints.terminal.moments import moment
+
+NOW = datetime(2026, 5, 2, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("2h", "2026-05-02T10:00:00+00:00"),
+        ("90s", "2026-05-02T11:58:30+00:00"),
+        ("1d12h", "2026-05-01T00:00:00+00:00"),
+        ("1w", "2026-04-25T12:00:00+00:00"),
+        ("2026-05-01", "2026-05-01T00:00:00+00:00"),
+        ("2026-05-01T08:30", "2026-05-01T08:30:00+00:00"),
+        ("2026-05-01T08:30:00Z", "2026-05-01T08:30:00+00:00"),
+        ("2026-05-01T08:30:00+02:00", "2026-05-01T06:30:00+00:00"),
+    ],
+)
+def test_a_time_is_absolute_or_how_long_ago(text: str, expected: str) -> None:
+    """ISO 8601, in UTC where it does not say; or a length of time in weeks, days, hours, minutes and seconds."""
+    assert moment(text, NOW).isoformat() == expected
+
+
+@pytest.mark.parametrize("text", ["", "yesterday", "2", "h", "-2h", "1h2d", "99999w99999d", "2026-13-01"])
+def test_anything_else_is_wrong_usage(text: str) -> None:
+    """It is told what can be written."""
+    with pytest.raises(typer.BadParameter, match="how long ago"):
+        moment(text, NOW)

@@ -1,0 +1,35 @@
+"""What ``show`` writes below the picture."""
+
+from datetime import UTC, datetime
+from uuid import UUID
+
+from application.operating.photo_history import PhotoJob
+from application.ports.ledger import Attempt
+from domain.jobs import JobKey
+from domain.outcomes import Reason
+from domain.records import JobHeader, Skipped
+from entrypoints.commands.common.photo_jobs import document
+from entrypoints.commands.show import label
+
+
+def test_a_picture_says_whose_it_is() -> None:
+    """The outcome comes first, the photo and the job last: a file that is passed on explains itself."""
+    key, photo = JobKey(7, datetime(2026, 5, 1, 12, tzinfo=UTC)), UUID(int=1)
+    record = JobHeader(key, key.stored_at, "model@1", "worker-1", photo).record(Skipped(Reason.NO_FACE))
+    assert label(record) == [
+        "skipped: no_face",
+        "model@1, 2026-05-01 12:00:00 UTC",
+        f"photo {photo}, job {key}",
+    ]
+
+
+def test_a_job_has_the_same_names_before_and_after_its_end() -> None:
+    """A script that reads one reads the other; what is not known yet is null, but the photo is."""
+    key, photo = JobKey(7, datetime(2026, 5, 1, 12, tzinfo=UTC)), UUID(int=1)
+    record = JobHeader(key, key.stored_at, "model@1", "worker-1", photo).record(Skipped(Reason.NO_FACE))
+    attempt = Attempt(key, 1, Reason.STORAGE_UNAVAILABLE, "no answer", "worker-1", key.stored_at, photo)
+    before, after = document(PhotoJob(key, photo, None, [attempt])), document(PhotoJob(key, photo, record, [attempt]))
+    assert list(before) == list(after)
+    known = {"job", "stream_seq", "stored_at", "photo_id", "attempts"}
+    assert {name for name, value in before.items() if value is not None} == known
+    assert all(before[name] == after[name] for name in known)

@@ -20,10 +20,10 @@ from application.ports.telemetry import Telemetry
 from application.running.worker import Worker
 from domain.errors import DatabaseUnavailableError, FacematchError, MessagingUnavailableError
 from entrypoints.container import VERSION, Container
+from entrypoints.environment.confidential import secrets_of
 from entrypoints.health import health_application
 from entrypoints.resources import build, connected_to_nats
 from entrypoints.settings import Settings
-from entrypoints.terminal.console import secrets_of
 from entrypoints.vision_container import Vision
 
 _LOG = structlog.get_logger("facematch")

@@ -13,10 +13,11 @@ from adapters.telemetry.logging import configure_logging
 from adapters.vision.registry import BrokenEmbedderError
 from domain.errors import FacematchError
 from entrypoints import idle_signals
+from entrypoints.environment.confidential import secrets_of
 from entrypoints.environment.variables import unknown
 from entrypoints.importing import imported
 from entrypoints.settings import Settings
-from entrypoints.terminal.console import ExitCode, load_settings, secrets_of
+from entrypoints.terminal.console import ExitCode, load_settings
 from entrypoints.vision_container import Vision
 
 _LOG = structlog.get_logger("facematch")

@@ -16,7 +16,6 @@ from adapters.vision.registry import BrokenEmbedderError
 from domain.errors import FacematchError
 from entrypoints.environment import otel
 from entrypoints.environment.variables import Problem, SettingsError, read
-from entrypoints.environment.variables import secrets_of as secrets_in
 from entrypoints.settings import Settings
 
 _SIZES = ("COLUMNS", "LINES")
@@ -70,11 +69,6 @@ def load_some(settings_class: type[_Settings], also_wrong: Iterable[Problem] = (
     except SettingsError as error:
         print_problems(error.problems)
         raise typer.Exit(ExitCode.USAGE) from error
-
-
-def secrets_of(settings: Settings) -> list[str]:
-    """Return every text in the settings, and in OpenTelemetry's variables, that must never be shown."""
-    return [*secrets_in(settings), *otel.secrets_of(os.environ)]
 
 
 def print_problems(problems: list[Problem]) -> None:

@@ -50,7 +50,10 @@ class Codes:
     def add(self, users: Users, vectors: NDArray[np.floating[Any]]) -> None:
         """Add users, uint8, [users, 16], with their unit vectors, of any precision, [users, dimension]."""
         with self._in_use:
-            min(self._parts, key=len).add(users, np.ascontiguousarray(vectors, np.float32))
+            # users who are added together may be alike, and each part has a share of the shortlist: they are spread
+            for first, part in enumerate(sorted(self._parts, key=len)):
+                share = slice(first, None, len(self._parts))
+                part.add(users[share], np.ascontiguousarray(vectors[share], np.float32))
 
     def near(self, probe: Sequence[float]) -> list[UUID]:
         """Return up to :data:`PROPOSED` users whose codes are nearest to a unit vector, the nearest first."""

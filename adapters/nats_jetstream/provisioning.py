@@ -11,6 +11,7 @@ from nats.js.api import (
     AckPolicy,
     ConsumerConfig,
     DeliverPolicy,
+    DiscardPolicy,
     PersistMode,
     RetentionPolicy,
     StorageType,
@@ -68,6 +69,7 @@ def _stream(name: str, subjects: list[str], replicas: int, *, keep_for_ever: boo
         storage=StorageType.FILE,
         retention=RetentionPolicy.LIMITS,
         max_age=0 if keep_for_ever else _MAX_AGE_SECONDS,
+        discard=DiscardPolicy.NEW,  # where somebody limits its size, whoever publishes hears of it, and nothing is lost
         duplicate_window=_DUPLICATE_WINDOW_SECONDS,
         num_replicas=replicas,
     )

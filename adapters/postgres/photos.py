@@ -67,6 +67,7 @@ class ImageRefTemplate:
 
         """
         try:
+            text.encode()
             parsed = list(Formatter().parse(text))
         except ValueError as error:
             raise ImageRefTemplateError(f"{text!r} is no template for references: {error}") from error

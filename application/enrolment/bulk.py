@@ -1,4 +1,4 @@
-"""Enrolment of one user of many: one user's bad photograph is no other's trouble."""
+"""Enrolment of one user of many: one user's trouble is no other's."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from uuid import UUID
@@ -21,25 +21,42 @@ class EnrolmentResult:
     doubts: tuple[EnrolmentDoubt, ...] = ()
 
 
+_MOST_IN_A_ROW = 5
 TellResult = Callable[[EnrolmentResult], None]
 Store = Callable[[Sequence[EnrolmentImage]], Awaitable[Sequence[EnrolmentDoubt]]]
 
 
-async def enrolment_result(user_id: UUID, photographs: Sequence[str], fetch: Fetch, store: Store) -> EnrolmentResult:
-    """Fetch a user's photographs and store a template made of them; return what came of it.
+@attrs.define
+class OneOfMany:
+    """Enrols one user after another.
 
-    Raises:
-        AttemptFailedError: a system failed that everybody needs.
-
+    A photograph that cannot be read or a row that stays locked looks like a system that failed. It is told as that
+    user's trouble; when it happens to :data:`_MOST_IN_A_ROW` users in a row, the system has failed for everybody.
     """
-    try:
-        doubts = await store(await fetched(fetch, photographs))
-    except EnrolmentRefusedError as refused:
-        return EnrolmentResult(user_id, len(photographs), refused.problems)
-    except InvalidEmbeddingError as error:
-        return EnrolmentResult(user_id, len(photographs), (str(error),))
-    except AttemptFailedError as error:
-        if not error.for_one:
-            raise
-        return EnrolmentResult(user_id, len(photographs), (str(error),))
-    return EnrolmentResult(user_id, len(photographs), doubts=tuple(doubts))
+
+    _in_a_row: int = attrs.field(default=0, init=False)
+
+    async def __call__(self, user_id: UUID, photographs: Sequence[str], fetch: Fetch, store: Store) -> EnrolmentResult:
+        """Fetch a user's photographs and store a template made of them; return what came of it.
+
+        Raises:
+            AttemptFailedError: a system failed that everybody needs.
+
+        """
+        try:
+            doubts = await store(await fetched(fetch, photographs))
+        except EnrolmentRefusedError as refused:
+            problems = refused.problems
+        except InvalidEmbeddingError as error:
+            problems = (str(error),)
+        except AttemptFailedError as error:
+            if not error.for_one:
+                self._in_a_row += 1
+                if self._in_a_row >= _MOST_IN_A_ROW:
+                    raise
+                return EnrolmentResult(user_id, len(photographs), (str(error),))
+            problems = (str(error),)
+        else:
+            self._in_a_row = 0
+            return EnrolmentResult(user_id, len(photographs), doubts=tuple(doubts))
+        return EnrolmentResult(user_id, len(photographs), problems)

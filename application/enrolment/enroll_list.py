@@ -5,7 +5,7 @@ from uuid import UUID
 
 import attrs
 
-from application.enrolment.bulk import TellResult, enrolment_result
+from application.enrolment.bulk import OneOfMany, TellResult
 from application.enrolment.doubts import EnrolmentDoubt
 from application.enrolment.enroll import Enroll
 from application.enrolment.images import EnrolmentImage, Fetch
@@ -34,10 +34,11 @@ class EnrollList:
         takes too long.
 
         Raises:
-            AttemptFailedError: a system that everybody needs failed; who was told before is enrolled.
+            AttemptFailedError: a system that everybody needs failed; who was told before without a problem is enrolled.
 
         """
         seen = passed_over = 0
+        enrolled = OneOfMany()
 
         def looked_at(users: int) -> None:
             nonlocal seen
@@ -48,7 +49,7 @@ class EnrollList:
             async def store(images: Sequence[EnrolmentImage]) -> Sequence[EnrolmentDoubt]:
                 return (await self.enroll(user_id, images, replace=False)).doubts
 
-            tell(await enrolment_result(user_id, listed[user_id], fetch, store))
+            tell(await enrolled(user_id, listed[user_id], fetch, store))
             looked_at(1)
 
         async def wanting() -> AsyncIterator[UUID]:

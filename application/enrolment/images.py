@@ -35,20 +35,21 @@ Raises :class:`EnrolmentRefusedError` where there is none, :class:`AttemptFailed
 
 
 async def fetched(fetch: Fetch, names: Sequence[str]) -> list[EnrolmentImage]:
-    """Return all of them.
+    """Return all of them, those with the same content once.
 
     Raises:
         EnrolmentRefusedError: some cannot be had, all of which are named.
         AttemptFailedError: the system failed.
 
     """
-    images: list[EnrolmentImage] = []
+    images: dict[bytes, EnrolmentImage] = {}
     problems: list[str] = []
     for name in names:
         try:
-            images.append(await fetch(name))
+            image = await fetch(name)
+            images.setdefault(image.content, image)
         except EnrolmentRefusedError as refused:
             problems.extend(refused.problems)
     if problems:
         raise EnrolmentRefusedError(problems)
-    return images
+    return list(images.values())

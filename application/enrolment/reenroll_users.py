@@ -9,7 +9,7 @@ from uuid import UUID
 
 import attrs
 
-from application.enrolment.bulk import EnrolmentResult, TellResult, enrolment_result
+from application.enrolment.bulk import EnrolmentResult, OneOfMany, TellResult
 from application.enrolment.doubts import EnrolmentDoubt, far_apart
 from application.enrolment.images import EnrolmentImage, EnrolmentRefusedError, Fetch
 from application.enrolment.make_template import MakeTemplate
@@ -44,18 +44,22 @@ class ReenrollUsers:
         """
         await self.reenrolment.tidy()
         total, seen = await self.reenrolment.count(self.model), 0
+        enrolled = OneOfMany()
 
         async def work(user: Outdated) -> None:
             nonlocal seen
             if not user.is_prepared:
-                tell(await self._prepare(user, fetch, photographs.get(user.user_id, user.image_refs)))
+                images = photographs.get(user.user_id, user.image_refs)
+                tell(await self._prepare(user, fetch, images, enrolled))
             seen += 1
             progress(seen, total)
 
         await some_at_once(outdated(self.reenrolment, self.model), work, concurrency=self.concurrency)
         await self.reenrolment.tidy()
 
-    async def _prepare(self, user: Outdated, fetch: Fetch, photographs: Sequence[str]) -> EnrolmentResult:
+    async def _prepare(
+        self, user: Outdated, fetch: Fetch, photographs: Sequence[str], enrolled: OneOfMany
+    ) -> EnrolmentResult:
         if not photographs:
             return EnrolmentResult(user.user_id, 0, ("it is not known of which photographs the template was made",))
 
@@ -66,4 +70,4 @@ class ReenrollUsers:
                 raise EnrolmentRefusedError(["the user's own template was replaced or deleted meanwhile"])
             return far_apart([image.name for image in images], made.embeddings, self.calibration)
 
-        return await enrolment_result(user.user_id, photographs, fetch, store)
+        return await enrolled(user.user_id, photographs, fetch, store)

@@ -1,7 +1,6 @@
 """``calibrate``: measure the distances between one's own people, for the worker to take its threshold from."""
 
 import asyncio
-import json
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -19,7 +18,7 @@ from entrypoints.evaluation.options import FacesOption, FolderArgument, ResumeOp
 from entrypoints.evaluation.reading import measured
 from entrypoints.evaluation.tables import acquisition_summary
 from entrypoints.resources import build
-from entrypoints.terminal.console import err, explained, load_settings, out, visible
+from entrypoints.terminal.console import err, explained, load_settings, out, print_document, visible
 
 
 def calibrate(
@@ -46,14 +45,14 @@ def calibrate(
     fpir = settings.vision.target_fpir
     users = found.calibration.alone().largest_gallery(fpir)
     if as_json:
-        out.print_json(json.dumps(_document(found, output, fpir, users)))
+        print_document(_document(found, output, fpir, users))
     else:
         out.print(acquisition_summary(found.calibration.embedder, found.acquisition))
         out.print(_table(found.calibration))
         out.print("Nearest to each other (is it one person, under two names?):")
         for pair in found.look_alikes:
             out.print(visible(f"  {pair.distance:.4f}  {pair.one}, {pair.other}"))
-        out.print(f"Written to {output}; to use it: FACEMATCH_MATCH_CALIBRATION={output.resolve()}")
+        out.print(visible(f"Written to {output}; to use it: FACEMATCH_MATCH_CALIBRATION={output.resolve()}"))
     if users:
         said = f"These people say how to keep a target of {fpir:.2%} among up to {users:,} users. Among more,"
     else:

@@ -19,7 +19,17 @@ from domain.outcomes import Reason
 from entrypoints.commands.common.letters import full_document, line_document
 from entrypoints.resources import build, connected_to_nats
 from entrypoints.settings import Settings
-from entrypoints.terminal.console import ExitCode, err, explained, fail, is_interactive, load_settings, out, visible
+from entrypoints.terminal.console import (
+    ExitCode,
+    err,
+    explained,
+    fail,
+    is_interactive,
+    load_settings,
+    out,
+    print_document,
+    visible,
+)
 from entrypoints.terminal.moments import moment
 from entrypoints.terminal.progress import watched
 
@@ -93,7 +103,7 @@ def show_letter(
         fail(f"there is no dead letter {sequence}: `facematch dead list` shows those that there are")
     document = full_document(letter)
     if as_json:
-        out.print_json(json.dumps(document))
+        print_document(document)
         return
     table = Table(show_header=False, title=f"Dead letter {letter.sequence}", title_justify="left")
     for _ in range(2):

@@ -1,7 +1,6 @@
 """``doctor``: is everything there, and set right? One row for each thing, with what to do."""
 
 import asyncio
-import json
 import os
 from collections.abc import AsyncIterator, Callable
 from enum import StrEnum
@@ -25,7 +24,7 @@ from entrypoints.container import Container, calibration, threshold_policy
 from entrypoints.environment.variables import Variable, unknown, variables, without_password
 from entrypoints.resources import build, connected_to_nats, opened_database
 from entrypoints.settings import Settings, VisionSettings
-from entrypoints.terminal.console import ExitCode, load_settings, out, visible
+from entrypoints.terminal.console import ExitCode, load_settings, out, print_document, visible
 
 _EXPORT: Final = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 
@@ -67,7 +66,7 @@ def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON 
     findings = asyncio.run(_examined(settings))
     if as_json:
         checks = [{"what": f.what, "status": f.status.value, "detail": f.detail} for f in findings]
-        out.print_json(json.dumps({"settings": shown, "checks": checks}))
+        print_document({"settings": shown, "checks": checks})
     else:
         table = Table(title="Settings (bold: set here)", title_justify="left")
         table.add_column("setting", no_wrap=True, min_width=max(len(str(row["variable"])) for row in shown))

@@ -1,6 +1,5 @@
 """``embedders``: what can be used to see."""
 
-import json
 from typing import Annotated, Any
 
 import attrs
@@ -11,7 +10,7 @@ from adapters.vision import registry
 from application.ports.face_pipeline import EmbedderInfo
 from domain.decision import COHORT_EXPONENT, COHORT_SIZE, SMALLEST_GALLERY_WITH_COHORT, Search, TargetFpir
 from entrypoints.container import calibration
-from entrypoints.terminal.console import err, load_settings, out
+from entrypoints.terminal.console import err, load_settings, out, print_document
 
 _GALLERIES = (20, 50, 1_000, 100_000)
 
@@ -37,7 +36,7 @@ def embedders(as_json: Annotated[bool, typer.Option("--json", help="Print one JS
     fpir = settings.vision.target_fpir
     if as_json:
         rows = [_row(name, info, fpir) | {"active": name == settings.vision.embedder} for name, info in known.items()]
-        out.print_json(json.dumps(rows))
+        print_document(rows)
         return
     for name, info in known.items():
         grid = Table.grid(padding=(0, 2))

@@ -1,7 +1,6 @@
 """``enroll``: learn a user's face, or those of everybody on a list."""
 
 import asyncio
-import json
 from collections.abc import Mapping, Sequence
 from typing import Annotated
 from uuid import UUID
@@ -16,7 +15,7 @@ from entrypoints.commands.common.doubts import in_words
 from entrypoints.commands.common.enrolling import EnrolmentImages, rights_explained
 from entrypoints.container import Container
 from entrypoints.resources import build, opened_database, started_reader
-from entrypoints.terminal.console import ExitCode, err, explained, fail, load_settings, out, visible
+from entrypoints.terminal.console import ExitCode, err, explained, fail, load_settings, out, print_document, visible
 from entrypoints.terminal.progress import watched
 
 
@@ -83,7 +82,7 @@ def _enroll_one(user_id: UUID, images: Sequence[str], *, as_json: bool) -> None:
 
 
 def _print_document(user: EnrolmentResult, embedder: str) -> None:
-    out.print_json(json.dumps({**document(user, "enrolled"), "embedder": embedder}))
+    print_document({**document(user, "enrolled"), "embedder": embedder})
 
 
 def _enroll_list(listed: typer.FileText, *, as_json: bool) -> None:

@@ -1,7 +1,6 @@
 """``evaluate``: how well the active embedder tells people apart, on one's own photographs."""
 
 import asyncio
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -17,7 +16,7 @@ from entrypoints.evaluation.options import FacesOption, FolderArgument, ResumeOp
 from entrypoints.evaluation.reading import measured
 from entrypoints.evaluation.tables import print_evaluation
 from entrypoints.resources import build
-from entrypoints.terminal.console import err, explained, load_settings, out, visible
+from entrypoints.terminal.console import err, explained, load_settings, out, print_document, visible
 
 
 def evaluate(
@@ -45,7 +44,7 @@ def evaluate(
         evaluation = asyncio.run(measured(container, container.evaluate_photos(), folder, faces, resume))
         _warn(evaluation)
         if as_json:
-            out.print_json(json.dumps(evaluation_document(evaluation)))
+            print_document(evaluation_document(evaluation))
         else:
             print_evaluation(evaluation, out)
         if html is not None:

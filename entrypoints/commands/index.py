@@ -1,7 +1,6 @@
 """``index``: let a large gallery be searched in a few milliseconds."""
 
 import asyncio
-import json
 from typing import Annotated, Any
 
 import typer
@@ -10,7 +9,7 @@ from rich.table import Table
 from adapters.faiss_codes.codebook import EXAMPLES, learn
 from adapters.postgres.indexing import IndexKeeper, IndexReport, Model
 from adapters.postgres.search_index import EXACT_BELOW
-from entrypoints.terminal.console import ExitCode, err, explained, fail, load_settings, out, visible
+from entrypoints.terminal.console import ExitCode, err, explained, fail, load_settings, out, print_document, visible
 from entrypoints.terminal.progress import watched_steps
 
 _MEGABYTE = 1_000_000
@@ -38,7 +37,7 @@ def index(
             return
         reports = asyncio.run(_keep(settings.database_url, model, build=not check))
     if as_json:
-        out.print_json(json.dumps([_document(report) for report in reports]))
+        print_document([_document(report) for report in reports])
     else:
         _print(reports)
     if not all(report.is_good for report in reports):

@@ -1,7 +1,6 @@
 """``reenroll``: everybody's template is made anew by another embedder, while the old ones are in use."""
 
 import asyncio
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Annotated
@@ -22,7 +21,7 @@ from entrypoints.commands.common.enrolling import EnrolmentImages, rights_explai
 from entrypoints.container import Container
 from entrypoints.resources import build, opened_database, started_reader
 from entrypoints.settings import Settings
-from entrypoints.terminal.console import ExitCode, err, explained, fail, load_settings, out, visible
+from entrypoints.terminal.console import ExitCode, err, explained, fail, load_settings, out, print_document, visible
 from entrypoints.terminal.progress import watched
 
 
@@ -86,7 +85,7 @@ def switch(
             fail(f"{error}. Mend that and run it again; --partial leaves these behind: they will not be recognised.")
     _tell(done.refused)
     if as_json:
-        out.print_json(json.dumps({"embedder": embedder, "switched": done.users, "left_behind": done.left_behind}))
+        print_document({"embedder": embedder, "switched": done.users, "left_behind": done.left_behind})
     else:
         left = f" {users(done.left_behind)} kept another one, and will not be recognised." if done.left_behind else ""
         out.print(f"{users(done.users)} switched to {embedder}.{left}")

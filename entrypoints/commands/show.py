@@ -1,7 +1,6 @@
 """``show``: learn what became of a photo."""
 
 import asyncio
-import json
 from pathlib import Path
 from typing import Annotated, Final
 from uuid import UUID
@@ -16,7 +15,7 @@ from entrypoints.commands.common.annotated import annotated
 from entrypoints.commands.common.photo_jobs import document, table
 from entrypoints.resources import build, connected_to_nats, opened_database
 from entrypoints.settings import Settings
-from entrypoints.terminal.console import console, err, explained, fail, load_settings, out
+from entrypoints.terminal.console import console, err, explained, fail, load_settings, out, print_document
 
 _PICTURES: Final = (".png", ".jpg", ".jpeg", ".webp")
 _TRIED: Final = " yet; what came of its attempts so far is on standard output"
@@ -61,7 +60,7 @@ def show(
     with explained():
         jobs = asyncio.run(_history(settings, photo_id))
     if as_json:
-        out.print_json(json.dumps([document(job) for job in jobs]))
+        print_document([document(job) for job in jobs])
     else:
         wide = console(width=max(out.width, _LEAST_WIDTH))
         for job in jobs:

@@ -22,7 +22,7 @@ from entrypoints.commands.common.standing import sentence
 from entrypoints.container import Container
 from entrypoints.resources import build, connected_to_nats, opened_database
 from entrypoints.settings import Settings
-from entrypoints.terminal.console import ExitCode, fail, load_settings, out, visible
+from entrypoints.terminal.console import ExitCode, fail, load_settings, out, print_document, visible
 from entrypoints.terminal.durations import in_words
 
 _WORKERS_SHOWN = 20
@@ -57,7 +57,7 @@ def status(
         fail("--interval is for --watch", ExitCode.USAGE)
     seen = asyncio.run(_look(settings, DeadLetterReasons()))
     if as_json:
-        out.print_json(json.dumps(_document(seen)))
+        print_document(_document(seen))
     else:
         _print(seen)
     if seen.problems:

@@ -1,7 +1,6 @@
 """``submit``: put a job into the queue."""
 
 import asyncio
-import json
 from typing import Annotated
 from uuid import UUID
 
@@ -13,7 +12,7 @@ from domain.jobs import JobKey, MatchJob
 from entrypoints.commands.common.photo_jobs import key_document
 from entrypoints.resources import build, connected_to_nats
 from entrypoints.settings import Settings
-from entrypoints.terminal.console import explained, load_settings, out, visible
+from entrypoints.terminal.console import explained, load_settings, out, print_document, visible
 
 
 def submit(
@@ -49,7 +48,7 @@ def submit(
             said = f"Job {key} is stored: number {key.sequence} on {settings.nats.subject}."
             document = key_document(key)
     if as_json:
-        out.print_json(json.dumps(document))
+        print_document(document)
     else:
         out.print(visible(said))
 

@@ -21,9 +21,17 @@ from entrypoints.settings import Settings
 _SIZES = ("COLUMNS", "LINES")
 
 
+class _Console(Console):
+    """A console whose reader may have seen enough: then it ends as everything does that writes."""
+
+    def on_broken_pipe(self) -> NoReturn:
+        """Leave it to whoever opened standard output; rich would end the program here, also within a task."""
+        raise BrokenPipeError
+
+
 def console(*, width: int | None = None, stderr: bool = False, soft_wrap: bool = False) -> Console:
     """Return a console that shows text as it is: what strangers wrote may look like markup or emoji codes."""
-    return Console(
+    return _Console(
         width=width,
         stderr=stderr,
         soft_wrap=soft_wrap,
@@ -81,6 +89,11 @@ def print_problems(problems: list[Problem]) -> None:
         table.add_row(problem.variable, problem.value, problem.message)
     wide = max(len(p.variable) for p in problems) + _LEAST_WIDTH
     console(stderr=True, width=max(err.width, wide)).print(table)
+
+
+def print_document(document: object) -> None:
+    """Print JSON, in ASCII: the names of files need not be text in any encoding."""
+    out.print_json(data=document, ensure_ascii=True)
 
 
 def visible(text: str) -> str:

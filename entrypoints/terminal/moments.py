@@ -22,8 +22,8 @@ def moment(text: str, now: datetime | None = None) -> datetime:
             lengths = dict(zip(_UNITS, (int(digits or 0) for digits in found.groups()), strict=True))
             return (now or datetime.now(UTC)) - timedelta(**lengths)
         written = datetime.fromisoformat(text)
+        return written.replace(tzinfo=UTC) if written.tzinfo is None else written.astimezone(UTC)
     except (ValueError, OverflowError) as error:
         raise typer.BadParameter(
             f"{text!r} is no time: write 2026-11-25T08:30, or how long ago, such as 45m, 2h or 1d12h"
         ) from error
-    return written.replace(tzinfo=UTC) if written.tzinfo is None else written.astimezone(UTC)

@@ -129,10 +129,17 @@ def galleries(figures: Sequence[GalleryFigures], target: float) -> str:
         )
         strangers.set(title="Strangers who get a name (FPIR)")
         missed.set(title="Enrolled people who are missed (FNIR)")
-        for axes in (strangers, missed):
-            axes.set_xscale("log")
+        configured = [one.as_configured for one in figures]
+        for axes, shares in (
+            (strangers, [one.false_positive for one in configured]),
+            (missed, [one.false_negative for one in configured]),
+        ):
             axes.set(xlabel="people enrolled", ylim=(0, None))
             axes.yaxis.set_major_formatter(PercentFormatter(1))
+            if all(share.value is None for share in shares):
+                axes.set_xticks([])
+                continue
+            axes.set_xscale("log")
             sizes = [one.as_configured.gallery for one in figures if one.photographs == numbers[0]]
             axes.set_xticks(sizes, [f"{size:,}" for size in sizes], rotation=0 if len(sizes) <= _MOST_UPRIGHT else 30)
             axes.xaxis.set_minor_formatter(NullFormatter())

@@ -1,6 +1,5 @@
 """What ``reconcile`` and ``backfill`` have in common: what a run needs, how its end is told."""
 
-import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
@@ -10,7 +9,7 @@ from adapters.postgres.photos import ImageRefTemplate, ImageRefTemplateError, Po
 from application.operating.republish_photos import Republication
 from entrypoints.container import Container
 from entrypoints.resources import connected_to_nats, opened_database
-from entrypoints.terminal.console import ExitCode, err, fail, out
+from entrypoints.terminal.console import ExitCode, err, fail, out, print_document
 
 IMAGE_REF_HELP = (
     "Where a photo's image is: a reference with the names of columns of `photos` in braces, such as "
@@ -49,7 +48,7 @@ def tell(
     example = found.example
     if as_json:
         first = {"photo_id": str(example.photo_id), "image_ref": example.image_ref} if example else None
-        out.print_json(json.dumps({**counts, "example": first, "dry_run": dry_run, "seconds": round(seconds, 3)}))
+        print_document({**counts, "example": first, "dry_run": dry_run, "seconds": round(seconds, 3)})
         return
     table = Table.grid(padding=(0, 2))
     table.add_column()

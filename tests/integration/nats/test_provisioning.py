@@ -5,6 +5,7 @@ from typing import Any
 from uuid import UUID
 
 import attrs
+import nats.js.errors
 import pytest
 from nats.aio.client import Client
 from nats.js import JetStreamContext
@@ -93,6 +94,20 @@ async def test_defaults_are_the_published_names() -> None:
         dead_stream="PHOTO_FACES_DEAD",
         results_prefix="photo_faces.single",
     )
+
+
+async def test_a_stream_whose_size_is_limited_later_drops_nothing(
+    client: Client, js: JetStreamContext, names: Names
+) -> None:
+    """Whoever publishes hears that it is full; NATS's own default would drop the oldest jobs in silence."""
+    await actions(client, names)
+    for stream, subject in ((names.stream, names.subject), (names.dead_stream, names.dead_subject)):
+        await js.update_stream((await js.stream_info(stream)).config.evolve(max_msgs=1))
+        await js.publish(subject, b"first")
+        with pytest.raises(nats.js.errors.APIError, match="maximum messages exceeded"):
+            await js.publish(subject, b"second")
+        assert (await js.get_msg(stream, 1)).data == b"first"
+    assert await actions(client, names) == all_of(names, "unchanged")
 
 
 async def test_jobs_may_come_in_batches(client: Client, js: JetStreamContext, names: Names) -> None:

@@ -216,6 +216,13 @@ def test_a_place_that_cannot_be_written_to_is_said(tmp_path: Path) -> None:
         write_report(tmp_path / "gone" / "report.html", BARE, made=MADE, version="1")
 
 
+def test_without_a_stranger_there_is_no_share_of_them() -> None:
+    """One person with two photographs: nobody to be named wrongly, and no place on a logarithmic axis."""
+    alone = Identification(1, 0.05, Share(0, 0), Share(0, 2), Share(0, 2))
+    galleries = (GalleryFigures(1, 1, Share(2, 2), alone, None),)
+    assert "Searching among" in render(attrs.evolve(FULL, galleries=galleries), made=MADE, version="1")
+
+
 @pytest.mark.parametrize("points", [(), (OperatingPoint(0.1, 0.2, Share(0, 9), 0.2, Share(1, 10)),)])
 def test_where_nobody_was_missed_the_page_says_so(points: tuple[OperatingPoint, ...]) -> None:
     """Few people are often told apart without an error: zero has no place on a logarithmic axis."""

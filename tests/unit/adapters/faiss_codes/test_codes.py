@@ -5,6 +5,7 @@ from uuid import UUID
 import numpy as np
 import pytest
 
+from adapters.faiss_codes import codes as module
 from adapters.faiss_codes.codebook import learn
 from adapters.faiss_codes.codes import Codes, Users
 from tests.benchmarks.synthetic_faces import Vectors, photographed_twice
@@ -57,6 +58,34 @@ def test_vectors_may_have_any_number_of_dimensions(dimension: int) -> None:
     assert [codes.near(vectors[number].tolist())[0].int for number in range(0, 5_000, 500)] == list(
         range(0, 5_000, 500)
     )
+
+
+@pytest.mark.usefixtures("threads")
+def test_short_codes_tell_enough(monkeypatch: pytest.MonkeyPatch, people: tuple[Vectors, Vectors]) -> None:
+    """Of thousands, nearly all strangers' nearest are among a hundred by them: half as many pairs of axes miss 6 %."""
+    monkeypatch.setattr(module, "_SHORTLISTED", 96)
+    enrolled = people[0]
+    strangers = photographed_twice(enrolled.shape[1], 10**6)[0][::5]
+    codes = Codes(learn(enrolled))
+    codes.add(ids(len(enrolled)), enrolled)
+    nearest = [UUID(int=int(true)) for true in np.argmax(strangers @ enrolled.T, axis=1)]
+    found = [codes.near(stranger.tolist()) for stranger in strangers]
+    assert np.mean([true in users for true, users in zip(nearest, found, strict=True)]) >= 0.98
+
+
+@pytest.mark.usefixtures("threads")
+def test_users_who_are_alike_may_come_together() -> None:
+    """They are spread over what threads search, each of which has a share of those who are looked at closely."""
+    random = np.random.default_rng(1)
+    groups = random.standard_normal((8, 1, 128)) + 0.3 * random.standard_normal((8, 1_000, 128))
+    vectors = (groups / np.linalg.norm(groups, axis=2, keepdims=True)).astype(np.float32)
+    codes = Codes(learn(vectors.reshape(-1, 128)))
+    for number, group in enumerate(vectors):
+        codes.add(ids(1_000, 1_000 * number), group)
+    codes.add(ids(1, 9_000), vectors[0, :1])
+    lengths = [len(part) for part in codes._parts]
+    assert sum(lengths) == len(codes) == 8_001
+    assert max(lengths) - min(lengths) <= len(lengths)
 
 
 def test_the_nearest_are_proposed_in_their_order(people: tuple[Vectors, Vectors]) -> None:

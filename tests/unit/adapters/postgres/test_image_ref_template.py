@@ -24,7 +24,9 @@ def test_columns_stand_in_braces(text: str, columns: tuple[str, ...]) -> None:
     assert ImageRefTemplate.of(text).columns == columns
 
 
-@pytest.mark.parametrize("text", ["", "photos/all.jpg", "{{id}}", "{}", "{id", "id}", "{id!r}", "{id:>3}", "{0:{id}}"])
+@pytest.mark.parametrize(
+    "text", ["", "photos/all.jpg", "{{id}}", "{}", "{id", "id}", "{id!r}", "{id:>3}", "{0:{id}}", "\udcff{id}"]
+)
 def test_everything_else_is_refused(text: str) -> None:
     """No column, no name, or more than a name."""
     with pytest.raises(ImageRefTemplateError, match=r"template|same image"):

@@ -150,18 +150,49 @@ async def test_what_is_refused_for_one_user_is_that_user_s_problem(scene: Scene,
     assert [(user.user_id, user.problems) for user in told] == [(ANNA, ()), (BORIS, (str(failure),)), (CLARA, ())]
 
 
+async def test_an_object_that_always_fails_is_that_user_s_problem(scene: Scene) -> None:
+    """What looks like a store that is down may be one object: it does not keep everybody behind it from enrolment."""
+    failure = StorageUnavailableError("the answer was cut off")
+    scene.failures["boris.jpg"] = failure
+    told = await scene.enroll()
+    assert [(user.user_id, user.problems) for user in told] == [(ANNA, ()), (BORIS, (str(failure),)), (CLARA, ())]
+
+
+def _many(scene: Scene) -> dict[UUID, list[str]]:
+    users = {UUID(int=1000 + number): ["boris.jpg"] for number in range(12)}
+    for user in users:
+        scene.database.add_user(user)
+    return users
+
+
 async def test_what_everybody_needs_ends_it(scene: Scene) -> None:
-    """A store or a database that is down is told once, and another run goes on."""
-    scene.failures["minio://images/anna.jpg"] = StorageUnavailableError("connection refused")
+    """A store or a database that fails five users in a row is down; another run goes on."""
+    users = _many(scene)
+    scene.failures["boris.jpg"] = StorageUnavailableError("connection refused")
     with pytest.raises(StorageUnavailableError):
-        await scene.enroll()
+        await scene.enroll(users)
     scene.failures.clear()
     scene.database.failing.add("save_template")
     with pytest.raises(DatabaseUnavailableError):
-        await scene.enroll()
+        await scene.enroll(users)
     scene.database.failing.clear()
-    await scene.enroll()
-    assert isinstance(scene.database.users[CLARA].template, FaceEmbedding)
+    await scene.enroll(users)
+    assert all(isinstance(scene.database.users[user].template, FaceEmbedding) for user in users)
+
+
+async def test_many_objects_that_fail_here_and_there_end_nothing(scene: Scene) -> None:
+    """As long as others between them are well."""
+    users = _many(scene)
+    for user in list(users)[1::2]:
+        users[user] = ["clara.jpg"]
+    scene.failures["boris.jpg"] = StorageUnavailableError("the answer was cut off")
+    assert [bool(user.problems) for user in await scene.enroll(users)] == [True, False] * 6
+
+
+async def test_a_photograph_that_is_named_twice_counts_once(scene: Scene) -> None:
+    """A template of it is no surer than of one, whatever the list says."""
+    assert await scene.enroll({BORIS: ["boris.jpg", "boris.jpg"]}) == [EnrolmentResult(BORIS, 2)]
+    assert scene.database.users[BORIS].photographs == 1
 
 
 async def test_a_long_list_is_gone_through_page_by_page(scene: Scene) -> None:

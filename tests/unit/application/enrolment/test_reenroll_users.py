@@ -15,7 +15,6 @@ from application.enrolment.switch_users import Switch, SwitchUsers
 from application.ports.face_pipeline import Embed
 from domain.errors import (
     AttemptFailedError,
-    DatabaseUnavailableError,
     EmbedderCrashedError,
     EmbedderTimeoutError,
     EmbedderUnavailableError,
@@ -196,19 +195,24 @@ async def test_every_photograph_that_cannot_be_had_is_named(scene: Scene) -> Non
     ids=["store", "embedder"],
 )
 async def test_what_everybody_needs_ends_it(scene: Scene, failure: AttemptFailedError) -> None:
-    """Users are not told one by one that the store is down; another run goes on."""
+    """What fails for one user is told as theirs; what fails for five in a row has failed for all, until another run."""
     scene.failures[FRONT] = failure
+    anna, *others = await scene.prepare()
+    assert anna.problems == (str(failure),)
+    assert any(not user.problems for user in others)
+    many = [UUID(int=1000 + number) for number in range(9)]
+    for user in many:
+        scene.database.add_user(user, OLD)
     with pytest.raises(type(failure)):
-        await scene.prepare()
+        await scene.prepare(dict.fromkeys(many, (FRONT,)))
     scene.failures.clear()
-    assert {user.user_id for user in await scene.prepare() if not user.problems} >= {ANNA}
+    assert {user.user_id for user in await scene.prepare(dict.fromkeys(many, (FRONT,))) if not user.problems} >= {ANNA}
 
 
-async def test_a_database_that_goes_away_ends_it(scene: Scene) -> None:
-    """While templates are stored, as elsewhere."""
+async def test_a_row_that_stays_locked_is_that_user_s_problem(scene: Scene) -> None:
+    """It looks like a database that does not answer."""
     scene.database.failing.add("prepare")
-    with pytest.raises(DatabaseUnavailableError):
-        await scene.prepare()
+    assert any("database" in problem for user in await scene.prepare() for problem in user.problems)
 
 
 async def test_as_many_are_in_hand_as_may_be_and_no_more() -> None:

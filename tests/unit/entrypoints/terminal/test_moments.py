@@ -28,7 +28,21 @@ def test_a_time_is_absolute_or_how_long_ago(text: str, expected: str) -> None:
     assert moment(text, NOW).isoformat() == expected
 
 
-@pytest.mark.parametrize("text", ["", "yesterday", "2", "h", "-2h", "1h2d", "99999w99999d", "2026-13-01"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "yesterday",
+        "2",
+        "h",
+        "-2h",
+        "1h2d",
+        "99999w99999d",
+        "2026-13-01",
+        "0001-01-01T00:00+23:00",
+        "9999-12-31T23:59-23:00",
+    ],
+)
 def test_anything_else_is_wrong_usage(text: str) -> None:
     """It is told what can be written."""
     with pytest.raises(typer.BadParameter, match="how long ago"):

@@ -9,7 +9,8 @@ nearest indeed, whoever has the vectors decides.
 import os
 import threading
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
+from itertools import islice
 from typing import Any, Final
 from uuid import UUID
 
@@ -22,6 +23,8 @@ Users = NDArray[np.uint8]
 
 PROPOSED: Final = 16
 """So many users a search proposes."""
+_FOUND: Final = 64
+"""So many codes each part finds: somebody whose template has changed many times has several of them."""
 _SHORTLISTED: Final = 1_024
 """So many, nearest by their short codes, are put in order by the longer ones."""
 _MOST_THREADS: Final = 4
@@ -59,7 +62,9 @@ class Codes:
         """Return up to :data:`PROPOSED` users whose codes are nearest to a unit vector, the nearest first."""
         vector = np.asarray([probe], np.float32)
         with self._in_use:
-            return _nearest(list(self._threads.map(lambda part: part.near(vector), self._parts)))
+            searches = [self._threads.submit(part.near, vector) for part in self._parts]
+            wait(searches)  # also where one has failed: none may go on while users are added
+            return _nearest([search.result() for search in searches])
 
     def near_at_once(self, probe: Sequence[float]) -> list[UUID] | None:
         """Return the same within a millisecond or two; None where it takes longer, or somebody searches or adds."""
@@ -84,7 +89,7 @@ class _Part:
         self._index: Any = faiss.deserialize_index(np.frombuffer(learnt, np.uint8))
         self._read: Any = self._index
         if isinstance(self._index, faiss.IndexRefine):
-            self._index.k_factor = shortlisted / PROPOSED
+            self._index.k_factor = shortlisted / _FOUND
             self._read = self._index.base_index
         self._users: Users = np.empty((0, _ID_BYTES), np.uint8)
 
@@ -97,6 +102,8 @@ class _Part:
         return int(self._read.sa_code_size()) * len(self)
 
     def add(self, users: Users, vectors: NDArray[np.float32]) -> None:
+        if not len(users):
+            return  # faiss crashes when nothing is added to an empty index of short codes
         faiss.omp_set_num_threads(1)  # of this very thread: the other cores look at photographs
         count = len(self) + len(users)
         if count > len(self._users):
@@ -107,14 +114,15 @@ class _Part:
         self._index.add(vectors)
 
     def near(self, probe: NDArray[np.float32]) -> Near:
-        """Return up to :data:`PROPOSED` that are nearest to a probe, [1, dimension]."""
+        """Return up to :data:`_FOUND` that are nearest to a probe, [1, dimension]."""
         faiss.omp_set_num_threads(1)
-        [distances], [places] = self._index.search(probe, PROPOSED)
+        [distances], [places] = self._index.search(probe, _FOUND)
         is_there = places >= 0
         return distances[is_there], self._users[places[is_there]]
 
 
 def _nearest(of_parts: Sequence[Near]) -> list[UUID]:
     distances, users = (np.concatenate(each) for each in zip(*of_parts, strict=True))
-    nearest = users[np.argsort(distances, kind="stable")[:PROPOSED]]
-    return [UUID(bytes=user) for user in dict.fromkeys(row.tobytes() for row in nearest)]
+    nearest = users[np.argsort(distances, kind="stable")]
+    different = dict.fromkeys(row.tobytes() for row in nearest)
+    return [UUID(bytes=user) for user in islice(different, PROPOSED)]

@@ -36,6 +36,7 @@ from adapters.postgres.photos import PostgresPhotoCatalogue
 from adapters.postgres.reenrolment import PostgresReenrolment
 from adapters.postgres.statistics import PostgresStatistics
 from adapters.system.clock import SystemClock
+from adapters.system.cores import usable_cores
 from adapters.telemetry.instruments import Instruments
 from adapters.telemetry.job import OtelTelemetry
 from adapters.vision.processes.pool import ProcessPoolFaceReader
@@ -182,7 +183,7 @@ def connections(worker: WorkerSettings) -> int:
 
 def make_codes(learnt: bytes) -> Codes:
     """Return codes of nobody yet; faiss takes a third of a second to import, and only large galleries need it."""
-    codes: Codes = pkgutil.resolve_name("adapters.faiss_codes.codes:Codes")(learnt)
+    codes: Codes = pkgutil.resolve_name("adapters.faiss_codes.codes:Codes")(learnt, cores=usable_cores())
     return codes
 
 

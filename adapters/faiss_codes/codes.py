@@ -6,7 +6,6 @@ Le Scouarnec, PVLDB 9(4), 2015), are put in order by the longer ones. Who is nea
 nearest indeed, whoever has the vectors decides.
 """
 
-import os
 import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
@@ -28,20 +27,22 @@ _FOUND: Final = 64
 _SHORTLISTED: Final = 1_024
 """So many, nearest by their short codes, are put in order by the longer ones."""
 _MOST_THREADS: Final = 4
-"""A long search takes so many, if there are as many cores."""
 _BRIEF_BYTES: Final = 10 * 1024**2
 """One thread reads so many bytes of codes in about a millisecond."""
 _ID_BYTES: Final = 16
+_Near = tuple[NDArray[np.float32], Users]
+"""Squared distances, and users at these."""
 
 
 class Codes:
     """Users and their codes, for several threads at once.
 
-    A user who is added again has several codes, and is proposed once.
+    A user who is added again has several codes, and is proposed once. A long search takes as many threads as there are
+    cores, up to four; what the codes are made by is learnt once, and the same for all.
     """
 
-    def __init__(self, learnt: bytes) -> None:
-        threads = min(_MOST_THREADS, len(os.sched_getaffinity(0)))
+    def __init__(self, learnt: bytes, *, cores: int = 1) -> None:
+        threads = min(_MOST_THREADS, cores)
         self._parts = [_Part(learnt, _SHORTLISTED // threads) for _ in range(threads)]
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="search")
         self._in_use = threading.Lock()
@@ -78,10 +79,6 @@ class Codes:
             self._in_use.release()
 
 
-Near = tuple[NDArray[np.float32], Users]
-"""Squared distances, and users at these."""
-
-
 class _Part:
     """Some of the users, for one thread at a time."""
 
@@ -113,7 +110,7 @@ class _Part:
         self._users[len(self) : count] = users
         self._index.add(vectors)
 
-    def near(self, probe: NDArray[np.float32]) -> Near:
+    def near(self, probe: NDArray[np.float32]) -> _Near:
         """Return up to :data:`_FOUND` that are nearest to a probe, [1, dimension]."""
         faiss.omp_set_num_threads(1)
         [distances], [places] = self._index.search(probe, _FOUND)
@@ -121,7 +118,7 @@ class _Part:
         return distances[is_there], self._users[places[is_there]]
 
 
-def _nearest(of_parts: Sequence[Near]) -> list[UUID]:
+def _nearest(of_parts: Sequence[_Near]) -> list[UUID]:
     distances, users = (np.concatenate(each) for each in zip(*of_parts, strict=True))
     nearest = users[np.argsort(distances, kind="stable")]
     different = dict.fromkeys(row.tobytes() for row in nearest)

@@ -71,7 +71,9 @@ class StoreOptions:
 class S3PhotoStore:
     """Fetches once; :class:`adapters.object_store.retrying.RetryingPhotoStore` makes more of that.
 
-    A fetch that is cancelled, or whose time is over, has its connection closed. No redirect is followed. Objects come
+    A fetch that is cancelled, or whose time is over, has its connection closed. After a failure that may pass, all
+    connections are left, and the certificates read anew: behind one address there may be several servers, of which
+    these lead to one that fails alone. No redirect is followed. Objects come
     as they are stored: a ``Content-Encoding`` that somebody gave them is not undone.
     """
 
@@ -83,6 +85,7 @@ class S3PhotoStore:
         )
         self._slots = asyncio.Semaphore(options.connections)
         self._session: aiohttp.ClientSession | None = None
+        self._left: dict[aiohttp.ClientSession, asyncio.Task[None]] = {}
         self._closed = False
 
     async def __aenter__(self) -> Self:
@@ -100,16 +103,20 @@ class S3PhotoStore:
             raise StorageUnavailableError("the object store's client is closed")
         _check_names(ref)
         answer = _Answer(ref, max_bytes)
+        session = None
         try:
             async with asyncio.timeout(self._options.deadline_seconds), self._slots:
-                content = await self._get(ref, answer)
+                session = self._session = self._session or _open_session(self._options)
+                content = await self._get(session, ref, answer)
         except StorageRefusedError:
             raise
         except StorageUnavailableError as error:
+            self._leave(session)
             was_slow = isinstance(error.__cause__, aiohttp.SocketTimeoutError)
             self._did_not_come(ref, Size(answer.announced if was_slow else 0, max_bytes))
             raise
         except TimeoutError as error:
+            self._leave(session)
             self._did_not_come(ref, Size(answer.announced, max_bytes))
             raise self._unavailable(f"{ref} did not come within {self._options.deadline_seconds:g} s") from error
         except asyncio.CancelledError:
@@ -126,15 +133,28 @@ class S3PhotoStore:
     async def close(self) -> None:
         """Cut what is going on and refuse what comes; waits for nothing."""
         self._closed = True
-        if self._session is not None:
-            await self._session.close()
+        for closing in self._left.values():
+            closing.cancel()
+        current, self._session = self._session, None
+        for session in (current, *self._left):
+            if session is not None:
+                await session.close()
 
-    async def _get(self, ref: ImageRef, answer: "_Answer") -> bytes:
-        if self._session is None:
-            self._session = _open_session(self._options)
+    def _leave(self, session: aiohttp.ClientSession | None) -> None:
+        """Let later fetches take other connections, and close these when nobody can be at them any more."""
+        if session is not None and session is self._session:
+            self._session = None
+            self._left[session] = asyncio.create_task(self._close_later(session))
+
+    async def _close_later(self, session: aiohttp.ClientSession) -> None:
+        await asyncio.sleep(self._options.deadline_seconds)
+        await session.close()
+        del self._left[session]
+
+    async def _get(self, session: aiohttp.ClientSession, ref: ImageRef, answer: "_Answer") -> bytes:
         url, headers = self._requests.get(ref)
         try:
-            async with self._session.get(url, headers=headers, allow_redirects=False) as response:
+            async with session.get(url, headers=headers, allow_redirects=False) as response:
                 if response.status == HTTPStatus.OK:
                     return await answer.read(response)
                 refusal = RefusalError(response.status, _code(response, await _read_error(response)))
@@ -235,9 +255,11 @@ class _Answer:
 
 
 def _open_session(options: StoreOptions) -> aiohttp.ClientSession:
-    context = ssl.create_default_context(cafile=str(options.ca) if options.ca else certifi.where())
+    trusted = str(options.ca) if options.ca else certifi.where()
     session = aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=options.connections, ssl=context if options.secure else True),
+        connector=aiohttp.TCPConnector(
+            limit=options.connections, ssl=ssl.create_default_context(cafile=trusted) if options.secure else True
+        ),
         cookie_jar=aiohttp.DummyCookieJar(),
         auto_decompress=False,
         skip_auto_headers=("Accept", "User-Agent"),

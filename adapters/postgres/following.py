@@ -168,7 +168,11 @@ class Follower:
             keys = await asyncio.to_thread(_keys, rows)
             fresh = [place for place, (user, vector) in enumerate(keys) if self._recent.get(user) != vector]
             recent.update(keys)
-            await asyncio.to_thread(loaded.codes.add, rows.users[fresh], rows.vectors[fresh])
+            try:
+                await asyncio.to_thread(loaded.codes.add, rows.users[fresh], rows.vectors[fresh])
+            except Exception:
+                self._loaded = None  # what was added by half is no one's
+                raise
             self._recent.update(keys)
         self._moment, self._recent = moment, recent
 

@@ -224,18 +224,23 @@ class PostgresLedger:
         return record if inserted.rowcount == 1 else await _standing(connection, record.key) or record
 
     async def _record_match(self, connection: Connection, record: JobRecord, model: str) -> JobRecord:
-        """Insert the outcome and its match, if the user may still be named."""
+        """Insert the outcome and its match, if the user may still be named.
+
+        The match may have waited, when all else of its statement was done, for whoever had locked the user: so that
+        is asked once more.
+        """
         schema = self._database.schema
         values = {**to_row(record), "model": model}
         inserted = await connection.execute(_RECORD_MATCH.on(schema), values)
-        if inserted.rowcount == 1:
-            return record
-        standing = await _standing(connection, record.key)
-        if standing is not None:
-            return standing
-        if await (await connection.execute(_LOOK_WHETHER_NAMED.on(schema), values)).fetchone() == (True,):
+        if inserted.rowcount != 1:
+            standing = await _standing(connection, record.key)
+            if standing is not None:
+                return standing
+        if await (await connection.execute(_LOOK_WHETHER_NAMED.on(schema), values)).fetchone() != (True,):
+            raise CandidateGoneError
+        if inserted.rowcount != 1:
             raise swallowed("conclude_face", schema.face_matches)
-        raise CandidateGoneError
+        return record
 
 
 async def _standing(connection: Connection, key: JobKey) -> JobRecord | None:

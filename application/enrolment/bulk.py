@@ -45,18 +45,16 @@ class OneOfMany:
         """
         try:
             doubts = await store(await fetched(fetch, photographs))
-        except EnrolmentRefusedError as refused:
-            problems = refused.problems
-        except InvalidEmbeddingError as error:
-            problems = (str(error),)
         except AttemptFailedError as error:
-            if not error.for_one:
-                self._in_a_row += 1
-                if self._in_a_row >= _MOST_IN_A_ROW:
-                    raise
-                return EnrolmentResult(user_id, len(photographs), (str(error),))
-            problems = (str(error),)
+            self._in_a_row = 0 if error.for_one else self._in_a_row + 1
+            if self._in_a_row >= _MOST_IN_A_ROW:
+                raise
+            return EnrolmentResult(user_id, len(photographs), (str(error),))
+        except EnrolmentRefusedError as refused:
+            result = EnrolmentResult(user_id, len(photographs), refused.problems)
+        except InvalidEmbeddingError as error:
+            result = EnrolmentResult(user_id, len(photographs), (str(error),))
         else:
-            self._in_a_row = 0
-            return EnrolmentResult(user_id, len(photographs), doubts=tuple(doubts))
-        return EnrolmentResult(user_id, len(photographs), problems)
+            result = EnrolmentResult(user_id, len(photographs), doubts=tuple(doubts))
+        self._in_a_row = 0
+        return result

@@ -27,7 +27,6 @@ from rich.console import Console
 from rich.table import Table
 
 from adapters.faiss_codes.codebook import EXAMPLES, learn
-from adapters.faiss_codes.codes import Codes
 from adapters.postgres.database import Database
 from adapters.postgres.gallery import PostgresGallery
 from adapters.postgres.indexing import IndexKeeper
@@ -35,6 +34,7 @@ from adapters.postgres.migrate import migrate
 from adapters.system.clock import SystemClock
 from domain.decision import NEEDED_CANDIDATES
 from domain.faces import FaceEmbedding
+from entrypoints.container import make_codes
 from infra.local_stack.postgres import PostgresServer
 from tests.benchmarks.site import cpu_seconds
 from tests.benchmarks.synthetic_faces import PEOPLE, Vectors, photographed_twice
@@ -145,7 +145,7 @@ async def _search(url: str, probes: Probes, *, by_index: bool) -> tuple[Timing, 
     """Search as a worker does, one after the other; return how long it took, and who was found."""
     database = Database(url, size=1)
     await database.open(to_work=True)
-    gallery = PostgresGallery(database, Codes, clock=SystemClock(), exact_below=0 if by_index else sys.maxsize)
+    gallery = PostgresGallery(database, make_codes, clock=SystemClock(), exact_below=0 if by_index else sys.maxsize)
     found, seconds = [], []
     try:
         async with database.operation("pid") as connection:
@@ -171,7 +171,7 @@ async def _load_codes(url: str, dimension: int) -> float:
     database = Database(url, size=1)
     await database.open(to_work=True)
     try:
-        gallery = PostgresGallery(database, Codes, clock=SystemClock(), exact_below=0)
+        gallery = PostgresGallery(database, make_codes, clock=SystemClock(), exact_below=0)
         started = time.perf_counter()
         await gallery.load(_MODEL, dimension)
         return time.perf_counter() - started

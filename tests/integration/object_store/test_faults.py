@@ -3,10 +3,13 @@
 import asyncio
 import contextlib
 import gc
+import threading
 import time
 import tracemalloc
+from pathlib import Path
 
 import attrs
+import certifi
 import pytest
 
 from adapters.object_store.errors import ObjectForbiddenError, StorageRefusedError
@@ -186,13 +189,66 @@ async def test_more_bytes_than_announced_harm_no_later_fetch(
 
 
 async def test_connections_are_used_again(store: S3PhotoStore, proxy: FaultyS3, photo: ImageRef) -> None:
-    """One after the other, fetches and errors share one connection."""
-    proxy.script += [faulty.pass_on, faulty.error("503 Slow", "SlowDown"), faulty.pass_on]
+    """One after the other, fetches and refusals share one connection."""
+    proxy.script += [faulty.pass_on, faulty.error("404 Not Found", "NoSuchKey"), faulty.pass_on]
     await store.fetch(photo, max_bytes=LIMIT)
-    with pytest.raises(StorageUnavailableError):
+    with pytest.raises(ImageNotFoundError):
         await store.fetch(photo, max_bytes=LIMIT)
     await store.fetch(photo, max_bytes=LIMIT)
     assert proxy.connections == 1
+
+
+async def test_a_server_that_fails_behind_kept_connections_is_left(
+    store: S3PhotoStore, proxy: FaultyS3, photo: ImageRef
+) -> None:
+    """Behind one address there may be others: one failure, and no connection is used again that was open then."""
+    proxy.script += [faulty.pass_on] * 3
+    await asyncio.gather(*(store.fetch(photo, max_bytes=LIMIT) for _ in range(3)))
+    before = proxy.connections
+    proxy.script += [faulty.error("503 Slow", "SlowDown")]
+    with pytest.raises(StorageUnavailableError):
+        await store.fetch(photo, max_bytes=LIMIT)
+    assert proxy.connections == before
+    await store.fetch(photo, max_bytes=LIMIT)
+    assert proxy.connections == before + 1
+
+
+async def test_who_is_at_it_when_another_fetch_fails_goes_on(
+    store: S3PhotoStore, proxy: FaultyS3, photo: ImageRef
+) -> None:
+    """The connections that are left are closed when nobody needs them any more."""
+    going_on = threading.Event()
+
+    def late(exchange: faulty.Exchange) -> bool:
+        assert going_on.wait(5)
+        return faulty.pass_on(exchange)
+
+    proxy.script += [late]
+    slow = asyncio.create_task(store.fetch(photo, max_bytes=LIMIT))
+    await asyncio.to_thread(wait_until, lambda: bool(proxy.requests), "the request")
+    proxy.script += [faulty.hang_up]
+    with pytest.raises(StorageUnavailableError):
+        await store.fetch(photo, max_bytes=LIMIT)
+    going_on.set()
+    assert await slow == CONTENT
+
+
+def _copy(certificates: Path, file: Path) -> None:
+    file.write_bytes(certificates.read_bytes())
+
+
+async def test_a_certificate_that_is_replaced_is_trusted_without_a_restart(
+    s3_server: S3Server, options: StoreOptions, photo: ImageRef, closing: Closing, tmp_path: Path
+) -> None:
+    """Its file is read again after the first connection that does not trust the server."""
+    trusted = tmp_path / "ca.pem"
+    _copy(Path(certifi.where()), trusted)
+    with FaultyS3(s3_server.endpoint, str(CERTIFICATE)) as proxy:
+        store = closing(S3PhotoStore(attrs.evolve(options, endpoint=proxy.endpoint, secure=True, ca=trusted)))
+        with pytest.raises(StorageUnavailableError, match="certificate verify failed"):
+            await store.fetch(photo, max_bytes=LIMIT)
+        _copy(CERTIFICATE, trusted)
+        assert await store.fetch(photo, max_bytes=LIMIT) == CONTENT
 
 
 async def test_a_connection_that_the_server_closed_meanwhile_is_replaced(

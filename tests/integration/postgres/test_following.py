@@ -285,6 +285,26 @@ async def test_what_cannot_be_loaded_after_a_fail_over_is_left_alone_for_a_while
     assert (len(failures), len(worker.troubles)) == (2, 2)
 
 
+async def test_codes_that_a_user_was_added_to_by_half_are_given_up(
+    admin: psycopg.Connection, worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They may be anybody's: everybody is compared with until they are loaded anew."""
+
+    def by_half(*_: object) -> None:
+        raise MemoryError
+
+    admin.execute(ENROL, [NEW])
+    with monkeypatch.context() as broken:
+        broken.setattr(Codes, "add", by_half)
+        await worker.refreshed(lambda: bool(worker.troubles))
+    with monkeypatch.context() as unused:
+        unused.delattr(Codes, "near_at_once")
+        assert await worker.nearest() == NEW
+    worker.clock.advance(300)
+    await worker.refreshed(lambda: len(worker.made) == 2 and len(worker.made[1]) == 21)
+    assert await worker.nearest() == NEW
+
+
 async def test_a_gallery_that_has_grown_is_learnt_from_again(admin: psycopg.Connection, database_url: str) -> None:
     """By a factor of more than four; before, what was learnt stays."""
     await migrate(database_url)

@@ -131,12 +131,15 @@ async def test_a_user_whose_deletion_is_not_committed_yet_is_not_named(
 
 
 @pytest.mark.parametrize(
+    "lock", ["LOCK TABLE face_matches IN SHARE ROW EXCLUSIVE MODE", "PERFORM FROM users FOR UPDATE"]
+)
+@pytest.mark.parametrize(
     "change", ["blocked = true", "deleted_at = now()", "face_embedding = NULL", "face_embedding_model = 'other@1'"]
 )
-async def test_a_user_who_stops_being_a_candidate_while_the_match_waits_for_its_lock_is_not_named(
-    prepared: PreparedDatabase, tables: PostgresTables, change: LiteralString
+async def test_a_user_who_stops_being_a_candidate_while_the_match_waits_for_a_lock_is_not_named(
+    prepared: PreparedDatabase, tables: PostgresTables, lock: LiteralString, change: LiteralString
 ) -> None:
-    """The statement that inserts the match looks once more, after it has got the lock; prepared as in a worker."""
+    """Whether it waits before it begins, or for the user whom it refers to, at its end; prepared as in a worker."""
     user = tables.add_user(uuid4(), embedding(1.0))
     async with opened(prepared.url, size=1) as database:
         ledger = PostgresLedger(database)
@@ -147,7 +150,7 @@ async def test_a_user_who_stops_being_a_candidate_while_the_match_waits_for_its_
         with pytest.raises(ExceptionGroup) as raised:
             await waiting_for(
                 prepared,
-                f"DO $$ BEGIN LOCK TABLE face_matches IN SHARE ROW EXCLUSIVE MODE; UPDATE users SET {change}; END $$",
+                f"DO $$ BEGIN {lock}; UPDATE users SET {change}; END $$",
                 [],
                 work=ledger.conclude_face(job, accepted(user)),
             )

@@ -27,17 +27,16 @@ def people(request: pytest.FixtureRequest) -> tuple[Vectors, Vectors]:
 
 
 @pytest.fixture(params=[1, 3])
-def threads(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let codes be searched by one thread, or by three with parts of their own."""
-    monkeypatch.setattr("os.sched_getaffinity", lambda _: range(request.param))
+def cores(request: pytest.FixtureRequest) -> int:
+    """Return how many threads search, each of which has a part of the codes."""
+    return int(request.param)
 
 
-@pytest.mark.usefixtures("threads")
-def test_who_is_nearest_is_proposed(people: tuple[Vectors, Vectors]) -> None:
+def test_who_is_nearest_is_proposed(people: tuple[Vectors, Vectors], cores: int) -> None:
     """And the next three: for people who are enrolled and for strangers, of few and of many dimensions."""
     enrolled = people[0]
     strangers = photographed_twice(enrolled.shape[1], 10**6)[0][::5]
-    codes = Codes(learn(enrolled))
+    codes = Codes(learn(enrolled), cores=cores)
     for first in range(0, len(enrolled), 1_000):
         codes.add(ids(1_000, first), enrolled[first : first + 1_000])
     assert len(codes) == len(enrolled)
@@ -60,32 +59,31 @@ def test_vectors_may_have_any_number_of_dimensions(dimension: int) -> None:
     )
 
 
-@pytest.mark.usefixtures("threads")
-def test_short_codes_tell_enough(monkeypatch: pytest.MonkeyPatch, people: tuple[Vectors, Vectors]) -> None:
+def test_short_codes_tell_enough(monkeypatch: pytest.MonkeyPatch, people: tuple[Vectors, Vectors], cores: int) -> None:
     """Of 8,000, nearly all strangers' nearest are among 192 by them; of 512 dimensions, half as many pairs miss 4 %."""
     monkeypatch.setattr(module, "_SHORTLISTED", 192)
     enrolled = people[0]
     strangers = photographed_twice(enrolled.shape[1], 10**6)[0][::5]
-    codes = Codes(learn(enrolled))
+    codes = Codes(learn(enrolled), cores=cores)
     codes.add(ids(len(enrolled)), enrolled)
     nearest = [UUID(int=int(true)) for true in np.argmax(strangers @ enrolled.T, axis=1)]
     found = [codes.near(stranger.tolist()) for stranger in strangers]
     assert np.mean([true in users for true, users in zip(nearest, found, strict=True)]) >= 0.98
 
 
-@pytest.mark.usefixtures("threads")
 def test_users_who_are_alike_may_come_together() -> None:
     """They are spread over what threads search, each of which has a share of those who are looked at closely."""
     random = np.random.default_rng(1)
     groups = random.standard_normal((8, 1, 128)) + 0.3 * random.standard_normal((8, 1_000, 128))
-    vectors = (groups / np.linalg.norm(groups, axis=2, keepdims=True)).astype(np.float32)
-    codes = Codes(learn(vectors.reshape(-1, 128)))
-    for number, group in enumerate(vectors):
-        codes.add(ids(1_000, 1_000 * number), group)
-    codes.add(ids(1, 9_000), vectors[0, :1])
-    lengths = [len(part) for part in codes._parts]
-    assert sum(lengths) == len(codes) == 8_001
-    assert max(lengths) - min(lengths) <= len(lengths)
+    vectors = (groups / np.linalg.norm(groups, axis=2, keepdims=True)).astype(np.float32).reshape(-1, 128)
+    codes = Codes(learn(vectors), cores=3)
+    codes.add(ids(8_000), vectors)
+    for user in range(8_000, 8_002):
+        codes.add(ids(1, user), vectors[:1])
+    there = [part._users[: len(part)] for part in codes._parts]
+    groups_of_users = [[UUID(bytes=user.tobytes()).int // 1_000 for user in users] for users in there]
+    assert sorted(map(len, groups_of_users)) == [2_667, 2_667, 2_668]
+    assert all(part.count(group) in {333, 334} for part in groups_of_users for group in range(8))
 
 
 def test_the_nearest_are_proposed_in_their_order(people: tuple[Vectors, Vectors]) -> None:
@@ -118,11 +116,10 @@ def test_few_are_kept_as_they_are() -> None:
     assert codes.near([0, 1, 0.5, 0, 0, 0])[:2] == [UUID(int=1), UUID(int=2)]
 
 
-@pytest.mark.usefixtures("threads")
-def test_users_may_come_one_by_one_or_not_at_all() -> None:
+def test_users_may_come_one_by_one_or_not_at_all(cores: int) -> None:
     """There are fewer than threads at first, and nobody is found before the first one."""
     enrolled = photographed_twice(128, 0)[0]
-    codes = Codes(learn(np.concatenate([photographed_twice(128, part)[0] for part in range(5)])))
+    codes = Codes(learn(np.concatenate([photographed_twice(128, part)[0] for part in range(5)])), cores=cores)
     for number in range(8):
         codes.add(ids(0), enrolled[:0])
         assert len(codes.near(enrolled[0].tolist())) == len(codes) == number
@@ -138,11 +135,10 @@ def test_a_user_with_several_codes_is_proposed_once() -> None:
     assert codes.near([0, 1]) == [UUID(int=1), UUID(int=0)]
 
 
-@pytest.mark.usefixtures("threads")
-def test_a_template_that_changes_often_crowds_nobody_out() -> None:
+def test_a_template_that_changes_often_crowds_nobody_out(cores: int) -> None:
     """As a mean does with each further photograph: others are proposed beside that user."""
     enrolled = photographed_twice(128, 0)[0]
-    codes = Codes(learn(np.concatenate([photographed_twice(128, part)[0] for part in range(5)])))
+    codes = Codes(learn(np.concatenate([photographed_twice(128, part)[0] for part in range(5)])), cores=cores)
     codes.add(ids(1_000), enrolled)
     for _ in range(30):
         codes.add(ids(1), enrolled[:1])

@@ -11,7 +11,7 @@ from application.enrolment.bulk import EnrolmentResult
 from application.enrolment.doubts import FarApart
 from application.enrolment.enroll import Enroll
 from application.enrolment.enroll_list import EnrollList
-from application.enrolment.images import EnrolmentImage
+from application.enrolment.images import EnrolmentImage, EnrolmentRefusedError
 from application.enrolment.make_template import MakeTemplate
 from domain.errors import (
     AttemptFailedError,
@@ -52,6 +52,7 @@ class Scene:
         self.progress: list[tuple[int, int]] = []
         self.passed_over: int | None = None
         self.failures: dict[str, AttemptFailedError] = {}
+        self.refusals: dict[str, EnrolmentRefusedError] = {}
         self.while_fetching: Callable[[], object] = lambda: None
         self._enroll_list = EnrollList(
             enroll=Enroll(
@@ -77,6 +78,8 @@ class Scene:
         self.while_fetching()
         if name in self.failures:
             raise self.failures[name]
+        if name in self.refusals:
+            raise self.refusals[name]
         return EnrolmentImage(name, name.encode(), name if "://" in name else None)
 
 
@@ -180,13 +183,19 @@ async def test_what_everybody_needs_ends_it(scene: Scene) -> None:
     assert all(isinstance(scene.database.users[user].template, FaceEmbedding) for user in users)
 
 
-async def test_many_objects_that_fail_here_and_there_end_nothing(scene: Scene) -> None:
-    """As long as others between them are well."""
+@pytest.mark.parametrize("refusal", [None, EnrolmentRefusedError(["clara.jpg: there is no such object"])])
+async def test_many_objects_that_fail_here_and_there_end_nothing(
+    scene: Scene, refusal: EnrolmentRefusedError | None
+) -> None:
+    """As long as others between them are well, or at least told to be missing: the system is there."""
     users = _many(scene)
+    if refusal is not None:
+        scene.refusals["clara.jpg"] = refusal
     for user in list(users)[1::2]:
         users[user] = ["clara.jpg"]
     scene.failures["boris.jpg"] = StorageUnavailableError("the answer was cut off")
-    assert [bool(user.problems) for user in await scene.enroll(users)] == [True, False] * 6
+    told = await scene.enroll(users)
+    assert [bool(user.problems) for user in told] == [True, refusal is not None] * 6
 
 
 async def test_a_photograph_that_is_named_twice_counts_once(scene: Scene) -> None:

@@ -73,8 +73,8 @@ class S3PhotoStore:
 
     A fetch that is cancelled, or whose time is over, has its connection closed. After a failure that may pass, all
     connections are left, and the certificates read anew: behind one address there may be several servers, of which
-    these lead to one that fails alone. No redirect is followed. Objects come
-    as they are stored: a ``Content-Encoding`` that somebody gave them is not undone.
+    these lead to one that fails alone. No redirect is followed. Objects come as they are stored: a ``Content-Encoding``
+    that somebody gave them is not undone.
     """
 
     def __init__(self, options: StoreOptions, witnesses: Witnesses | None = None) -> None:
@@ -106,7 +106,7 @@ class S3PhotoStore:
         session = None
         try:
             async with asyncio.timeout(self._options.deadline_seconds), self._slots:
-                session = self._session = self._session or _open_session(self._options)
+                session = self._session = self._session or self._opened()
                 content = await self._get(session, ref, answer)
         except StorageRefusedError:
             raise
@@ -139,6 +139,12 @@ class S3PhotoStore:
         for session in (current, *self._left):
             if session is not None:
                 await session.close()
+
+    def _opened(self) -> aiohttp.ClientSession:
+        try:
+            return _open_session(self._options)
+        except OSError as error:
+            raise self._unavailable(f"the certificates in {self._options.ca} cannot be read ({error})") from error
 
     def _leave(self, session: aiohttp.ClientSession | None) -> None:
         """Let later fetches take other connections, and close these when nobody can be at them any more."""

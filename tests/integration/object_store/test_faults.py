@@ -240,13 +240,17 @@ def _copy(certificates: Path, file: Path) -> None:
 async def test_a_certificate_that_is_replaced_is_trusted_without_a_restart(
     s3_server: S3Server, options: StoreOptions, photo: ImageRef, closing: Closing, tmp_path: Path
 ) -> None:
-    """Its file is read again after the first connection that does not trust the server."""
+    """Its file is read again after the first connection that does not trust the server, also while it is written."""
     trusted = tmp_path / "ca.pem"
     _copy(Path(certifi.where()), trusted)
     with FaultyS3(s3_server.endpoint, str(CERTIFICATE)) as proxy:
         store = closing(S3PhotoStore(attrs.evolve(options, endpoint=proxy.endpoint, secure=True, ca=trusted)))
         with pytest.raises(StorageUnavailableError, match="certificate verify failed"):
             await store.fetch(photo, max_bytes=LIMIT)
+        for content in ("", "-----BEGIN CERTIFICATE-----"):
+            trusted.write_text(content)
+            with pytest.raises(StorageUnavailableError, match=r"the certificates in \S+ cannot be read"):
+                await store.fetch(photo, max_bytes=LIMIT)
         _copy(CERTIFICATE, trusted)
         assert await store.fetch(photo, max_bytes=LIMIT) == CONTENT
 

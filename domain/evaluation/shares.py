@@ -46,7 +46,7 @@ class Share:
         share = count / total
         spread = sum((own - share * of) ** 2 for own, of in people.values()) * clusters / (clusters - 1)
         alike = total * share * (1 - share)
-        return cls(count, total, total * alike / max(spread, alike))
+        return cls(count, total, total * (alike / max(spread, alike)))
 
     @classmethod
     def by_pair(cls, wrong: Sequence[int]) -> Self:
@@ -67,7 +67,7 @@ class Share:
         share = count / total
         alike = total * share * (1 - share)
         spread = sum((own - share * (people - 1)) ** 2 for own in wrong) - alike
-        return cls(count, total, total * alike / max(spread, alike))
+        return cls(count, total, total * (alike / max(spread, alike)))
 
     @property
     def value(self) -> float | None:

@@ -136,6 +136,11 @@ def test_pairs_of_which_few_people_are_wrong_count_as_those_that_share_nobody(wr
     assert Share.by_pair(wrong).independent == 25
 
 
+def test_rounding_makes_pairs_tell_no_more_than_there_are() -> None:
+    """Of these, multiplied before it is divided, 120 pairs would be a hair more."""
+    assert Share.by_pair([4, 3, 2, 1, 2] + [1] * 8 + [0] * 3).independent == 120
+
+
 @given(st.integers(0, 30), st.data())
 def test_a_share_by_pair_counts_every_pair(people: int, data: st.DataObject) -> None:
     """Nothing is lost, its interval holds it, and it never claims more than its pairs."""

@@ -13,6 +13,7 @@ from xml.etree import ElementTree as ET
 import aiohttp
 import attrs
 import certifi
+from aiohttp import hdrs
 from minio.helpers import check_bucket_name, check_object_name
 
 from adapters.object_store.errors import ObjectForbiddenError, RefusalError, StorageRefusedError
@@ -73,7 +74,8 @@ class S3PhotoStore:
 
     A fetch that is cancelled, or whose time is over, has its connection closed. After a failure that may pass, all
     connections are left, and the certificates read anew: behind one address there may be several servers, of which
-    these lead to one that fails alone. No redirect is followed. Objects come as they are stored: a ``Content-Encoding``
+    these lead to one that fails alone. No redirect is followed. What comes without an ETag, which S3 servers give every
+    object, is none: a page of whoever stands before the server. Objects come as they are stored: a ``Content-Encoding``
     that somebody gave them is not undone.
     """
 
@@ -161,7 +163,7 @@ class S3PhotoStore:
         url, headers = self._requests.get(ref)
         try:
             async with session.get(url, headers=headers, allow_redirects=False) as response:
-                if response.status == HTTPStatus.OK:
+                if response.status == HTTPStatus.OK and hdrs.ETAG in response.headers:
                     return await answer.read(response)
                 refusal = RefusalError(response.status, _code(response, await _read_error(response)))
                 raise self._of(refusal, ref) from refusal
@@ -173,7 +175,8 @@ class S3PhotoStore:
     def _of(self, refusal: RefusalError, ref: ImageRef) -> Exception:
         code = refusal.code
         if code is None:
-            return self._unavailable(f"{ref}: the answer is not that of an S3 server (HTTP {refusal.status})")
+            what = f"HTTP {refusal.status}{', no ETag' if refusal.status == HTTPStatus.OK else ''}"
+            return self._unavailable(f"{ref}: the answer is not that of an S3 server ({what})")
         if code in _GONE:
             return ImageNotFoundError(f"there is no {ref} ({code})")
         if code in _IMPOSSIBLE:

@@ -107,6 +107,7 @@ async def test_a_server_that_keeps_one_waiting_is_an_outage(
         faulty.error("500 Internal Server Error", "InternalError"),
         faulty.error("503 Service Unavailable", "SlowDown"),
         faulty.answer("404 Not Found", b"no such backend", "Content-Type: text/plain"),
+        faulty.answer("200 OK", b"<html>back soon</html>", "Content-Type: text/html"),
         faulty.answer("301 Moved Permanently", b"", "Location: http://127.0.0.1:1/"),
         faulty.raw(b"SSH-2.0-OpenSSH_9.2\r\n"),
         faulty.hang_up,

@@ -24,6 +24,8 @@ from tests.integration.object_store.conftest import CERTIFICATE, CONTENT, Closin
 
 LIMIT = 1024 * 1024
 XML = "Content-Type: application/xml"
+ETAG = 'ETag: "1"'
+FOUND = f"HTTP/1.1 200 OK\r\n{ETAG}\r\n".encode()
 
 
 PASSING = {
@@ -39,14 +41,18 @@ PASSING = {
     "no XML": (faulty.answer("500 Oh", b"garbage <<<", XML), "not that of an S3 server"),
     "no text": (faulty.answer("404 Not Found", b"\xff\xfe\x00garbage", XML), "not that of an S3 server"),
     "wrong method": (faulty.error("405 Method Not Allowed", "MethodNotAllowed"), "MethodNotAllowed"),
+    "a proxy's page": (
+        faulty.answer("200 OK", b"<html>back soon</html>", "Content-Type: text/html"),
+        r"not that of an S3 server \(HTTP 200, no ETag\)",
+    ),
     "part": (faulty.answer("206 Partial Content", b"part"), "HTTP 206"),
     "nothing": (faulty.answer("204 No Content"), "HTTP 204"),
     "no HTTP": (faulty.raw(b"SSH-2.0-OpenSSH_9.2\r\n"), "ClientResponseError"),
     "hung up": (faulty.hang_up, "ServerDisconnectedError"),
     "reset mid-body": (faulty.reset_mid_body, r"ClientPayloadError"),
     "cut mid-body": (faulty.cut_mid_body, "ClientPayloadError"),
-    "bad chunks": (faulty.raw(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nxx"), "ClientResponseError"),
-    "cut chunks": (faulty.raw(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n10\r\nxx"), "ClientPayloadError"),
+    "bad chunks": (faulty.raw(FOUND + b"Transfer-Encoding: chunked\r\n\r\nzz\r\nxx"), "ClientResponseError"),
+    "cut chunks": (faulty.raw(FOUND + b"Transfer-Encoding: chunked\r\n\r\n10\r\nxx"), "ClientPayloadError"),
 }
 
 
@@ -148,7 +154,7 @@ async def test_a_fetch_ends_at_its_deadline(
 async def test_bytes_that_never_end_are_too_large(store: S3PhotoStore, proxy: FaultyS3, photo: ImageRef) -> None:
     """An endless body, announced or not, costs no more than the limit."""
     for framing in (b"Connection: close", b"Content-Length: 99999999999"):
-        proxy.script.append(faulty.endless(b"HTTP/1.1 200 OK\r\n" + framing + b"\r\n\r\n"))
+        proxy.script.append(faulty.endless(FOUND + framing + b"\r\n\r\n"))
         with pytest.raises(ImageTooLargeError, match=rf"photo\.jpg has .*more than {LIMIT}"):
             await store.fetch(photo, max_bytes=LIMIT)
 
@@ -331,7 +337,7 @@ async def test_a_large_photograph_is_in_memory_once(options: StoreOptions, proxy
     """Of 20 MiB, announced as such, no second copy is made."""
     size = 20 * 1024 * 1024
     content = b"\xff\xd8" + bytes(size - 2)
-    proxy.script.append(faulty.answer("200 OK", content))
+    proxy.script.append(faulty.answer("200 OK", content, ETAG))
     store = closing(S3PhotoStore(options))
     gc.collect()
     tracemalloc.start()

@@ -191,7 +191,7 @@ async def test_a_server_that_comes_back_is_found_again(
         (faulty.error("404 Not Found", "NoSuchKey"), ImageNotFoundError),
         (faulty.error("403 Forbidden", "AccessDenied"), ObjectForbiddenError),
         (faulty.error("403 Forbidden", "SignatureDoesNotMatch"), StorageRefusedError),
-        (faulty.answer("200 OK", b"x" * (LIMIT + 1)), ImageTooLargeError),
+        (faulty.answer("200 OK", b"x" * (LIMIT + 1), 'ETag: "1"'), ImageTooLargeError),
     ],
 )
 async def test_a_real_refusal_does_not(

@@ -55,6 +55,11 @@ class Outages:
         """The dependencies that do not answer, each with the reason."""
         return dict(self._down)
 
+    @property
+    def last_recovery(self) -> float:
+        """When a dependency last came back, by the clock's monotonic time; before all time where none ever did."""
+        return max(self._up_since.values(), default=-math.inf)
+
     async def outage_behind(self, failure: AttemptFailedError) -> str | None:
         """Return the name of the dependency that this failure blames, where it is down; None where it is not.
 

@@ -59,7 +59,8 @@ class Worker:
     def alive(self) -> bool:
         """True while jobs are being taken, or a dependency is known to be down; false when neither happens."""
         longest = self.process.policy.deadline_seconds + _STALL_MARGIN_SECONDS
-        return bool(self.outages.down) or self.clock.monotonic() - self._last_turn < longest
+        last_sign = max(self._last_turn, self.outages.last_recovery)
+        return bool(self.outages.down) or self.clock.monotonic() - last_sign < longest
 
     @property
     def not_ready(self) -> Mapping[str, str]:
@@ -122,7 +123,6 @@ class Worker:
         """Wait for room and for every dependency, then fetch once; one job at a time while none can be settled."""
         if self.outages.down:
             await self.outages.all_recoveries()
-            self._last_turn = self.clock.monotonic()
         pause = self.broker.pause()
         concurrency = self.concurrency if pause is None else 1
         if len(self._jobs) >= concurrency:

@@ -276,6 +276,19 @@ class TestHealth:
             assert worker.not_ready == {"object store": "object store: connection refused"}
             assert worker.alive is True
 
+    async def test_a_worker_with_full_hands_is_alive_after_a_long_outage(self, shift: Shift) -> None:
+        """Its jobs have all their time again when the dependency is back, and it has not to take one before that."""
+        shift.world.photos.available = False
+        shift.world.block_vision()
+        await shift.submit(CONCURRENCY)
+        async with shift.working() as worker:
+            await shift.world.clock.advance(3600)
+            shift.world.photos.available = True
+            await shift.world.clock.advance(shift.world.deadline_seconds)
+            assert (worker.not_ready, worker.alive) == ({}, True)
+            await shift.world.clock.advance(62)
+            assert worker.alive is False
+
     async def test_what_no_job_would_notice_of_the_database_is_looked_for(self, shift: Shift) -> None:
         """A change that makes no statement fail, and may make jobs end wrongly: none is taken until it is mended."""
         async with shift.working() as worker:

@@ -6,7 +6,7 @@ from uuid import UUID
 import attrs
 
 from application.enrolment.doubts import EnrolmentDoubt
-from application.enrolment.images import EnrolmentImage, EnrolmentRefusedError, Fetch, fetched
+from application.enrolment.images import EnrolmentRefusedError
 from domain.errors import AttemptFailedError
 from domain.faces import InvalidEmbeddingError
 
@@ -23,7 +23,7 @@ class EnrolmentResult:
 
 _MOST_IN_A_ROW = 5
 TellResult = Callable[[EnrolmentResult], None]
-Store = Callable[[Sequence[EnrolmentImage]], Awaitable[Sequence[EnrolmentDoubt]]]
+Store = Callable[[], Awaitable[Sequence[EnrolmentDoubt]]]
 
 
 @attrs.define
@@ -36,25 +36,25 @@ class OneOfMany:
 
     _in_a_row: int = attrs.field(default=0, init=False)
 
-    async def __call__(self, user_id: UUID, photographs: Sequence[str], fetch: Fetch, store: Store) -> EnrolmentResult:
-        """Fetch a user's photographs and store a template made of them; return what came of it.
+    async def __call__(self, user_id: UUID, photographs: int, store: Store) -> EnrolmentResult:
+        """Store a user's template, made of so many photographs; return what came of it.
 
         Raises:
             AttemptFailedError: a system failed that everybody needs.
 
         """
         try:
-            doubts = await store(await fetched(fetch, photographs))
+            doubts = await store()
         except AttemptFailedError as error:
             self._in_a_row = 0 if error.for_one else self._in_a_row + 1
             if self._in_a_row >= _MOST_IN_A_ROW:
                 raise
-            return EnrolmentResult(user_id, len(photographs), (str(error),))
+            return EnrolmentResult(user_id, photographs, (str(error),))
         except EnrolmentRefusedError as refused:
-            result = EnrolmentResult(user_id, len(photographs), refused.problems)
+            result = EnrolmentResult(user_id, photographs, refused.problems)
         except InvalidEmbeddingError as error:
-            result = EnrolmentResult(user_id, len(photographs), (str(error),))
+            result = EnrolmentResult(user_id, photographs, (str(error),))
         else:
-            result = EnrolmentResult(user_id, len(photographs), doubts=tuple(doubts))
+            result = EnrolmentResult(user_id, photographs, doubts=tuple(doubts))
         self._in_a_row = 0
         return result

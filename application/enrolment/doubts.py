@@ -3,7 +3,7 @@
 None of it is certain, so it is told, and the user is enrolled nevertheless.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from itertools import combinations
 from typing import Final
 from uuid import UUID
@@ -46,10 +46,8 @@ class NotCompared:
 EnrolmentDoubt = FarApart | LookAlike | NotCompared
 
 
-def far_apart(
-    names: Sequence[str], embeddings: Sequence[FaceEmbedding], calibration: Calibration
-) -> list[EnrolmentDoubt]:
-    """Return the two photographs that are least alike, where they may show two people.
+def far_apart(embeddings: Mapping[str, FaceEmbedding], calibration: Calibration) -> list[EnrolmentDoubt]:
+    """Return the two photographs that are least alike, by their names, where they may show two people.
 
     Nothing where the calibration does not reach the rate: what it says there was not measured.
     """
@@ -58,7 +56,7 @@ def far_apart(
     limit = calibration.distance_at(_RATE, 1)
     pairs = [
         FarApart((one_name, other_name), one.cosine_distance(other), limit)
-        for (one_name, one), (other_name, other) in combinations(zip(names, embeddings, strict=True), 2)
+        for (one_name, one), (other_name, other) in combinations(embeddings.items(), 2)
     ]
     farthest = max(pairs, key=lambda pair: pair.distance, default=None)
     return [farthest] if farthest and farthest.distance > limit else []

@@ -6,7 +6,7 @@ from uuid import UUID
 import attrs
 
 from application.enrolment.doubts import EnrolmentDoubt, far_apart
-from application.enrolment.images import EnrolmentImage, EnrolmentRefusedError
+from application.enrolment.images import EnrolmentRefusedError, Fetch
 from application.enrolment.make_template import MakeTemplate
 from application.ports.gallery import Enrolment
 from domain.decision import Calibration
@@ -29,23 +29,22 @@ class Enroll:
     enrolment: Enrolment
     calibration: Calibration
 
-    async def __call__(self, user_id: UUID, images: Sequence[EnrolmentImage], *, replace: bool) -> Enrolled:
+    async def __call__(self, user_id: UUID, photographs: Sequence[str], fetch: Fetch, *, replace: bool) -> Enrolled:
         """Return what was stored, with a doubt where the photographs may show two people.
 
         Where the photographs lie is remembered, if all of them lie in the object store. A template that is there
         already is in the way, unless it is to be ``replace``d.
 
         Raises:
-            EnrolmentRefusedError: no such user, or a photograph without exactly one usable face.
+            EnrolmentRefusedError: no such user, or a photograph that is missing or without exactly one usable face.
             AttemptFailedError: the system failed; nothing was written.
 
         """
         if not await self.enrolment.user_exists(user_id):
             raise EnrolmentRefusedError([f"there is no user {user_id}, or they are deleted"])
-        made = await self.make_template(images)
+        made = await self.make_template(photographs, fetch)
         if not await self.enrolment.save_template(
             user_id, made.template, photographs=made.photographs, image_refs=made.image_refs, replace=replace
         ):
             raise EnrolmentRefusedError([f"user {user_id} was deleted {'' if replace else 'or enrolled '}meanwhile"])
-        doubts = far_apart([image.name for image in images], made.embeddings, self.calibration)
-        return Enrolled(made.template, tuple(doubts))
+        return Enrolled(made.template, tuple(far_apart(made.embeddings, self.calibration)))

@@ -8,7 +8,7 @@ import attrs
 from application.enrolment.bulk import OneOfMany, TellResult
 from application.enrolment.doubts import EnrolmentDoubt
 from application.enrolment.enroll import Enroll
-from application.enrolment.images import EnrolmentImage, Fetch
+from application.enrolment.images import Fetch
 from application.ports.gallery import Enrolment
 from application.progress import Progress
 from application.some_at_once import some_at_once
@@ -46,10 +46,12 @@ class EnrollList:
             progress(seen, len(listed))
 
         async def work(user_id: UUID) -> None:
-            async def store(images: Sequence[EnrolmentImage]) -> Sequence[EnrolmentDoubt]:
-                return (await self.enroll(user_id, images, replace=False)).doubts
+            photographs = listed[user_id]
 
-            tell(await enrolled(user_id, listed[user_id], fetch, store))
+            async def store() -> Sequence[EnrolmentDoubt]:
+                return (await self.enroll(user_id, photographs, fetch, replace=False)).doubts
+
+            tell(await enrolled(user_id, len(photographs), store))
             looked_at(1)
 
         async def wanting() -> AsyncIterator[UUID]:

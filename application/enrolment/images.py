@@ -32,24 +32,3 @@ Fetch = Callable[[str], Awaitable[EnrolmentImage]]
 
 Raises :class:`EnrolmentRefusedError` where there is none, :class:`AttemptFailedError` where the system failed.
 """
-
-
-async def fetched(fetch: Fetch, names: Sequence[str]) -> list[EnrolmentImage]:
-    """Return all of them, those with the same content once.
-
-    Raises:
-        EnrolmentRefusedError: some cannot be had, all of which are named.
-        AttemptFailedError: the system failed.
-
-    """
-    images: dict[bytes, EnrolmentImage] = {}
-    problems: list[str] = []
-    for name in names:
-        try:
-            image = await fetch(name)
-            images.setdefault(image.content, image)
-        except EnrolmentRefusedError as refused:
-            problems.extend(refused.problems)
-    if problems:
-        raise EnrolmentRefusedError(problems)
-    return list(images.values())

@@ -1,10 +1,11 @@
 """A template is the mean direction of the faces on photographs of one person."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from hashlib import sha256
 
 import attrs
 
-from application.enrolment.images import EnrolmentImage, EnrolmentRefusedError
+from application.enrolment.images import EnrolmentImage, EnrolmentRefusedError, Fetch
 from application.ports.face_pipeline import Embed
 from application.ports.face_reader import FaceReader
 from domain.errors import FacematchError, JobRejectedError
@@ -14,13 +15,13 @@ from domain.guardrails import FaceQuality, check_face_count, check_quality
 
 @attrs.frozen
 class MadeTemplate:
-    """A template, and the embeddings that it is the mean of, in the order of the photographs.
+    """A template, and the embeddings that it is the mean of, by the photographs' names and in their order.
 
     ``image_refs`` are where these lie, empty unless all of them lie in the object store.
     """
 
     template: FaceEmbedding
-    embeddings: tuple[FaceEmbedding, ...]
+    embeddings: Mapping[str, FaceEmbedding]
     image_refs: tuple[str, ...]
 
     @property
@@ -31,31 +32,42 @@ class MadeTemplate:
 
 @attrs.frozen(kw_only=True)
 class MakeTemplate:
-    """Every photograph has to show exactly one face, of the quality that is asked for."""
+    """Every photograph has to show exactly one face, of the quality that is asked for.
+
+    They are fetched one after the other, and none is kept: however many they are, few are in memory.
+    """
 
     reader: FaceReader
     quality: FaceQuality
 
-    async def __call__(self, images: Sequence[EnrolmentImage]) -> MadeTemplate:
-        """Return the template.
+    async def __call__(self, photographs: Sequence[str], fetch: Fetch) -> MadeTemplate:
+        """Return the template; of photographs with the same content one counts.
 
         Raises:
-            EnrolmentRefusedError: photographs without exactly one usable face, all of which are named; or none at all.
-            AttemptFailedError: the embedder failed.
+            EnrolmentRefusedError: photographs that cannot be had, or are without exactly one usable face, all of which
+                are named; or none at all.
+            AttemptFailedError: the system failed.
 
         """
         problems: list[str] = []
-        embeddings: list[FaceEmbedding] = []
-        for image in images:
+        embeddings: dict[str, FaceEmbedding] = {}
+        refs: dict[str, str | None] = {}
+        seen: set[bytes] = set()
+        for name in photographs:
             try:
-                embeddings.append(await self._embed(image))
+                image = await fetch(name)
+                if (digest := sha256(image.content).digest()) in seen:
+                    continue
+                seen.add(digest)
+                embeddings[name] = await self._embed(image)
+                refs[name] = image.image_ref
             except EnrolmentRefusedError as refused:
                 problems.extend(refused.problems)
         if problems or not embeddings:
             raise EnrolmentRefusedError(problems or ["no photograph was given"])
-        refs = tuple(image.image_ref for image in images if image.image_ref is not None)
-        known = refs if len(refs) == len(images) else ()
-        return MadeTemplate(FaceEmbedding.mean_direction(embeddings), tuple(embeddings), known)
+        known = tuple(ref for ref in refs.values() if ref is not None)
+        template = FaceEmbedding.mean_direction(list(embeddings.values()))
+        return MadeTemplate(template, embeddings, known if len(known) == len(refs) else ())
 
     async def _embed(self, image: EnrolmentImage) -> FaceEmbedding:
         try:

@@ -11,7 +11,7 @@ import attrs
 
 from application.enrolment.bulk import EnrolmentResult, OneOfMany, TellResult
 from application.enrolment.doubts import EnrolmentDoubt, far_apart
-from application.enrolment.images import EnrolmentImage, EnrolmentRefusedError, Fetch
+from application.enrolment.images import EnrolmentRefusedError, Fetch
 from application.enrolment.make_template import MakeTemplate
 from application.enrolment.switch_users import outdated
 from application.ports.reenrolment import Outdated, Reenrolment
@@ -63,11 +63,11 @@ class ReenrollUsers:
         if not photographs:
             return EnrolmentResult(user.user_id, 0, ("it is not known of which photographs the template was made",))
 
-        async def store(images: Sequence[EnrolmentImage]) -> Sequence[EnrolmentDoubt]:
-            made = await self.make_template(images)
+        async def store() -> Sequence[EnrolmentDoubt]:
+            made = await self.make_template(photographs, fetch)
             source = attrs.evolve(user, image_refs=made.image_refs)
             if not await self.reenrolment.prepare(source, made.template, photographs=made.photographs):
                 raise EnrolmentRefusedError(["the user's own template was replaced or deleted meanwhile"])
-            return far_apart([image.name for image in images], made.embeddings, self.calibration)
+            return far_apart(made.embeddings, self.calibration)
 
-        return await enrolled(user.user_id, photographs, fetch, store)
+        return await enrolled(user.user_id, len(photographs), store)

@@ -9,7 +9,7 @@ import typer
 
 from application.enrolment.bulk import EnrolmentResult
 from application.enrolment.enroll import Enrolled
-from application.enrolment.images import EnrolmentRefusedError, fetched
+from application.enrolment.images import EnrolmentRefusedError
 from entrypoints.commands.common.bulk_enrolment import ToldUsers, document, photographs_of
 from entrypoints.commands.common.doubts import in_words
 from entrypoints.commands.common.enrolling import EnrolmentImages, rights_explained
@@ -99,7 +99,7 @@ def _enroll_list(listed: typer.FileText, *, as_json: bool) -> None:
 async def _enroll(container: Container, user_id: UUID, images: Sequence[str]) -> Enrolled:
     async with opened_database(container, container.factory().info), container.photo_store(), started_reader(container):
         await container.active_model().check()
-        return await container.enroll_user()(user_id, await fetched(EnrolmentImages(container), images))
+        return await container.enroll_user()(user_id, images, EnrolmentImages(container))
 
 
 async def _enroll_all(container: Container, photographs: Mapping[UUID, Sequence[str]], told: ToldUsers) -> None:

@@ -167,12 +167,16 @@ async def _enrol(container: Container, url: str, people: Sequence[Person]) -> tu
         with psycopg.connect(url, autocommit=True) as connection:
             connection.execute("INSERT INTO users (id, name) VALUES (%s, %s)", [user, person.name])
         try:
-            await enroll(user, [EnrolmentImage(person.photograph.name, person.photograph.read_bytes())])
+            await enroll(user, [str(person.photograph)], _photograph)
         except EnrolmentRefusedError as error:
             refused[person.name] = str(error)
         else:
             users[person.name] = user
     return users, refused
+
+
+async def _photograph(path: str) -> EnrolmentImage:
+    return EnrolmentImage(Path(path).name, await asyncio.to_thread(Path(path).read_bytes))
 
 
 def _upload(url: str, store: Minio, scenes: Sequence[Scene]) -> None:

@@ -1,8 +1,10 @@
 """A user's face is learnt from photographs, or nothing is written and every problem is told."""
 
 import math
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
+from weakref import WeakSet
 
 import attrs
 import pytest
@@ -10,7 +12,7 @@ import pytest
 from application.enrolment.doubts import FarApart, LookAlike, NotCompared, far_apart
 from application.enrolment.enroll import Enroll, Enrolled
 from application.enrolment.enroll_user import EnrollUser
-from application.enrolment.images import EnrolmentImage, EnrolmentRefusedError
+from application.enrolment.images import EnrolmentImage, EnrolmentRefusedError, Fetch
 from application.enrolment.make_template import MakeTemplate
 from application.ports.face_pipeline import Embed
 from domain.decision import Calibration, Curve, FixedThreshold, Search, TargetFpir
@@ -47,7 +49,7 @@ class Scene:
             }
         )
         self.enrolment = InMemoryEnrolment(self.database)
-        self.enroll = self.reading_with(ScriptedFaceReader(self.pipeline))
+        self.use_case = self.reading_with(ScriptedFaceReader(self.pipeline))
 
     def reading_with(self, reader: ScriptedFaceReader) -> EnrollUser:
         """Return the use case with that reader."""
@@ -55,10 +57,24 @@ class Scene:
         enroll = Enroll(make_template=make_template, enrolment=self.enrolment, calibration=INFO.calibration)
         return EnrollUser(enroll=enroll, enrolment=self.enrolment, threshold=FixedThreshold(NEAR))
 
+    async def enroll(self, user_id: UUID, images: Sequence[EnrolmentImage]) -> Enrolled:
+        """Enrol somebody from photographs that can be had."""
+        return await self.use_case(user_id, *offered(images))
+
     @property
     def template(self) -> FaceEmbedding | None:
         """What Anna is recognised by."""
         return self.database.users[ANNA].template
+
+
+def offered(images: Sequence[EnrolmentImage]) -> tuple[list[str], Fetch]:
+    """Return the photographs' names, and how they are had."""
+    by_name = {image.name: image for image in images}
+
+    async def fetch(name: str) -> EnrolmentImage:
+        return by_name[name]
+
+    return list(by_name), fetch
 
 
 @pytest.fixture
@@ -103,7 +119,7 @@ async def test_an_unknown_user_is_refused_before_anything_is_read(scene: Scene) 
     """Enrolment makes no users."""
     reader = ScriptedFaceReader(scene.pipeline)
     with pytest.raises(EnrolmentRefusedError, match="there is no user 00000000-0000-0000-0000-00000000004d"):
-        await scene.reading_with(reader)(UUID(int=77), [FRONT])
+        await scene.reading_with(reader)(UUID(int=77), *offered([FRONT]))
     assert (reader.read_images, set(scene.database.users)) == ([], {ANNA})
 
 
@@ -139,6 +155,39 @@ async def test_every_problem_is_told_and_nothing_written(scene: Scene) -> None:
     assert scene.template == OLD
 
 
+async def test_what_cannot_be_had_is_told_with_what_cannot_be_used(scene: Scene) -> None:
+    """Who mends the one knows of the other, too."""
+
+    async def fetch(name: str) -> EnrolmentImage:
+        if name == "gone.jpg":
+            raise EnrolmentRefusedError(["gone.jpg: no such file"])
+        return EnrolmentImage(name, b"text")
+
+    with pytest.raises(EnrolmentRefusedError) as refused:
+        await scene.use_case(ANNA, ["gone.jpg", "text.txt"], fetch)
+    assert refused.value.problems == (
+        "gone.jpg: no such file",
+        "text.txt: not an image of an allowed format",
+    )
+
+
+async def test_few_photographs_are_in_memory_however_many_there_are(scene: Scene) -> None:
+    """No more than the one that was read last and the one that is fetched."""
+    names = [f"{number}.jpg" for number in range(20)]
+    scene.pipeline.readings |= {name.encode(): reading(face()) for name in names}
+    in_memory: WeakSet[EnrolmentImage] = WeakSet()
+    counted: list[int] = []
+
+    async def fetch(name: str) -> EnrolmentImage:
+        image = EnrolmentImage(name, name.encode())
+        in_memory.add(image)
+        counted.append(len(in_memory))
+        return image
+
+    await scene.use_case(ANNA, names, fetch)
+    assert (len(counted), max(counted)) == (20, 2)
+
+
 async def test_a_user_deleted_meanwhile_is_refused(scene: Scene) -> None:
     """A user who goes while the photographs are read is told of, not enrolled."""
 
@@ -149,7 +198,7 @@ async def test_a_user_deleted_meanwhile_is_refused(scene: Scene) -> None:
 
     enroll = scene.reading_with(ScriptedFaceReader(Deletes(scene.pipeline.readings)))
     with pytest.raises(EnrolmentRefusedError, match="was deleted meanwhile"):
-        await enroll(ANNA, [FRONT])
+        await enroll(ANNA, *offered([FRONT]))
     assert scene.database.users == {}
 
 
@@ -228,7 +277,7 @@ async def test_photographs_of_one_person_raise_no_doubt(scene: Scene) -> None:
 )
 def test_where_one_in_a_hundred_was_not_measured_nothing_is_said_of_it(points: Curve, *, is_told: bool) -> None:
     """Two photographs are only called as far apart as 99 of 100 pairs where the curve reaches that rate."""
-    doubts = far_apart(["front", "side"], [at_angle(0), at_angle(80)], Calibration(points))
+    doubts = far_apart({"front": at_angle(0), "side": at_angle(80)}, Calibration(points))
     assert bool(doubts) is is_told
 
 
@@ -249,7 +298,7 @@ async def test_a_user_looks_like_nobody_for_looking_like_themselves(scene: Scene
 async def test_who_looks_the_same_follows_from_how_many_users_there_are(scene: Scene) -> None:
     """The threshold is the one of a search among the other users."""
     policy = TargetFpir(0.5, INFO.calibration)
-    scene.enroll = attrs.evolve(scene.enroll, threshold=policy)
+    scene.use_case = attrs.evolve(scene.use_case, threshold=policy)
     for number in range(90):
         scene.database.add_user(UUID(int=1000 + number), OLD)
     scene.database.add_user(BORIS, at_angle(0))
@@ -259,7 +308,7 @@ async def test_who_looks_the_same_follows_from_how_many_users_there_are(scene: S
 
 async def test_everybody_looks_the_same_to_who_accepts_any_distance(scene: Scene) -> None:
     """Without a limit nothing is told of the nearest user."""
-    scene.enroll = attrs.evolve(scene.enroll, threshold=FixedThreshold(None))
+    scene.use_case = attrs.evolve(scene.use_case, threshold=FixedThreshold(None))
     scene.database.add_user(BORIS, at_angle(0))
     assert (await scene.enroll(ANNA, [FRONT])).doubts == ()
 

@@ -6,7 +6,7 @@ from typing import Final
 
 from entrypoints.idle_signals import end_at_once
 from entrypoints.importing import imported
-from entrypoints.terminal import interruption, output
+from entrypoints.terminal import closed_input, interruption, output
 
 _NOT_ASKED: Final = ("OTEL_PYTHON_CONTEXT", "OTEL_PYTHON_TRACER_PROVIDER", "OTEL_PYTHON_METER_PROVIDER")
 """What these name OpenTelemetry would load when it is imported, in the place of what is set up here."""
@@ -18,6 +18,7 @@ def main() -> None:
         end_at_once()
     for name in _NOT_ASKED:
         os.environ.pop(name, None)
+    closed_input.stand_in()
     with output.told():
         try:
             run = imported("entrypoints.cli:app")

@@ -102,6 +102,21 @@ def test_an_output_that_takes_nothing_is_told_in_a_line(command: str, redirected
     assert told.startswith("standard output cannot be written to (")
 
 
+@pytest.mark.parametrize(
+    ("command", "told"),
+    [
+        ("enroll --from -", "<stdin>, which cannot be read: Bad file descriptor"),
+        ("reenroll prepare --from -", "<stdin>, which cannot be read: Bad file descriptor"),
+        ("dead purge", "nobody can be asked here: say --yes, or --dry-run to see what would be deleted"),
+    ],
+)
+def test_an_input_that_is_closed_is_told_in_a_line(command: str, told: str) -> None:
+    """There is nothing to read, and nobody to ask: that is wrong usage."""
+    line = f"{FACEMATCH} {command} <&-"
+    done = subprocess.run(["sh", "-c", line], env=clean_environment(), capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr.splitlines()) == (2, "", [told])
+
+
 def test_a_broken_plugin_harms_no_other_embedder() -> None:
     """It is named on standard error, the others are listed; who chooses it has a wrong configuration."""
     hostile = {"PYTHONPATH": _HOSTILE}

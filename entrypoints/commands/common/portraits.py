@@ -26,6 +26,8 @@ def portraits(lines: Iterable[str]) -> dict[UUID, list[str]]:
         for row in rows:
             if row:
                 found.setdefault(_user(row[0]), []).extend(_images(row[1:]))
+    except OSError as error:
+        raise PortraitListError(f"which cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise PortraitListError("which is not in UTF-8: save it as UTF-8") from error
     except (ValueError, csv.Error) as error:

@@ -57,6 +57,8 @@ class LabelledFolder:
         """
         path = self._folder / GROUPS
         try:
+            if path.exists() and not path.is_file():  # nobody may be writing into a pipe
+                raise GroupsError(f"cannot read {path}: not a regular file")
             with path.open(encoding="utf-8-sig", newline="") as file:
                 rows = list(enumerate(csv.reader(file, strict=True), start=1))
         except FileNotFoundError:

@@ -8,6 +8,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from adapters.evaluation.calibration_file import CalibrationFileError, read_calibration
+from adapters.system.files import check_regular
 from adapters.vision import registry
 from domain.calibration import MeasuredCalibration
 from entrypoints.importing import imported
@@ -146,6 +147,7 @@ def file(value: str) -> Path:
     """Return the path of a file that can be read."""
     path = Path(value)
     try:
+        check_regular(path)
         with path.open("rb"):
             return path
     except OSError as error:
@@ -155,7 +157,7 @@ def file(value: str) -> Path:
 def calibration(value: str) -> MeasuredCalibration:
     """Return what a calibration file holds."""
     try:
-        return read_calibration(Path(value))
+        return read_calibration(file(value))
     except CalibrationFileError as error:
         raise ValueError(str(error)) from error
 

@@ -1,5 +1,6 @@
 """Settings from the environment."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -161,7 +162,7 @@ def test_options_of_the_database_url_are_taken(options: str) -> None:
         ({"FACEMATCH_S3_ACCESS_KEY": "a"}, "FACEMATCH_S3_SECRET_KEY"),
         ({"FACEMATCH_S3_SECRET_KEY": "a"}, "FACEMATCH_S3_ACCESS_KEY"),
         ({"FACEMATCH_NATS_USER": "a"}, "FACEMATCH_NATS_PASSWORD"),
-        ({"FACEMATCH_NATS_TLS_CERT": "/dev/null"}, "FACEMATCH_NATS_TLS_KEY"),
+        ({"FACEMATCH_NATS_TLS_CERT": __file__}, "FACEMATCH_NATS_TLS_KEY"),
     ],
 )
 def test_what_belongs_together_is_asked_for(given: dict[str, str], missing: str) -> None:
@@ -176,7 +177,7 @@ def test_a_missing_partner_is_told_beside_everything_else_that_is_wrong() -> Non
     given = {
         "FACEMATCH_NATS_ACK_WAIT": "soon",
         "FACEMATCH_NATS_USER": "a",
-        "FACEMATCH_NATS_TLS_CERT": "/dev/null",
+        "FACEMATCH_NATS_TLS_CERT": __file__,
         "FACEMATCH_NATS_TLS_KEY": "/nowhere/key.pem",
         "FACEMATCH_S3_ACCESS_KEY": "a",
         "FACEMATCH_S3_SECURE": "maybe",
@@ -348,3 +349,11 @@ def test_a_calibration_that_cannot_be_used_is_a_wrong_setting(tmp_path: Path, co
         (tmp_path / "mine.json").write_text(content)
     with pytest.raises(SettingsError, match=f"FACEMATCH_MATCH_CALIBRATION: {told}"):
         read(Settings, {"FACEMATCH_MATCH_CALIBRATION": str(tmp_path / "mine.json")})
+
+
+@pytest.mark.parametrize("variable", ["FACEMATCH_NATS_CREDS", "FACEMATCH_S3_TLS_CA", "FACEMATCH_MATCH_CALIBRATION"])
+def test_a_pipe_is_a_wrong_setting(tmp_path: Path, variable: str) -> None:
+    """Nobody waits for what nobody writes."""
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(SettingsError, match=rf"{variable}: cannot read this file \(not a regular file\)"):
+        read(Settings, {variable: str(tmp_path / "pipe")})

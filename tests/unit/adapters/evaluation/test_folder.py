@@ -1,5 +1,6 @@
 """A folder of photographs of known people."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -103,6 +104,13 @@ def test_what_is_no_table_is_said(folder: Path, content: bytes) -> None:
     """Another encoding, or quotes that do not fit."""
     (folder / "groups.csv").write_bytes(content)
     with pytest.raises(GroupsError, match="no table in UTF-8"):
+        LabelledFolder(folder, 100).memberships()
+
+
+def test_a_pipe_is_no_table(folder: Path) -> None:
+    """Nobody waits for what nobody writes."""
+    os.mkfifo(folder / "groups.csv")
+    with pytest.raises(GroupsError, match=r"cannot read .*: not a regular file"):
         LabelledFolder(folder, 100).memberships()
 
 

@@ -36,11 +36,20 @@ def learn(sample: NDArray[np.float32]) -> bytes:
     pairs = _MORE_PAIRS if dimension > 4 * _PAIRS else _PAIRS
     axes = min(2 * pairs, dimension)
     parts = pairs if axes == 2 * pairs else axes
-    turned = faiss.PCAMatrix(dimension, axes)
-    turned.balanced_bins = parts
-    short = faiss.IndexPreTransform(turned, faiss.IndexPQFastScan(axes, parts, _BITS, faiss.METRIC_L2))
+    turn = _turn(sample, axes, parts)
+    short = faiss.IndexPreTransform(turn, faiss.IndexPQFastScan(axes, parts, _BITS, faiss.METRIC_L2))
     longer = faiss.IndexScalarQuantizer(dimension, faiss.ScalarQuantizer.QT_8bit)
     index = faiss.IndexRefine(short, longer)
     index.k_factor = _OF_EACH
     index.train(sample)
     return bytes(faiss.serialize_index(index))
+
+
+def _turn(sample: NDArray[np.float32], axes: int, parts: int) -> faiss.LinearTransform:
+    """Return the turn onto so many principal axes, put into parts; of the others, which may be thousands, nothing."""
+    principal = faiss.PCAMatrix(sample.shape[1], axes)
+    principal.balanced_bins = parts
+    principal.train(sample)
+    turn = faiss.LinearTransform(sample.shape[1], axes, principal.have_bias)
+    turn.A, turn.b, turn.is_trained = principal.A, principal.b, True
+    return turn

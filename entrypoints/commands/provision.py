@@ -1,14 +1,18 @@
 """``provision``: what has to be on the broker before a worker starts."""
 
 import asyncio
+from typing import Annotated
+
+import attrs
+import typer
 
 from adapters.nats_jetstream import provisioning
 from entrypoints.resources import build, connected_to_nats
 from entrypoints.settings import Settings
-from entrypoints.terminal.console import explained, load_settings, out
+from entrypoints.terminal.console import explained, load_settings, out, print_document
 
 
-def provision() -> None:
+def provision(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON array.")] = False) -> None:
     """Make the streams and the consumer on NATS, or mend them.
 
     Deletes nothing. Safe to run again.
@@ -16,6 +20,9 @@ def provision() -> None:
     settings = load_settings()
     with explained():
         done = asyncio.run(_provision(settings))
+    if as_json:
+        print_document([attrs.asdict(thing) for thing in done])
+        return
     for thing in done:
         out.print(f"{thing.action:<9} {thing.kind} {thing.name}")
 

@@ -93,12 +93,15 @@ def switch(
         raise typer.Exit(ExitCode.FAILED)
 
 
-def discard() -> None:
+def discard(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False) -> None:
     """Delete the templates that are prepared, of whatever embedder."""
     settings = load_settings()
     with explained(), rights_explained():
         count = asyncio.run(_discard(settings))
-    out.print(f"{users(count)} had a template prepared; it is deleted.")
+    if as_json:
+        print_document({"discarded": count})
+    else:
+        out.print(f"{users(count)} had a template prepared; it is deleted.")
 
 
 async def _prepare(container: Container, photographs: Mapping[UUID, Sequence[str]], told: ToldUsers) -> None:

@@ -13,6 +13,8 @@ from uuid import uuid4
 
 import pytest
 
+from infra.local_stack.postgres import PostgresServer
+from tests.databases import new_role, url_of
 from tests.e2e.command import FACEMATCH, clean_environment, run_cli, run_process
 from tests.e2e.forked import run_forked
 from tests.e2e.world import World
@@ -301,6 +303,31 @@ def test_migrate_says_which_tables_it_found_and_made_and_what_is_wrong_with_them
     nobody = bare_world.cli("migrate", "--grant-to", "facematch_wrker", check=False)
     assert (nobody.returncode, nobody.stdout) == (2, "")
     assert nobody.stderr.startswith("there is no role facematch_wrker")
+
+
+def test_migrate_and_provision_tell_machines_what_came_of_it(
+    bare_world: World, postgres_server: PostgresServer
+) -> None:
+    """What was done, and where the database refuses what has to be done, with the same names."""
+    bare_world.sql("CREATE EXTENSION vector")
+    bare_world.sql("CREATE TABLE photos (id uuid PRIMARY KEY)")
+    [(database,)] = bare_world.sql("SELECT current_database()")
+    nobody = url_of(postgres_server, database, new_role(postgres_server, "nobody"))
+    refused = run_cli("migrate", "--json", FACEMATCH_DATABASE_URL=nobody)
+    told = json.loads(refused.stdout)
+    assert (refused.returncode, told["migrated"], told["tables"], told["made"]) == (1, False, [], [])
+    assert (bool(told["statements"]), refused.stderr) == (True, f"{told['problems'][0]}\n")
+    first = json.loads(bare_world.cli("migrate", "--json").stdout)
+    made = ["public.users", "public.photo_faces", "public.face_matches"]
+    assert (bool(first.pop("statements")), sorted(first.pop("made"))) == (True, sorted(made))
+    assert first == {"migrated": True, "tables": ["public.photos"], "problems": []}
+    again = json.loads(bare_world.cli("migrate", "--json").stdout)
+    assert (again["migrated"], again["statements"]) == (True, [])
+    assert sorted(again["tables"]) == sorted(["public.photos", *made])
+    for action in "created", "unchanged":
+        things = json.loads(bare_world.cli("provision", "--json").stdout)
+        assert [thing["kind"] for thing in things] == ["stream"] * 3 + ["consumer"]
+        assert {thing["action"] for thing in things} == {action}
 
 
 async def test_doctor_tells_what_is_missing_and_then_that_all_is_well(bare_world: World) -> None:

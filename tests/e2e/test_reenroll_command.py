@@ -101,6 +101,7 @@ async def test_who_cannot_be_prepared_may_be_left_behind(world: World, photograp
     assert f"minio://images/{missing}.jpg: " in lines[str(missing)]
     assert lines[str(empty)] == f"minio://images/{empty}.jpg: the detector found no face"
     assert by(world, "mediapipe", "discard").stdout == "1 user had a template prepared; it is deleted.\n"
+    assert json.loads(by(world, "mediapipe", "discard", "--json").stdout) == {"discarded": 0}
     assert by(world, "mediapipe", "prepare").returncode == 1
     partly = by(world, "mediapipe", "switch", "--partial")
     assert partly.returncode == 0

@@ -14,6 +14,7 @@ from psycopg.types import TypeInfo
 from psycopg_pool import AsyncConnectionPool
 
 from adapters.postgres.catalogue import SchemaError
+from adapters.postgres.commits import check_commits
 from adapters.postgres.conninfo import connection_string, database_name
 from adapters.postgres.errors import translated
 from adapters.postgres.locks import check_locks
@@ -207,6 +208,7 @@ class Database:
                 if self._to_work:
                     await schema.check_worker(connection)
                     await check_locks(connection, schema)
+                    await check_commits(connection, seconds=self.statement_seconds / 2)
                 row = await (await connection.execute("SHOW default_transaction_isolation")).fetchone()
         self._default_isolation = row[0] if row is not None else ""
         if self._info is not None:

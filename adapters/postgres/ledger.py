@@ -7,6 +7,7 @@ from uuid import UUID, uuid4
 import psycopg
 from psycopg import sql
 
+from adapters.postgres.commits import WAIT_FOR_COMMIT
 from adapters.postgres.database import Connection, Database
 from adapters.postgres.errors import swallowed
 from adapters.postgres.face_rows import face_values, insert_match, look_whether_named, upsert_face
@@ -22,21 +23,23 @@ from domain.records import JobHeader, JobRecord, Matched, SeenFace, Skipped
 
 _COLUMN_LIST = sql.SQL(", ").join(map(sql.Identifier, COLUMNS))
 _SELECT = sql.SQL("SELECT {} FROM facematch.outcomes ").format(_COLUMN_LIST)
-_BY_KEY = _SELECT + sql.SQL("WHERE stream_seq = %s AND stored_at = %s")
-# The message is acknowledged on the strength of this row. Where commits do not wait for the disk, a crash of the server
-# would take the row back and leave the job without an outcome: so this one waits, whatever the database's default is.
-_RECORD = """
-INSERT INTO facematch.outcomes ({columns}) SELECT {values} WHERE {condition}
+# The message is acknowledged on the strength of this row: so its commit waits. One that was not confirmed can be seen
+# all the same, and whoever finds the row locks it: their own commit waits for what was before it.
+_RECORD = f"""
+INSERT INTO facematch.outcomes ({{columns}}) SELECT {{values}} WHERE {{condition}}
     ON CONFLICT (stream_seq, stored_at) DO NOTHING
-RETURNING set_config('synchronous_commit', coalesce(nullif(current_setting('synchronous_commit'), 'off'), 'on'), true)
+RETURNING {WAIT_FOR_COMMIT}
 """
+_STANDING = _SELECT + sql.SQL(
+    f"WHERE stream_seq = %(stream_seq)s AND stored_at = %(stored_at)s AND {WAIT_FOR_COMMIT} IS NOT NULL FOR KEY SHARE"
+)
 _KNOWN = """
 SELECT EXISTS (SELECT 1 FROM {photos} WHERE id = %(photo_id)s) AS photo_exists,
        EXISTS (SELECT 1 FROM {matches} m JOIN {faces} f ON f.id = m.photo_face_id WHERE f.photo_id = %(photo_id)s)
          AS already_matched,
        o.*
   FROM (VALUES (1)) AS always
-  LEFT JOIN ({select} WHERE stream_seq = %(stream_seq)s AND stored_at = %(stored_at)s) o ON true
+  LEFT JOIN ({standing}) o ON true
 """
 
 
@@ -45,7 +48,7 @@ def _known(schema: Schema) -> sql.Composed:
         photos=schema.photos.identifier,
         matches=schema.face_matches.identifier,
         faces=schema.photo_faces.identifier,
-        select=_SELECT,
+        standing=_STANDING,
     )
 
 
@@ -82,10 +85,6 @@ _ATTEMPTS_ON = sql.SQL(
 class _OvertakenError(Exception):
     """Another delivery recorded the job's outcome while this one was writing: nothing of this one may stay."""
 
-    def __init__(self, standing: JobRecord) -> None:
-        super().__init__()
-        self.standing = standing
-
 
 class PostgresLedger:
     """Records outcomes at read committed, whatever the database's default is.
@@ -114,17 +113,16 @@ class PostgresLedger:
         """Decide, write and record in one transaction that holds the photo's lock.
 
         The application takes no such lock: where it deleted or wrote a row between the look and the write, a
-        constraint says so, and a second look sees why.
+        constraint says so, and a second look sees why. It also finds the outcome that another delivery has recorded.
         """
         try:
-            try:
-                return await self._conclude_face(header, result)
-            except DatabaseUnavailableError as error:
-                if not isinstance(error.__cause__, _WRITTEN_MEANWHILE):
-                    raise
-                return await self._conclude_face(header, result)
-        except _OvertakenError as overtaken:
-            return overtaken.standing
+            return await self._conclude_face(header, result)
+        except _OvertakenError:
+            return await self._conclude_face(header, result)
+        except DatabaseUnavailableError as error:
+            if not isinstance(error.__cause__, _WRITTEN_MEANWHILE):
+                raise
+            return await self._conclude_face(header, result)
 
     async def note_attempt(self, attempt: Attempt) -> None:
         """Insert the attempt unless that delivery has one."""
@@ -170,7 +168,10 @@ class PostgresLedger:
         )
         async with self._database.operation("unpublished") as connection:
             cursor = await connection.execute(query, [older_than_seconds, list(Reason), limit])
-            return readable(await cursor.fetchall())
+            records = readable(await cursor.fetchall())
+            if records:  # to wait for one commit is to wait for all before it
+                await _standing(connection, records[-1].key)
+            return records
 
     async def mark_published(self, keys: Sequence[JobKey]) -> None:
         """Mark in one statement."""
@@ -205,7 +206,7 @@ class PostgresLedger:
             else:
                 standing = await self._record(connection, record)
             if standing is not record:
-                raise _OvertakenError(standing)
+                raise _OvertakenError
             return record
 
     def _judged(self, header: JobHeader, result: FaceResult, face: SeenFace) -> JobRecord:
@@ -244,7 +245,8 @@ class PostgresLedger:
 
 
 async def _standing(connection: Connection, key: JobKey) -> JobRecord | None:
-    row = await (await connection.execute(_BY_KEY, [key.sequence, key.stored_at])).fetchone()
+    values = {"stream_seq": key.sequence, "stored_at": key.stored_at}
+    row = await (await connection.execute(_STANDING, values)).fetchone()
     return from_row(row) if row is not None else None
 
 

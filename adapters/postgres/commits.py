@@ -1,0 +1,31 @@
+"""Commits that others rely on: they wait for the disk and, where there are any, for synchronous standbys."""
+
+import asyncio
+from typing import Final
+
+from psycopg import AsyncConnection, sql
+from psycopg.rows import TupleRow
+
+from domain.errors import DatabaseUnavailableError
+
+WAIT_FOR_COMMIT: Final = (
+    "set_config('synchronous_commit', coalesce(nullif(current_setting('synchronous_commit'), 'off'), 'on'), true)"
+)
+"""SQL that lets the transaction's commit wait, whatever the database's default is, where it has written anything."""
+_COMMIT = sql.SQL("SELECT {} FROM facematch.outcomes ORDER BY occurred_at DESC LIMIT 1 FOR KEY SHARE")
+
+
+async def check_commits(connection: AsyncConnection[TupleRow], *, seconds: float) -> None:
+    """Commit something that changes nothing, the lock of an outcome, as soon as there is one.
+
+    Raises:
+        DatabaseUnavailableError: it was not confirmed in time.
+
+    """
+    try:
+        async with asyncio.timeout(seconds):
+            await connection.execute(_COMMIT.format(sql.SQL(WAIT_FOR_COMMIT)))
+    except TimeoutError as error:
+        raise DatabaseUnavailableError(
+            "database: a commit is not confirmed: a standby that it waits for may be away (see pg_stat_replication)"
+        ) from error

@@ -77,6 +77,7 @@ class Database:
         self._info: EmbedderInfo | None = None
         self._to_work = False
         self._schema: Schema | None = None
+        self._vector: TypeInfo | None = None
         self._default_isolation = _READ_COMMITTED
 
     @property
@@ -122,11 +123,16 @@ class Database:
         """Return when the database answers on a connection of its own, and is still as the service needs it.
 
         Raises:
-            DatabaseUnavailableError: no answer, or a table that somebody keeps locked.
+            DatabaseUnavailableError: no answer, a commit that is not confirmed, a table that somebody keeps locked, or
+                connections that have to be replaced.
             SchemaError: the schema, or what the role may do, has changed.
 
         """
+        known = self._vector
         self._schema = await self._examine()
+        if known and self._vector and self._vector.oid != known.oid:
+            await self._pool.drain()
+            raise DatabaseUnavailableError("database: the extension vector was made anew: connections are replaced")
 
     @asynccontextmanager
     async def operation(self, name: str, *, seconds: float | None = None) -> AsyncIterator[Connection]:
@@ -209,6 +215,7 @@ class Database:
                     await schema.check_worker(connection)
                     await check_locks(connection, schema)
                     await check_commits(connection, seconds=self.statement_seconds / 2)
+                self._vector = await TypeInfo.fetch(connection, sql.Identifier(schema.vector_schema, "vector"))
                 row = await (await connection.execute("SHOW default_transaction_isolation")).fetchone()
         self._default_isolation = row[0] if row is not None else ""
         if self._info is not None:
@@ -224,8 +231,7 @@ class Database:
             await connection.execute(_ALL_ROWS)
             if self._to_work:
                 await connection.execute(_PLAN_ONCE)
-        vector = await TypeInfo.fetch(connection, sql.Identifier(self.schema.vector_schema, "vector"))
-        register_vector_info(connection, vector)
+        register_vector_info(connection, self._vector)
 
 
 def _has_news(connection: Connection) -> bool:

@@ -19,7 +19,7 @@ from domain.decision import Calibration
 from domain.errors import DatabaseUnavailableError
 from domain.faces import FaceEmbedding
 from infra.local_stack.postgres import PostgresServer
-from tests.contract.ledger.jobs import accepted, embedding, header
+from tests.contract.ledger.jobs import MODEL, accepted, embedding, header
 from tests.databases import new_role, url_of
 from tests.fakes.clock import ManualClock
 from tests.integration.postgres.use import UNKNOWN, opened, recall
@@ -167,3 +167,29 @@ async def test_what_a_rule_of_the_application_refuses_is_told_in_its_words(
         await PostgresLedger(working).conclude_face(header(photo), accepted(user))
     await working.check()
     assert tables.faces() == []
+
+
+_MADE_ANEW = """
+DROP EXTENSION vector CASCADE;
+CREATE EXTENSION vector;
+ALTER TABLE users ADD face_embedding vector(4);
+ALTER TABLE photo_faces ADD embedding vector(4);
+"""
+
+
+async def test_an_extension_that_is_made_anew_is_an_outage_of_a_moment(
+    working: Database, tables: PostgresTables, admin: psycopg.Connection
+) -> None:
+    """Connections that know its type by the old number are replaced, and no job is blamed for them."""
+    gallery, ledger = PostgresGallery(working, Codes, clock=ManualClock()), PostgresLedger(working)
+    photo, user = tables.add_photo(uuid4()), tables.add_user(uuid4(), embedding(1.0))
+    await gallery.search(embedding(1.0), limit=1)
+    admin.execute(_MADE_ANEW)
+    tables.write_embedding(user, MODEL, embedding(1.0).vector)
+    with pytest.raises(DatabaseUnavailableError, match="cache lookup failed for type"):
+        await gallery.search(embedding(1.0), limit=1)
+    with pytest.raises(DatabaseUnavailableError, match="the extension vector was made anew"):
+        await working.check()
+    await working.check()
+    assert [candidate.user_id for candidate in (await gallery.search(embedding(1.0), limit=1)).nearest] == [user]
+    assert (await ledger.conclude_face(header(photo), accepted(user))).outcome.kind == "matched"

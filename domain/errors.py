@@ -80,6 +80,12 @@ class GalleryNotReadyError(DatabaseUnavailableError):
     for_other_workers = True
 
 
+class GalleryTooSlowError(DatabaseUnavailableError):
+    """A search did not end in time: it is the same work for every job."""
+
+    for_everyone = True
+
+
 class EmbedderCrashedError(AttemptFailedError):
     """The process that looked at the photograph died."""
 

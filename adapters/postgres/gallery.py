@@ -1,17 +1,19 @@
 """The gallery: ``users.face_embedding`` by cosine distance, searched exactly or, among many users, through an index."""
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from contextlib import asynccontextmanager
 from uuid import UUID
 
 import attrs
 import numpy as np
+import psycopg
 from pgvector import Vector
 from psycopg import sql
 from psycopg.rows import TupleRow
 
 from adapters.postgres.active_model import IS_ANOTHERS
-from adapters.postgres.database import Database
+from adapters.postgres.database import Connection, Database
 from adapters.postgres.errors import swallowed
 from adapters.postgres.following import Follower, MakeCodes, Report
 from adapters.postgres.gallery_feed import GalleryFeed
@@ -23,7 +25,7 @@ from adapters.postgres.templates import REMEMBER, fingerprint
 from application.ports.clock import Clock
 from application.ports.gallery import Neighbours, Others
 from domain.decision import LARGEST_GALLERY_WITH_COHORT, Candidate
-from domain.errors import GalleryNotReadyError
+from domain.errors import DatabaseUnavailableError, GalleryNotReadyError, GalleryTooSlowError
 from domain.faces import FaceEmbedding
 
 _RECENT_SECONDS = 10.0
@@ -138,12 +140,22 @@ class PostgresGallery:
     ) -> Sequence[TupleRow]:
         values = {"probe": _vector(probe), "model": probe.model, **whom}
         query = statement.on(self._database.schema)
-        async with self._database.operation("nearest") as connection:
+        async with self._searching("nearest") as connection:
             rows = await (await connection.execute(query, values)).fetchall()
         [(*_, is_ready), *_] = rows
         if not is_ready:
             raise GalleryNotReadyError(f"the gallery is not of {probe.model}, or not yet")
         return rows
+
+    @asynccontextmanager
+    async def _searching(self, name: str) -> AsyncIterator[Connection]:
+        try:
+            async with self._database.operation(name) as connection:
+                yield connection
+        except DatabaseUnavailableError as error:
+            if isinstance(error.__cause__, TimeoutError | psycopg.errors.QueryCanceled):
+                raise GalleryTooSlowError(f"{error}; every job searches alike") from error
+            raise
 
     def _follower(self, model: str, dimension: int) -> Follower:
         key = model, dimension
@@ -164,7 +176,7 @@ class PostgresGallery:
     async def _count(self, model: str) -> int:
         schema = self._database.schema
         query = sql.SQL(_COUNT).format(users=schema.users.identifier, condition=schema.candidate_condition("u"))
-        async with self._database.operation("count") as connection:
+        async with self._searching("count") as connection:
             return _number(await (await connection.execute(query, {"model": model})).fetchone())
 
 

@@ -31,6 +31,7 @@ class Gallery(Protocol):
         Raises:
             GalleryNotReadyError: users are being switched to another embedder, were switched to another than the
                 probe's, or are about to be switched to the probe's.
+            GalleryTooSlowError: no answer in time.
             DatabaseUnavailableError: no answer.
 
         """

@@ -13,11 +13,11 @@ from adapters.postgres.database import Connection, Database
 from adapters.postgres.gallery import PostgresGallery
 from adapters.postgres.migrate import migrate
 from domain.decision import Candidate
-from domain.errors import DatabaseUnavailableError
+from domain.errors import DatabaseUnavailableError, GalleryTooSlowError
 from domain.faces import FaceEmbedding
 from tests.databases import PreparedDatabase, make_index
 from tests.fakes.clock import ManualClock
-from tests.integration.postgres.use import opened
+from tests.integration.postgres.use import limited, opened
 from tests.tables import PostgresTables
 
 MODEL = "model@1"
@@ -148,3 +148,26 @@ async def test_a_column_that_is_added_counts_from_the_next_look(database_url: st
             tables.run("ALTER TABLE {users} ADD blocked boolean NOT NULL DEFAULT true")
             await database.check()
             assert list((await gallery.search(PROBE, limit=1)).nearest) == []
+
+
+@pytest.mark.parametrize(
+    ("server_milliseconds", "seconds"), [("0", 0.3), ("300", 10.0)], ids=["our limit", "the server's limit"]
+)
+@pytest.mark.parametrize("slow", ["count", "nearest"])
+async def test_a_search_that_takes_too_long_does_so_for_everyone(
+    prepared: PreparedDatabase, tables: PostgresTables, slow: str, server_milliseconds: str, seconds: float
+) -> None:
+    """The table's size is no job's fault: jobs wait, whatever a probe finds, and none is dead-lettered."""
+    user = tables.add_user(uuid4(), PROBE)
+    async with opened(prepared.url, size=1) as database:
+        gallery = PostgresGallery(database, Codes, clock=ManualClock())
+        if slow == "nearest":
+            await gallery.search(PROBE, limit=1)  # the count is known for ten seconds
+        async with database.operation("set") as connection:
+            await connection.execute("SELECT set_config('statement_timeout', %s, false)", [server_milliseconds])
+        with psycopg.connect(prepared.owner_url) as somebody, limited(database, seconds):
+            somebody.execute("LOCK TABLE users")
+            with pytest.raises(GalleryTooSlowError, match=f"database, {slow}: "):
+                await gallery.search(PROBE, limit=1)
+        assert [candidate.user_id for candidate in (await gallery.search(PROBE, limit=1)).nearest] == [user]
+    assert GalleryTooSlowError.for_everyone

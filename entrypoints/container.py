@@ -79,7 +79,7 @@ VERSION = version("facematch")
 _HEARTBEATS_PER_ACK_WAIT = 3
 _FETCH_AND_RECORD_SECONDS = 120.0
 """What an attempt may spend on the object store and the database, by their own time limits and retries."""
-_SPARE_CONNECTIONS = 2
+_SPARE_CONNECTIONS = 1
 _LONGEST_TRY_SECONDS = 20.0
 _FETCH_SHARE = 0.8
 """How much of the ack wait a photograph may take to come, all tries together."""
@@ -177,7 +177,7 @@ def forget_seconds(nats: NatsSettings) -> float:
 
 
 def connections(worker: WorkerSettings) -> int:
-    """Return how many database connections serve the jobs in hand, and the worker itself."""
+    """Return how many database connections serve the jobs in hand, and the worker itself; its looks have one beside."""
     return worker.jobs_in_hand + _SPARE_CONNECTIONS
 
 

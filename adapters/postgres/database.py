@@ -51,9 +51,10 @@ class PoolUse:
 class Database:
     """A pool of connections to one database, and what is known of its schema.
 
-    ``size`` connections at most. An operation may take ``statement_seconds``, and waiting for its connection
-    ``wait_seconds``: both are kept here, not by settings of the session, so that a pooler which hands one session
-    to many clients harms nobody. For the same reason statements are prepared only where no pooler stands between.
+    ``size`` connections at most, and one more while :meth:`check` looks. An operation may take ``statement_seconds``,
+    and waiting for its connection ``wait_seconds``: both are kept here, not by settings of the session, so that a
+    pooler which hands one session to many clients harms nobody. For the same reason statements are prepared only where
+    no pooler stands between.
     """
 
     name = "database"

@@ -9,15 +9,18 @@ from uuid import UUID, uuid4
 
 import psycopg
 import pytest
+from psycopg import sql
 
 from adapters.postgres.database import Database
 from adapters.postgres.ledger import PostgresLedger
 from adapters.postgres.migrate import migrate
 from domain.errors import DatabaseExhaustedError, DatabaseUnavailableError
 from domain.records import JobRecord
+from entrypoints.container import connections
+from entrypoints.settings import WorkerSettings
 from infra.local_stack.postgres import PostgresServer
 from tests.contract.ledger.jobs import accepted, embedding, header, record, recorded
-from tests.databases import PreparedDatabase
+from tests.databases import PreparedDatabase, new_role, url_of
 from tests.integration.postgres.use import UNKNOWN, limited, meanwhile, opened, recall
 from tests.tables import PostgresTables
 
@@ -327,3 +330,19 @@ async def test_who_only_asks_is_not_kept_out(server: PostgresServer) -> None:
         await database.open()
         await database.check()
         await database.close()
+
+
+async def test_a_limit_of_what_a_worker_opens_is_enough_to_look(
+    postgres_server: PostgresServer, admin: psycopg.Connection, database_url: str
+) -> None:
+    """Its role may be limited to the jobs in hand and two: a probe beside a full pool is no outage."""
+    role = new_role(postgres_server, "limited")
+    await migrate(database_url, grant_to=role)
+    worker = WorkerSettings(processes=2)
+    limit = sql.SQL("ALTER ROLE {} CONNECTION LIMIT {}")
+    admin.execute(limit.format(sql.Identifier(role), sql.Literal(worker.jobs_in_hand + 2)))
+    size = connections(worker)
+    async with opened(url_of(postgres_server, admin.info.dbname, role), size=size) as database:
+        await use_every_connection(database, size)
+        assert database.use.idle == size
+        await database.check()

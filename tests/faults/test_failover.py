@@ -7,6 +7,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import attrs
+import psycopg
 import pytest
 
 from infra.local_stack.postgres import PostgresServer
@@ -125,3 +126,40 @@ async def test_a_fail_over_to_a_standby_costs_no_job(tmp_path: Path, s3_server: 
                 standby.promote()
                 await all_matched_once(world, photos)
                 assert outages_told(worker, "database") == ["dependency_down", "dependency_up"]
+
+
+async def test_a_fail_over_takes_back_no_outcome_that_was_relied_on(
+    tmp_path: Path, s3_server: S3Server, servers_folder: Path
+) -> None:
+    """Commits that the standby, which is away, has not seen are visible on the primary; then that dies with them."""
+    with contextlib.ExitStack() as servers:
+        primary = PostgresServer(servers_folder / "forgetful")
+        standby = Standby(servers_folder / "absent", primary)
+        for server in (primary, standby):
+            servers.callback(server.stop)
+        primary.start()
+        url = primary.create_database("app")
+        async with site(tmp_path, s3_server, url, FEW_DELIVERIES) as place:
+            world, photos = place.world, add_photos(place.world, 4)
+            standby.follow("app")
+            with world.worker() as worker:
+                standby.kill()
+                await publish(world, photos)
+                await eventually(
+                    worker.not_ready, lambda found: "not confirmed" in found.get("database", ""), "/readyz to say why"
+                )
+                assert _outcomes_on(url) > 0
+                await asyncio.sleep(LONGER_THAN_ALL_DELIVERIES)
+                assert (await world.events(), await world.stored("PHOTO_FACES_DEAD")) == ([], [])
+                primary.kill()
+                standby.start()
+                standby.promote()
+                place.address.upstream = _port(standby.url())
+                place.address.reset()
+                await all_matched_once(world, photos)
+
+
+def _outcomes_on(url: str) -> int:
+    """Return how many outcomes can be seen on the server of that URL."""
+    with psycopg.connect(url) as connection:
+        return len(connection.execute("SELECT FROM facematch.outcomes").fetchall())

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext, suppress
 
 import attrs
+import psycopg
 from opentelemetry import trace
 from pgvector.psycopg.vector import register_vector_info
 from psycopg import AsyncConnection, IsolationLevel, sql
@@ -176,9 +177,11 @@ class Database:
                     try:
                         async with asyncio.timeout(seconds):
                             yield connection
-                    except BaseException:
+                    except BaseException as error:
                         with suppress(Exception):  # what cannot be undone, the pool throws away
                             await connection.rollback()
+                        if isinstance(error, psycopg.errors.FeatureNotSupported):  # prepared before a table was altered
+                            await self._pool.drain()
                         raise
                     finally:
                         await self._pool.putconn(connection)

@@ -1,5 +1,6 @@
 """The database changes under a running worker: for every job alike, so that it counts as an outage."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 from uuid import uuid4
 
@@ -193,3 +194,17 @@ async def test_an_extension_that_is_made_anew_is_an_outage_of_a_moment(
     await working.check()
     assert [candidate.user_id for candidate in (await gallery.search(embedding(1.0), limit=1)).nearest] == [user]
     assert (await ledger.conclude_face(header(photo), accepted(user))).outcome.kind == "matched"
+
+
+async def test_statements_that_were_prepared_before_a_column_changed_are_given_up(
+    database_url: str, admin: psycopg.Connection
+) -> None:
+    """The job that meets one first is tried again on another connection, as are all that come later."""
+    await migrate(database_url)
+    async with opened(database_url) as database:
+        for _ in range(5):
+            await asyncio.gather(*(recall(database) for _ in range(4)))
+        admin.execute("ALTER TABLE facematch.outcomes ALTER detail TYPE varchar")
+        with pytest.raises(DatabaseUnavailableError, match="cached plan must not change result type"):
+            await recall(database)
+        assert await asyncio.gather(*(recall(database) for _ in range(4))) == [UNKNOWN] * 4

@@ -14,6 +14,7 @@ from adapters.nats_jetstream.delivery import JetStreamDelivery
 from adapters.nats_jetstream.finding import consumer_of, stream_of
 from adapters.nats_jetstream.names import Names
 from adapters.nats_jetstream.pulling import PullInbox, SilentConsumerError
+from adapters.nats_jetstream.stream_life import StreamLife
 from adapters.nats_jetstream.timeline import Timeline
 from domain.errors import MessagingUnavailableError
 
@@ -67,8 +68,8 @@ class JetStreamJobQueue:
             else:
                 await self._check_progress()
         except MessagingUnavailableError as error:
-            self._inbox = None
-            await inbox.close()
+            inbox.life.doubt()
+            await self._unbind(inbox)
             await self._bound()  # tells what is missing, where something is
             if isinstance(error, SilentConsumerError):
                 return []  # everything answers: only the request was lost
@@ -128,13 +129,19 @@ class JetStreamJobQueue:
         """Return the inbox, after looking that the consumer is really there and does what is expected of it."""
         if not self._client.is_connected:
             raise MessagingUnavailableError("NATS, fetch: not connected")
+        if self._inbox is not None and self._inbox.life.is_over:
+            await self._unbind(self._inbox)
         if self._inbox is None:
             stream = await self._stream()
             await self._check_consumer(stream)
-            inbox = PullInbox(self._client, stream, self._names.durable)
+            inbox = PullInbox(self._client, await StreamLife.begin(self._client, stream), self._names.durable)
             await inbox.open()
             self._inbox = inbox
         return self._inbox
+
+    async def _unbind(self, inbox: PullInbox) -> None:
+        self._inbox = None
+        await inbox.close()
 
     async def _stream(self) -> str:
         return await stream_of(self._js, self._names.subject)

@@ -11,6 +11,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from adapters.nats_jetstream.connection import insist, translated
+from adapters.nats_jetstream.stream_life import StreamLife
 from domain.errors import MessagingUnavailableError
 from domain.jobs import JobKey
 
@@ -54,16 +55,18 @@ class Receipt:
 class JetStreamDelivery:
     """One message as it was delivered."""
 
-    def __init__(self, client: Client, message: Msg, receipt: Receipt) -> None:
+    def __init__(self, client: Client, message: Msg, receipt: Receipt, life: StreamLife) -> None:
         self._client = client
         self._message = message
         self._receipt = receipt
+        self._life = life
+        self._seen = life.sighting()
 
     @classmethod
-    def of(cls, client: Client, message: Msg) -> Self | None:
+    def of(cls, client: Client, message: Msg, life: StreamLife) -> Self | None:
         """Return the delivery, or None for what the server itself has to say."""
         receipt = Receipt.of(message.reply)
-        return None if receipt is None else cls(client, message, receipt)
+        return None if receipt is None else cls(client, message, receipt, life)
 
     @property
     def key(self) -> JobKey:
@@ -111,5 +114,6 @@ class JetStreamDelivery:
             await self._client.publish(self._message.reply, _NAK)
 
     async def _settle(self, what: str, payload: bytes) -> None:
+        await self._life.check(self._seen)
         with translated(what):
             await insist(lambda seconds: self._client.request(self._message.reply, payload, timeout=seconds))

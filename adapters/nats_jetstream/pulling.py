@@ -15,6 +15,7 @@ from nats.aio.subscription import Subscription
 
 from adapters.nats_jetstream.connection import translated
 from adapters.nats_jetstream.delivery import JetStreamDelivery
+from adapters.nats_jetstream.stream_life import StreamLife
 from domain.errors import MessagingUnavailableError
 
 _HEARTBEAT_SECONDS = 1.0
@@ -61,9 +62,10 @@ class PullInbox:
     arrives when no pull is open, because the server took too long, is given back at once.
     """
 
-    def __init__(self, client: Client, stream: str, durable: str) -> None:
+    def __init__(self, client: Client, life: StreamLife, durable: str) -> None:
+        self.life = life
         self._client = client
-        self._subject = f"$JS.API.CONSUMER.MSG.NEXT.{stream}.{durable}"
+        self._subject = f"$JS.API.CONSUMER.MSG.NEXT.{life.stream}.{durable}"
         self._inbox = client.new_inbox()
         self._serial = 0
         self._open: _Request | None = None
@@ -137,7 +139,7 @@ class PullInbox:
         self._open = None
 
     async def _on_message(self, message: Msg) -> None:
-        arrival = JetStreamDelivery.of(self._client, message) or message
+        arrival = JetStreamDelivery.of(self._client, message, self.life) or message
         if self._open is None or (arrival is message and message.subject != self._open.subject):
             await _give_back(arrival)
         else:

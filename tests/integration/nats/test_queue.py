@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import os
+import signal
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -135,6 +137,81 @@ async def test_a_delivery_of_a_deleted_consumer_cannot_be_settled(
     await js.delete_consumer(names.stream, names.durable)
     with pytest.raises(MessagingUnavailableError, match="NATS, ack: no responders"):
         await delivery.ack()
+
+
+@pytest.mark.parametrize("how", ["a fetch is told", "nobody is told", "the connection was lost"])
+async def test_a_job_of_a_deleted_stream_ends_no_other(tmp_path: Path, how: str) -> None:
+    """A stream that is made anew counts from 1 again: what was in hand by then is settled nowhere."""
+    async with running(tmp_path) as server, connected(server) as client, connected(server) as operator:
+        names = await provisioned(client, ack_wait_seconds=30)
+        queue = JetStreamJobQueue(client, names, ack_wait_seconds=30)
+        js = operator.jetstream()
+        deliveries = []
+        for _ in range(3):
+            await js.publish(names.subject, b"a job")
+            deliveries.append(await one(queue))
+        if how == "nobody is told":
+            await asyncio.sleep(1.1)
+        await js.delete_stream(names.stream)
+        if how == "a fetch is told":
+            with pytest.raises(MessagingUnavailableError):
+                await queue.fetch(1, timeout_seconds=SOON)
+        await provisioned(operator, names, ack_wait_seconds=30)
+        if how == "the connection was lost":
+            server.stop()
+            server.start()
+            await eventually(_connected_again(client, operator), lambda both: both, "the connections")
+        another = JetStreamJobQueue(operator, names, ack_wait_seconds=30)
+        for _ in range(3):
+            await js.publish(names.subject, b"another job")
+            await one(another)
+        first, second, third = deliveries
+        for settled in (first.ack(), second.retry(after_seconds=0), third.terminate("hopeless")):
+            with pytest.raises(MessagingUnavailableError, match=f"the stream {names.stream} .* was deleted"):
+                await settled
+        assert await another.backlog() == Backlog(pending=0, ack_pending=3, redelivered=0)
+        await js.publish(names.subject, b"one more")
+        assert (await one(queue)).body == b"one more"
+
+
+def _connected_again(*clients: Client) -> Any:
+    async def looked() -> bool:
+        return all(client.is_connected and client.stats["reconnects"] for client in clients)
+
+    return looked
+
+
+async def test_a_job_that_takes_long_is_settled(
+    queue: JetStreamJobQueue, client: Client, js: JetStreamContext, names: Names
+) -> None:
+    """Its stream is looked at again, and is the same; once for all jobs in hand."""
+    await provisioned(client, names)
+    await asyncio.gather(*(js.publish(names.subject, b"a job") for _ in range(5)))
+    deliveries = await queue.fetch(5, timeout_seconds=SOON)
+    await asyncio.sleep(1.1)
+    sent = client.stats["out_msgs"]
+    await asyncio.gather(*(delivery.ack() for delivery in deliveries))
+    assert client.stats["out_msgs"] - sent == 5 + 1
+    assert await queue.backlog() == Backlog(pending=0, ack_pending=0, redelivered=0)
+
+
+async def test_jobs_that_took_long_wait_together_for_a_server_that_says_nothing(tmp_path: Path) -> None:
+    """The look at their stream fails once for all of them, so that a worker that stops need not wait for each."""
+    async with running(tmp_path) as server, connected(server) as client:
+        names = await provisioned(client, ack_wait_seconds=30)
+        queue = JetStreamJobQueue(client, names, ack_wait_seconds=30)
+        for _ in range(3):
+            await client.jetstream().publish(names.subject, b"a job")
+        deliveries = await queue.fetch(3, timeout_seconds=SOON)
+        await asyncio.sleep(1.1)
+        assert server.pid is not None
+        os.kill(server.pid, signal.SIGSTOP)
+        try:
+            async with asyncio.timeout(1.5 * SOON):
+                results = await asyncio.gather(*(delivery.ack() for delivery in deliveries), return_exceptions=True)
+        finally:
+            os.kill(server.pid, signal.SIGCONT)
+    assert [str(result) for result in results] == ["NATS, stream info: no answer in time"] * 3
 
 
 @pytest.mark.parametrize(

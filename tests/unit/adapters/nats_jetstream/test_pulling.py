@@ -2,11 +2,13 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any
+from datetime import UTC, datetime
+from typing import Any, ClassVar
 
 from nats.aio.msg import Msg
 
 from adapters.nats_jetstream.pulling import PullInbox
+from adapters.nats_jetstream.stream_life import StreamLife
 from tests.fakes.clock import settle
 
 
@@ -14,6 +16,7 @@ class Wire:
     """A client and its subscription: ``sent`` is what was published, as subject and payload."""
 
     is_connected = True
+    stats: ClassVar = {"reconnects": 0}
 
     def __init__(self) -> None:
         self.sent: list[tuple[str, bytes]] = []
@@ -52,7 +55,7 @@ def receipt(number: int) -> str:
 async def test_a_pull_that_is_cut_off_keeps_its_deliveries_until_the_inbox_is_drained() -> None:
     """What was taken, has come since and is on its way is returned and not given back; only what comes later is."""
     wire: Any = Wire()
-    inbox = PullInbox(wire, "JOBS", "worker")
+    inbox = PullInbox(wire, StreamLife(wire, "JOBS", datetime.now(UTC)), "worker")
     await inbox.open()
     pull = asyncio.create_task(inbox.pull(5, timeout_seconds=60))
     await settle()

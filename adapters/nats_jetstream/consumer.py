@@ -54,6 +54,7 @@ class JetStreamJobQueue:
         self._ack_wait_seconds = ack_wait_seconds
         self._stall_seconds = stall_seconds
         self._inbox: PullInbox | None = None
+        self._is_changed = False
         self._standstill: _Standstill | None = None
         self._looked_at = 0.0
         self._timeline = Timeline()
@@ -62,7 +63,7 @@ class JetStreamJobQueue:
         """Return what there is, at once, or wait for the first; of a cancelled fetch, ``close`` returns it."""
         inbox = await self._bound()
         try:
-            deliveries = await inbox.pull(limit, timeout_seconds=timeout_seconds)
+            deliveries = await self._jobs_among(await inbox.pull(limit, timeout_seconds=timeout_seconds))
             if deliveries:
                 self._standstill = None
             else:
@@ -80,7 +81,7 @@ class JetStreamJobQueue:
 
     async def close(self) -> Sequence[JetStreamDelivery]:
         """End what was asked for: otherwise the server would deliver here what is given back."""
-        return [] if self._inbox is None else await self._inbox.drain()
+        return [] if self._inbox is None else [left for left in await self._inbox.drain() if self._is_job(left)]
 
     async def backlog(self) -> Backlog:
         """Ask the server for the consumer's state."""
@@ -107,7 +108,21 @@ class JetStreamJobQueue:
         )
 
     async def _info(self) -> ConsumerInfo:
-        return await consumer_of(self._js, await self._stream(), self._names.durable)
+        """Ask for the consumer's state; where somebody has changed it so that it does harm, the next fetch says so."""
+        stream = await self._stream()
+        info = await consumer_of(self._js, stream, self._names.durable)
+        self._is_changed = await self._problem(stream, info) is not None
+        return info
+
+    async def _jobs_among(self, deliveries: Sequence[JetStreamDelivery]) -> Sequence[JetStreamDelivery]:
+        """Leave out what only a consumer that was changed delivers; it comes again when that is put right."""
+        jobs = [delivery for delivery in deliveries if self._is_job(delivery)]
+        if len(jobs) < len(deliveries):
+            await self._info()
+        return jobs if self._is_changed else deliveries
+
+    def _is_job(self, delivery: JetStreamDelivery) -> bool:
+        return delivery.is_whole and delivery.subject == self._names.subject
 
     async def _check_progress(self) -> None:
         """After a fetch that brought nothing, look now and then whether there was nothing to bring."""
@@ -129,7 +144,7 @@ class JetStreamJobQueue:
         """Return the inbox, after looking that the consumer is really there and does what is expected of it."""
         if not self._client.is_connected:
             raise MessagingUnavailableError("NATS, fetch: not connected")
-        if self._inbox is not None and self._inbox.life.is_over:
+        if self._inbox is not None and (self._inbox.life.is_over or self._is_changed):
             await self._unbind(self._inbox)
         if self._inbox is None:
             stream = await self._stream()
@@ -148,10 +163,13 @@ class JetStreamJobQueue:
 
     async def _check_consumer(self, stream: str) -> None:
         durable = self._names.durable
-        config = (await consumer_of(self._js, stream, durable)).config
-        with translated("consumer"):
-            found = await problem(self._js, stream, config, self._names, self._ack_wait_seconds)
+        found = await self._problem(stream, await consumer_of(self._js, stream, durable))
         if found is not None:
             raise MessagingUnavailableError(
                 f"the consumer {durable} on stream {stream} {found}: run `facematch provision`"
             )
+        self._is_changed = False
+
+    async def _problem(self, stream: str, info: ConsumerInfo) -> str | None:
+        with translated("consumer"):
+            return await problem(self._js, stream, info.config, self._names, self._ack_wait_seconds)

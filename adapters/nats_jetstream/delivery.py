@@ -21,6 +21,7 @@ _SHORT_FORM = 9
 _LONG_FORM = 11
 _NANOSECONDS = 1_000_000_000
 _NAK = b"-NAK"
+_SIZE_OF_WHAT_IS_LEFT_OUT = "Nats-Msg-Size"
 
 
 @attrs.frozen
@@ -77,6 +78,16 @@ class JetStreamDelivery:
     def number(self) -> int:
         """The server's count of deliveries."""
         return self._receipt.number
+
+    @property
+    def subject(self) -> str:
+        """What it was published on."""
+        return self._message.subject
+
+    @property
+    def is_whole(self) -> bool:
+        """False where the body was left out, unless the publisher only pretends it."""
+        return bool(self.body) or _SIZE_OF_WHAT_IS_LEFT_OUT not in self.headers
 
     @property
     def body(self) -> bytes:

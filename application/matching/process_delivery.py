@@ -20,6 +20,7 @@ from domain.retries import LinearBackoff
 
 _NOTING_SECONDS = 2.0
 _STOPPING = "the worker stops"
+_IN_HAND = "it is in hand here already"
 
 
 @attrs.frozen
@@ -49,29 +50,43 @@ class ProcessDelivery:
     telemetry: Telemetry
     policy: DeliveryPolicy
     on_published: Callable[[JobKey], None]
+    _in_hand: set[JobKey] = attrs.field(factory=set, init=False)
 
     async def __call__(self, delivery: Delivery) -> None:
-        """Match and settle. Cancelled, it gives the job back at once, to be delivered to another worker."""
+        """Match and settle. Cancelled, it gives the job back at once, to be delivered to another worker.
+
+        A job that is delivered again while it is in hand is settled by its first delivery, and this one not counted.
+        """
         with self.telemetry.job(delivery) as trace:
             request = self.parser.parse(delivery.body)
             trace.identify(request)
+            if delivery.key in self._in_hand:
+                await self._leave(delivery, request, trace, why=_IN_HAND)
+                return
+            self._in_hand.add(delivery.key)
             try:
-                async with self._heartbeat(delivery, trace):
-                    conclusion = await self._resolve(delivery, request, trace)
-                    if conclusion is not None:
-                        trace.concluded(conclusion.record, repeated=conclusion.repeated)
-                        await self._settle(delivery, conclusion.record, trace)
-            except StoppingError:
-                await self._release(delivery, request, trace, why=_STOPPING)
-            except asyncio.CancelledError:
-                await asyncio.shield(self._release(delivery, request, trace, why=_STOPPING))
-                raise
-            except MessagingUnavailableError as error:
-                trace.unsettled(str(error))
-            except Exception as error:  # noqa: BLE001 - a defect in settling one job must not lose it, nor end others
-                trace.unexpected(error)
-                trace.unsettled(f"unexpected {type(error).__name__}; the log has its trace")
-                await self._give_back(delivery, after_seconds=self.policy.retries.delay(delivery.number))
+                await self._handle(delivery, request, trace)
+            finally:
+                self._in_hand.remove(delivery.key)
+
+    async def _handle(self, delivery: Delivery, request: MatchJob | MalformedJob, trace: JobTrace) -> None:
+        try:
+            async with self._heartbeat(delivery, trace):
+                conclusion = await self._resolve(delivery, request, trace)
+                if conclusion is not None:
+                    trace.concluded(conclusion.record, repeated=conclusion.repeated)
+                    await self._settle(delivery, conclusion.record, trace)
+        except StoppingError:
+            await self._release(delivery, request, trace, why=_STOPPING)
+        except asyncio.CancelledError:
+            await asyncio.shield(self._release(delivery, request, trace, why=_STOPPING))
+            raise
+        except MessagingUnavailableError as error:
+            trace.unsettled(str(error))
+        except Exception as error:  # noqa: BLE001 - a defect in settling one job must not lose it, nor end others
+            trace.unexpected(error)
+            trace.unsettled(f"unexpected {type(error).__name__}; the log has its trace")
+            await self._give_back(delivery, after_seconds=self.policy.retries.delay(delivery.number))
 
     async def _resolve(
         self, delivery: Delivery, request: MatchJob | MalformedJob, trace: JobTrace
@@ -184,6 +199,11 @@ class ProcessDelivery:
         after_seconds: float = 0,
     ) -> None:
         """Give the job back; noted first, because whoever gets it next may want to count."""
+        await self._leave(delivery, request, trace, why=why)
+        await self._give_back(delivery, after_seconds=after_seconds)
+
+    async def _leave(self, delivery: Delivery, request: MatchJob | MalformedJob, trace: JobTrace, *, why: str) -> None:
+        """Note that this delivery is none that counts."""
         trace.released(why)
         try:
             async with asyncio.timeout(_NOTING_SECONDS):
@@ -192,7 +212,6 @@ class ProcessDelivery:
             pass
         except Exception as error:  # noqa: BLE001 - whatever it is, the job must be given back
             trace.unexpected(error)
-        await self._give_back(delivery, after_seconds=after_seconds)
 
     @staticmethod
     async def _give_back(delivery: Delivery, *, after_seconds: float) -> None:

@@ -37,7 +37,7 @@ class FaceResult:
 class Attempt:
     """One delivery of a job that ended without an outcome; ``delivery`` counts from 1.
 
-    ``reason`` is why it failed, or None where it did not: a worker that stopped gave it back.
+    ``reason`` is why it failed, or None where it did not: a worker that stopped gave it back, or had it already.
     """
 
     key: JobKey

@@ -39,7 +39,7 @@ class JobTrace(Protocol):
         """Report that the job waits, in hand, for a dependency that is down for everyone."""
 
     def released(self, why: str) -> None:
-        """Report that the job was given back unfinished, for another worker."""
+        """Report that this delivery is left: the job was given back for another worker, or is in hand already."""
 
     def unsettled(self, detail: str) -> None:
         """Report that the broker did not confirm the job's end: it will be delivered again."""

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import re
 import signal
 import time
 from datetime import UTC, datetime
@@ -232,6 +233,74 @@ async def test_a_consumer_that_would_do_harm_is_not_used(
     await js.add_consumer(names.stream, ConsumerConfig(durable_name=names.durable, **{"ack_wait": 60, **config}))
     with pytest.raises(MessagingUnavailableError, match=f"{expected}.*run `facematch provision`"):
         await queue.fetch(1, timeout_seconds=SOON)
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({"ack_wait": 0.5}, "delivers again after 0.5 s, but FACEMATCH_NATS_ACK_WAIT is 1.2"),
+        ({"max_deliver": 3}, "gives up after 3 deliveries"),
+        ({"headers_only": True}, "delivers no bodies"),
+        ({"filter_subject": "{prefix}.*"}, "delivers {prefix}.*, but jobs are what comes on"),
+    ],
+)
+async def test_a_consumer_that_is_changed_under_a_worker_is_not_used_any_more(
+    queue: JetStreamJobQueue, client: Client, names: Names, change: dict[str, Any], expected: str
+) -> None:
+    """The next look at the consumer, which is for metrics as well, tells it; put right, the consumer is used again."""
+    prefix = await _on_a_wider_stream(client, names)
+    assert list(await queue.fetch(1, timeout_seconds=0.1)) == []
+    await _change(client, names, json.loads(json.dumps(change).replace("{prefix}", prefix)))
+    await queue.backlog()
+    for _ in range(2):
+        with pytest.raises(MessagingUnavailableError, match=re.escape(expected.replace("{prefix}", prefix))):
+            await queue.fetch(1, timeout_seconds=SOON)
+    await provisioned(client, names)
+    await client.jetstream().publish(names.subject, b"a job")
+    assert (await one(queue)).body == b"a job"
+
+
+@pytest.mark.parametrize(
+    ("change", "subject"), [({"headers_only": True}, "{prefix}.requested"), ({"filter_subject": ""}, "{prefix}.other")]
+)
+async def test_what_only_a_changed_consumer_delivers_is_no_job(
+    queue: JetStreamJobQueue, client: Client, names: Names, change: dict[str, Any], subject: str
+) -> None:
+    """A job without its body, and what is none, are not judged before the consumer was looked at."""
+    prefix = await _on_a_wider_stream(client, names)
+    assert list(await queue.fetch(1, timeout_seconds=0.1)) == []
+    await _change(client, names, change)
+    await client.jetstream().publish(subject.replace("{prefix}", prefix), b"a job, or none")
+    assert list(await queue.fetch(1, timeout_seconds=SOON)) == []
+    with pytest.raises(MessagingUnavailableError, match="run `facematch provision`"):
+        await queue.fetch(1, timeout_seconds=SOON)
+    await provisioned(client, names)
+    if subject.endswith("requested"):
+        assert (await one(queue)).body == b"a job, or none"
+
+
+async def _on_a_wider_stream(client: Client, names: Names) -> str:
+    """Provision on a stream that holds more than jobs; return what its subjects begin with."""
+    prefix = names.subject.removesuffix(".requested")
+    await client.jetstream().add_stream(name=f"X_{names.stream}", subjects=[f"{prefix}.*"])
+    await provisioned(client, names)
+    return prefix
+
+
+async def _change(client: Client, names: Names, change: dict[str, Any]) -> None:
+    js = client.jetstream()
+    stream = await js.find_stream_name_by_subject(names.subject)
+    config = (await js.consumer_info(stream, names.durable)).config
+    await js.add_consumer(stream, config.evolve(**change))
+
+
+async def test_a_publisher_that_pretends_a_body_is_judged_by_what_came(
+    queue: JetStreamJobQueue, client: Client, js: JetStreamContext, names: Names
+) -> None:
+    """A header that NATS gives to messages whose body it leaves out is only a header where it leaves out none."""
+    await provisioned(client, names)
+    await js.publish(names.subject, b"", headers={"Nats-Msg-Size": "7"})
+    assert (await one(queue)).body == b""
 
 
 @pytest.mark.parametrize(

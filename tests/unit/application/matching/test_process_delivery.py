@@ -34,6 +34,8 @@ from tests.unit.application.world import (
     RETRY_SECONDS,
     WORKER,
     World,
+    face,
+    reading,
 )
 
 STOPPING = "the worker stops"
@@ -394,6 +396,30 @@ class TestOutages:
         await running
         assert [record.outcome.kind for record in world.records] == [OutcomeKind.MATCHED]
         assert (delivery.job.acked, delivery.job.deliveries) == (True, DELIVERIES)
+
+    async def test_a_job_that_comes_again_while_it_is_in_hand_is_left_to_its_first_delivery(self, world: World) -> None:
+        """However often somebody's shorter ack wait delivers it: it is done once, and these deliveries do not count."""
+        process = world.process
+        first = await world.delivery()
+        world.photos.available = False
+        running = asyncio.create_task(process(first))
+        await world.clock.advance(1)
+        for _ in range(DELIVERIES):
+            world.queue.make_due(first.job, 0)
+            again = await world.redelivery(after_seconds=0)
+            await process(again)
+            assert (world.trace.releases, again.retries) == (["it is in hand here already"], [])
+        assert (running.done(), world.records) == (False, [])
+        crash_vision(world)
+        world.photos.available = True
+        await world.clock.advance(1)
+        await running
+        assert first.retries == [RETRY_SECONDS]
+        world.pipeline.readings[IMAGE] = reading(face())
+        last = await world.redelivery(after_seconds=RETRY_SECONDS)
+        assert last.number > DELIVERIES
+        await process(last)
+        assert [record.outcome.kind for record in world.records] == [OutcomeKind.MATCHED]
 
     @pytest.mark.parametrize("number", [1, DELIVERIES])
     async def test_no_job_ends_while_users_are_switched_to_another_embedder(self, world: World, number: int) -> None:

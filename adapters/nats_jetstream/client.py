@@ -1,6 +1,8 @@
 """The NATS client, without the ways in which one message or one refusal would stop it for good."""
 
 import asyncio
+import ssl
+from collections.abc import Callable
 from typing import Any
 
 import nats.errors
@@ -16,7 +18,15 @@ class SteadyClient(Client):
     Each method names what it mends in nats-py 2.16, and has a test on a real server.
     """
 
-    _ended = False
+    def __init__(self, tls: Callable[[], ssl.SSLContext | None] = lambda: None) -> None:
+        super().__init__()
+        self._tls = tls
+        self._ended = False
+
+    @property
+    def ssl_context(self) -> ssl.SSLContext:
+        """Read the certificates again for each connection; nats-py goes on with those of the first one."""
+        return self._tls() or super().ssl_context
 
     async def _process_err(self, err_msg: str) -> None:
         """Reconnect after an error that ends the connection; nats-py closes the client for good."""

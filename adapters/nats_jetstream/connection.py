@@ -50,16 +50,31 @@ class ConnectionOptions:
         """Return the client's arguments.
 
         Raises:
-            OSError, ssl.SSLError: a certificate or key cannot be used.
+            OSError: a certificate or key cannot be used.
 
         """
         arguments: dict[str, Any] = {"servers": list(self.urls), "name": self.name, **self._who()}
-        if self.tls_ca is not None or self.tls_cert is not None:
-            context = ssl.create_default_context(cafile=str(self.tls_ca) if self.tls_ca else None)
-            if self.tls_cert is not None:
-                context.load_cert_chain(str(self.tls_cert), str(self.tls_key) if self.tls_key else None)
+        if (context := self.tls()) is not None:
             arguments["tls"] = context
         return arguments
+
+    def tls(self) -> ssl.SSLContext | None:
+        """Return what the files hold now, for one connection; None where TLS is not set.
+
+        Raises:
+            OSError: a certificate or key cannot be used.
+
+        """
+        files = [str(file) for file in (self.tls_ca, self.tls_cert, self.tls_key) if file is not None]
+        if not files:
+            return None
+        try:
+            context = ssl.create_default_context(cafile=self.tls_ca)
+            if self.tls_cert is not None:
+                context.load_cert_chain(self.tls_cert, self.tls_key)
+        except OSError as error:
+            raise OSError(f"the certificates in {', '.join(files)} cannot be used ({error})") from error
+        return context
 
     def _who(self) -> dict[str, Any]:
         """Return who we are; what a URL says is decoded, which the client does not do."""
@@ -135,7 +150,7 @@ async def connect(
         MessagingUnavailableError: no server could be reached, with the reasons that they gave.
 
     """
-    client = SteadyClient()
+    client = SteadyClient(options.tls)
     limit = asyncio.timeout((timeout_seconds + _RECONNECT_SECONDS) * len(options.urls))
     troubles = _Troubles(client, report, limit)
     try:

@@ -19,7 +19,7 @@ from domain.errors import MessagingUnavailableError
 from infra.local_stack.nats import NatsServer
 from infra.local_stack.process import free_port
 from tests.broker import connected, own_names, provisioned, running
-from tests.certificates import authority, needs_openssl, signed
+from tests.certificates import Certificate, authority, needs_openssl, signed
 from tests.e2e.world import eventually
 from tests.integration.nats.operator import Identity, trusting_server_and_credentials
 
@@ -191,6 +191,28 @@ async def test_a_client_certificate_is_shown(tmp_path: Path) -> None:
         for options in ({}, {"tls_cert": mine.certificate, "tls_key": mine.key}):
             said = await refusal(server.url, 3, tls_ca=ca, **options)
             assert "alert" in said or "client certificate" in said
+
+
+@needs_openssl
+async def test_replaced_certificates_are_used_with_the_next_connection(tmp_path: Path) -> None:
+    """The authority's and the client's own, without a restart; a file that is not there is told and waited for."""
+    ca, mine, reports = tmp_path / "ca.pem", tmp_path / "mine.pem", list[str]()
+    async with tls_server(tmp_path, f'ca_file: "{ca}", verify: true') as server:
+        signed(tmp_path, Certificate(ca, tmp_path / "ca.key"), "mine")
+        options = ConnectionOptions((server.url,), tls_ca=ca, tls_cert=mine, tls_key=tmp_path / "mine.key")
+        client = await connect(options, report=reports.append)
+        server.stop()
+        new = authority(tmp_path)
+        signed(tmp_path, new, "server")
+        signed(tmp_path, new, "mine")
+        mine.rename(tmp_path / "away.pem")
+        server.start()
+        expected = f"the certificates in {ca}, {mine}, {mine.with_suffix('.key')} cannot be used"
+        await eventually(_value(lambda: "; ".join(reports)), lambda told: expected in told, "the reason")
+        (tmp_path / "away.pem").rename(mine)
+        await eventually(_value(lambda: reports[-1]), lambda last: last == "reconnected", "the reconnection")
+        assert await answers(client)
+        await disconnect(client)
 
 
 @needs_openssl

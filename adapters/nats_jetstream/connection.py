@@ -200,9 +200,14 @@ def _is_cancelled() -> bool:
 async def disconnect(client: Client) -> None:
     """Give back what still arrives, send what is buffered, and close; never hangs."""
     for end in (client.drain, client.close):
-        ending = asyncio.gather(end(), return_exceptions=True)  # nats-py lets out cancellations that are not ours
+        ending = asyncio.create_task(_quiet(end))  # nats-py lets out cancellations that are not ours
         await asyncio.wait({ending}, timeout=_CLOSE_SECONDS)
         ending.cancel()
+
+
+async def _quiet(end: Callable[[], Awaitable[None]]) -> None:
+    with suppress(Exception):
+        await end()
 
 
 def jetstream(client: Client) -> JetStreamContext:

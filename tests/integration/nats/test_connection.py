@@ -1,7 +1,10 @@
 """Connecting: who is let in, what is told when not, and that nothing ends a connection for good."""
 
 import asyncio
+import gc
 import json
+import os
+import signal
 import socket
 import time
 from collections.abc import AsyncIterator
@@ -288,6 +291,23 @@ async def test_disconnecting_from_a_dead_server_ends(tmp_path: Path) -> None:
         async with asyncio.timeout(15):
             await disconnect(client)
     assert client.is_closed
+
+
+async def test_disconnecting_from_a_server_that_says_nothing_ends_quietly(tmp_path: Path) -> None:
+    """What the client left undone is no error that nobody handled: the log has no trace of it."""
+    complaints: list[str] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(str(context["message"])))
+    async with running(tmp_path) as server:
+        client = await connect(ConnectionOptions((server.url,)))
+        await client.subscribe("anything")
+        assert server.pid is not None
+        os.kill(server.pid, signal.SIGSTOP)
+        try:
+            await disconnect(client)
+        finally:
+            os.kill(server.pid, signal.SIGCONT)
+        gc.collect()
+    assert complaints == []
 
 
 async def test_a_closed_client_tries_no_more(tmp_path: Path) -> None:

@@ -1,13 +1,19 @@
 """What an operator wants to know of the broker: its version, the streams, the consumer."""
 
+from collections.abc import Iterator
+
 import attrs
 import nats.js.errors
 from nats.aio.client import Client
+from nats.js.api import DiscardPolicy, StreamConfig
 
 from adapters.nats_jetstream.connection import jetstream, translated
 from adapters.nats_jetstream.consumer import Backlog
 from adapters.nats_jetstream.consumer_config import problem
 from adapters.nats_jetstream.names import Names
+
+_SHORTEST_AGE_SECONDS = 7 * 24 * 3600
+"""What a job may wait for somebody to come back from a few days off and mend an outage."""
 
 
 @attrs.frozen
@@ -15,7 +21,7 @@ class BrokerFacts:
     """What was found, and what that ``provision`` makes is ``missing``.
 
     ``consumer_problem`` is why a worker refuses the consumer as it is. ``dead_letters`` counts the messages on their
-    subject, in whichever stream.
+    subject, in whichever stream. ``losses`` says which streams drop messages in silence, and what to do.
     """
 
     server_version: str
@@ -23,6 +29,7 @@ class BrokerFacts:
     backlog: Backlog | None
     consumer_problem: str | None
     dead_letters: int
+    losses: tuple[str, ...]
 
 
 async def inspect_broker(client: Client, names: Names, *, ack_wait_seconds: float) -> BrokerFacts:
@@ -55,9 +62,10 @@ async def inspect_broker(client: Client, names: Names, *, ack_wait_seconds: floa
             pass
         if backlog is None:
             missing.append(f"consumer {names.durable}")
-        for subject in names.result_subjects:
-            await stream_of(subject, f"stream {names.results_stream}")
+        results = [await stream_of(subject, f"stream {names.results_stream}") for subject in names.result_subjects]
         letters = await stream_of(names.dead_subject, f"stream {names.dead_stream}")
+        streams = [stream for stream in dict.fromkeys((jobs, *results, letters)) if stream is not None]
+        losses = [loss for stream in streams for loss in _losses((await js.stream_info(stream)).config)]
         if letters is not None:
             state = (await js.stream_info(letters, subjects_filter=names.dead_subject)).state
             dead_letters = sum((state.subjects or {}).values())
@@ -68,4 +76,25 @@ async def inspect_broker(client: Client, names: Names, *, ack_wait_seconds: floa
         backlog=backlog,
         consumer_problem=refusal,
         dead_letters=dead_letters,
+        losses=tuple(losses),
     )
+
+
+def _losses(config: StreamConfig) -> Iterator[str]:
+    """Give each limit by which the stream drops its oldest messages, whether they are done or not."""
+    name = config.name
+    if config.discard == DiscardPolicy.OLD:
+        for limit, value in ("max_msgs", config.max_msgs or 0), ("max_bytes", config.max_bytes or 0):
+            if value > 0:
+                yield (
+                    f"{name} has {limit} {value} and then drops the oldest, done or not: take the limit away, "
+                    f"or let publishers hear of it with `nats stream edit {name} --discard new`"
+                )
+    if config.max_msgs_per_subject > 0 and not config.discard_new_per_subject:
+        limit = f"max_msgs_per_subject {config.max_msgs_per_subject}"
+        yield f"{name} has {limit} and then drops the oldest, done or not: take the limit away"
+    if 0 < (config.max_age or 0) < _SHORTEST_AGE_SECONDS:
+        yield (
+            f"{name} has max_age {config.max_age:g} s and drops what is older, done or not: "
+            f"give it more time with `nats stream edit {name} --max-age 30d`"
+        )

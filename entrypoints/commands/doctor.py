@@ -229,6 +229,8 @@ async def _broker(container: Container, settings: Settings) -> AsyncIterator[Fin
     if facts.consumer_problem is not None:
         detail = f"{settings.nats.durable} {facts.consumer_problem}: run `facematch provision`"
         yield Finding("consumer", Status.FAILED, detail)
+    for loss in facts.losses:
+        yield Finding("stream", Status.WARNING, loss)
     yield Finding("dead letters", Status.WARNING if facts.dead_letters else Status.OK, f"{facts.dead_letters} are kept")
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from nats.js.api import DiscardPolicy
 
 from infra.local_stack.postgres import PostgresServer
 from tests.databases import new_role, url_of
@@ -340,10 +341,14 @@ async def test_doctor_tells_what_is_missing_and_then_that_all_is_well(bare_world
     world.prepare()
     user = world.add_user()
     world.sql("UPDATE users SET face_embedding = '[1,2,3]' WHERE id = %s", user)
+    dead = (await world.js.stream_info("PHOTO_FACES_DEAD")).config
+    await world.js.update_stream(dead.evolve(max_msgs=10, discard=DiscardPolicy.OLD))
     checks = {check["what"]: check for check in json.loads(world.cli("doctor", "--json").stdout)["checks"]}
     assert {what for what, check in checks.items() if check["status"] == "failed"} == set()
     assert checks["other embeddings"]["status"] == "warning"
     assert "unknown model" in checks["other embeddings"]["detail"]
+    assert checks["stream"]["status"] == "warning"
+    assert "PHOTO_FACES_DEAD has max_msgs 10 and then drops the oldest" in checks["stream"]["detail"]
     assert "; your tables: public.photos, public.users, public.photo_faces, " in checks["database"]["detail"]
     world.environment["FACEMATCH_S3_ALLOWED_BUCKETS"] = "private"
     refusing = json.loads(world.cli("doctor", "--json", check=False).stdout)["checks"]

@@ -1,7 +1,11 @@
 """What ``doctor`` learns of the broker."""
 
+from typing import Any
+
+import pytest
 from nats.aio.client import Client
 from nats.js import JetStreamContext
+from nats.js.api import DiscardPolicy
 
 from adapters.nats_jetstream.consumer import Backlog
 from adapters.nats_jetstream.inspection import inspect_broker
@@ -46,3 +50,37 @@ async def test_a_foreign_stream_is_as_good(client: Client, js: JetStreamContext,
     await js.publish(f"x.{names.stream}", b"not ours")
     await js.publish(names.dead_subject, b"a letter")
     assert (await inspect_broker(client, names, ack_wait_seconds=ACK_WAIT)).dead_letters == 1
+
+
+@pytest.mark.parametrize(
+    ("limits", "expected"),
+    [
+        ({"max_msgs": 10}, "max_msgs 10"),
+        ({"max_bytes": 4096}, "max_bytes 4096"),
+        ({"max_msgs_per_subject": 10, "discard": DiscardPolicy.NEW}, "max_msgs_per_subject 10"),
+        ({"max_age": 86400.0, "discard": DiscardPolicy.NEW}, "max_age 86400 s"),
+    ],
+)
+@pytest.mark.parametrize("which", ["stream", "results_stream", "dead_stream"])
+async def test_a_stream_that_drops_in_silence_is_told(
+    client: Client, js: JetStreamContext, names: Names, limits: dict[str, Any], expected: str, which: str
+) -> None:
+    """Whichever it is, with its limit; as it is provisioned, none does."""
+    await provisioned(client, names)
+    facts = await inspect_broker(client, names, ack_wait_seconds=ACK_WAIT)
+    assert facts.losses == ()
+    stream = getattr(names, which)
+    config = (await js.stream_info(stream)).config
+    await js.update_stream(config.evolve(**{"discard": DiscardPolicy.OLD, **limits}))
+    [loss] = (await inspect_broker(client, names, ack_wait_seconds=ACK_WAIT)).losses
+    assert loss.startswith(f"{stream} has {expected} and ")
+
+
+async def test_a_stream_that_refuses_what_does_not_fit_loses_nothing(
+    client: Client, js: JetStreamContext, names: Names
+) -> None:
+    """Publishers hear of it."""
+    await provisioned(client, names)
+    config = (await js.stream_info(names.stream)).config
+    await js.update_stream(config.evolve(max_msgs=10, max_bytes=4096))
+    assert (await inspect_broker(client, names, ack_wait_seconds=ACK_WAIT)).losses == ()

@@ -13,28 +13,29 @@ from nats.aio.client import Client
 from opentelemetry import metrics
 
 from adapters.evaluation.distances import NumpyDistances
-from adapters.nats_jetstream.connection import ConnectionOptions
-from adapters.nats_jetstream.consumer import JetStreamJobQueue
-from adapters.nats_jetstream.dead_letter_box import JetStreamDeadLetterBox
-from adapters.nats_jetstream.dead_letters import JetStreamDeadLetters
-from adapters.nats_jetstream.job_archive import JetStreamJobArchive
-from adapters.nats_jetstream.jobs_in_flight import JetStreamJobsInFlight
+from adapters.nats_jetstream.connection.connecting import ConnectionOptions
+from adapters.nats_jetstream.dead_letters.box import JetStreamDeadLetterBox
+from adapters.nats_jetstream.dead_letters.burial import JetStreamDeadLetters
+from adapters.nats_jetstream.jobs.consumer import JetStreamJobQueue
+from adapters.nats_jetstream.jobs.job_archive import JetStreamJobArchive
+from adapters.nats_jetstream.jobs.jobs_in_flight import JetStreamJobsInFlight
+from adapters.nats_jetstream.jobs.payload import JsonJobParser
+from adapters.nats_jetstream.jobs.queue_statistics import JetStreamQueueStatistics
 from adapters.nats_jetstream.names import Names
-from adapters.nats_jetstream.payload import JsonJobParser
-from adapters.nats_jetstream.publisher import JetStreamJobPublisher, JetStreamResultPublisher
-from adapters.nats_jetstream.queue_statistics import JetStreamQueueStatistics
-from adapters.nats_jetstream.republisher import JetStreamRepublisher
+from adapters.nats_jetstream.publishing.publisher import JetStreamJobPublisher, JetStreamResultPublisher
+from adapters.nats_jetstream.publishing.republisher import JetStreamRepublisher
 from adapters.object_store.retrying import RetryingPhotoStore
 from adapters.object_store.store import ObjectStoreDependency, S3PhotoStore, StoreOptions
 from adapters.object_store.witnesses import Witnesses
-from adapters.postgres.active_model import ActiveModel
-from adapters.postgres.database import Database
-from adapters.postgres.following import Codes
-from adapters.postgres.gallery import PostgresEnrolment, PostgresGallery
-from adapters.postgres.ledger import PostgresLedger
+from adapters.postgres.connection.database import Database
+from adapters.postgres.gallery.active_model import ActiveModel
+from adapters.postgres.gallery.enrolment import PostgresEnrolment
+from adapters.postgres.gallery.gallery import PostgresGallery
+from adapters.postgres.gallery.reenrolment import PostgresReenrolment
 from adapters.postgres.photos import PostgresPhotoCatalogue
-from adapters.postgres.reenrolment import PostgresReenrolment
-from adapters.postgres.statistics import PostgresStatistics
+from adapters.postgres.records.ledger import PostgresLedger
+from adapters.postgres.records.statistics import PostgresStatistics
+from adapters.postgres.search_index.following import Codes
 from adapters.system.clock import SystemClock
 from adapters.system.cores import usable_cores
 from adapters.telemetry.instruments import Instruments

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 
 import attrs
 
-from adapters.nats_jetstream.consumer import JetStreamJobQueue
-from adapters.postgres.database import Database
-from adapters.postgres.gallery import PostgresGallery
+from adapters.nats_jetstream.jobs.consumer import JetStreamJobQueue
+from adapters.postgres.connection.database import Database
+from adapters.postgres.gallery.gallery import PostgresGallery
 from adapters.telemetry.figures import WorkerFigures
 from adapters.vision.processes.pool import ProcessPoolFaceReader
 from application.ports.clock import Clock

@@ -6,8 +6,8 @@ from contextlib import asynccontextmanager
 from dependency_injector import providers
 from nats.aio.client import Client
 
-from adapters.nats_jetstream.connection import connect, disconnect
-from adapters.postgres.database import Database
+from adapters.nats_jetstream.connection.connecting import connect, disconnect
+from adapters.postgres.connection.database import Database
 from application.ports.face_pipeline import EmbedderInfo
 from entrypoints.container import Container
 from entrypoints.settings import Settings

@@ -11,7 +11,7 @@ import attrs
 import structlog
 from aiohttp import web
 
-from adapters.postgres.schema import DimensionMismatchError
+from adapters.postgres.tables.schema import DimensionMismatchError
 from adapters.telemetry import providers as telemetry
 from adapters.telemetry.figures import observe, observe_readiness
 from adapters.telemetry.providers import TelemetrySettingsError

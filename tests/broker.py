@@ -10,7 +10,7 @@ import attrs
 from nats.aio.client import Client
 from nats.js.api import RawStreamMsg
 
-from adapters.nats_jetstream.connection import ConnectionOptions, connect, disconnect
+from adapters.nats_jetstream.connection.connecting import ConnectionOptions, connect, disconnect
 from adapters.nats_jetstream.names import Names
 from adapters.nats_jetstream.provisioning import provision
 from infra.local_stack.nats import NatsServer

@@ -10,8 +10,8 @@ import psycopg
 from psycopg import sql
 
 from adapters.faiss_codes.codebook import EXAMPLES, learn
-from adapters.postgres.indexing import IndexKeeper, Model
 from adapters.postgres.migrate import migrate
+from adapters.postgres.search_index.building import IndexKeeper, Model
 from infra.local_stack.postgres import PostgresServer
 from tests.tables import PostgresTables
 

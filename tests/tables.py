@@ -9,8 +9,8 @@ import psycopg
 from pgvector import Vector
 from psycopg import sql
 
-from adapters.postgres.catalogue import TABLES
-from adapters.postgres.statements import beside_parameters
+from adapters.postgres.connection.statements import beside_parameters
+from adapters.postgres.tables.catalogue import TABLES
 from domain.faces import BoundingBox, FaceEmbedding
 from tests.fakes.database import FaceMatchRow, PhotoFaceRow
 

@@ -7,9 +7,9 @@ import nats.js.errors
 from nats.aio.client import Client
 from nats.js.api import DiscardPolicy, StreamConfig
 
-from adapters.nats_jetstream.connection import jetstream, translated
-from adapters.nats_jetstream.consumer import Backlog
-from adapters.nats_jetstream.consumer_config import problem
+from adapters.nats_jetstream.connection.connecting import jetstream, translated
+from adapters.nats_jetstream.jobs.consumer import Backlog
+from adapters.nats_jetstream.jobs.consumer_config import problem
 from adapters.nats_jetstream.names import Names
 
 _SHORTEST_AGE_SECONDS = 7 * 24 * 3600

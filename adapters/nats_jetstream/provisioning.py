@@ -18,8 +18,8 @@ from nats.js.api import (
     StreamConfig,
 )
 
-from adapters.nats_jetstream.connection import reason, translated
-from adapters.nats_jetstream.consumer_config import desired, unusable
+from adapters.nats_jetstream.connection.connecting import reason, translated
+from adapters.nats_jetstream.jobs.consumer_config import desired, unusable
 from adapters.nats_jetstream.names import Names
 from domain.errors import FacematchError
 

@@ -5,10 +5,10 @@ from typing import Any
 import attrs
 from psycopg import sql
 
-from adapters.postgres.catalogue import Table
-from adapters.postgres.database import Connection, Database
-from adapters.postgres.schema import Schema
-from adapters.postgres.search_index import IndexState, look_at_index
+from adapters.postgres.connection.database import Connection, Database
+from adapters.postgres.search_index.standing import IndexState, look_at_index
+from adapters.postgres.tables.catalogue import Table
+from adapters.postgres.tables.schema import Schema
 from application.ports.face_pipeline import EmbedderInfo
 
 _VERSIONS = """

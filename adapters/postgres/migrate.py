@@ -7,7 +7,10 @@ import psycopg
 from psycopg import AsyncConnection, IsolationLevel, sql
 from psycopg.rows import TupleRow
 
-from adapters.postgres.catalogue import (
+from adapters.postgres.connection.conninfo import connection_string
+from adapters.postgres.connection.errors import first_line, translated
+from adapters.postgres.migrations.versions import pending, shipped
+from adapters.postgres.tables.catalogue import (
     TABLES,
     Column,
     SchemaError,
@@ -16,17 +19,14 @@ from adapters.postgres.catalogue import (
     find_tables,
     find_vector_schema,
 )
-from adapters.postgres.conninfo import connection_string
-from adapters.postgres.errors import first_line, translated
-from adapters.postgres.rights import (
+from adapters.postgres.tables.rights import (
     current_role,
     enrolment_grants,
     missing_enrolment_grants,
     missing_grants,
     worker_grants,
 )
-from adapters.postgres.schema import problems_of
-from adapters.postgres.versions import pending, shipped
+from adapters.postgres.tables.schema import problems_of
 from domain.errors import FacematchError
 
 _LOCK = 0x66616365  # "face": one migration at a time, on this database

@@ -10,9 +10,9 @@ import attrs
 import psycopg
 from psycopg import sql
 
-from adapters.postgres.catalogue import OWN_SCHEMA, Table
-from adapters.postgres.database import Database
-from adapters.postgres.rights import Right
+from adapters.postgres.connection.database import Database
+from adapters.postgres.tables.catalogue import OWN_SCHEMA, Table
+from adapters.postgres.tables.rights import Right
 from application.ports.photo_catalogue import CataloguedPhoto, CataloguePage, LastOutcome
 from domain.errors import FacematchError
 

@@ -14,7 +14,7 @@ from rich.text import Text
 from adapters.nats_jetstream.inspection import inspect_broker
 from adapters.object_store.buckets import Bucket, look_for_buckets
 from adapters.postgres.inspection import inspect_database
-from adapters.postgres.search_index import EXACT_BELOW, IndexState
+from adapters.postgres.search_index.standing import EXACT_BELOW, IndexState
 from adapters.vision.guard import load
 from application.ports.face_pipeline import EmbedderInfo
 from domain.decision import Search

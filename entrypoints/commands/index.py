@@ -7,8 +7,8 @@ import typer
 from rich.table import Table
 
 from adapters.faiss_codes.codebook import EXAMPLES, learn
-from adapters.postgres.indexing import IndexKeeper, IndexReport, Model
-from adapters.postgres.search_index import EXACT_BELOW
+from adapters.postgres.search_index.building import IndexKeeper, IndexReport, Model
+from adapters.postgres.search_index.standing import EXACT_BELOW
 from entrypoints.terminal.console import ExitCode, err, explained, fail, load_settings, out, print_document, visible
 from entrypoints.terminal.progress import watched_steps
 

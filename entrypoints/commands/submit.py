@@ -6,8 +6,8 @@ from uuid import UUID
 
 import typer
 
-from adapters.nats_jetstream.payload import MAX_BODY_BYTES, MAX_FACE_INDEX, encode_job
-from adapters.nats_jetstream.publisher import StoredTimeUnreadError
+from adapters.nats_jetstream.jobs.payload import MAX_BODY_BYTES, MAX_FACE_INDEX, encode_job
+from adapters.nats_jetstream.publishing.publisher import StoredTimeUnreadError
 from domain.jobs import JobKey, MatchJob
 from entrypoints.commands.common.photo_jobs import key_document
 from entrypoints.resources import build, connected_to_nats

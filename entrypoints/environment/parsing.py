@@ -138,8 +138,8 @@ def postgres_url(value: str) -> str:
         raise ValueError("expected postgresql://user@host:port/database")
     if _NO_ESCAPE.search(value) or not _POSTGRES_URL.match(value):  # else a part of the password is taken for a host
         raise ValueError("a % in the password is written %25, an @ %40, a / %2F and a ? %3F")
-    if "?" in value:
-        imported("adapters.postgres.conninfo:check_options")(value)  # the driver takes its time: only where it has to
+    if "?" in value:  # the driver takes its time: only where it has to
+        imported("adapters.postgres.connection.conninfo:check_options")(value)
     return value
 
 

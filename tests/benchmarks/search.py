@@ -27,10 +27,10 @@ from rich.console import Console
 from rich.table import Table
 
 from adapters.faiss_codes.codebook import EXAMPLES, learn
-from adapters.postgres.database import Database
-from adapters.postgres.gallery import PostgresGallery
-from adapters.postgres.indexing import IndexKeeper
+from adapters.postgres.connection.database import Database
+from adapters.postgres.gallery.gallery import PostgresGallery
 from adapters.postgres.migrate import migrate
+from adapters.postgres.search_index.building import IndexKeeper
 from adapters.system.clock import SystemClock
 from domain.decision import NEEDED_CANDIDATES
 from domain.faces import FaceEmbedding

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import attrs
 
-from adapters.nats_jetstream.payload import encode_job
+from adapters.nats_jetstream.jobs.payload import encode_job
 from application.ports.clock import Clock
 from domain.errors import MessagingUnavailableError
 from domain.jobs import JobKey, MatchJob

@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from adapters.nats_jetstream.payload import JsonJobParser, encode_job
+from adapters.nats_jetstream.jobs.payload import JsonJobParser, encode_job
 from application.ports.jobs_in_flight import InFlight
 from application.ports.photo_catalogue import CataloguedPhoto, CataloguePage, LastOutcome
 from domain.jobs import MatchJob

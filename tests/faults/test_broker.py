@@ -9,7 +9,7 @@ import pytest
 import pytest_asyncio
 from nats.js.api import DiscardPolicy
 
-from adapters.nats_jetstream.consumer import JetStreamJobQueue
+from adapters.nats_jetstream.jobs.consumer import JetStreamJobQueue
 from domain.errors import MessagingUnavailableError
 from infra.local_stack.nats import NatsServer
 from infra.local_stack.s3 import S3Server

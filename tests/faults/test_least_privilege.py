@@ -14,8 +14,8 @@ from minio import Minio
 from minio.commonconfig import CopySource, Tags
 from minio.error import S3Error
 
-from adapters.postgres.catalogue import Column, Table
-from adapters.postgres.rights import worker_rights
+from adapters.postgres.tables.catalogue import Column, Table
+from adapters.postgres.tables.rights import worker_rights
 from domain.outcomes import Reason
 from infra.local_stack.postgres import PostgresServer
 from infra.local_stack.s3 import S3Server

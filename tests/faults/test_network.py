@@ -9,7 +9,7 @@ import attrs
 import pytest
 import pytest_asyncio
 
-from adapters.nats_jetstream.connection import ConnectionOptions, connect, disconnect
+from adapters.nats_jetstream.connection.connecting import ConnectionOptions, connect, disconnect
 from infra.local_stack.nats import NatsServer
 from infra.local_stack.s3 import S3Server
 from tests.broker import running

@@ -5,7 +5,7 @@ import random
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from adapters.nats_jetstream.payload import MAX_BODY_BYTES
+from adapters.nats_jetstream.jobs.payload import MAX_BODY_BYTES
 from tests.hostile.references import hostile_references
 
 CANARY: Final = "canary-5b1d"

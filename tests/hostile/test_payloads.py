@@ -5,7 +5,7 @@ from collections import Counter
 from itertools import cycle
 from typing import Final
 
-from adapters.nats_jetstream.payload import MAX_BODY_BYTES, JsonJobParser
+from adapters.nats_jetstream.jobs.payload import MAX_BODY_BYTES, JsonJobParser
 from domain.images import ImageRefPolicy, InvalidImageRefError
 from domain.jobs import MalformedJob, MatchJob
 from tests.e2e.world import World

@@ -1,1 +1,1 @@
-"""Plain SQL files; see :mod:`adapters.postgres.versions`."""
+"""Plain SQL files; see :mod:`adapters.postgres.migrations.versions`."""

@@ -3,7 +3,7 @@
 import base64
 from typing import Any
 
-from adapters.nats_jetstream.payload import JsonJobParser
+from adapters.nats_jetstream.jobs.payload import JsonJobParser
 from application.ports.dead_letter_box import DeadLetter
 from entrypoints.commands.common.traceparent import trace_id
 

@@ -8,11 +8,11 @@ import attrs
 import pytest
 from nats.aio.client import Client
 
-from adapters.nats_jetstream.consumer import JetStreamJobQueue
-from adapters.nats_jetstream.dead_letters import JetStreamDeadLetters
-from adapters.nats_jetstream.events import encode_event
+from adapters.nats_jetstream.dead_letters.burial import JetStreamDeadLetters
+from adapters.nats_jetstream.jobs.consumer import JetStreamJobQueue
 from adapters.nats_jetstream.names import Names
-from adapters.nats_jetstream.publisher import JetStreamJobPublisher, JetStreamResultPublisher
+from adapters.nats_jetstream.publishing.events import encode_event
+from adapters.nats_jetstream.publishing.publisher import JetStreamJobPublisher, JetStreamResultPublisher
 from application.ports.announcements import DeadLetters, ResultPublisher
 from application.ports.job_queue import JobQueue
 from domain.outcomes import OutcomeKind, Reason

@@ -4,7 +4,7 @@ from uuid import UUID
 
 import pytest
 
-from adapters.nats_jetstream.payload import JsonJobParser
+from adapters.nats_jetstream.jobs.payload import JsonJobParser
 from domain.errors import MessagingUnavailableError
 from domain.jobs import MatchJob
 from tests.contract.announcements.conftest import Subject

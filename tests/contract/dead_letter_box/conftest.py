@@ -7,9 +7,9 @@ import attrs
 import pytest
 from nats.aio.client import Client
 
-from adapters.nats_jetstream.consumer import JetStreamJobQueue
-from adapters.nats_jetstream.dead_letter_box import JetStreamDeadLetterBox
-from adapters.nats_jetstream.dead_letters import JetStreamDeadLetters
+from adapters.nats_jetstream.dead_letters.box import JetStreamDeadLetterBox
+from adapters.nats_jetstream.dead_letters.burial import JetStreamDeadLetters
+from adapters.nats_jetstream.jobs.consumer import JetStreamJobQueue
 from adapters.nats_jetstream.names import Names
 from application.ports.dead_letter_box import DeadLetter, DeadLetterBox
 from application.ports.job_queue import JobQueue

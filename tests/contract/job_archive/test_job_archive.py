@@ -7,10 +7,10 @@ from uuid import UUID
 import attrs
 import pytest
 
-from adapters.nats_jetstream.consumer import JetStreamJobQueue
-from adapters.nats_jetstream.job_archive import JetStreamJobArchive
-from adapters.nats_jetstream.payload import encode_job
-from adapters.nats_jetstream.publisher import JetStreamJobPublisher
+from adapters.nats_jetstream.jobs.consumer import JetStreamJobQueue
+from adapters.nats_jetstream.jobs.job_archive import JetStreamJobArchive
+from adapters.nats_jetstream.jobs.payload import encode_job
+from adapters.nats_jetstream.publishing.publisher import JetStreamJobPublisher
 from application.ports.job_archive import JobArchive
 from application.ports.job_queue import JobQueue
 from domain.errors import MessagingUnavailableError

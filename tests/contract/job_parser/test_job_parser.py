@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis_jsonschema import from_schema
 from jsonschema import Draft202012Validator
 
-from adapters.nats_jetstream.payload import MAX_BODY_BYTES, JsonJobParser, encode_job
+from adapters.nats_jetstream.jobs.payload import MAX_BODY_BYTES, JsonJobParser, encode_job
 from application.ports.job_queue import JobParser
 from domain.jobs import MalformedJob, MatchJob
 

@@ -8,7 +8,7 @@ import attrs
 import pytest
 import pytest_asyncio
 
-from adapters.nats_jetstream.consumer import JetStreamJobQueue
+from adapters.nats_jetstream.jobs.consumer import JetStreamJobQueue
 from adapters.system.clock import SystemClock
 from application.ports.job_queue import JobQueue
 from tests.broker import ACK_WAIT, connected, provisioned, running

@@ -7,8 +7,8 @@ from uuid import UUID, uuid4
 import attrs
 import pytest
 
-from adapters.nats_jetstream.consumer import JetStreamJobQueue
-from adapters.nats_jetstream.jobs_in_flight import JetStreamJobsInFlight
+from adapters.nats_jetstream.jobs.consumer import JetStreamJobQueue
+from adapters.nats_jetstream.jobs.jobs_in_flight import JetStreamJobsInFlight
 from application.ports.job_queue import Delivery, JobQueue
 from application.ports.jobs_in_flight import InFlight, JobsInFlight
 from domain.errors import MessagingUnavailableError

@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import attrs
 import pytest_asyncio
 
-from adapters.postgres.database import Database
-from adapters.postgres.ledger import PostgresLedger
+from adapters.postgres.connection.database import Database
+from adapters.postgres.records.ledger import PostgresLedger
 from tests.databases import PreparedDatabase
 from tests.fakes.database import InMemoryDatabase
 from tests.fakes.ledger import InMemoryLedger

@@ -7,9 +7,9 @@ from uuid import UUID
 import attrs
 import pytest_asyncio
 
-from adapters.postgres.database import Database
-from adapters.postgres.ledger import PostgresLedger
+from adapters.postgres.connection.database import Database
 from adapters.postgres.photos import ImageRefTemplate, PostgresPhotoCatalogue
+from adapters.postgres.records.ledger import PostgresLedger
 from application.ports.photo_catalogue import PhotoCatalogue
 from tests.databases import PreparedDatabase
 from tests.fakes.clock import ManualClock

@@ -6,11 +6,12 @@ import attrs
 import pytest_asyncio
 
 from adapters.faiss_codes.codes import Codes
-from adapters.postgres.active_model import ActiveModel
-from adapters.postgres.database import Database
-from adapters.postgres.gallery import PostgresEnrolment, PostgresGallery
-from adapters.postgres.ledger import PostgresLedger
-from adapters.postgres.reenrolment import PostgresReenrolment
+from adapters.postgres.connection.database import Database
+from adapters.postgres.gallery.active_model import ActiveModel
+from adapters.postgres.gallery.enrolment import PostgresEnrolment
+from adapters.postgres.gallery.gallery import PostgresGallery
+from adapters.postgres.gallery.reenrolment import PostgresReenrolment
+from adapters.postgres.records.ledger import PostgresLedger
 from application.ports.dependency import Dependency
 from application.ports.gallery import Enrolment, Gallery
 from application.ports.ledger import Ledger

@@ -8,9 +8,9 @@ import attrs
 import pytest
 import pytest_asyncio
 
-from adapters.nats_jetstream.consumer import JetStreamJobQueue
-from adapters.nats_jetstream.payload import JsonJobParser
-from adapters.nats_jetstream.republisher import JetStreamRepublisher
+from adapters.nats_jetstream.jobs.consumer import JetStreamJobQueue
+from adapters.nats_jetstream.jobs.payload import JsonJobParser
+from adapters.nats_jetstream.publishing.republisher import JetStreamRepublisher
 from application.ports.job_queue import JobQueue
 from application.ports.republisher import Republisher
 from domain.errors import MessagingUnavailableError

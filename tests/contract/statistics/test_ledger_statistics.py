@@ -8,9 +8,9 @@ import attrs
 import pytest
 import pytest_asyncio
 
-from adapters.postgres.database import Database
-from adapters.postgres.ledger import PostgresLedger
-from adapters.postgres.statistics import PostgresStatistics
+from adapters.postgres.connection.database import Database
+from adapters.postgres.records.ledger import PostgresLedger
+from adapters.postgres.records.statistics import PostgresStatistics
 from adapters.system.clock import SystemClock
 from application.ports.ledger import Ledger
 from application.ports.statistics import LedgerStatistics, OutcomeCount

@@ -7,9 +7,9 @@ import attrs
 import pytest
 import pytest_asyncio
 
-from adapters.nats_jetstream.consumer import JetStreamJobQueue
-from adapters.nats_jetstream.publisher import JetStreamJobPublisher
-from adapters.nats_jetstream.queue_statistics import JetStreamQueueStatistics
+from adapters.nats_jetstream.jobs.consumer import JetStreamJobQueue
+from adapters.nats_jetstream.jobs.queue_statistics import JetStreamQueueStatistics
+from adapters.nats_jetstream.publishing.publisher import JetStreamJobPublisher
 from application.ports.job_queue import JobQueue
 from application.ports.statistics import QueueState, QueueStatistics
 from domain.errors import MessagingUnavailableError

@@ -19,7 +19,7 @@ import yaml
 from jsonschema import Draft7Validator
 from psycopg import sql
 
-from adapters.nats_jetstream import pulling
+from adapters.nats_jetstream.jobs import pulling
 from adapters.vision.processes.pool import PoolLimits
 from application.running.worker import Worker
 from entrypoints import service

@@ -17,7 +17,7 @@ import pytest
 import urllib3
 from nats.aio.client import Client
 
-from adapters.nats_jetstream.connection import ConnectionOptions, connect, disconnect
+from adapters.nats_jetstream.connection.connecting import ConnectionOptions, connect, disconnect
 from domain.errors import MessagingUnavailableError
 from infra.local_stack.nats import NatsServer
 from infra.local_stack.process import free_port

@@ -8,8 +8,8 @@ from nats.aio.client import Client
 from nats.js import JetStreamContext
 from opentelemetry.trace import NonRecordingSpan, SpanContext, use_span
 
-from adapters.nats_jetstream.consumer import JetStreamJobQueue
-from adapters.nats_jetstream.dead_letters import JetStreamDeadLetters
+from adapters.nats_jetstream.dead_letters.burial import JetStreamDeadLetters
+from adapters.nats_jetstream.jobs.consumer import JetStreamJobQueue
 from adapters.nats_jetstream.names import Names
 from domain.outcomes import Reason
 from domain.records import Failed

@@ -12,12 +12,12 @@ from jsonschema import Draft202012Validator
 from nats.aio.client import Client
 from opentelemetry.trace import NonRecordingSpan, SpanContext, use_span
 
-from adapters.nats_jetstream import dead_letters
-from adapters.nats_jetstream.dead_letters import JetStreamDeadLetters
-from adapters.nats_jetstream.events import encode_event
+from adapters.nats_jetstream.dead_letters import burial as dead_letters
+from adapters.nats_jetstream.dead_letters.burial import JetStreamDeadLetters
+from adapters.nats_jetstream.jobs.payload import MAX_BODY_BYTES, MAX_FACE_INDEX
 from adapters.nats_jetstream.names import Names
-from adapters.nats_jetstream.payload import MAX_BODY_BYTES, MAX_FACE_INDEX
-from adapters.nats_jetstream.publisher import JetStreamResultPublisher
+from adapters.nats_jetstream.publishing.events import encode_event
+from adapters.nats_jetstream.publishing.publisher import JetStreamResultPublisher
 from domain.jobs import MatchJob
 from domain.outcomes import OutcomeKind, Reason
 from domain.records import Failed, JobRecord, Skipped

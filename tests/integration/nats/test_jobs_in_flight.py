@@ -9,10 +9,10 @@ import pytest
 import pytest_asyncio
 from nats.aio.client import Client
 
-from adapters.nats_jetstream.connection import ConnectionOptions, connect, disconnect
-from adapters.nats_jetstream.jobs_in_flight import JetStreamJobsInFlight
+from adapters.nats_jetstream.connection.connecting import ConnectionOptions, connect, disconnect
+from adapters.nats_jetstream.jobs.jobs_in_flight import JetStreamJobsInFlight
 from adapters.nats_jetstream.names import Names
-from adapters.nats_jetstream.republisher import JetStreamRepublisher
+from adapters.nats_jetstream.publishing.republisher import JetStreamRepublisher
 from domain.errors import MessagingUnavailableError
 from domain.jobs import MatchJob
 from infra.local_stack.nats import NatsServer

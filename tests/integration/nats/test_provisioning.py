@@ -19,11 +19,11 @@ from nats.js.api import (
     StorageType,
 )
 
-from adapters.nats_jetstream.consumer import JetStreamJobQueue
-from adapters.nats_jetstream.dead_letters import JetStreamDeadLetters
+from adapters.nats_jetstream.dead_letters.burial import JetStreamDeadLetters
+from adapters.nats_jetstream.jobs.consumer import JetStreamJobQueue
 from adapters.nats_jetstream.names import Names
 from adapters.nats_jetstream.provisioning import Provisioned, ProvisioningError, provision
-from adapters.nats_jetstream.publisher import JetStreamJobPublisher, JetStreamResultPublisher
+from adapters.nats_jetstream.publishing.publisher import JetStreamJobPublisher, JetStreamResultPublisher
 from domain.errors import MessagingUnavailableError
 from domain.jobs import MatchJob
 from tests.broker import connected, own_names, running, stored

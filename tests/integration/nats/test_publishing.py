@@ -10,9 +10,9 @@ from nats.js import JetStreamContext
 from nats.js.api import DiscardPolicy
 from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, use_span
 
-from adapters.nats_jetstream.dead_letters import JetStreamDeadLetters
+from adapters.nats_jetstream.dead_letters.burial import JetStreamDeadLetters
 from adapters.nats_jetstream.names import Names
-from adapters.nats_jetstream.publisher import JetStreamJobPublisher, JetStreamResultPublisher
+from adapters.nats_jetstream.publishing.publisher import JetStreamJobPublisher, JetStreamResultPublisher
 from domain.errors import MessagingUnavailableError
 from domain.jobs import MatchJob
 from domain.outcomes import OutcomeKind

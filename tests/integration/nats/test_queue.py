@@ -16,9 +16,9 @@ from nats.aio.client import Client
 from nats.js import JetStreamContext
 from nats.js.api import ConsumerConfig
 
-from adapters.nats_jetstream.consumer import Backlog, JetStreamJobQueue
-from adapters.nats_jetstream.delivery import JetStreamDelivery
 from adapters.nats_jetstream.inspection import inspect_broker
+from adapters.nats_jetstream.jobs.consumer import Backlog, JetStreamJobQueue
+from adapters.nats_jetstream.jobs.delivery import JetStreamDelivery
 from adapters.nats_jetstream.names import Names
 from domain.errors import MessagingUnavailableError
 from infra.local_stack.nats import NatsServer

@@ -11,13 +11,13 @@ import pytest_asyncio
 from nats.aio.client import Client
 from nats.js.api import DiscardPolicy
 
-from adapters.nats_jetstream.batches import MOST_MESSAGES
-from adapters.nats_jetstream.connection import ConnectionOptions, connect, disconnect
-from adapters.nats_jetstream.jobs_in_flight import JetStreamJobsInFlight
+from adapters.nats_jetstream.connection.connecting import ConnectionOptions, connect, disconnect
+from adapters.nats_jetstream.jobs.jobs_in_flight import JetStreamJobsInFlight
+from adapters.nats_jetstream.jobs.payload import JsonJobParser
 from adapters.nats_jetstream.names import Names
-from adapters.nats_jetstream.payload import JsonJobParser
 from adapters.nats_jetstream.provisioning import provision
-from adapters.nats_jetstream.republisher import JetStreamRepublisher
+from adapters.nats_jetstream.publishing.batches import MOST_MESSAGES
+from adapters.nats_jetstream.publishing.republisher import JetStreamRepublisher
 from domain.errors import MessagingUnavailableError
 from domain.jobs import MalformedJob, MatchJob
 from infra.local_stack.nats_cluster import NatsCluster

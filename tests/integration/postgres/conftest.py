@@ -8,7 +8,7 @@ import psycopg
 import pytest
 import pytest_asyncio
 
-from adapters.postgres.database import Database
+from adapters.postgres.connection.database import Database
 from infra.local_stack.postgres import PostgresServer
 from tests.databases import PreparedDatabase, migrated
 from tests.tables import PostgresTables

@@ -10,11 +10,11 @@ import pytest_asyncio
 from psycopg import sql
 
 from adapters.faiss_codes.codes import Codes
-from adapters.postgres.catalogue import SchemaError
-from adapters.postgres.database import Database
-from adapters.postgres.gallery import PostgresGallery
-from adapters.postgres.ledger import PostgresLedger
+from adapters.postgres.connection.database import Database
+from adapters.postgres.gallery.gallery import PostgresGallery
 from adapters.postgres.migrate import migrate
+from adapters.postgres.records.ledger import PostgresLedger
+from adapters.postgres.tables.catalogue import SchemaError
 from application.ports.face_pipeline import EmbedderInfo
 from domain.decision import Calibration
 from domain.errors import DatabaseUnavailableError

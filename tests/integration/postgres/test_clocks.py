@@ -2,8 +2,8 @@
 
 import pytest
 
-from adapters.postgres.database import Database
-from adapters.postgres.ledger import PostgresLedger
+from adapters.postgres.connection.database import Database
+from adapters.postgres.records.ledger import PostgresLedger
 from tests.contract.ledger.jobs import record
 from tests.tables import PostgresTables
 

@@ -7,9 +7,9 @@ from uuid import uuid4
 import psycopg
 import pytest
 
-from adapters.postgres.ledger import PostgresLedger
 from adapters.postgres.migrate import migrate
-from adapters.postgres.schema import Schema
+from adapters.postgres.records.ledger import PostgresLedger
+from adapters.postgres.tables.schema import Schema
 from infra.local_stack.postgres import PostgresServer
 from tests.contract.ledger.jobs import accepted, embedding, header
 from tests.databases import new_role

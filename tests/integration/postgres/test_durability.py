@@ -9,8 +9,8 @@ from uuid import UUID, uuid4
 import psycopg
 import pytest
 
-from adapters.postgres.ledger import PostgresLedger
 from adapters.postgres.migrate import migrate
+from adapters.postgres.records.ledger import PostgresLedger
 from domain.errors import DatabaseUnavailableError
 from domain.records import JobRecord
 from infra.local_stack.postgres import PostgresServer

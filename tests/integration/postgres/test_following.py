@@ -10,11 +10,11 @@ import psycopg
 import pytest
 
 from adapters.faiss_codes.codes import Codes
-from adapters.postgres import nearest
-from adapters.postgres.catalogue import SchemaError
-from adapters.postgres.gallery import PostgresGallery
-from adapters.postgres.gallery_feed import GalleryFeed, Moment
+from adapters.postgres.gallery import nearest
+from adapters.postgres.gallery.gallery import PostgresGallery
 from adapters.postgres.migrate import migrate
+from adapters.postgres.search_index.feed import GalleryFeed, Moment
+from adapters.postgres.tables.catalogue import SchemaError
 from domain.faces import FaceEmbedding
 from tests.databases import make_index
 from tests.fakes.clock import ManualClock

@@ -9,8 +9,8 @@ import psycopg
 import pytest
 
 from adapters.faiss_codes.codes import Codes
-from adapters.postgres.database import Connection, Database
-from adapters.postgres.gallery import PostgresGallery
+from adapters.postgres.connection.database import Connection, Database
+from adapters.postgres.gallery.gallery import PostgresGallery
 from adapters.postgres.migrate import migrate
 from domain.decision import Candidate
 from domain.errors import DatabaseUnavailableError, GalleryTooSlowError

@@ -17,12 +17,12 @@ from psycopg import sql
 
 from adapters.faiss_codes.codebook import EXAMPLES, learn
 from adapters.faiss_codes.codes import Codes
-from adapters.postgres.gallery import PostgresGallery
-from adapters.postgres.indexing import IndexKeeper, IndexRefusedError, IndexReport, Model
+from adapters.postgres.gallery.gallery import PostgresGallery
+from adapters.postgres.gallery.nearest import Wanted, exact, proposed
 from adapters.postgres.migrate import migrate
-from adapters.postgres.nearest import Wanted, exact, proposed
-from adapters.postgres.schema import Schema
-from adapters.postgres.search_index import IndexState, Names, look_at_index
+from adapters.postgres.search_index.building import IndexKeeper, IndexRefusedError, IndexReport, Model
+from adapters.postgres.search_index.standing import IndexState, Names, look_at_index
+from adapters.postgres.tables.schema import Schema
 from domain.decision import Candidate
 from domain.faces import FaceEmbedding
 from infra.local_stack.postgres import PostgresServer, binaries

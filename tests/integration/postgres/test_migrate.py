@@ -10,9 +10,9 @@ import pytest
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
-from adapters.postgres.catalogue import SchemaError
-from adapters.postgres.database import Database
+from adapters.postgres.connection.database import Database
 from adapters.postgres.migrate import MigrationRefusedError, UnknownRoleError, migrate
+from adapters.postgres.tables.catalogue import SchemaError
 from domain.errors import DatabaseUnavailableError, FacematchError
 from infra.local_stack.postgres import PostgresServer
 from tests.databases import new_role, url_of

@@ -8,14 +8,14 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from adapters.postgres.active_model import ActiveModel
-from adapters.postgres.catalogue import SchemaError
-from adapters.postgres.database import Database
-from adapters.postgres.gallery import PostgresEnrolment
-from adapters.postgres.ledger import PostgresLedger
+from adapters.postgres.connection.database import Database
+from adapters.postgres.gallery.active_model import ActiveModel
+from adapters.postgres.gallery.enrolment import PostgresEnrolment
+from adapters.postgres.gallery.reenrolment import PostgresReenrolment
 from adapters.postgres.migrate import migrate
-from adapters.postgres.reenrolment import PostgresReenrolment
-from adapters.postgres.schema import DimensionMismatchError
+from adapters.postgres.records.ledger import PostgresLedger
+from adapters.postgres.tables.catalogue import SchemaError
+from adapters.postgres.tables.schema import DimensionMismatchError
 from application.ports.dependency import Dependency
 from application.ports.face_pipeline import EmbedderInfo
 from domain.decision import Calibration, Candidate

@@ -11,9 +11,9 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from adapters.postgres.database import Database
-from adapters.postgres.ledger import PostgresLedger
+from adapters.postgres.connection.database import Database
 from adapters.postgres.migrate import migrate
+from adapters.postgres.records.ledger import PostgresLedger
 from domain.errors import DatabaseExhaustedError, DatabaseUnavailableError
 from domain.records import JobRecord
 from entrypoints.container import connections

@@ -7,7 +7,7 @@ from uuid import UUID
 import pytest
 from psycopg import sql
 
-from adapters.postgres.database import Database
+from adapters.postgres.connection.database import Database
 from adapters.postgres.photos import CatalogueForbiddenError, ImageRefTemplate, PostgresPhotoCatalogue
 from application.ports.photo_catalogue import NO_OUTCOME, LastOutcome
 from domain.outcomes import Reason

@@ -13,9 +13,9 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from adapters.postgres.database import Database
-from adapters.postgres.ledger import PostgresLedger
+from adapters.postgres.connection.database import Database
 from adapters.postgres.migrate import migrate
+from adapters.postgres.records.ledger import PostgresLedger
 from application.ports.ledger import CandidateGoneError
 from domain.outcomes import Reason
 from domain.records import Failed, JobRecord

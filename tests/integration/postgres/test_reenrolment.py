@@ -5,8 +5,8 @@ from uuid import UUID, uuid4
 import psycopg
 import pytest
 
-from adapters.postgres.database import Database
-from adapters.postgres.reenrolment import PostgresReenrolment
+from adapters.postgres.connection.database import Database
+from adapters.postgres.gallery.reenrolment import PostgresReenrolment
 from domain.errors import DatabaseRefusedError
 from domain.faces import FaceEmbedding
 from tests.databases import PreparedDatabase

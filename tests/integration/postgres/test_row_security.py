@@ -4,10 +4,10 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from adapters.postgres.catalogue import SchemaError
-from adapters.postgres.database import Database
-from adapters.postgres.indexing import IndexKeeper
+from adapters.postgres.connection.database import Database
 from adapters.postgres.migrate import migrate
+from adapters.postgres.search_index.building import IndexKeeper
+from adapters.postgres.tables.catalogue import SchemaError
 from domain.errors import DatabaseUnavailableError
 from infra.local_stack.postgres import PostgresServer
 from tests.databases import new_role, url_of

@@ -3,8 +3,8 @@
 from typing import LiteralString
 from uuid import uuid4
 
-from adapters.postgres.database import Database
-from adapters.postgres.ledger import PostgresLedger
+from adapters.postgres.connection.database import Database
+from adapters.postgres.records.ledger import PostgresLedger
 from tests.contract.ledger.jobs import accepted, embedding, header
 from tests.databases import PreparedDatabase
 from tests.integration.postgres.use import UNKNOWN, opened, recall

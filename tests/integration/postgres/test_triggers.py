@@ -6,9 +6,9 @@ from uuid import UUID, uuid4
 import psycopg
 import pytest
 
-from adapters.postgres.gallery import PostgresEnrolment
-from adapters.postgres.ledger import PostgresLedger
+from adapters.postgres.gallery.enrolment import PostgresEnrolment
 from adapters.postgres.migrate import migrate
+from adapters.postgres.records.ledger import PostgresLedger
 from application.ports.ledger import FaceResult
 from domain.errors import DatabaseRefusedError, DatabaseUnavailableError
 from infra.local_stack.postgres import PostgresServer

@@ -2,7 +2,7 @@
 
 from uuid import uuid4
 
-from adapters.postgres.ledger import PostgresLedger
+from adapters.postgres.records.ledger import PostgresLedger
 from domain.outcomes import Reason
 from tests.contract.ledger.jobs import accepted, embedding, header, key
 from tests.databases import PreparedDatabase

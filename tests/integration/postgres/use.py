@@ -9,8 +9,8 @@ from uuid import uuid4
 
 import psycopg
 
-from adapters.postgres.database import Database
-from adapters.postgres.ledger import PostgresLedger
+from adapters.postgres.connection.database import Database
+from adapters.postgres.records.ledger import PostgresLedger
 from application.ports.ledger import Recollection
 from tests.contract.ledger.jobs import key
 from tests.databases import PreparedDatabase

@@ -22,9 +22,9 @@ from opentelemetry import metrics
 
 from adapters.faiss_codes.codes import Codes
 from adapters.object_store.retrying import RetryingPhotoStore
-from adapters.postgres.database import Database
-from adapters.postgres.gallery import PostgresGallery
-from adapters.postgres.ledger import PostgresLedger
+from adapters.postgres.connection.database import Database
+from adapters.postgres.gallery.gallery import PostgresGallery
+from adapters.postgres.records.ledger import PostgresLedger
 from adapters.system.clock import SystemClock
 from adapters.telemetry.figures import WorkerFigures, observe
 from adapters.telemetry.instruments import Instruments

@@ -5,7 +5,7 @@ from uuid import UUID
 
 import attrs
 
-from adapters.nats_jetstream.payload import JsonJobParser
+from adapters.nats_jetstream.jobs.payload import JsonJobParser
 from application.matching.match_single_face import MatchPolicy, MatchSingleFace
 from application.matching.process_delivery import DeliveryPolicy, ProcessDelivery
 from application.ports.face_pipeline import Embed

@@ -2,8 +2,8 @@
 
 import pytest
 
-from adapters.postgres.catalogue import Column, Table
 from adapters.postgres.photos import ImageRefTemplate, ImageRefTemplateError
+from adapters.postgres.tables.catalogue import Column, Table
 
 PHOTOS = Table(
     "App Data", "photos", {name: Column(kind) for name, kind in {"id": "uuid", "key": "text", "at": "date"}.items()}

@@ -6,7 +6,7 @@ from uuid import UUID
 import attrs
 import pytest
 
-from adapters.nats_jetstream.payload import JsonJobParser, encode_job
+from adapters.nats_jetstream.jobs.payload import JsonJobParser, encode_job
 from application.matching.retrieve_image import NoImageError, Retrieved, RetrieveImage
 from domain.errors import FacematchError, ImageNotFoundError, StorageUnavailableError
 from domain.images import ImageRef, ImageRefPolicy, InvalidImageRefError

@@ -6,7 +6,7 @@ from uuid import UUID, uuid4
 import attrs
 import pytest
 
-from adapters.nats_jetstream.payload import JsonJobParser
+from adapters.nats_jetstream.jobs.payload import JsonJobParser
 from application.operating.republish_photos import Republication, RepublishPhotos
 from application.ports.photo_catalogue import ANY_OR_NONE, NO_OUTCOME, CataloguePage, LastOutcome
 from domain.errors import DatabaseUnavailableError, MessagingUnavailableError

@@ -6,7 +6,7 @@ import attrs
 import pytest
 
 from adapters.object_store.buckets import Bucket
-from adapters.postgres.search_index import IndexState
+from adapters.postgres.search_index.standing import IndexState
 from application.ports.face_pipeline import EmbedderInfo
 from domain.calibration import MeasuredCalibration, MeasuredCurve
 from domain.decision import Calibration

@@ -1,0 +1,163 @@
+"""Reading the stream of dead letters, and what is done about them. No consumer is made, nothing stays behind."""
+
+import asyncio
+import base64
+import json
+from collections.abc import AsyncIterator, Mapping
+from datetime import datetime
+
+import nats.js.errors
+from nats.aio.client import Client
+from nats.js.api import RawStreamMsg
+
+from adapters.nats_jetstream.connection.connecting import insist, translated
+from adapters.nats_jetstream.connection.finding import NO_MESSAGE, stream_of
+from adapters.nats_jetstream.dead_letters import burial as said
+from adapters.nats_jetstream.names import Names
+from adapters.nats_jetstream.publishing.confirmed import MESSAGE_ID, ConfirmedPublisher
+from application.ports.dead_letter_box import REPLAYED_TRACE, DeadLetter, Extent
+from domain.errors import MessagingUnavailableError
+from domain.jobs import JobKey
+
+REPLAY_OF = "Facematch-Replay-Of"
+_AHEAD = 32
+_TRY_SECONDS = 2.5
+_TRACE = {name.lower() for names in REPLAYED_TRACE.items() for name in names}
+_NOT_SENT_AGAIN = {*said.OURS, REPLAY_OF.lower(), *_TRACE}
+
+
+class JetStreamDeadLetterBox(ConfirmedPublisher):
+    """Dead letters in whichever stream captures their subject; other messages in it are none of ours."""
+
+    def __init__(self, client: Client, names: Names) -> None:
+        super().__init__(client, names)
+        self._js = client.jetstream(timeout=_TRY_SECONDS)
+        self._found: str | None = None
+
+    async def extent(self) -> Extent:
+        """Ask for the messages of the subject, and for the stream's last sequence."""
+        stream, subject = await self._stream(), self._names.dead_subject
+        with translated("dead letters"):
+            state = (await self._js.stream_info(stream, subjects_filter=subject)).state
+        return Extent((state.subjects or {}).get(subject, 0), state.last_seq)
+
+    async def letters(self, *, up_to: int, since: datetime | None = None) -> AsyncIterator[DeadLetter]:
+        """Let the server look for the next letter, and ask for several of those that follow at once."""
+        sequence = 1 if since is None else await self._first_since(since, up_to)
+        while sequence <= up_to:
+            letter = await self._read(sequence, onward=True)
+            if letter is None or letter.sequence > up_to:
+                return
+            yield letter
+            following = range(letter.sequence + 1, min(letter.sequence + _AHEAD, up_to) + 1)
+            for found in await asyncio.gather(*map(self._read, following)):
+                if found is not None:
+                    yield found
+            sequence = following.stop
+
+    async def find(self, sequence: int) -> DeadLetter | None:
+        """Read it."""
+        return await self._read(sequence)
+
+    async def send_again(self, letter: DeadLetter) -> bool:
+        """Publish body and headers as they came, under an id that belongs to this letter.
+
+        What the broker would obey stays renamed: it would drop the job as a duplicate of the original, or refuse it.
+        """
+        ack = await self._publish(self._names.subject, letter.body, _headers_of_a_replay(letter))
+        return not ack.duplicate
+
+    async def discard(self, sequence: int) -> bool:
+        """Delete the message, but do not overwrite it on the disk: the server takes very long for that."""
+        stream = await self._stream()
+        asked = json.dumps({"seq": sequence, "no_erase": True}).encode()
+        with translated("delete a dead letter"):
+            answer = await insist(
+                lambda seconds: self._client.request(f"$JS.API.STREAM.MSG.DELETE.{stream}", asked, timeout=seconds)
+            )
+        end = json.loads(answer.data)
+        if end.get("success"):
+            return True
+        if await self._read(sequence) is None:
+            return False
+        raise MessagingUnavailableError(f"NATS, delete a dead letter: {end.get('error', {}).get('description')}")
+
+    async def _first_since(self, since: datetime, up_to: int) -> int:
+        """Return a sequence at which letters of that time begin, by halving."""
+        low, high = 1, up_to + 1
+        while low < high:
+            middle = (low + high) // 2
+            letter = await self._read(middle, onward=True)
+            if letter is not None and letter.sequence <= up_to and letter.stored_at < since:
+                low = letter.sequence + 1
+            else:
+                high = middle
+        return low
+
+    async def _read(self, sequence: int, *, onward: bool = False) -> DeadLetter | None:
+        """Return the letter of that sequence or, ``onward``, the next one from there; None where there is none."""
+        stream, subject = await self._stream(), self._names.dead_subject
+        with translated("read a dead letter"):
+            try:
+                message = await insist(
+                    lambda _: self._js.get_msg(stream, sequence, subject=subject if onward else None, next=onward)
+                )
+            except nats.js.errors.APIError as error:
+                if error.err_code == NO_MESSAGE:
+                    return None
+                raise
+        return _letter(message) if message.subject == subject else None
+
+    async def _stream(self) -> str:
+        if self._found is None:
+            self._found = await stream_of(self._js, self._names.dead_subject)
+        return self._found
+
+
+def _letter(message: RawStreamMsg) -> DeadLetter:
+    headers = _headers(message)
+    if message.seq is None or message.time is None:
+        raise TypeError("a stored message has a sequence and a time")
+    return DeadLetter(
+        sequence=message.seq,
+        stored_at=message.time,
+        reason=headers.get(said.REASON, ""),
+        error=headers.get(said.ERROR, ""),
+        deliveries=_number(headers.get(said.DELIVERIES)),
+        job_sequence=_number(headers.get(said.SEQUENCE)),
+        body=message.data or b"",
+        headers=headers,
+        truncated_from=_number(headers.get(said.TRUNCATED_FROM)),
+        traceparent=headers.get(said.TRACE) or _by_small_letters(headers).get("traceparent") or None,
+    )
+
+
+def _by_small_letters(headers: Mapping[str, str]) -> dict[str, str]:
+    """Return headers by names in small letters: publishers write them as they like."""
+    return {name.lower(): value for name, value in headers.items()}
+
+
+def _headers(message: RawStreamMsg) -> dict[str, str]:
+    """Return the headers as they were sent; the client reads those that are not ASCII otherwise."""
+    block = base64.b64decode(message.hdrs or b"").decode(errors="replace")
+    lines = [line.partition(":") for line in block.split("\r\n")[1:] if line]
+    return {name: value.strip() for name, _, value in lines}
+
+
+def _headers_of_a_replay(letter: DeadLetter) -> dict[str, str]:
+    """Return the original's headers, what the new job is a replay of, and an id that the letter always gets."""
+    kept = {name: value for name, value in letter.headers.items() if name.lower() not in _NOT_SENT_AGAIN}
+    trace = {
+        REPLAYED_TRACE["traceparent"]: letter.traceparent,
+        REPLAYED_TRACE["tracestate"]: _by_small_letters(letter.headers).get("tracestate"),
+    }
+    return {
+        **kept,
+        **{name: value for name, value in trace.items() if value},
+        REPLAY_OF: str(letter.job_sequence or 0),
+        MESSAGE_ID: f"facematch-replay-{JobKey(letter.sequence, letter.stored_at)}",
+    }
+
+
+def _number(text: str | None) -> int | None:
+    return int(text) if text is not None and text.isascii() and text.isdecimal() else None

@@ -1,0 +1,1 @@
+"""Jobs: the consumer that delivers them, their deliveries, and what they say."""

@@ -1,0 +1,26 @@
+"""Single jobs, read from their stream."""
+
+import nats.js.errors
+from nats.aio.client import Client
+
+from adapters.nats_jetstream.connection.connecting import jetstream, translated
+from adapters.nats_jetstream.names import Names
+from domain.jobs import JobKey
+
+
+class JetStreamJobArchive:
+    """The stream of jobs; where it was made anew, a sequence belongs to another job, of another time."""
+
+    def __init__(self, client: Client, names: Names) -> None:
+        self._js = jetstream(client)
+        self._names = names
+
+    async def find(self, key: JobKey) -> bytes | None:
+        """Read the message of that sequence, and look at its time."""
+        with translated("read a job"):
+            try:
+                stream = await self._js.find_stream_name_by_subject(self._names.subject)
+                message = await self._js.get_msg(stream, key.sequence)
+            except nats.js.errors.NotFoundError:
+                return None
+        return message.data or b"" if message.time == key.stored_at else None

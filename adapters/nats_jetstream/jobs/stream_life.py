@@ -1,0 +1,86 @@
+"""Whether a stream is still the one that a job came from; another of its name gives the same numbers to other jobs."""
+
+import asyncio
+from datetime import datetime
+from typing import Self
+
+import attrs
+import nats.js.errors
+from nats.aio.client import Client
+
+from adapters.nats_jetstream.connection.connecting import insist, jetstream, translated
+from domain.errors import MessagingUnavailableError
+
+_TRUST_SECONDS = 1.0
+
+
+@attrs.frozen
+class Sighting:
+    """When the stream was there, and on which connection."""
+
+    at: float
+    connection: int
+
+
+class StreamLife:
+    """A stream from when it was made until it is deleted.
+
+    An acknowledgement names its job by the name of the stream and a number in it. Sent to another stream of that name
+    it would end a job that nobody has done. What was seen in the last second is trusted, so that jobs that are done
+    fast cost no question; then the server is asked, once for all jobs in hand.
+    """
+
+    def __init__(self, client: Client, stream: str, made: datetime | None) -> None:
+        self.stream = stream
+        self.is_over = False
+        self._client = client
+        self._made = made
+        self._doubts = 0
+        self._seen = self.sighting()
+        self._looking: asyncio.Task[None] | None = None
+
+    @classmethod
+    async def begin(cls, client: Client, stream: str) -> Self:
+        """Return the life that the stream is in now."""
+        with translated("stream info"):
+            return cls(client, stream, (await jetstream(client).stream_info(stream)).created)
+
+    def sighting(self) -> Sighting:
+        """Return that the stream is there now."""
+        return Sighting(asyncio.get_running_loop().time(), self._connection())
+
+    def doubt(self) -> None:
+        """Trust nothing that was seen until now."""
+        self._doubts += 1
+
+    async def check(self, seen: Sighting) -> None:
+        """Return if the stream is the one that it was at that sighting.
+
+        Raises:
+            MessagingUnavailableError: it is not, or there is no answer.
+
+        """
+        if not self.is_over and not self._is_fresh(seen) and not self._is_fresh(self._seen):
+            if self._looking is None or self._looking.done():
+                self._looking = asyncio.create_task(self._look())
+            await asyncio.shield(self._looking)
+        if self.is_over:
+            raise MessagingUnavailableError(f"the stream {self.stream} that held this job was deleted")
+
+    async def _look(self) -> None:
+        sighting = self.sighting()
+        with translated("stream info"):
+            try:
+                info = await insist(lambda seconds: self._client.jetstream(timeout=seconds).stream_info(self.stream))
+                self.is_over = info.created != self._made
+            except nats.js.errors.NotFoundError:
+                self.is_over = True
+        self._seen = sighting
+
+    def _is_fresh(self, seen: Sighting) -> bool:
+        age = asyncio.get_running_loop().time() - seen.at
+        return seen.connection == self._connection() and age < _TRUST_SECONDS
+
+    def _connection(self) -> int:
+        """Return a number that is another one after each loss of the connection, and each doubt."""
+        return int(self._client.stats["reconnects"]) + self._doubts

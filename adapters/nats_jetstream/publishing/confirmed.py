@@ -1,0 +1,49 @@
+"""Publishing to a stream, confirmed, within a span."""
+
+from nats.aio.client import Client
+from nats.js.api import PubAck
+from opentelemetry import trace
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+from adapters.nats_jetstream.connection.connecting import insist, jetstream, translated
+from adapters.nats_jetstream.names import Names
+
+_TRACER = trace.get_tracer("facematch.nats")
+_PROPAGATOR = TraceContextTextMapPropagator()
+"""Not the global one, which is what ``OTEL_PROPAGATORS`` names: baggage is neither taken nor passed on."""
+MESSAGE_ID = "Nats-Msg-Id"
+
+
+class ConfirmedPublisher:
+    """What every publisher has in common."""
+
+    def __init__(self, client: Client, names: Names) -> None:
+        self._client = client
+        self._js = jetstream(client)
+        self._names = names
+
+    async def _publish(
+        self, subject: str, body: bytes, headers: dict[str, str], *, continue_trace: bool = True
+    ) -> PubAck:
+        """Publish within a PRODUCER span and wait for the stream's confirmation.
+
+        The headers need a :data:`MESSAGE_ID`, by which the stream knows a message that it has already. With
+        ``continue_trace`` the message says that it belongs to the span.
+        """
+        attributes: dict[str, str | int] = {
+            "messaging.system": "nats",
+            "messaging.operation.name": "publish",
+            "messaging.operation.type": "send",
+            "messaging.destination.name": subject,
+            "messaging.message.body.size": len(body),
+            "messaging.message.id": headers[MESSAGE_ID],
+        }
+        with (
+            _TRACER.start_as_current_span(
+                f"publish {subject}", kind=trace.SpanKind.PRODUCER, attributes=attributes, record_exception=False
+            ),
+            translated(f"publish {subject}"),
+        ):
+            if continue_trace:
+                _PROPAGATOR.inject(headers)
+            return await insist(lambda seconds: self._js.publish(subject, body, seconds, headers=headers))

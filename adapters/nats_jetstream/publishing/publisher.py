@@ -1,0 +1,63 @@
+"""Publishing result events and jobs."""
+
+from uuid import uuid4
+
+from opentelemetry import context, trace
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+from adapters.nats_jetstream.connection.connecting import translated
+from adapters.nats_jetstream.jobs.payload import encode_job
+from adapters.nats_jetstream.publishing.confirmed import MESSAGE_ID, ConfirmedPublisher
+from adapters.nats_jetstream.publishing.events import encode_event, message_id
+from domain.errors import MessagingUnavailableError
+from domain.jobs import JobKey, MatchJob
+from domain.records import JobRecord
+
+
+class JetStreamResultPublisher(ConfirmedPublisher):
+    """Result events."""
+
+    async def publish(self, record: JobRecord) -> None:
+        """Publish the record's event; outside of the job's own trace, the record's trace is continued."""
+        token = None
+        if not trace.get_current_span().get_span_context().is_valid and record.traceparent:
+            carrier = {"traceparent": record.traceparent}
+            token = context.attach(TraceContextTextMapPropagator().extract(carrier))
+        try:
+            subject = self._names.result_subject(record.outcome.kind)
+            await self._publish(subject, encode_event(record), {MESSAGE_ID: message_id(record)})
+        finally:
+            if token is not None:
+                context.detach(token)
+
+
+class StoredTimeUnreadError(MessagingUnavailableError):
+    """The job is stored, with that number, but when it was could not be read."""
+
+    def __init__(self, sequence: int, stream: str, why: Exception) -> None:
+        super().__init__(f"the job is stored as number {sequence} of {stream}, but when could not be read: {why}")
+        self.sequence = sequence
+
+
+class JetStreamJobPublisher(ConfirmedPublisher):
+    """Jobs, as an application's backend publishes them."""
+
+    async def submit(self, job: MatchJob) -> JobKey:
+        """Publish and return the job's place in the stream.
+
+        The stored time is part of a job's identity but not of the stream's confirmation: it is read back.
+
+        Raises:
+            StoredTimeUnreadError: the job is stored, but who published it may not read it, or there is no answer.
+            MessagingUnavailableError: it is not known to be stored.
+
+        """
+        ack = await self._publish(self._names.subject, encode_job(job), {MESSAGE_ID: f"facematch-job-{uuid4()}"})
+        try:
+            with translated("read back"):
+                stored = await self._js.get_msg(ack.stream, ack.seq)
+        except MessagingUnavailableError as error:
+            raise StoredTimeUnreadError(ack.seq, ack.stream, error) from error
+        if stored.time is None:
+            raise TypeError("a stored message has a time")
+        return JobKey(ack.seq, stored.time)

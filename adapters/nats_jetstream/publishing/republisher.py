@@ -1,0 +1,94 @@
+"""Publishing many jobs in the place of lost ones, or for another look."""
+
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import TypeVar
+
+import nats.js.errors
+from nats.aio.client import Client
+
+from adapters.nats_jetstream.jobs.payload import encode_job
+from adapters.nats_jetstream.names import Names
+from adapters.nats_jetstream.publishing.batches import MOST_MESSAGES, Message, publish_batch, takes_batches
+from adapters.nats_jetstream.publishing.confirmed import MESSAGE_ID, ConfirmedPublisher
+from application.some_at_once import each, some_at_once
+from domain.errors import MessagingUnavailableError
+from domain.jobs import MatchJob
+
+_BATCHES = 2
+_SINGLE_JOBS = 128
+"""How many are on their way at once."""
+_DUPLICATE_IN_PROCESS = 10158
+_Item = TypeVar("_Item")
+
+
+class JetStreamRepublisher(ConfirmedPublisher):
+    """Publishes batches where the stream takes them, else single jobs, many on their way at once.
+
+    The stream drops a message whose id it knows: who publishes for a photo at the same time says the same id. It
+    knows ids for hours, though, and a job that was published in this way may have been lost, or be done, since. So
+    where it knows the id from a job that is behind everybody, the next id names that job.
+    """
+
+    def __init__(self, client: Client, names: Names) -> None:
+        super().__init__(client, names)
+        self._in_batches: bool | None = None
+
+    async def publish(self, jobs: Sequence[MatchJob], *, unless_after: int) -> int:
+        """Publish some parts at once; the first job that fails ends all."""
+        if not await self._takes_batches():
+            return await self._publish_singly(jobs, unless_after)
+
+        async def publish_part(part: Sequence[MatchJob]) -> int:
+            try:
+                await publish_batch(self._client, self._js, self._names.subject, [_message(job) for job in part])
+            except MessagingUnavailableError:  # one by one it is known which are there already, or what is wrong
+                return await self._publish_singly(part, unless_after)
+            return len(part)
+
+        parts = (jobs[start : start + MOST_MESSAGES] for start in range(0, len(jobs), MOST_MESSAGES))
+        return await _summed(parts, publish_part, concurrency=_BATCHES)
+
+    async def _takes_batches(self) -> bool:
+        if self._in_batches is None:
+            self._in_batches = await takes_batches(self._js, self._names.subject)
+        return self._in_batches
+
+    async def _publish_singly(self, jobs: Sequence[MatchJob], position: int) -> int:
+        return await _summed(jobs, lambda job: self._publish_once(job, position), concurrency=_SINGLE_JOBS)
+
+    async def _publish_once(self, job: MatchJob, position: int) -> bool:
+        """Return whether it was stored now."""
+        first = _message(job)
+        message_id, known = first.id, 0
+        while True:
+            try:
+                ack = await self._publish(self._names.subject, first.body, {MESSAGE_ID: message_id})
+            except MessagingUnavailableError as error:
+                if _is_being_stored(error.__cause__):
+                    return False
+                raise
+            if not ack.duplicate:
+                return True
+            if ack.seq > position or ack.seq <= known:
+                return False
+            message_id, known = f"{first.id}-{ack.seq}", ack.seq
+
+
+async def _summed(items: Iterable[_Item], do: Callable[[_Item], Awaitable[int]], *, concurrency: int) -> int:
+    """Do so many at once and return the sum; the first that fails ends all."""
+    counts: list[int] = []
+
+    async def count(item: _Item) -> None:
+        counts.append(await do(item))
+
+    await some_at_once(each(items), count, concurrency=concurrency)
+    return sum(counts)
+
+
+def _message(job: MatchJob) -> Message:
+    return Message(f"facematch-again-{job.photo_id}", encode_job(job))
+
+
+def _is_being_stored(cause: BaseException | None) -> bool:
+    """Tell whether a cluster refuses a message because it is storing one of that id at this moment."""
+    return isinstance(cause, nats.js.errors.APIError) and cause.err_code == _DUPLICATE_IN_PROCESS

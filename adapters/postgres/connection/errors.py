@@ -1,0 +1,64 @@
+"""From the driver's errors to the product's: what passes, what is refused, and what is a mistake."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psycopg
+
+from adapters.postgres.tables.catalogue import Table
+from domain.errors import DatabaseExhaustedError, DatabaseForbiddenError, DatabaseRefusedError, DatabaseUnavailableError
+
+_PASSING = (
+    psycopg.OperationalError,  # no connection, shutdown, too many clients, deadlock; the pool's own
+    psycopg.InterfaceError,  # the connection was lost under our hands
+    psycopg.InternalError,  # read-only after a fail-over, ended while idle in a transaction, a fault in the server
+    # The database changed under a running worker: every job meets it, and somebody can put it right.
+    psycopg.errors.DatatypeMismatch,
+    psycopg.errors.InvalidSchemaName,
+    psycopg.errors.UndefinedColumn,
+    psycopg.errors.UndefinedFunction,
+    psycopg.errors.UndefinedObject,
+    psycopg.errors.UndefinedTable,
+)
+
+_MISTAKEN = "42"
+"""The class of SQLSTATE for statements that are wrong in themselves.
+
+With any other the server refuses what a job writes or compares: by a column that has to be filled since a migration,
+or has another dimension, by a CHECK or a trigger. Whether every job meets it, a look at the schema tells.
+"""
+_EXHAUSTED = "53"
+"""The class of SQLSTATE for insufficient resources: no room on the disk, no memory, too many connections."""
+
+
+def first_line(error: BaseException) -> str:
+    """Return what the server or the driver said, without the query that it quotes."""
+    return (str(error).splitlines() or [type(error).__name__])[0]
+
+
+def swallowed(what: str, table: Table) -> DatabaseUnavailableError:
+    """Return the error for a row that should be there and is not."""
+    message = f"database, {what}: no row was written into {table}, and no error told"
+    return DatabaseUnavailableError(f"{message}: a trigger of the application swallows it, or a rule")
+
+
+@contextmanager
+def translated(what: str) -> Iterator[None]:
+    """Raise :class:`DatabaseUnavailableError` for faults that pass and for refusals; let mistakes through."""
+    try:
+        yield
+    except psycopg.errors.InsufficientPrivilege as error:
+        if error.diag.context:  # in a function: a trigger of the application's, which runs with the role's rights
+            where = error.diag.context.splitlines()[-1]
+            raise DatabaseRefusedError(f"database, {what}: refused: {first_line(error)}, in {where}") from error
+        raise DatabaseForbiddenError(f"database, {what}: {first_line(error)}") from error
+    except _PASSING as error:
+        exhausted = (error.sqlstate or "").startswith(_EXHAUSTED)
+        kind = DatabaseExhaustedError if exhausted else DatabaseUnavailableError
+        raise kind(f"database, {what}: {first_line(error)}") from error
+    except psycopg.DatabaseError as error:
+        if error.sqlstate is None or error.sqlstate.startswith(_MISTAKEN):
+            raise
+        raise DatabaseRefusedError(f"database, {what}: refused: {first_line(error)}") from error
+    except TimeoutError as error:
+        raise DatabaseUnavailableError(f"database, {what}: no answer in time") from error

@@ -1,0 +1,100 @@
+"""Enrolment: a template takes its place in ``users``, and is compared with everybody else's."""
+
+from collections.abc import Collection, Sequence
+from uuid import UUID
+
+from psycopg import sql
+
+from adapters.postgres.connection.database import Database
+from adapters.postgres.connection.errors import swallowed
+from adapters.postgres.gallery.active_model import IS_ANOTHERS
+from adapters.postgres.gallery.nearest import Wanted, besides, candidates, counting, number
+from adapters.postgres.gallery.templates import REMEMBER, as_vector, fingerprint
+from application.ports.gallery import Others
+from domain.errors import GalleryNotReadyError
+from domain.faces import FaceEmbedding
+
+_NOT_TO_ENROL = """
+SELECT u.id FROM {users} u WHERE u.id = ANY (%(users)s) AND (u.face_embedding IS NOT NULL OR NOT {not_deleted})
+"""
+_SAVE = """
+WITH saved AS (
+  UPDATE {users} u SET face_embedding = %(vector)s, face_embedding_model = %(model)s
+   WHERE NOT {is_anothers} AND {may_be_saved}
+  RETURNING u.id, {fingerprint} AS fingerprint)
+{remember}
+"""
+_MAY_BE_SAVED = "u.id = %(user)s AND {not_deleted} AND (%(replace)s OR u.face_embedding IS NULL)"
+_WHY_NOT_SAVED = "SELECT {is_anothers}, EXISTS (SELECT FROM {users} u WHERE {may_be_saved})"
+_SAVED = "SELECT id, %(photographs)s, fingerprint, %(image_refs)s::text[] FROM saved"
+
+
+class PostgresEnrolment:
+    """Templates in ``users``."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def user_exists(self, user_id: UUID) -> bool:
+        """Tell whether the row is there."""
+        schema = self._database.schema
+        query = sql.SQL("SELECT FROM {users} u WHERE id = %s AND {not_deleted}").format(
+            users=schema.users.identifier, not_deleted=schema.not_deleted("u")
+        )
+        async with self._database.operation("user_exists") as connection:
+            return await (await connection.execute(query, [user_id])).fetchone() is not None
+
+    async def not_to_enrol(self, user_ids: Sequence[UUID]) -> Collection[UUID]:
+        """Look them up by their ids."""
+        schema = self._database.schema
+        query = sql.SQL(_NOT_TO_ENROL).format(users=schema.users.identifier, not_deleted=schema.not_deleted("u"))
+        async with self._database.operation("not_to_enrol") as connection:
+            return {row[0] for row in await (await connection.execute(query, {"users": list(user_ids)})).fetchall()}
+
+    async def save_template(
+        self,
+        user_id: UUID,
+        template: FaceEmbedding,
+        *,
+        photographs: int,
+        image_refs: Sequence[str] = (),
+        replace: bool = True,
+    ) -> bool:
+        """Set embedding and model together, and remember what that very template was made of."""
+        schema = self._database.schema
+        parts = {
+            "users": schema.users.identifier,
+            "is_anothers": sql.SQL(IS_ANOTHERS),
+            "may_be_saved": sql.SQL(_MAY_BE_SAVED).format(not_deleted=schema.not_deleted("u")),
+        }
+        remember = sql.SQL(REMEMBER).format(what=sql.SQL(_SAVED))
+        query = sql.SQL(_SAVE).format(**parts, fingerprint=fingerprint("u"), remember=remember)
+        values = {
+            "vector": as_vector(template),
+            "model": template.model,
+            "user": user_id,
+            "photographs": photographs,
+            "image_refs": list(image_refs) or None,
+            "replace": replace,
+        }
+        async with self._database.operation("save_template") as connection:
+            if (await connection.execute(query, values)).rowcount == 1:
+                return True
+            why_not = await connection.execute(sql.SQL(_WHY_NOT_SAVED).format(**parts), values)
+            is_anothers, may_be_saved = await why_not.fetchone() or (False, False)
+        if is_anothers:
+            raise GalleryNotReadyError(f"the gallery is not of {template.model} any more, or not yet")
+        if may_be_saved:
+            raise swallowed("save_template", schema.users)
+        return False
+
+    async def others(self, user_id: UUID, template: FaceEmbedding, *, limit: int) -> Others:
+        """Compare with every template there is, index or not: an enroller has no right to read an index."""
+        schema = self._database.schema
+        search = besides(schema, Wanted(template.model, template.dimension, limit))
+        count = counting(schema, sql.SQL("u.id <> %(user)s"))
+        values = {"probe": as_vector(template), "model": template.model, "user": user_id}
+        async with self._database.operation("others") as connection:
+            rows = await (await connection.execute(search, values)).fetchall()
+            others = number(await (await connection.execute(count, values)).fetchone())
+        return Others(others, candidates(rows))

@@ -1,0 +1,27 @@
+"""A template in SQL: how it is stored, which one it is, and of which photographs it was made."""
+
+from typing import LiteralString
+
+import numpy as np
+from pgvector import Vector
+from psycopg import sql
+
+from domain.faces import FaceEmbedding
+
+REMEMBER = """
+INSERT INTO facematch.templates (user_id, photographs, fingerprint, image_refs)
+{what} ON CONFLICT (user_id) DO UPDATE
+   SET photographs = excluded.photographs, fingerprint = excluded.fingerprint, image_refs = excluded.image_refs,
+       enrolled_at = excluded.enrolled_at
+"""
+"""Remembers what a query returns in these columns, in place of what was known."""
+
+
+def fingerprint(alias: LiteralString) -> sql.SQL:
+    """Return what tells the template of a row of ``users``, or of one with its vector, from any other."""
+    return sql.SQL(f"sha256({alias}.face_embedding::text::bytea)")
+
+
+def as_vector(embedding: FaceEmbedding) -> Vector:
+    """Return it as pgvector stores it, in single precision."""
+    return Vector(np.asarray(embedding.vector, dtype=np.float32))

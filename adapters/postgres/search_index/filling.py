@@ -1,0 +1,105 @@
+"""Bringing a partition of ``facematch.gallery`` in step with ``users``, and telling whether it is."""
+
+from collections.abc import Callable
+from typing import LiteralString
+from uuid import UUID
+
+import attrs
+from psycopg import AsyncConnection, sql
+from psycopg.rows import TupleRow
+
+from adapters.postgres.search_index.parts import Parts
+
+_PAGE = 5_000
+_EXAMPLES = 10
+_PAGED: dict[str, LiteralString] = {"users_page": "u.id", "gallery_page": "g.user_id"}
+_LAST_OF_PAGE = """
+SELECT u.id FROM {users} u WHERE {users_page} AND u.face_embedding_model = {model}
+ ORDER BY u.id LIMIT 1 OFFSET {page} - 1
+"""
+# Both tables are asked for the page's range, so that no plan reads them whole for each page.
+# A page's rows are locked against change until it is copied, a few hundredths of a second, so that nothing older than
+# what the trigger writes is written after it. Rows that somebody else has locked are left to a later pass: who never
+# waits for one lock while it holds another takes part in no deadlock.
+_COPY = """
+WITH page AS MATERIALIZED (
+  SELECT u.id, {unit} AS embedding FROM {users} u LEFT JOIN {partition} g ON g.user_id = u.id AND {gallery_page}
+   WHERE {users_page} AND {fits} AND (g.user_id IS NULL OR g.embedding OPERATOR({extension}.<>) {unit})
+   ORDER BY u.id FOR SHARE OF u SKIP LOCKED),
+copied AS (
+  INSERT INTO {partition} (model, user_id, embedding) SELECT {model}, id, embedding FROM page
+  ON CONFLICT (user_id) DO UPDATE SET embedding = excluded.embedding, changed = excluded.changed)
+SELECT count(*) FROM page
+"""
+_CLEAR = """
+WITH left_over AS MATERIALIZED (
+  SELECT g.user_id FROM {partition} g WHERE NOT EXISTS (SELECT FROM {users} u WHERE u.id = g.user_id AND {fits})
+     FOR UPDATE OF g SKIP LOCKED)
+DELETE FROM {partition} p USING left_over WHERE p.user_id = left_over.user_id
+"""
+_COMPARE = """
+SELECT count(t.id), count(g.user_id), count(*) FILTER (WHERE g.user_id IS NULL), count(*) FILTER (WHERE t.id IS NULL),
+       count(*) FILTER (WHERE g.embedding OPERATOR({extension}.<>) t.embedding),
+       (array_agg(coalesce(t.id, g.user_id)) FILTER (
+          WHERE g.user_id IS NULL OR t.id IS NULL OR g.embedding OPERATOR({extension}.<>) t.embedding))[:{examples}]
+  FROM (SELECT u.id, {unit} AS embedding FROM {users} u WHERE {fits}) t FULL JOIN {partition} g ON g.user_id = t.id
+"""
+
+
+@attrs.frozen
+class Difference:
+    """What a comparison of all rows found.
+
+    ``users`` belong into the index and ``indexed`` are in it: ``missing`` are not, ``left_over`` should not be,
+    ``different`` have another vector there; ``examples`` are ids of such users.
+    """
+
+    users: int
+    indexed: int
+    missing: int
+    left_over: int
+    different: int
+    examples: tuple[UUID, ...] = ()
+
+    @property
+    def rows(self) -> int:
+        """How many rows are not as they should be."""
+        return self.missing + self.left_over + self.different
+
+
+async def fill(connection: AsyncConnection[TupleRow], parts: Parts, *, on_copied: Callable[[int], None]) -> None:
+    """Copy what is missing or different, page by page, and delete what is left over; ``on_copied`` hears of rows."""
+    after: UUID | None = None
+    while True:
+        is_next = _within("u.id", after, None)
+        last_of_page = parts.compose(_LAST_OF_PAGE, users_page=is_next, page=sql.Literal(_PAGE))
+        [last] = await (await connection.execute(last_of_page)).fetchone() or (None,)
+        page = {name: _within(column, after, last) for name, column in _PAGED.items()}
+        [copied] = await (await connection.execute(_composed(_COPY, parts, **page))).fetchone() or (0,)
+        on_copied(copied)
+        if last is None:
+            break
+        after = last
+    await connection.execute(_composed(_CLEAR, parts))
+
+
+async def compare(connection: AsyncConnection[TupleRow], parts: Parts) -> Difference:
+    """Compare every row, as of one moment."""
+    row = await (await connection.execute(_composed(_COMPARE, parts, examples=sql.Literal(_EXAMPLES)))).fetchone()
+    if row is None:
+        raise AssertionError("an aggregate has one row")
+    users, indexed, missing, left_over, different, examples = row
+    return Difference(users, indexed, missing, left_over, different, tuple(examples or ()))
+
+
+def _within(column: LiteralString, after: UUID | None, last: UUID | None) -> sql.Composed:
+    """Return the SQL that is true for ids after one, up to another; None is no bound."""
+    bounds = [(" AND {} > {}", after), (" AND {} <= {}", last)]
+    conditions = [
+        sql.SQL(template).format(sql.SQL(column), sql.Literal(bound)) for template, bound in bounds if bound is not None
+    ]
+    return sql.SQL("true") + sql.Composed(conditions)
+
+
+def _composed(template: LiteralString, parts: Parts, **more: sql.Composable) -> sql.Composed:
+    return parts.compose(template, fits=parts.fits("u"), unit=parts.unit("u"), **more)

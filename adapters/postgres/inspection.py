@@ -14,6 +14,13 @@ from application.ports.face_pipeline import EmbedderInfo
 _VERSIONS = """
 SELECT current_setting('server_version'), (SELECT extversion FROM pg_extension WHERE extname = 'vector')
 """
+_LOGGED = """
+SELECT current_user
+ WHERE current_setting('log_parameter_max_length') <> '0'
+   AND (current_setting('log_statement') IN ('mod', 'all') OR current_setting('log_min_duration_statement') <> '-1'
+        OR current_setting('log_min_duration_sample') <> '-1' OR current_setting('log_transaction_sample_rate') <> '0')
+"""
+_LOG_LESS = "ALTER ROLE {} SET log_parameter_max_length = 0"
 _ENROLLED = """
 SELECT count(*), count(*) FILTER (WHERE {dimensions}(u.face_embedding) <> {dimension} OR {norm}(u.face_embedding) = 0)
   FROM {users} u WHERE u.face_embedding_model = %s AND u.face_embedding IS NOT NULL AND {candidate}
@@ -38,6 +45,7 @@ class DatabaseFacts:
     ``enrolled`` are those of this model who may be named; ``unfit`` of them have a vector that cannot be compared, of
     another dimension or of no length. ``unusable`` counts those of other models by model ('': of an unknown one).
     ``advice`` are statements for the tables' owner. ``index`` is what this model's users are searched through.
+    ``logged`` is a statement for a superuser, where the server's log gets what statements are run with: embeddings.
     """
 
     server_version: str
@@ -47,6 +55,7 @@ class DatabaseFacts:
     unusable: dict[str, int]
     advice: tuple[str, ...]
     index: IndexState | None
+    logged: str | None
 
 
 async def inspect_database(database: Database, info: EmbedderInfo) -> DatabaseFacts:
@@ -71,7 +80,13 @@ async def inspect_database(database: Database, info: EmbedderInfo) -> DatabaseFa
         unusable = dict(await _rows(connection, others, [info.id]))
         advice = await _advice(connection, schema)
         index = await look_at_index(connection, schema, info.id)
-    return DatabaseFacts(server, pgvector, usable, unfit, unusable, advice, index)
+        logged = await _logged(connection)
+    return DatabaseFacts(server, pgvector, usable, unfit, unusable, advice, index, logged)
+
+
+async def _logged(connection: Connection) -> str | None:
+    roles = [sql.Identifier(role) for (role,) in await _rows(connection, sql.SQL(_LOGGED), [])]
+    return next((sql.SQL(_LOG_LESS).format(role).as_string() for role in roles), None)
 
 
 async def _advice(connection: Connection, schema: Schema) -> tuple[str, ...]:

@@ -162,6 +162,9 @@ async def _database(container: Container, settings: Settings) -> AsyncIterator[F
             "other embeddings", Status.WARNING, f"{users} users have one of {name}: run `facematch reenroll prepare`"
         )
     yield search_finding(facts.enrolled, facts.index, info.dimension)
+    if facts.logged is not None:
+        detail = f"PostgreSQL writes embeddings to its log, with the statements; a superuser can run: {facts.logged}"
+        yield Finding("database log", Status.WARNING, detail)
     for statement in facts.advice:
         yield Finding("database speed", Status.WARNING, f"every job needs this index; the owner can run: {statement}")
 

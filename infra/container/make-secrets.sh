@@ -39,6 +39,8 @@ put database_owner_url "postgresql://photo_app:$database_owner@postgres:5432/pho
 put database_worker_url "postgresql://facematch_worker:$database_worker@postgres:5432/photo_app"
 put postgres_roles.sql "CREATE ROLE photo_app LOGIN PASSWORD '$database_owner';
 CREATE ROLE facematch_worker LOGIN PASSWORD '$database_worker';
+ALTER ROLE photo_app SET log_parameter_max_length = 0;
+ALTER ROLE facematch_worker SET log_parameter_max_length = 0;
 ALTER DATABASE photo_app OWNER TO photo_app;
 CREATE EXTENSION vector;"
 

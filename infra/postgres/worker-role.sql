@@ -28,6 +28,9 @@ ALTER ROLE :"worker"
     LOGIN PASSWORD :'password'
     NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS NOINHERIT;
 
+-- A server that logs statements would log what they are run with, too: embeddings.
+ALTER ROLE :"worker" SET log_parameter_max_length = 0;
+
 -- What PostgreSQL lets everybody do who may connect: make temporary tables and, in a database that comes from a version
 -- before 15, tables in the schema public. With -v close=yes this is taken from every role that has it for no other
 -- reason; who needs it, such as the application, gets it back by name.

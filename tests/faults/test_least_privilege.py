@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from io import BytesIO
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 import psycopg
@@ -14,8 +15,13 @@ from minio import Minio
 from minio.commonconfig import CopySource, Tags
 from minio.error import S3Error
 
+from adapters.faiss_codes.codes import Codes
+from adapters.postgres.connection.database import Database
+from adapters.postgres.gallery.gallery import PostgresGallery
 from adapters.postgres.tables.catalogue import Column, Table
 from adapters.postgres.tables.rights import worker_rights
+from adapters.system.clock import SystemClock
+from domain.faces import FaceEmbedding
 from domain.outcomes import Reason
 from infra.local_stack.postgres import PostgresServer
 from infra.local_stack.s3 import S3Server
@@ -188,6 +194,25 @@ def test_the_worker_s_role_may_do_nothing_else(guarded_database: GuardedDatabase
     with psycopg.connect(guarded_database.worker_url, autocommit=True) as worker:
         said = {statement: _said_to(worker, statement) for statement in FORBIDDEN}
     assert said == dict.fromkeys(FORBIDDEN, "InsufficientPrivilege")
+
+
+async def test_the_servers_log_gets_no_embedding_of_a_worker(
+    guarded_database: GuardedDatabase, postgres_server: PostgresServer, servers_folder: Path
+) -> None:
+    """Though it logs every statement: it logs what others run theirs with, and nothing of the shipped role's."""
+    [name] = urlsplit(guarded_database.worker_url).path.split("/")[1:]
+    with psycopg.connect(postgres_server.url(), autocommit=True) as admin:
+        admin.execute(f"ALTER DATABASE {name} SET log_min_duration_statement = 0".encode())
+    log, told = servers_folder / "postgres" / "postgres.log", []
+    for role in (guarded_database.owner_url, guarded_database.worker_url):
+        before, database = log.stat().st_size, Database(role)
+        await database.open()
+        probe = FaceEmbedding("model@1", (0.123456, 0.654321))
+        await PostgresGallery(database, Codes, clock=SystemClock()).search(probe, limit=1)
+        await database.close()
+        said = log.read_bytes()[before:]
+        told.append((b"<=>" in said, b"0.123456" in said))
+    assert told == [(True, True), (True, False)]
 
 
 def test_who_may_not_enrol_is_told_what_to_grant(guarded_database: GuardedDatabase, photographs: Photographs) -> None:

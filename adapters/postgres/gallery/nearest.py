@@ -143,6 +143,7 @@ def _parts(schema: Schema, wanted: Wanted, condition: sql.Composable) -> dict[st
 def _distance(schema: Schema, dimension: int) -> sql.Composed:
     """Return the SQL of the cosine distance to ``probe``: NULL for a vector of another dimension.
 
+    No index orders by it: those of pgvector are approximate, and look at who may be named only after they have chosen.
     Where the column's type does not rule such vectors out, a CASE keeps them away from the operator, which refuses
     them; it costs a second look at each vector.
     """
@@ -153,7 +154,7 @@ def _distance(schema: Schema, dimension: int) -> sql.Composed:
         "dimension": sql.Literal(dimension),
     }
     if schema.users.columns["face_embedding"].modifier == dimension:
-        return sql.SQL("u.face_embedding {cosine} %(probe)s::{vector}").format(**parts)
+        return sql.SQL("(u.face_embedding {cosine} %(probe)s::{vector}) + 0").format(**parts)
     return sql.SQL(
         "CASE WHEN {dimensions}(u.face_embedding) = {dimension} "
         "THEN u.face_embedding::{vector} {cosine} %(probe)s::{vector} END"

@@ -76,6 +76,8 @@ _LOCK_PHOTO = (
     "SET LOCAL idle_in_transaction_session_timeout = {milliseconds}; "
     "SELECT pg_advisory_xact_lock(hashtextextended('{photo}', 7163850419))"
 )
+_KEYS_AT_ONCE = sql.SQL("; SET CONSTRAINTS {} IMMEDIATE")
+"""So that a match has waited for whoever holds its user before that user is asked for once more."""
 _WRITTEN_MEANWHILE = psycopg.errors.ForeignKeyViolation, psycopg.errors.UniqueViolation
 _ATTEMPT_COLUMNS = sql.SQL("stream_seq, stored_at, delivery, photo_id, reason, detail, worker, occurred_at")
 _INSERT_ATTEMPT = sql.SQL(
@@ -197,6 +199,8 @@ class PostgresLedger:
             milliseconds=int(self._database.statement_seconds * 500),
             photo=UUID(str(header.photo_id)),  # a UUID's own text needs no quoting, whatever class this one is of
         )
+        if schema.deferred_keys:
+            lock += _KEYS_AT_ONCE.format(sql.SQL(", ").join(schema.deferred_keys)).as_string()
         async with self._database.transaction("conclude_face", lock) as connection:
             values = face_values(schema, header, result, new_id=self._new_id())
             written = await (await connection.execute(_WRITE_FACE.on(schema), values)).fetchone()

@@ -32,6 +32,15 @@ _VECTOR_SCHEMA = """
 SELECT n.nspname FROM pg_catalog.pg_extension e JOIN pg_catalog.pg_namespace n ON n.oid = e.extnamespace
  WHERE e.extname = 'vector'
 """
+_DEFERRED_KEYS = """
+SELECT n.nspname, k.conname
+  FROM pg_catalog.pg_constraint k
+  JOIN pg_catalog.pg_namespace n ON n.oid = k.connamespace
+  JOIN pg_catalog.pg_class c ON c.oid = k.conrelid
+  JOIN pg_catalog.pg_namespace home ON home.oid = c.relnamespace
+ WHERE home.nspname = %s AND c.relname = %s AND k.contype = 'f' AND k.condeferred
+ ORDER BY k.conname
+"""
 
 
 class SchemaError(FacematchError):
@@ -108,3 +117,9 @@ async def find_vector_schema(connection: AsyncConnection[TupleRow]) -> str | Non
     """Return the schema that pgvector was installed in; None where it was not."""
     row = await (await connection.execute(_VECTOR_SCHEMA)).fetchone()
     return row[0] if row is not None else None
+
+
+async def find_deferred_keys(connection: AsyncConnection[TupleRow], table: Table) -> tuple[sql.Identifier, ...]:
+    """Return the names of the table's foreign keys that are checked at the end of a transaction only."""
+    cursor = await connection.execute(_DEFERRED_KEYS, [table.schema, table.name])
+    return tuple(sql.Identifier(*row) for row in await cursor.fetchall())

@@ -13,6 +13,7 @@ from adapters.postgres.tables.catalogue import (
     SchemaError,
     Table,
     check_encoding,
+    find_deferred_keys,
     find_tables,
     find_vector_schema,
 )
@@ -52,13 +53,17 @@ class DimensionMismatchError(SchemaError):
 
 @attrs.frozen
 class Schema:
-    """The application's four tables, complete, and where pgvector's type and operators are."""
+    """The application's four tables, complete, and where pgvector's type and operators are.
+
+    ``deferred_keys`` are foreign keys of matches that would be checked, and wait for others, in COMMIT only.
+    """
 
     photos: Table
     users: Table
     photo_faces: Table
     face_matches: Table
     vector_schema: str
+    deferred_keys: tuple[sql.Identifier, ...]
 
     @classmethod
     async def resolve(cls, connection: AsyncConnection[TupleRow]) -> "Schema":
@@ -79,7 +84,8 @@ class Schema:
         if problems:
             raise SchemaError(f"the application's tables are not as the service needs them: {'; '.join(problems)}")
         await check_row_security(connection, tables.values())
-        return cls(**tables, vector_schema=vector_schema)
+        deferred_keys = await find_deferred_keys(connection, tables["face_matches"])
+        return cls(**tables, vector_schema=vector_schema, deferred_keys=deferred_keys)
 
     @property
     def tables(self) -> tuple[Table, ...]:

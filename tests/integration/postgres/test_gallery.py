@@ -116,6 +116,30 @@ async def test_the_columns_type_changes_nothing_but_speed(
     assert list(found.nearest) == ([] if column == "vector(3)" else [Candidate(user, 0.0)])
 
 
+@pytest.mark.parametrize(
+    "index", ["hnsw (face_embedding vector_cosine_ops)", "ivfflat (face_embedding vector_cosine_ops)"]
+)
+async def test_an_index_of_the_applications_hides_nobody(database_url: str, index: str) -> None:
+    """Approximate indexes choose before it is looked who may be named: an exact search goes through none."""
+    await migrate(database_url)
+    with closing(PostgresTables(database_url)) as tables:
+        tables.run(
+            "ALTER TABLE {users} ALTER face_embedding TYPE {vector}(4), ADD deleted_at timestamptz, ADD blocked boolean"
+        )
+        tables.run(
+            "INSERT INTO {users} (id, face_embedding, face_embedding_model, deleted_at) "
+            "SELECT gen_random_uuid(), '[1,0,0,0]', %s, now() FROM generate_series(1, 1000)",
+            MODEL,
+        )
+        user = tables.add_user(uuid4(), FaceEmbedding(MODEL, (0.6, 0.8, 0.0, 0.0)))
+        tables.run(f"CREATE INDEX ON {{users}} USING {index}")
+        [(name,)] = tables.run("SELECT quote_ident(current_database())")
+        tables.run(f"ALTER DATABASE {name} SET enable_seqscan = off")  # as with more users, or longer vectors
+        async with opened(database_url) as database:
+            found = await PostgresGallery(database, Codes, clock=ManualClock()).search(PROBE, limit=4)
+    assert [candidate.user_id for candidate in found.nearest] == [user]
+
+
 async def test_many_users_without_an_index_are_a_slow_search(
     prepared: PreparedDatabase, tables: PostgresTables
 ) -> None:

@@ -4,6 +4,7 @@ import asyncio
 from uuid import uuid4
 
 import psycopg
+import pytest
 
 from adapters.postgres.inspection import inspect_database
 from adapters.postgres.migrate import migrate
@@ -62,6 +63,32 @@ async def test_indexes_that_every_job_needs_are_missed(admin: psycopg.Connection
             # it waits for every transaction, and those of the pool need the event loop
             await asyncio.to_thread(admin.execute, statement.encode())
         assert (await inspect_database(database, EMBEDDER)).advice == ()
+
+
+@pytest.mark.parametrize(
+    ("setting", "is_logged"),
+    [
+        ("log_statement = 'ddl'", False),
+        ("log_statement = 'mod'", True),
+        ("log_min_duration_statement = '250ms'", True),
+        ("log_min_duration_sample = 0", True),
+        ("log_transaction_sample_rate = 0.5", True),
+    ],
+)
+async def test_a_log_that_gets_embeddings_is_told(
+    admin: psycopg.Connection, database_url: str, setting: str, *, is_logged: bool
+) -> None:
+    """With the statement by which it gets none any more, from the next connection on."""
+    await migrate(database_url)
+    [(name,)] = admin.execute("SELECT quote_ident(current_database())")
+    admin.execute(f"ALTER DATABASE {name} SET {setting}".encode())
+    async with opened(database_url) as database:
+        assert (await inspect_database(database, EMBEDDER)).logged == (
+            'ALTER ROLE "postgres" SET log_parameter_max_length = 0' if is_logged else None
+        )
+    admin.execute(f"ALTER DATABASE {name} SET log_parameter_max_length = 0".encode())
+    async with opened(database_url) as database:
+        assert (await inspect_database(database, EMBEDDER)).logged is None
 
 
 async def test_a_view_is_not_advised_to_have_an_index(admin: psycopg.Connection, database_url: str) -> None:

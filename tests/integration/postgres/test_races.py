@@ -6,6 +6,7 @@ the others somebody has not committed yet, and the ledger waits.
 
 import asyncio
 from collections.abc import Callable
+from contextlib import closing
 from typing import LiteralString
 from uuid import UUID, uuid4
 
@@ -81,7 +82,7 @@ async def test_an_outcome_that_is_not_committed_yet_stands(
     failed = record(Failed(Reason.EMBEDDER_TIMEOUT, "gave up"), photo_id=photo, occurred_at=later(60))
     ledger = PostgresLedger(database)
     concluding = ledger.conclude_face(header(photo, job=failed.key), accepted(user))
-    assert await waiting_for(prepared, _GIVE_UP, parameters(failed), work=concluding) == failed
+    assert await waiting_for(prepared.owner_url, _GIVE_UP, parameters(failed), work=concluding) == failed
     assert (tables.faces(), tables.matches()) == ([], [])
     assert await recorded(ledger, failed.key) == failed
 
@@ -101,7 +102,7 @@ async def test_a_photo_whose_deletion_is_not_committed_yet_is_not_found(
     """Its lock is not to be had until it is known whether it stays."""
     photo, user = tables.add_photo(uuid4()), tables.add_user(uuid4(), embedding(1.0))
     concluding = PostgresLedger(database).conclude_face(header(photo), accepted(user))
-    told = await waiting_for(prepared, "DELETE FROM photos WHERE id = %s", [photo], work=concluding)
+    told = await waiting_for(prepared.owner_url, "DELETE FROM photos WHERE id = %s", [photo], work=concluding)
     assert told.outcome.reason is Reason.PHOTO_NOT_FOUND
     assert tables.faces() == []
 
@@ -124,7 +125,10 @@ async def test_a_user_whose_deletion_is_not_committed_yet_is_not_named(
     job, ledger = header(photo), PostgresLedger(database)
     with pytest.raises(ExceptionGroup) as raised:
         await waiting_for(
-            prepared, "DELETE FROM users WHERE id = %s", [user], work=ledger.conclude_face(job, accepted(user))
+            prepared.owner_url,
+            "DELETE FROM users WHERE id = %s",
+            [user],
+            work=ledger.conclude_face(job, accepted(user)),
         )
     assert raised.group_contains(CandidateGoneError, depth=1)
     assert (tables.faces(), await recorded(ledger, job.key)) == ([], None)
@@ -149,7 +153,7 @@ async def test_a_user_who_stops_being_a_candidate_while_the_match_waits_for_a_lo
         job, before = header(photo), tables.matches()
         with pytest.raises(ExceptionGroup) as raised:
             await waiting_for(
-                prepared,
+                prepared.owner_url,
                 f"DO $$ BEGIN {lock}; UPDATE users SET {change}; END $$",
                 [],
                 work=ledger.conclude_face(job, accepted(user)),
@@ -157,6 +161,30 @@ async def test_a_user_who_stops_being_a_candidate_while_the_match_waits_for_a_lo
         assert raised.group_contains(CandidateGoneError, depth=1)
         assert await recorded(ledger, job.key) is None
     assert (tables.matches(), [face for face in tables.faces() if face.photo_id == photo]) == (before, [])
+
+
+async def test_where_keys_are_checked_in_commit_the_match_waits_before_it_too(database_url: str) -> None:
+    """Frameworks make foreign keys that are deferred: a user is not named who is blocked while COMMIT would wait."""
+    await migrate(database_url)
+    with closing(PostgresTables(database_url)) as tables:
+        tables.run("ALTER TABLE {users} ADD deleted_at timestamptz, ADD blocked boolean")
+        [(key,)] = tables.run(
+            "SELECT conname FROM pg_constraint "
+            "WHERE conrelid = 'face_matches'::regclass AND confrelid = 'users'::regclass"
+        )
+        tables.run(f'ALTER TABLE {{face_matches}} RENAME CONSTRAINT {key} TO "a ""key"""')
+        tables.run('ALTER TABLE {face_matches} ALTER CONSTRAINT "a ""key""" DEFERRABLE INITIALLY DEFERRED')
+        user, photo = tables.add_user(uuid4(), embedding(1.0)), tables.add_photo(uuid4())
+        async with opened(database_url) as database:
+            with pytest.raises(ExceptionGroup) as raised:
+                await waiting_for(
+                    database_url,
+                    "DO $$ BEGIN PERFORM FROM users FOR UPDATE; UPDATE users SET blocked = true; END $$",
+                    [],
+                    work=PostgresLedger(database).conclude_face(header(photo), accepted(user)),
+                )
+        assert raised.group_contains(CandidateGoneError, depth=1)
+        assert (tables.matches(), tables.faces()) == ([], [])
 
 
 async def test_a_face_that_the_application_writes_meanwhile_is_updated(
@@ -181,7 +209,7 @@ async def test_a_face_that_the_application_has_not_committed_yet_is_updated(
     """It keeps its id, and nobody writes a second one beside it."""
     photo, theirs = tables.add_photo(uuid4()), uuid4()
     told = await waiting_for(
-        prepared,
+        prepared.owner_url,
         "INSERT INTO photo_faces (id, photo_id, face_index) VALUES (%s, %s, 0)",
         [theirs, photo],
         work=PostgresLedger(database).conclude_face(header(photo), unknown()),

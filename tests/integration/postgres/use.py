@@ -13,7 +13,6 @@ from adapters.postgres.connection.database import Database
 from adapters.postgres.records.ledger import PostgresLedger
 from application.ports.ledger import Recollection
 from tests.contract.ledger.jobs import key
-from tests.databases import PreparedDatabase
 
 UNKNOWN = Recollection(None, photo_exists=False, already_matched=False)
 Found = TypeVar("Found")
@@ -56,12 +55,12 @@ def meanwhile(work: Callable[[], Coroutine[Any, Any, object]]) -> None:
 
 
 async def waiting_for(
-    prepared: PreparedDatabase, statement: LiteralString, given: list[object], *, work: Coroutine[Any, Any, Found]
+    owner_url: str, statement: LiteralString, given: list[object], *, work: Coroutine[Any, Any, Found]
 ) -> Found:
     """Begin work while somebody's statement is not committed; commit it once the work waits; return what it became."""
     async with (
-        await psycopg.AsyncConnection.connect(prepared.owner_url) as somebody,
-        await psycopg.AsyncConnection.connect(prepared.owner_url, autocommit=True) as onlooker,
+        await psycopg.AsyncConnection.connect(owner_url) as somebody,
+        await psycopg.AsyncConnection.connect(owner_url, autocommit=True) as onlooker,
         asyncio.TaskGroup() as working,
     ):
         await somebody.execute(statement, given)

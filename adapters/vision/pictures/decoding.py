@@ -39,6 +39,8 @@ _UPRIGHT = {
 """What makes a picture upright, by its EXIF orientation."""
 _SIDEWAYS: Final = 5
 """From this EXIF orientation on, the stored width is the upright height."""
+_EXIF_AS_TOLD: Final = "exif", "Raw profile type exif"
+"""Where Pillow keeps a file's EXIF: some programs write that of a PNG as text."""
 _SCALED_BY_DECODER: Final = {"JPEG", "MPO"}
 _WHITE_16_BIT: Final = 65_535
 _DECODER_ERRORS = (
@@ -133,6 +135,7 @@ def _read(image: Image.Image, budget: ImageBudget) -> Picture:
     scalable = image.format in _SCALED_BY_DECODER
     if factor > 1 and scalable:
         image.draft(None, (max(1, width // factor), max(1, height // factor)))
+    image.info.pop("xmp", None)  # TIFF's decoder would turn the picture by it
     image.load()
     if not scalable:
         width, height = image.size  # TIFF is turned upright by its decoder
@@ -151,8 +154,10 @@ def _read(image: Image.Image, budget: ImageBudget) -> Picture:
 
 
 def _orientation(image: Image.Image) -> int:
+    exif_alone = Image.Image()  # where EXIF says nothing, Pillow asks XMP, and editors that turn the pixels leave that
+    exif_alone.info = {key: image.info[key] for key in _EXIF_AS_TOLD if key in image.info}
     try:
-        orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
+        orientation = exif_alone.getexif().get(ExifTags.Base.Orientation, 1)
     except _DECODER_ERRORS:
         return 1
     return orientation if orientation in _UPRIGHT else 1

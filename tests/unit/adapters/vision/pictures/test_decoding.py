@@ -3,12 +3,13 @@
 import random
 import struct
 import zlib
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import ExifTags, Image
+from PIL import ExifTags, Image, PngImagePlugin
 
 from adapters.vision.pictures.decoding import DETAIL_SIDE, decode
 from application.ports.face_pipeline import ImageBudget
@@ -177,6 +178,38 @@ def test_an_orientation_that_does_not_exist_is_none(orientation: int) -> None:
     exif = Image.Exif()
     exif[ExifTags.Base.Orientation] = orientation
     picture = decode(encoded(gradient(), "PNG", exif=exif.tobytes()), BUDGET)
+    assert np.array_equal(np.asarray(picture.detail), np.asarray(gradient()))
+
+
+@pytest.mark.parametrize("form", ["PNG", "TIFF", "JPEG", "MPO", "WEBP", "AVIF"])
+@pytest.mark.parametrize("with_exif", [False, True])
+def test_an_orientation_in_xmp_alone_does_not_turn_the_picture(form: str, *, with_exif: bool) -> None:
+    """Editors that turn the pixels take the orientation out of EXIF, and leave it standing in XMP."""
+    exif = Image.Exif()
+    exif[ExifTags.Base.Make] = "a camera"
+    options: dict[str, Any] = {"exif": exif.tobytes()} if with_exif else {}
+    xmp = b'<rdf:Description xmlns:tiff="http://ns.adobe.com/tiff/1.0/" tiff:Orientation="6"/>'
+    if form == "PNG":
+        text = PngImagePlugin.PngInfo()
+        text.add_itxt("XML:com.adobe.xmp", xmp.decode())
+        options["pnginfo"] = text
+    elif form == "TIFF":
+        options["tiffinfo"] = {700: xmp}
+    else:
+        options["xmp"] = xmp
+    picture = decode(encoded(gradient(), form, **options), BUDGET)
+    assert (picture.width, picture.height) == picture.detail.size == (64, 48)
+
+
+def test_an_orientation_in_the_text_of_a_png_counts() -> None:
+    """Some programs write EXIF as hexadecimal text."""
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 3
+    content = exif.tobytes()
+    text = PngImagePlugin.PngInfo()
+    text.add_text("Raw profile type exif", f"\nexif\n{len(content):8}\n{content.hex()}\n", zip=True)
+    stored = gradient().transpose(Image.Transpose.ROTATE_180)
+    picture = decode(encoded(stored, "PNG", pnginfo=text), BUDGET)
     assert np.array_equal(np.asarray(picture.detail), np.asarray(gradient()))
 
 

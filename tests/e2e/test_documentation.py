@@ -22,6 +22,10 @@ from tests.unit.docs.pages import page
 _USER = UUID("11111111-1111-1111-1111-111111111111")
 _PHOTO = UUID("22222222-2222-2222-2222-222222222222")
 _NAMED = "SELECT f.photo_id, m.user_id FROM face_matches m JOIN photo_faces f ON f.id = m.photo_face_id"
+_ANOTHER_FACE_ROW = """
+INSERT INTO photo_faces (id, photo_id, face_index, embedding, embedding_model, bbox, created_at)
+SELECT gen_random_uuid(), %s, %s, embedding, %s, bbox, created_at FROM photo_faces LIMIT 1
+"""
 _PRELUDE = """
 set -eu
 trap 'kill $(jobs -p); wait' EXIT
@@ -128,7 +132,10 @@ async def _followed(world: World, line: str) -> str:
 
 
 async def test_nothing_of_a_deleted_person_stays(world: World, photographs: Any) -> None:
-    """After the guide's statements no template, face, match or ledger row is theirs; others keep everything."""
+    """No template, face, match or ledger row is theirs, nor a face that another index or embedder left of them.
+
+    Others keep everything.
+    """
     other = world.add_user()
     world.sql("INSERT INTO users (id) VALUES (%s)", _USER)
     world.cli("enroll", str(_USER), str(photographs.path("obama")))
@@ -140,6 +147,8 @@ async def test_nothing_of_a_deleted_person_stays(world: World, photographs: Any)
             await world.publish({"photo_id": str(photo), "image_ref": f"{name}.jpg"})
             await world.outcome_of(photo)
         await world.settled()
+    world.sql(_ANOTHER_FACE_ROW, photos["obama2"], 1, "dlib@2")
+    world.sql(_ANOTHER_FACE_ROW, world.add_photo(), 0, "an-earlier-embedder@1")
     results = [world.sql(statement) for statement in _statements("docs/how-to/delete-a-person.md")]
     [matched, nearest, *_, check] = results
     assert [row[1] for row in matched] == [photos["obama2"]]

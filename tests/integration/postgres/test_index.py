@@ -150,6 +150,42 @@ async def test_changes_of_the_table_are_not_hindered(
     assert (await check(database_url)).difference.left_over == len(people)
 
 
+async def test_a_snapshot_from_before_the_copy_cannot_write_whom_it_copied(
+    admin: psycopg.Connection, database_url: str, people: list[UUID]
+) -> None:
+    """As after any concurrent change, an application in REPEATABLE READ has to try again, and then it may."""
+    change = "UPDATE users SET face_embedding = '[1,0,0,0]' WHERE id = %s"
+    admin.execute("DELETE FROM facematch.gallery")
+    with psycopg.connect(database_url) as application:
+        application.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+        application.execute("SELECT FROM photos")
+        await make_index(database_url, MODEL, dimension=4)
+        with pytest.raises(psycopg.errors.SerializationFailure):
+            application.execute(change, [people[0]])
+        application.rollback()
+        application.execute(change, [people[0]])
+    assert (await check(database_url)).is_good
+
+
+async def test_an_index_whose_vectors_were_dropped_with_the_extension_hinders_until_it_is_dropped(
+    admin: psycopg.Connection, database_url: str, people: list[UUID]
+) -> None:
+    """Then templates can be written again, and with the column that the documentation names there is an index again."""
+    admin.execute("DROP EXTENSION vector CASCADE")
+    admin.execute("CREATE EXTENSION vector")
+    admin.execute("ALTER TABLE users ADD face_embedding vector(4)")
+    admin.execute("ALTER TABLE photo_faces ADD embedding vector(4)")
+    write = "UPDATE users SET face_embedding = '[1,0,0,0]' WHERE id = %s"
+    with pytest.raises(psycopg.errors.UndefinedColumn):
+        admin.execute(write, [people[0]])
+    async with keeper(database_url) as opened_keeper:
+        await opened_keeper.drop(MODEL)
+    admin.execute(write, [people[0]])
+    admin.execute("ALTER TABLE facematch.gallery ADD embedding halfvec NOT NULL")
+    await make_index(database_url, MODEL, dimension=4)
+    assert (await check(database_url)).is_good
+
+
 async def test_the_index_is_what_is_searched(admin: psycopg.Connection, database_url: str) -> None:
     """No plan, for one probe or for all, reads a table from end to end or looks at another model's index."""
     await migrate(database_url)

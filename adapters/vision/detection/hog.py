@@ -22,7 +22,7 @@ _SEVERAL: Final = 2
 
 @attrs.frozen
 class _Look:
-    """The longer side of the picture that is worked on, in pixels, and how many times it may be enlarged for it."""
+    """The extent of the picture that is worked on, in pixels, and how many times it may be enlarged for it."""
 
     side: int
     enlargement: float

@@ -19,13 +19,14 @@ import numpy as np
 import pillow_heif
 from PIL import AvifImagePlugin, ExifTags, Image, PngImagePlugin, UnidentifiedImageError
 
+from adapters.vision.pictures.pixels import extent
 from adapters.vision.pictures.screening import FrugalBytes, announced_pixels, screen
 from application.ports.face_pipeline import ImageBudget
 from domain.errors import ImageTooLargeError, JobRejectedError, UnreadableImageError
 
 FORMATS: Final = ("JPEG", "PNG", "WEBP", "HEIF", "AVIF", "TIFF", "BMP", "GIF")
 DETAIL_SIDE: Final = 1280
-"""A larger picture is shrunk by a whole factor, its longer side staying at or above this many pixels."""
+"""A larger picture is shrunk by a whole factor, its extent staying at or above about this many pixels."""
 
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -131,7 +132,7 @@ def _read(image: Image.Image, budget: ImageBudget) -> Picture:
     width, height = announced
     if width * height > budget.max_pixels:
         raise ImageTooLargeError(f"the image has {width} x {height} pixels, more than the allowed {budget.max_pixels}")
-    factor = max(announced) // DETAIL_SIDE
+    factor = extent(announced) // DETAIL_SIDE
     scalable = image.format in _SCALED_BY_DECODER
     if factor > 1 and scalable:
         image.draft(None, (max(1, width // factor), max(1, height // factor)))
@@ -142,7 +143,7 @@ def _read(image: Image.Image, budget: ImageBudget) -> Picture:
         if sorted(image.size) != sorted(announced):
             raise UnreadableImageError("the image's pixels are not of the size that its header announces")
     detail = _eight_bit(image)
-    factor = max(detail.size) // DETAIL_SIDE
+    factor = extent(detail.size) // DETAIL_SIDE
     if factor > 1:
         detail = detail.reduce(factor)
     orientation = _orientation(image)

@@ -1,4 +1,6 @@
-"""Pictures as arrays, in the form that every native library here takes."""
+"""Pictures as arrays, in the form that every native library here takes; and how large pictures are."""
+
+import math
 
 import numpy as np
 import numpy.typing as npt
@@ -13,9 +15,19 @@ def pixels_of(picture: Image.Image) -> Pixels:
     return np.ascontiguousarray(picture)
 
 
-def resized(picture: Image.Image, longer_side: int, *, at_most: float) -> Image.Image:
-    """Return the picture at a size whose longer side is as asked, but enlarged ``at_most`` so many times."""
-    factor = min(at_most, longer_side / max(picture.size))
+def extent(size: tuple[int, int]) -> int:
+    """Return a picture's longer side; where that is more than twice the other, that of 2:1 with as many pixels.
+
+    So a long picture is not shrunk until nothing on it can be recognised. It is at least a quarter of the longer side.
+    """
+    width, height = size
+    longer = max(size)
+    return max(-(-longer // 4), min(longer, math.isqrt(2 * width * height)))
+
+
+def resized(picture: Image.Image, wanted: int, *, at_most: float) -> Image.Image:
+    """Return the picture at a size whose extent is about as wanted, but enlarged ``at_most`` so many times."""
+    factor = min(at_most, wanted / extent(picture.size))
     if factor == 1:
         return picture
     width, height = (max(1, round(side * factor)) for side in picture.size)

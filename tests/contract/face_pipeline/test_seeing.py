@@ -101,6 +101,18 @@ def test_everybody_of_a_group_is_seen_where_they_are(seeing: FacePipeline, photo
     assert distance(right, only_face(seeing, people[1].read_bytes())) < SAME_PHOTOGRAPH
 
 
+@pytest.mark.parametrize("is_wide", [False, True])
+def test_a_large_face_on_a_long_picture_is_seen(seeing: FacePipeline, picture: Image.Image, *, is_wide: bool) -> None:
+    """A screenshot of many pages, or a panorama, is not shrunk until nobody is to be seen."""
+    side, length = picture.width, 16 * picture.width
+    canvas = Image.new("RGB", (length, picture.height) if is_wide else (side, length), (120, 130, 140))
+    canvas.paste(picture, (length // 3, 0) if is_wide else (0, length // 3))
+    face = only_face(seeing, pictures.jpeg(canvas))
+    usual = only_face(seeing, pictures.jpeg(picture))
+    assert distance(face, usual) < SAME_PHOTOGRAPH
+    assert overlap(face.box, moved(usual.box, *((length // 3, 0) if is_wide else (0, length // 3)))) > 0.6
+
+
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize(("form", "tolerance"), [("PNG", SAME_PIXELS), ("JPEG", 1e-3)])
 def test_orientation_changes_nothing(

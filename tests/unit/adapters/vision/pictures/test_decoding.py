@@ -225,16 +225,15 @@ def test_broken_metadata_does_not_matter(exif: bytes) -> None:
     ("size", "detail"),
     [
         ((DETAIL_SIDE, 3), (DETAIL_SIDE, 3)),
-        ((2 * DETAIL_SIDE - 1, 600), (2 * DETAIL_SIDE - 1, 600)),
-        ((2 * DETAIL_SIDE, 600), (DETAIL_SIDE, 300)),
-        ((600, 3 * DETAIL_SIDE), (200, DETAIL_SIDE)),
-        ((1, 60_000), (1, 1_305)),
+        ((2 * DETAIL_SIDE - 1, DETAIL_SIDE), (2 * DETAIL_SIDE - 1, DETAIL_SIDE)),
+        ((2 * DETAIL_SIDE, DETAIL_SIDE), (DETAIL_SIDE, DETAIL_SIDE // 2)),
+        ((1950, 3 * DETAIL_SIDE), (650, DETAIL_SIDE)),
         ((1, 1), (1, 1)),
     ],
 )
 def test_a_large_picture_is_shrunk_by_a_whole_factor(size: tuple[int, int], detail: tuple[int, int]) -> None:
     """The longer side stays at or above the limit; the original's size is kept beside it."""
-    picture = decode(encoded(Image.new("RGB", size), "PNG"), BUDGET)
+    picture = decode(encoded(Image.new("RGB", size), "PNG"), ImageBudget())
     assert (picture.width, picture.height) == size
     assert picture.detail.size == detail
     assert picture.scale == pytest.approx(max(size) / max(detail))
@@ -243,14 +242,28 @@ def test_a_large_picture_is_shrunk_by_a_whole_factor(size: tuple[int, int], deta
 @pytest.mark.parametrize(
     ("size", "detail"),
     [
-        ((2 * DETAIL_SIDE, 600), (1280, 300)),
-        ((3 * DETAIL_SIDE, 600), (1920, 300)),
-        ((4 * DETAIL_SIDE, 600), (1280, 150)),
+        ((2 * DETAIL_SIDE, 600), (2 * DETAIL_SIDE, 600)),
+        ((600, 15_000), (200, 5_000)),
+        ((1, 60_000), (1, 5_455)),
+    ],
+)
+def test_a_long_picture_is_shrunk_less(size: tuple[int, int], detail: tuple[int, int]) -> None:
+    """It keeps as many pixels as one of 2:1, but not more than four times its longer side."""
+    assert decode(encoded(Image.new("RGB", size), "PNG"), ImageBudget()).detail.size == detail
+
+
+@pytest.mark.parametrize(
+    ("size", "detail"),
+    [
+        ((2 * DETAIL_SIDE, DETAIL_SIDE), (1280, 640)),
+        ((3 * DETAIL_SIDE, 2000), (1920, 1000)),
+        ((4 * DETAIL_SIDE, 3000), (1280, 750)),
+        ((600, 15_000), (300, 7_500)),
     ],
 )
 def test_a_large_jpeg_is_never_decoded_whole(size: tuple[int, int], detail: tuple[int, int]) -> None:
     """Its decoder shrinks by a half, a quarter or an eighth as it goes, and never below the limit."""
-    picture = decode(encoded(Image.new("RGB", size), "JPEG"), BUDGET)
+    picture = decode(encoded(Image.new("RGB", size), "JPEG"), ImageBudget())
     assert (picture.width, picture.height) == size
     assert picture.detail.size == detail
 

@@ -26,6 +26,8 @@ WITH saved AS (
 """
 _MAY_BE_SAVED = "u.id = %(user)s AND {not_deleted} AND (%(replace)s OR u.face_embedding IS NULL)"
 _WHY_NOT_SAVED = "SELECT {is_anothers}, EXISTS (SELECT FROM {users} u WHERE {may_be_saved})"
+_LOOKS = 2
+"""A user who was deleted and inserted again in between, or has just lost a template, is found by the second one."""
 _SAVED = "SELECT id, %(photographs)s, fingerprint, %(image_refs)s::text[] FROM saved"
 
 
@@ -78,15 +80,16 @@ class PostgresEnrolment:
             "replace": replace,
         }
         async with self._database.operation("save_template") as connection:
-            if (await connection.execute(query, values)).rowcount == 1:
-                return True
-            why_not = await connection.execute(sql.SQL(_WHY_NOT_SAVED).format(**parts), values)
-            is_anothers, may_be_saved = await why_not.fetchone() or (False, False)
-        if is_anothers:
-            raise GalleryNotReadyError(f"the gallery is not of {template.model} any more, or not yet")
-        if may_be_saved:
-            raise swallowed("save_template", schema.users)
-        return False
+            for _ in range(_LOOKS):
+                if (await connection.execute(query, values)).rowcount == 1:
+                    return True
+                why_not = await connection.execute(sql.SQL(_WHY_NOT_SAVED).format(**parts), values)
+                is_anothers, may_be_saved = await why_not.fetchone() or (False, False)
+                if is_anothers:
+                    raise GalleryNotReadyError(f"the gallery is not of {template.model} any more, or not yet")
+                if not may_be_saved:
+                    return False
+        raise swallowed("save_template", schema.users)
 
     async def others(self, user_id: UUID, template: FaceEmbedding, *, limit: int) -> Others:
         """Compare with every template there is, index or not: an enroller has no right to read an index."""

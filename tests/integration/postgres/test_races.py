@@ -15,6 +15,7 @@ import pytest
 from psycopg import sql
 
 from adapters.postgres.connection.database import Database
+from adapters.postgres.gallery.enrolment import PostgresEnrolment
 from adapters.postgres.migrate import migrate
 from adapters.postgres.records.ledger import PostgresLedger
 from application.ports.ledger import CandidateGoneError
@@ -29,6 +30,16 @@ _GIVE_UP = (
     "INSERT INTO facematch.outcomes (stream_seq, stored_at, photo_id, face_index, outcome, reason, detail, embedder, "
     "worker, occurred_at) VALUES (%s, %s, %s, 0, 'failed', %s, 'gave up', %s, %s, %s)"
 )
+_REPLACE_USERS = """
+DO $$
+DECLARE
+    one users;
+BEGIN
+    DELETE FROM users RETURNING * INTO one;
+    INSERT INTO users VALUES (one.*);
+END
+$$
+"""
 
 
 def ids(*interruptions: Callable[[], object] | None) -> Callable[[], UUID]:
@@ -105,6 +116,20 @@ async def test_a_photo_whose_deletion_is_not_committed_yet_is_not_found(
     told = await waiting_for(prepared.owner_url, "DELETE FROM photos WHERE id = %s", [photo], work=concluding)
     assert told.outcome.reason is Reason.PHOTO_NOT_FOUND
     assert tables.faces() == []
+
+
+async def test_a_user_who_was_deleted_and_inserted_again_meanwhile_is_enrolled(
+    database: Database, prepared: PreparedDatabase, tables: PostgresTables
+) -> None:
+    """The row that was waited for is gone, and no trigger has swallowed the template: it is saved in the new one."""
+    user = tables.add_user(uuid4())
+    saved = await waiting_for(
+        prepared,
+        _REPLACE_USERS,
+        [],
+        work=PostgresEnrolment(database).save_template(user, embedding(1.0), photographs=1),
+    )
+    assert (saved, tables.run("SELECT face_embedding IS NOT NULL FROM {users}")) == (True, [(True,)])
 
 
 async def test_a_user_who_is_deleted_meanwhile_is_not_named(database: Database, tables: PostgresTables) -> None:

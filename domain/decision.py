@@ -18,6 +18,11 @@ COHORT_SIZE = 3
 """So many of those next to the nearest user are the cohort."""
 COHORT_EXPONENT = 0.6
 """The power of the cohort's mean distance that a threshold grows with: see :class:`TargetFpir`."""
+_USUAL_FALL = 0.7
+"""By how much a distance falls with each power of ten of the rate, where that was not measured: more than usual.
+
+``dlib`` and ``mediapipe`` fall to 0.75 to 0.81 of it, whatever the rate and the photographs.
+"""
 _LOWEST_RATE = 1e-15
 _ROUNDING = 1e-9
 NEEDED_CANDIDATES = 1 + COHORT_SIZE
@@ -70,8 +75,9 @@ class Calibration:
     template of more photographs is never judged more generously.
 
     Below the lowest measured rate the distance goes on falling, lest a larger gallery name more strangers: each further
-    power of ten makes it smaller in the same proportion as the lowest measured one does. The rate is about a power of
-    the distance there, as that of the smallest of many distances is. Curves of ``several`` follow that of one.
+    power of ten makes it smaller in the same proportion as the lowest measured one does, or by 0.3 of it where no whole
+    one was measured. The rate is about a power of the distance there, as that of the smallest of many distances is.
+    Curves of ``several`` follow that of one.
     """
 
     points: Curve = attrs.field()
@@ -95,6 +101,11 @@ class Calibration:
     def lowest_fpir(self) -> float:
         """The lowest FPIR that factors were measured for, for templates of however many photographs; else infinite."""
         return max((curve[0][0] for _, curve in self.cohort), default=math.inf)
+
+    @property
+    def highest_fpir(self) -> float:
+        """The highest FPIR that factors were measured for, for templates of however many photographs; else 0."""
+        return min((curve[-1][0] for _, curve in self.cohort), default=0.0)
 
     def largest_gallery(self, fpir: float) -> int:
         """Return among how many users that FPIR can be kept by what was measured: beyond, it is extrapolated."""
@@ -130,11 +141,11 @@ class Calibration:
 
     def _of_one(self, rate: float) -> float:
         lowest, distance = self.points[0]
-        upper = min(10 * lowest, self.points[-1][0])
-        if rate >= lowest or distance <= 0 or upper <= lowest:
+        if rate >= lowest or distance <= 0 or self.is_one_distance:
             return _interpolated(self.points, rate)
-        powers = math.log(lowest / rate) / math.log(upper / lowest)
-        return distance * math.pow(distance / _interpolated(self.points, upper), powers)
+        is_measured = self.points[-1][0] >= 10 * lowest * (1 - _ROUNDING)
+        fall = distance / _interpolated(self.points, 10 * lowest) if is_measured else _USUAL_FALL
+        return distance * math.pow(fall, math.log10(lowest / rate))
 
 
 def _least(photographs: int | None, curves: Curves, value: Callable[[Curve], float], lowered: Sequence[float]) -> float:
@@ -203,9 +214,10 @@ class TargetFpir:
     second, third and fourth nearest user as to the nearest, whereas a user's own template is nearer by far. So the
     threshold is a factor times the mean distance m of those three: factor * m^0.6. With this exponent the factor that
     keeps an FPIR is the same from 20 to 1,200 users (beyond, and for a lower FPIR than was measured, the first rule
-    holds as well), and with three users of a cohort fewest of the enrolled are missed; both were found on the part of
-    Labeled Faces in the Wild that the calibrations are from. It is score normalisation by a cohort, known from speaker
-    verification (Auckenthaler et al. 2000, T-norm), with ratios in place of differences.
+    holds as well; for a higher one the looser of the two), and with three users of a cohort fewest of the enrolled are
+    missed; both were found on the part of Labeled Faces in the Wild that the calibrations are from. It is score
+    normalisation by a cohort, known from speaker verification (Auckenthaler et al. 2000, T-norm), with ratios in place
+    of differences.
     """
 
     fpir: float
@@ -220,7 +232,10 @@ class TargetFpir:
         mean = max(0.0, sum(cohort) / COHORT_SIZE)
         is_known = search.gallery_size <= LARGEST_GALLERY_WITH_COHORT and self.fpir >= self.calibration.lowest_fpir
         loosest = self._by_size(SMALLEST_CALIBRATED_GALLERY if is_known else search.gallery_size, search.photographs)
-        return min(factor * math.pow(mean, COHORT_EXPONENT), loosest)
+        by_cohort = min(factor * math.pow(mean, COHORT_EXPONENT), loosest)
+        if self.fpir <= self.calibration.highest_fpir:
+            return by_cohort
+        return max(by_cohort, self._by_size(search.gallery_size, search.photographs))
 
     def _by_size(self, gallery_size: int, photographs: int | None) -> float:
         comparisons = max(gallery_size, SMALLEST_CALIBRATED_GALLERY)

@@ -43,7 +43,7 @@ def embedders(as_json: Annotated[bool, typer.Option("--json", help="Print one JS
         grid.add_row("  id", f"{info.id}: {info.dimension} dimensions, {info.metric}")
         grid.add_row("  parts", info.description)
         grid.add_row("  licence", info.licence)
-        grid.add_row("  threshold", f"{_in_words(info, fpir)}, for a false positive identification rate of {fpir:g}")
+        grid.add_row("  threshold", _in_words(info, fpir))
         out.print(name + (" (active)" if name == settings.vision.embedder else ""), style="bold")
         out.print(grid)
     for name, how in unconfigured.items():
@@ -77,6 +77,9 @@ def _cohort_factor(info: EmbedderInfo, fpir: float) -> float | None:
 
 
 def _in_words(info: EmbedderInfo, fpir: float) -> str:
+    if info.calibration.is_one_distance:
+        return f"{info.calibration.points[0][1]:.3f}, however many users: how many strangers are named was not measured"
+    purpose = f"for a false positive identification rate of {fpir:g}"
     factor = _cohort_factor(info, fpir)
     by_size = {
         users: distance
@@ -85,6 +88,6 @@ def _in_words(info: EmbedderInfo, fpir: float) -> str:
     }
     words = ", ".join(f"{distance:.3f} of {users:,}" for users, distance in by_size.items()) + " users"
     if factor is None:
-        return words
+        return f"{words}, {purpose}"
     by_cohort = f"{factor:.3f} x m^{COHORT_EXPONENT:g}, m being the mean distance of the next {COHORT_SIZE}"
-    return f"{words}, from {SMALLEST_GALLERY_WITH_COHORT} on {by_cohort}"
+    return f"{words}, from {SMALLEST_GALLERY_WITH_COHORT} on {by_cohort}, {purpose}"

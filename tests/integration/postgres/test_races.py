@@ -124,7 +124,7 @@ async def test_a_user_who_was_deleted_and_inserted_again_meanwhile_is_enrolled(
     """The row that was waited for is gone, and no trigger has swallowed the template: it is saved in the new one."""
     user = tables.add_user(uuid4())
     saved = await waiting_for(
-        prepared,
+        prepared.owner_url,
         _REPLACE_USERS,
         [],
         work=PostgresEnrolment(database).save_template(user, embedding(1.0), photographs=1),

@@ -101,11 +101,13 @@ def test_below_what_was_measured_each_power_of_ten_makes_the_distance_smaller(ra
     assert Calibration(points).distance_at(rate) == pytest.approx(distance)
 
 
-def test_a_curve_of_less_than_a_power_of_ten_falls_as_it_does_where_it_was_measured() -> None:
-    """Of few people hardly more than that is known."""
-    calibration = Calibration(((0.04, 0.4), (0.08, 0.5)))
-    assert calibration.distance_at(0.02) == pytest.approx(0.32)
-    assert calibration.distance_at(0.005) == pytest.approx(0.4 * 0.8**3)
+@pytest.mark.parametrize("points", [((1e-2, 0.4),), ((1e-2, 0.4), (2e-2, 0.4)), ((1e-2, 0.4), (9e-2, 0.5))])
+def test_a_curve_of_less_than_a_power_of_ten_falls_more_than_is_usual(points: Curve) -> None:
+    """Of one pair, or of few people, it is not known how it falls: a larger gallery must not name more strangers."""
+    calibration = Calibration(points)
+    assert calibration.distance_at(1e-2) == 0.4
+    assert calibration.distance_at(1e-3) == pytest.approx(0.7 * 0.4)
+    assert calibration.distance_at(1e-5) == pytest.approx(0.7**3 * 0.4)
 
 
 @pytest.mark.parametrize("photographs", [3, None])
@@ -273,6 +275,15 @@ def test_for_a_share_smaller_than_was_measured_the_stricter_rule_counts() -> Non
     assert COHORT.cohort_factor_at(lowest / 2) == COHORT.cohort_factor_at(lowest)
     assert TargetFpir(lowest / 2, COHORT).threshold(near) == TargetFpir(lowest, COHORT).threshold(near)
     assert TargetFpir(lowest / 2, COHORT).threshold(far) == TargetFpir(lowest / 2, CALIBRATION).threshold(far)
+
+
+def test_for_a_share_larger_than_was_measured_the_looser_rule_counts() -> None:
+    """The factor of a smaller share alone would miss users where mistakes are allowed; the size tells of all shares."""
+    near, far = Search(MANY, 1, (0.001, 0.001, 0.001)), Search(MANY, 1, (0.5, 0.5, 0.5))
+    by_size = TargetFpir(0.5, CALIBRATION).threshold(Search(MANY))
+    assert TargetFpir(COHORT.highest_fpir, COHORT).threshold(near) < by_size
+    assert TargetFpir(0.5, COHORT).threshold(near) == by_size
+    assert TargetFpir(0.5, COHORT).threshold(far) > by_size
 
 
 @given(st.floats(1e-4, 0.2), st.floats(1e-4, 0.2), st.integers(1, 10_000), st.floats(0.0, 0.6))

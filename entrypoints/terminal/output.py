@@ -1,4 +1,4 @@
-"""Standard output that may be full or closed: that is told in one line."""
+"""Standard output that may be full or closed: that is told in one line, but to a closed standard error."""
 
 import errno
 import io
@@ -33,6 +33,8 @@ class _Told(io.FileIO):
 def told() -> Iterator[None]:
     """End with 1, and one line on standard error, where the block writes to a standard output that takes nothing."""
     sys.stdout = _stream()
+    if sys.stderr is None:
+        sys.stderr = _lost()
     try:
         try:
             yield
@@ -50,6 +52,14 @@ def _stream() -> io.TextIOWrapper:
     if sys.stdout is None:  # closed: something that cannot be written to takes its number, before a connection does
         return _over(os.open(os.devnull, os.O_RDONLY))
     return _over(sys.stdout.fileno(), sys.stdout.encoding, sys.stdout.errors, line_buffering=sys.stdout.isatty())
+
+
+def _lost() -> io.TextIOWrapper:
+    """Take the number of a closed standard error, before a connection does, for the processes that are started, too."""
+    descriptor = os.open(os.devnull, os.O_WRONLY)
+    os.set_inheritable(descriptor, True)
+    file = io.FileIO(descriptor, "wb", closefd=False)
+    return io.TextIOWrapper(io.BufferedWriter(file), "utf-8", "backslashreplace")
 
 
 def _over(

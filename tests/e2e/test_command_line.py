@@ -105,6 +105,21 @@ def test_an_output_that_takes_nothing_is_told_in_a_line(command: str, redirected
     assert told.startswith("standard output cannot be written to (")
 
 
+@pytest.mark.parametrize(("command", "code"), [("nonsense", 2), ("inspect --json missing.jpg", 1), ("--version", 0)])
+def test_a_standard_error_that_is_closed_changes_no_exit_code(command: str, code: int) -> None:
+    """What would be told there is lost, and comes nowhere else."""
+    whole, part = (
+        subprocess.run(
+            ["sh", "-c", f"{FACEMATCH} {command} {redirected}"],
+            env=clean_environment(),
+            capture_output=True,
+            check=False,
+        )
+        for redirected in ("", "2>&-")
+    )
+    assert (whole.returncode, part.returncode, part.stdout) == (code, code, whole.stdout)
+
+
 @pytest.mark.parametrize(
     ("command", "told"),
     [

@@ -3,7 +3,28 @@
 import asyncio
 from typing import Any
 
+import pytest
+
+from infra.local_stack.process import free_port
+from tests.e2e.command import FACEMATCH
 from tests.e2e.world import World, eventually
+
+
+@pytest.mark.parametrize("closed", ["2>&-", "<&- >&- 2>&-"])
+async def test_a_worker_whose_standard_streams_are_closed_works(world: World, photographs: Any, closed: str) -> None:
+    """What it would log is lost, and no job; told to end it ends well."""
+    photo = world.add_photo()
+    world.put("obama.jpg", photographs.path("obama").read_bytes())
+    await world.publish({"photo_id": str(photo), "image_ref": "obama.jpg"})
+    environment = world.environment | {"FACEMATCH_HEALTH_ADDRESS": f"127.0.0.1:{free_port()}"}
+    worker = await asyncio.create_subprocess_shell(f"exec {FACEMATCH} worker {closed}", env=environment)
+    try:
+        [event] = await world.outcome_of(photo)
+    finally:
+        worker.terminate()
+        code = await worker.wait()
+    assert code == 0
+    assert event["reason"] == "no_enrolled_users"
 
 
 async def test_ten_jobs_for_one_photo_on_three_workers_match_it_once(world: World, photographs: Any) -> None:

@@ -2,7 +2,7 @@
 
 import json
 import re
-from typing import Any, NoReturn
+from typing import Any, NewType, NoReturn
 from uuid import UUID
 
 import attrs
@@ -16,6 +16,8 @@ MAX_FACE_INDEX = 2**31 - 1
 _MAX_DIGITS = 20
 _LARGE: int = 10**_MAX_DIGITS
 _UUID = re.compile(r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}", re.ASCII)
+
+_FaceIndex = NewType("_FaceIndex", int)
 
 
 def _uuid(value: object, _: type) -> UUID:
@@ -36,17 +38,17 @@ def _whole_number(value: object, _: type) -> int:
     raise ValueError("expected a whole number of 0 or more")
 
 
-def _face_index(value: int) -> int:
-    if value > MAX_FACE_INDEX:
-        raise ValueError(f"expected a whole number from 0 to {MAX_FACE_INDEX}")
-    return value
+def _face_index(value: object, _: type) -> _FaceIndex:
+    if type(value) is int and 0 <= value <= MAX_FACE_INDEX:
+        return _FaceIndex(value)
+    raise ValueError(f"expected a whole number from 0 to {MAX_FACE_INDEX}")
 
 
 @attrs.frozen
 class _Body:
     photo_id: UUID
     image_ref: str | None = None
-    face_index: int = attrs.field(default=0, converter=_face_index)
+    face_index: _FaceIndex = _FaceIndex(0)
     faces_detected: int | None = None
     job_id: UUID | None = None
 
@@ -56,6 +58,7 @@ def _converter() -> cattrs.Converter:
     converter.register_structure_hook(UUID, _uuid)
     converter.register_structure_hook(str, _text)
     converter.register_structure_hook(int, _whole_number)
+    converter.register_structure_hook(_FaceIndex, _face_index)
     return converter
 
 
@@ -145,11 +148,9 @@ def _problem(error: BaseException, _type: type | None) -> str:
 def _readable(document: dict[str, Any]) -> dict[str, Any]:
     """Return the fields that could be read although others could not."""
     fields: dict[str, Any] = {}
-    for name, kind in (("photo_id", UUID), ("job_id", UUID), ("face_index", int)):
+    for name, kind in (("photo_id", UUID), ("job_id", UUID), ("face_index", _FaceIndex)):
         try:
             fields[name] = _CONVERTER.structure(document[name], kind)
-            if name == "face_index":
-                _face_index(fields[name])
         except (KeyError, ValueError):
             fields[name] = 0 if name == "face_index" and name not in document else None
     return fields

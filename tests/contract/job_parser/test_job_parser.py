@@ -203,6 +203,16 @@ def test_every_problem_is_told_at_once() -> None:
     assert "secret" not in said
 
 
+@pytest.mark.parametrize("face_index", [2**31, -1, 1.0, None, "2"])
+def test_a_wrong_face_index_is_named_beside_other_problems(face_index: object) -> None:
+    """Too large is told like any other mistake: with the field's name, and not hidden by another field's."""
+    said = f"expected a whole number from 0 to {2**31 - 1} @ $.face_index"
+    alone, beside = parse(body_of(face_index=face_index)), parse(body_of(face_index=face_index, image_ref=3))
+    assert isinstance(alone, MalformedJob)
+    assert isinstance(beside, MalformedJob)
+    assert (alone.problems, set(beside.problems)) == ((said,), {said, "expected a string @ $.image_ref"})
+
+
 def test_where_json_is_broken_is_said_in_a_sentence() -> None:
     """The parser's own words end with "at", too."""
     assert parse(b'{"x": "\n"}') == MalformedJob(

@@ -12,7 +12,7 @@ from application.operating.photo_history import PhotoJob, photo_history
 from domain.outcomes import OutcomeKind
 from domain.records import JobRecord, Matched
 from entrypoints.commands.common.annotated import annotated
-from entrypoints.commands.common.photo_jobs import document, table
+from entrypoints.commands.common.photo_jobs import brief, document, table
 from entrypoints.resources import build, connected_to_nats, opened_database
 from entrypoints.settings import Settings
 from entrypoints.terminal.console import console, err, explained, fail, load_settings, out, print_document
@@ -102,8 +102,8 @@ def label(record: JobRecord) -> list[str]:
         f"matched: user {outcome.user_id}" if isinstance(outcome, Matched) else f"{outcome.kind}: {outcome.reason}"
     ]
     if comparison is not None:
-        threshold = "none" if comparison.threshold is None else f"{comparison.threshold:.4f}"
-        lines.append(f"distance {comparison.distance:.4f}, threshold {threshold}")
+        threshold = "none" if comparison.threshold is None else brief(comparison.threshold)
+        lines.append(f"distance {brief(comparison.distance)}, threshold {threshold}")
     return [
         *lines,
         f"{record.embedder}, {record.occurred_at:%Y-%m-%d %H:%M:%S} UTC",

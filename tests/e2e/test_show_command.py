@@ -65,7 +65,7 @@ async def test_the_picture_is_upright_with_box_and_label(world: World, tmp_path:
         assert _COLOUR in {colour for _, colour in below.getcolors(1 << 16) or ()}
         assert not dict(sheet.getexif())
     page = (await facematch(world.environment, "show", str(photo))).stdout
-    for word in ("no_match", "0.1900", "0.0700", "0.3100", "worker-a", "dlib@2"):
+    for word in ("no_match", "0.19", "0.07", "0.31", "worker-a", "dlib@2"):
         assert word in page
 
 

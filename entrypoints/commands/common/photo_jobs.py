@@ -58,7 +58,7 @@ def table(job: PhotoJob) -> Table:
     rows.add_column(overflow="fold")
     for name, value in document(job).items():
         if value not in (None, "") and name not in {"job", "stream_seq", "attempts"}:
-            rows.add_row(name.replace("_", " "), visible(_brief(value)))
+            rows.add_row(name.replace("_", " "), visible(brief(value)))
     for attempt in job.attempts:
         what = f"{attempt.reason}: {attempt.detail}" if attempt.reason else attempt.detail
         rows.add_row(f"delivery {attempt.delivery}", visible(f"{attempt.occurred_at:%Y-%m-%d %H:%M:%S} UTC, {what}"))
@@ -99,8 +99,8 @@ def _attempt(attempt: Attempt) -> dict[str, Any]:
     }
 
 
-def _brief(value: Any) -> str:  # noqa: ANN401 - a value of a JSON document
-    """Return a value as people read it: boxes in whole pixels, distances with four digits."""
+def brief(value: Any) -> str:  # noqa: ANN401 - a value of a JSON document
+    """Return a value as people read it: boxes in whole pixels, distances in six significant digits."""
     if isinstance(value, dict):
         return "({x1:.0f}, {y1:.0f}) to ({x2:.0f}, {y2:.0f})".format(**value)
-    return f"{value:.4f}" if isinstance(value, float) else str(value)
+    return f"{value:.6g}" if isinstance(value, float) else str(value)

@@ -100,3 +100,22 @@ def test_a_face_may_have_to_be_certain_and_sharp(
 def test_nothing_is_asked_for_unless_configured() -> None:
     """A detector's scores may be negative, and a face as blurred as can be."""
     assert check_quality(DetectedFace(BoundingBox(0, 0, 90, 90), -5.0, sharpness=0.0), FaceQuality(32)) is None
+
+
+@pytest.mark.parametrize(
+    ("side", "score", "sharpness", "least", "expected"),
+    [
+        (31.8, 1.0, 99.0, FaceQuality(32), "the face measures 31.8 px, less than the configured 32 px"),
+        (20.4, 1.0, 99.0, FaceQuality(32), "the face measures 20 px, less than the configured 32 px"),
+        (90, 0.4996, 99.0, FaceQuality(32, 0.5), "the detector's score is 0.4996, less than the configured 0.5"),
+        (90, 0.3, 99.0, FaceQuality(32, 0.555), "the detector's score is 0.30, less than the configured 0.555"),
+        (90, 1.0, 99.99, FaceQuality(32, 0.5, 100), "the face's sharpness is 99.99, less than the configured 100"),
+    ],
+)
+def test_what_is_refused_reads_as_less_than_the_limit(
+    side: float, score: float, sharpness: float, least: FaceQuality, expected: str
+) -> None:
+    """No rounding makes a measure look as large as the limit that it misses, and the limit reads as it was set."""
+    objection = check_quality(DetectedFace(BoundingBox(0, 0, side, 500), score, sharpness=sharpness), least)
+    assert objection is not None
+    assert objection.detail == expected

@@ -3,12 +3,15 @@
 from datetime import UTC, datetime
 from uuid import UUID
 
+import pytest
+
 from application.operating.photo_history import PhotoJob
 from application.ports.ledger import Attempt
+from domain.decision import Comparison
 from domain.jobs import JobKey
 from domain.outcomes import Reason
 from domain.records import JobHeader, Skipped
-from entrypoints.commands.common.photo_jobs import document
+from entrypoints.commands.common.photo_jobs import document, table
 from entrypoints.commands.show import label
 
 
@@ -21,6 +24,26 @@ def test_a_picture_says_whose_it_is() -> None:
         "model@1, 2026-05-01 12:00:00 UTC",
         f"photo {photo}, job {key}",
     ]
+
+
+@pytest.mark.parametrize(
+    ("distance", "threshold", "expected"),
+    [
+        (0.0581000, 0.0580724, ("0.0581", "0.0580724")),
+        (1e-5, 0.0580724, ("1e-05", "0.0580724")),
+        (0.18975139, None, ("0.189751", "none")),
+    ],
+)
+def test_distances_keep_the_digits_that_explain_the_outcome(
+    distance: float, threshold: float | None, expected: tuple[str, str]
+) -> None:
+    """A distance just beyond the threshold reads as larger, and a tiny one as more than none; in table and picture."""
+    key, photo = JobKey(7, datetime(2026, 5, 1, 12, tzinfo=UTC)), UUID(int=1)
+    outcome = Skipped(Reason.NO_MATCH, comparison=Comparison(distance, threshold, 50))
+    record = JobHeader(key, key.stored_at, "model@1", "worker-1", photo).record(outcome)
+    assert "distance {}, threshold {}".format(*expected) in label(record)
+    cells = {cell for column in table(PhotoJob(key, photo, record, [])).columns for cell in column.cells}
+    assert set(expected) - {"none"} < {str(cell) for cell in cells}
 
 
 def test_a_job_has_the_same_names_before_and_after_its_end() -> None:

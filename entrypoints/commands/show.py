@@ -2,6 +2,7 @@
 
 import asyncio
 from pathlib import Path
+from textwrap import wrap
 from typing import Annotated, Final
 from uuid import UUID
 
@@ -15,7 +16,7 @@ from entrypoints.commands.common.annotated import annotated
 from entrypoints.commands.common.photo_jobs import brief, document, table
 from entrypoints.resources import build, connected_to_nats, opened_database
 from entrypoints.settings import Settings
-from entrypoints.terminal.console import console, err, explained, fail, load_settings, out, print_document
+from entrypoints.terminal.console import console, err, explained, fail, load_settings, out, print_document, visible
 
 _PICTURES: Final = (".png", ".jpg", ".jpeg", ".webp")
 _TRIED: Final = " yet; what came of its attempts so far is on standard output"
@@ -25,6 +26,7 @@ _NOT_TRIED: Final = (
 )
 _LEAST_WIDTH: Final = 61
 """Columns that a table needs, so that ids stand in one piece and can be copied."""
+_LABEL_WIDTH: Final = 70
 _COLOURS: Final = {OutcomeKind.MATCHED: "#1a7f37", OutcomeKind.SKIPPED: "#9a6700", OutcomeKind.FAILED: "#cf222e"}
 
 
@@ -95,12 +97,11 @@ async def _write_picture(settings: Settings, records: list[JobRecord], path: Pat
 
 
 def label(record: JobRecord) -> list[str]:
-    """Return the lines below the picture: what came of it first, then what it is and of which job."""
+    """Return the lines below the picture: what came of it first and why, then what it is and of which job."""
     outcome = record.outcome
     comparison = outcome.comparison
-    lines = [
-        f"matched: user {outcome.user_id}" if isinstance(outcome, Matched) else f"{outcome.kind}: {outcome.reason}"
-    ]
+    head = f"matched: user {outcome.user_id}" if isinstance(outcome, Matched) else f"{outcome.kind}: {outcome.reason}"
+    lines = [head, *wrap(visible(outcome.detail), _LABEL_WIDTH)]
     if comparison is not None:
         threshold = "none" if comparison.threshold is None else brief(comparison.threshold)
         lines.append(f"distance {brief(comparison.distance)}, threshold {threshold}")

@@ -26,6 +26,13 @@ _ANOTHER_FACE_ROW = """
 INSERT INTO photo_faces (id, photo_id, face_index, embedding, embedding_model, bbox, created_at)
 SELECT gen_random_uuid(), %s, %s, embedding, %s, bbox, created_at FROM photo_faces LIMIT 1
 """
+_DECIDED = """
+INSERT INTO facematch.outcomes (stream_seq, stored_at, outcome, reason, distance, threshold, gallery_size, embedder,
+    worker, occurred_at)
+SELECT 900 + n, now(), 'skipped', 'no_match', distance, 0.0581, 9, 'dlib@2', 'worker-a', now()
+  FROM (VALUES (1, 0.0047), (2, 0.06), (3, 0.5)) AS decided (n, distance)
+"""
+"""Refused by the margin, by a hair, and by far."""
 _PRELUDE = """
 set -eu
 trap 'kill $(jobs -p); wait' EXIT
@@ -230,6 +237,8 @@ async def test_every_question_in_sql_has_an_answer(world: World, photographs: An
     assert nearest == [(user, pytest.approx(0, abs=1e-6))]
     assert sorted(today) == [("skipped", "malformed_payload", 1), ("skipped", "no_enrolled_users", 1)]
     assert unfinished == [(waiting,)]
+    world.sql(_DECIDED)
+    assert [row[1] for row in world.sql(asked[1])] == [0.06]
     [statement] = _statements("docs/how-to/handle-dead-letters.md")
     assert [row[2] for row in world.sql(statement)] == ["malformed_payload"]
     [statement] = _statements("docs/explanation/privacy.md")

@@ -7,10 +7,10 @@ import pytest
 
 from application.operating.photo_history import PhotoJob
 from application.ports.ledger import Attempt
-from domain.decision import Comparison
+from domain.decision import Comparison, Unknown
 from domain.jobs import JobKey
 from domain.outcomes import Reason
-from domain.records import JobHeader, Skipped
+from domain.records import Failed, JobHeader, Skipped
 from entrypoints.commands.common.photo_jobs import document, table
 from entrypoints.commands.show import label
 
@@ -44,6 +44,19 @@ def test_distances_keep_the_digits_that_explain_the_outcome(
     assert "distance {}, threshold {}".format(*expected) in label(record)
     cells = {cell for column in table(PhotoJob(key, photo, record, [])).columns for cell in column.cells}
     assert set(expected) - {"none"} < {str(cell) for cell in cells}
+
+
+def test_a_picture_says_why() -> None:
+    """A distance within the threshold is explained; what a server said in several long lines fits below the photo."""
+    key = JobKey(7, datetime(2026, 5, 1, 12, tzinfo=UTC))
+    header = JobHeader(key, key.stored_at, "model@1", "worker-1", UUID(int=1))
+    unknown = Unknown(Comparison(0.0047, 0.0581, 50, 0.0052), ambiguous=True)
+    refused = header.record(Skipped(Reason.NO_MATCH, unknown.detail, comparison=unknown.comparison))
+    assert label(refused)[:3] == ["skipped: no_match", unknown.detail, "distance 0.0047, threshold 0.0581"]
+    failed = label(header.record(Failed(Reason.DATABASE_UNAVAILABLE, "refused:\n\x1b[2J" + " because" * 30)))
+    assert failed[1].startswith("refused: \\x1b[2J because")
+    assert max(map(len, failed)) <= 70
+    assert "\n" not in "".join(failed)
 
 
 def test_a_job_has_the_same_names_before_and_after_its_end() -> None:

@@ -6,6 +6,8 @@ from domain.faces import DetectedFace
 from domain.jobs import MatchJob
 from domain.outcomes import Reason
 
+_MANY_FACES = 1_000_000
+
 
 @attrs.frozen
 class Objection:
@@ -18,7 +20,8 @@ class Objection:
 def check_request(job: MatchJob) -> Objection | None:
     """Judge what the request says of itself: an earlier stage counted one face, and an image is named."""
     if job.faces_detected is not None and job.faces_detected != 1:
-        return Objection(Reason.FACES_DETECTED_NOT_ONE, f"an earlier stage counted {job.faces_detected} faces, not one")
+        counted = job.faces_detected if job.faces_detected <= _MANY_FACES else f"more than {_MANY_FACES}"
+        return Objection(Reason.FACES_DETECTED_NOT_ONE, f"an earlier stage counted {counted} faces, not one")
     if not job.image_ref:
         return Objection(Reason.MISSING_IMAGE_REF, "the job names no image")
     return None

@@ -11,6 +11,11 @@ def percent(share: Share, digits: int = 1) -> str:
     return f"{share.value:.{digits}%} [{low * 100:.{digits}f}-{high * 100:.{digits}f}]"
 
 
+def aim(share: float) -> str:
+    """Return a share that is aimed at, with all its digits: it may be very small."""
+    return f"{100 * share:.6g}%"
+
+
 def photographs(count: int) -> str:
     """Return how many photographs somebody is enrolled with."""
     return "1 photograph" if count == 1 else f"{count} photographs"

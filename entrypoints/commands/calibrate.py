@@ -9,6 +9,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from adapters.evaluation.calibration_file import write_calibration
+from adapters.evaluation.wording import aim
 from application.evaluation.calibrate_embedder import CalibratedEmbedder
 from domain.calibration import MeasuredCalibration
 from domain.evaluation.subjects import Subject
@@ -54,9 +55,9 @@ def calibrate(
             out.print(visible(f"  {pair.distance:.4f}  {pair.one}, {pair.other}"))
         out.print(visible(f"Written to {output}; to use it: FACEMATCH_MATCH_CALIBRATION={output.resolve()}"))
     if users:
-        said = f"These people say how to keep a target of {fpir:.2%} among up to {users:,} users. Among more,"
+        said = f"These people say how to keep a target of {aim(fpir)} among up to {users:,} users. Among more,"
     else:
-        said = f"These people are too few to say how to keep a target of {fpir:.2%}. So"
+        said = f"These people are too few to say how to keep a target of {aim(fpir)}. So"
     if container.factory().info.calibration.is_one_distance:
         how = "the threshold is extrapolated from theirs, for nothing else was measured of this embedder"
     else:

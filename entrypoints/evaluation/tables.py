@@ -7,7 +7,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from adapters.evaluation.wording import percent, photographs, plain, small
+from adapters.evaluation.wording import aim, percent, photographs, plain, small
 from domain.evaluation.comparison import OperatingPoint
 from domain.evaluation.discard import DiscardCurve
 from domain.evaluation.groups import GroupFigures
@@ -48,7 +48,8 @@ def acquisition_summary(embedder: str, acquisition: Acquisition) -> Table:
     known = f", {acquisition.known:,} of them read before" if acquisition.known else ""
     summary.add_row("photographs", f"{acquisition.photographs:,} of {acquisition.people:,} people{known}")
     if acquisition.per_second:
-        summary.add_row("speed", f"{acquisition.per_second:.1f} photographs a second ({stages})")
+        took = f" ({stages})" if stages else ""
+        summary.add_row("speed", f"{acquisition.per_second:.1f} photographs a second{took}")
     summary.add_row("failure to acquire", percent(acquisition.failure_to_acquire, 2) + (f": {lost}" if lost else ""))
     for name, reason in islice(acquisition.unread.items(), _UNREAD_SHOWN):
         summary.add_row("not read", visible(f"{name}: {reason}"))
@@ -82,7 +83,7 @@ def _point(point: OperatingPoint) -> list[str]:
 def _galleries_table(evaluation: Evaluation, number: int) -> Table:
     table = _table(
         f"One photograph searched for among people enrolled with {photographs(number)} each, as the service judges.\n"
-        f"FPIR: strangers named, target {evaluation.target_fpir:.2%}. FNIR: enrolled people not named, or misnamed.\n"
+        f"FPIR: strangers named, target {aim(evaluation.target_fpir)}. FNIR: enrolled people not named, or misnamed.\n"
         "Both of the photographs with a usable face; the others are failures to acquire.\n"
         "In brackets: 95 %; of FPIR for these enrolled people, among others it may lie outside.\n"
         "Threshold: the median. At best: FNIR with the largest distance that keeps the target here.",

@@ -7,7 +7,7 @@ from html import escape
 from importlib.resources import files
 
 from adapters.evaluation.report import markup, plots
-from adapters.evaluation.wording import percent, photographs, plain, small
+from adapters.evaluation.wording import aim, percent, photographs, plain, small
 from domain.evaluation.groups import GroupFigures
 from domain.evaluation.identification import GalleryFigures
 from domain.evaluation.results import Evaluation
@@ -56,9 +56,9 @@ def _cards(evaluation: Evaluation) -> Iterator[str]:
     if largest := evaluation.largest:
         among = f"among {largest.as_configured.gallery:,} enrolled people"
         named, missed = largest.as_configured.false_positive, largest.as_configured.false_negative
-        aim = f"; the target is {evaluation.target_fpir:.2%}"
+        target = f"; the target is {aim(evaluation.target_fpir)}"
         over = named.interval[0] > evaluation.target_fpir
-        yield markup.card(plain(named), "Strangers named", f"{_interval(named)}, {among}{aim}", bad=over)
+        yield markup.card(plain(named), "Strangers named", f"{_interval(named)}, {among}{target}", bad=over)
         yield markup.card(plain(missed), "Enrolled people missed", f"{_interval(missed)}, {among}")
     lost = evaluation.acquisition.failure_to_acquire
     yield markup.card(plain(lost, 2), "No usable face", f"{_interval(lost, 2)}, {lost.count:,} of {lost.total:,}")

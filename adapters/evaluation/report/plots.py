@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullFormatter, PercentFormatter
 
-from adapters.evaluation.wording import photographs
+from adapters.evaluation.wording import aim, photographs
 from domain.evaluation.comparison import CurvePoint, Histogram, OperatingPoint
 from domain.evaluation.discard import DiscardCurve
 from domain.evaluation.identification import GalleryFigures
@@ -120,7 +120,7 @@ def galleries(figures: Sequence[GalleryFigures], target: float) -> str:
                 missed.plot(*zip(*best, strict=True), color=colour, linewidth=1, linestyle=(0, (2, 2)))
         strangers.axhline(target, color=_INK, linewidth=1, linestyle=(0, (4, 2)))
         strangers.annotate(
-            f"target {target:.2%}",
+            f"target {aim(target)}",
             (0.98, target),
             xycoords=("axes fraction", "data"),
             ha="right",

@@ -45,7 +45,7 @@ def test_a_file_for_the_worker(folder: Path, tmp_path: Path) -> None:
     assert (found["embedder"], found["people"]) == (read_calibration(output).embedder, 20)
     assert (curve.photographs, curve.people, curve.comparisons) == (1, 20, 190)
     assert found["look_alikes"][0]["distance"] == pytest.approx(0, abs=1e-6)
-    assert "too few to say how to keep a target of 1.00%" in done.stderr
+    assert "too few to say how to keep a target of 1%" in done.stderr
     (folder / "00").rename(folder / "00\x1b[2J")
     again = CliRunner().invoke(APP, [str(folder), "--output", str(output), *resume])
     assert again.exit_code == 0, again.output

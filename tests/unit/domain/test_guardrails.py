@@ -31,6 +31,16 @@ def test_the_request(job: MatchJob, expected: Reason | None) -> None:
 
 
 @pytest.mark.parametrize(
+    ("count", "told"), [(0, "0"), (1_000_000, "1000000"), (10**20, "more than 1000000"), (10**30, "more than 1000000")]
+)
+def test_a_huge_count_is_told_as_many(count: int, told: str) -> None:
+    """Whoever reads it learns nothing from twenty digits, which need not be those that were sent."""
+    objection = check_request(MatchJob(PHOTO, "a.jpg", faces_detected=count))
+    assert objection is not None
+    assert objection.detail == f"an earlier stage counted {told} faces, not one"
+
+
+@pytest.mark.parametrize(
     ("exists", "matched", "expected"),
     [
         (True, False, None),

@@ -165,7 +165,7 @@ def test_it_says_what_was_counted(page: str) -> None:
         "facematch 1.2.3, 2026-01-02 03:04 UTC",
         "98.30%",
         "among 833 enrolled people",
-        "the target is 1.00%",
+        "the target is 1%",
         "Everybody enrolled with 1 photograph<",
         "Everybody enrolled with 3 photographs<",
         "20 x 2",

@@ -1,6 +1,6 @@
 """What PostgreSQL's catalogue says of the application's tables; open to every role, whatever it may read."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import groupby
 
 import attrs
@@ -17,7 +17,16 @@ SELECT c.relname, n.nspname, c.relkind IN ('r', 'p'),
        (SELECT pg_catalog.jsonb_object_agg(a.attname, pg_catalog.jsonb_build_object(
                    'type', CASE t.typtype WHEN 'd' THEN base.typname ELSE t.typname END,
                    'modifier', CASE t.typtype WHEN 'd' THEN t.typtypmod ELSE a.atttypmod END,
-                   'must_be_given', a.attnotnull AND NOT a.atthasdef AND a.attidentity = ''))
+                   'must_be_given', a.attnotnull AND NOT a.atthasdef AND a.attidentity = '',
+                   'sequences', (
+                       SELECT coalesce(pg_catalog.jsonb_agg(ARRAY[home.nspname, s.relname]), '[]')
+                         FROM pg_catalog.pg_attrdef d
+                         JOIN pg_catalog.pg_depend p
+                           ON p.classid = 'pg_catalog.pg_attrdef'::regclass AND p.objid = d.oid
+                          AND p.refclassid = 'pg_catalog.pg_class'::regclass
+                         JOIN pg_catalog.pg_class s ON s.oid = p.refobjid AND s.relkind = 'S'
+                         JOIN pg_catalog.pg_namespace home ON home.oid = s.relnamespace
+                        WHERE d.adrelid = c.oid AND d.adnum = a.attnum)))
           FROM pg_catalog.pg_attribute a
           JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
           LEFT JOIN pg_catalog.pg_type base ON base.oid = t.typbasetype
@@ -51,12 +60,14 @@ class SchemaError(FacematchError):
 class Column:
     """A column: the name of its type (of a domain's base), the type's modifier, and whether an INSERT must fill it.
 
-    The modifier of a ``vector(N)`` is N; -1 stands for none.
+    The modifier of a ``vector(N)`` is N; -1 stands for none. ``sequences``, by schema and name, are those that the
+    default counts with.
     """
 
     type: str
     modifier: int = -1
     must_be_given: bool = False
+    sequences: Sequence[tuple[str, str]] = ()
 
 
 @attrs.frozen

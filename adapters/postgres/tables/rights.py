@@ -16,6 +16,7 @@ SELECT r.number
        LATERAL (SELECT c.oid FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
                  WHERE n.nspname = r.schema AND c.relname = r.name OFFSET 0) AS t
  WHERE NOT CASE r.privilege WHEN 'DELETE' THEN pg_catalog.has_table_privilege(%(role)s, t.oid, r.privilege)
+           WHEN 'USAGE' THEN pg_catalog.has_sequence_privilege(%(role)s, t.oid, 'USAGE, UPDATE')
            ELSE pg_catalog.has_column_privilege(%(role)s, t.oid, r.col, r.privilege) END
 """  # OFFSET 0: no other table of that name may be asked for a column that it does not have
 _PARAMETERS = ("numbers", "schemas", "names", "columns", "privileges")
@@ -23,7 +24,7 @@ _CLOSED_SCHEMAS = """
 SELECT n.nspname FROM pg_catalog.pg_namespace n
  WHERE n.nspname = ANY (%s) AND NOT pg_catalog.has_schema_privilege(%s, n.oid, 'USAGE') ORDER BY 1
 """
-Privilege = Literal["SELECT", "INSERT", "UPDATE", "DELETE"]
+Privilege = Literal["SELECT", "INSERT", "UPDATE", "DELETE", "USAGE"]
 _WRITING: Final[tuple[Privilege, ...]] = ("SELECT", "INSERT", "UPDATE")
 _OUTCOME_COLUMNS = ("stream_seq", "published_at")
 _ATTEMPT_COLUMNS = ("stream_seq",)
@@ -31,7 +32,10 @@ _ATTEMPT_COLUMNS = ("stream_seq",)
 
 @attrs.frozen
 class Right:
-    """A privilege on a table; on ``columns`` only, or on the whole where it is the service's own (``whole``)."""
+    """A privilege on a table; on ``columns`` only, or on the whole where it is the service's own (``whole``).
+
+    USAGE is one on a sequence, as a whole.
+    """
 
     privilege: Privilege
     schema: str
@@ -43,10 +47,11 @@ class Right:
         """Return the statement that gives it."""
         columns = sql.SQL("") if self.whole else sql.SQL(" ({})").format(_names(self.columns))
         return (
-            sql.SQL("GRANT {privilege}{columns} ON {table} TO {role}")
+            sql.SQL("GRANT {privilege}{columns} ON {kind}{table} TO {role}")
             .format(
                 privilege=sql.SQL(self.privilege),
                 columns=columns,
+                kind=sql.SQL("SEQUENCE " if self.privilege == "USAGE" else ""),
                 table=sql.Identifier(self.schema, self.table),
                 role=sql.Identifier(role),
             )
@@ -71,6 +76,13 @@ def worker_rights(tables: Mapping[str, Table]) -> list[Right]:
         of("photo_faces", "UPDATE", ["embedding", "embedding_model", "bbox"]),
         of("face_matches", "SELECT", ["photo_face_id"]),
         of("face_matches", "INSERT", match),
+        *(
+            Right("USAGE", schema, sequence, ("last_value",), whole=True)
+            for table, written in (("photo_faces", face), ("face_matches", match))
+            for name, column in tables[table].columns.items()
+            if name not in written
+            for schema, sequence in column.sequences
+        ),
         Right("SELECT", OWN_SCHEMA, "outcomes", _OUTCOME_COLUMNS, whole=True),
         Right("INSERT", OWN_SCHEMA, "outcomes", _OUTCOME_COLUMNS, whole=True),
         Right("UPDATE", OWN_SCHEMA, "outcomes", ("published_at",)),

@@ -21,9 +21,10 @@ from application.ports.face_pipeline import EmbedderInfo
 from domain.decision import Calibration, Candidate
 from domain.errors import DatabaseForbiddenError, DatabaseUnavailableError
 from infra.local_stack.postgres import PostgresServer
-from tests.contract.ledger.jobs import embedding, record
+from tests.contract.ledger.jobs import accepted, embedding, header, record
 from tests.databases import new_role, url_of
 from tests.fakes.clock import ManualClock
+from tests.integration.postgres.use import opened
 
 
 def embedder(dimension: int) -> EmbedderInfo:
@@ -183,6 +184,32 @@ async def test_every_right_that_is_granted_is_needed(
         assert str(refused.value) == f"the role may not do a worker's work; the owner has to run: {statement};"
         admin.execute(statement.encode())
         await opening(url)
+
+
+@pytest.mark.parametrize("table", ["photo_faces", "face_matches"])
+async def test_what_a_default_counts_with_is_granted(
+    admin: psycopg.Connection, postgres_server: PostgresServer, database_url: str, table: str
+) -> None:
+    """Without its sequence, wherever that is, a worker does not start; with it, and no more, it writes a match."""
+    worker, photo, user = new_role(postgres_server, "worker"), uuid4(), uuid4()
+    url = url_of(postgres_server, admin.info.dbname, worker)
+    await migrate(database_url, grant_to=worker)
+    admin.execute("CREATE SCHEMA elsewhere")
+    admin.execute(f"ALTER TABLE {table} ADD number bigserial".encode())
+    admin.execute(f"ALTER TABLE {table} ADD identity bigint GENERATED ALWAYS AS IDENTITY".encode())
+    admin.execute(f'ALTER SEQUENCE {table}_number_seq RENAME TO "of %s"'.encode())
+    admin.execute('ALTER SEQUENCE "of %s" OWNED BY NONE; ALTER SEQUENCE "of %s" SET SCHEMA elsewhere')
+    grant = f'GRANT USAGE ON SEQUENCE "elsewhere"."of %s" TO "{worker}"'
+    with pytest.raises(SchemaError) as refused:
+        await opening(url)
+    assert str(refused.value) == f"the role may not do a worker's work; the owner has to run: {grant};"
+    assert [s for s in (await migrate(database_url, grant_to=worker)).statements if "SEQUENCE" in s] == [grant]
+    admin.execute("INSERT INTO photos VALUES (%s)", [photo])
+    admin.execute("INSERT INTO users VALUES (%s, '[1,0,0,0]', 'model@1')", [user])
+    async with opened(url) as database:
+        told = await PostgresLedger(database).conclude_face(header(photo), accepted(user))
+    assert told.outcome.kind == "matched"
+    assert admin.execute(f"SELECT number, identity FROM {table}".encode()).fetchall() == [(1, 1)]
 
 
 async def test_a_role_that_enrols_can_do_that_and_no_more(

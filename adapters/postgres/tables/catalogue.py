@@ -17,7 +17,8 @@ SELECT c.relname, n.nspname, c.relkind IN ('r', 'p'),
        (SELECT pg_catalog.jsonb_object_agg(a.attname, pg_catalog.jsonb_build_object(
                    'type', CASE t.typtype WHEN 'd' THEN base.typname ELSE t.typname END,
                    'modifier', CASE t.typtype WHEN 'd' THEN t.typtypmod ELSE a.atttypmod END,
-                   'must_be_given', a.attnotnull AND NOT a.atthasdef AND a.attidentity = '',
+                   'is_never_null', a.attnotnull,
+                   'is_filled', a.atthasdef OR a.attidentity <> '',
                    'sequences', (
                        SELECT coalesce(pg_catalog.jsonb_agg(ARRAY[home.nspname, s.relname]), '[]')
                          FROM pg_catalog.pg_attrdef d
@@ -58,15 +59,16 @@ class SchemaError(FacematchError):
 
 @attrs.frozen
 class Column:
-    """A column: the name of its type (of a domain's base), the type's modifier, and whether an INSERT must fill it.
+    """A column: the name of its type (of a domain's base), the type's modifier, and what an INSERT may leave out.
 
-    The modifier of a ``vector(N)`` is N; -1 stands for none. ``sequences``, by schema and name, are those that the
-    default counts with.
+    The modifier of a ``vector(N)`` is N; -1 stands for none. ``is_filled`` tells that there is a default;
+    ``sequences``, by schema and name, are those that it counts with.
     """
 
     type: str
     modifier: int = -1
-    must_be_given: bool = False
+    is_never_null: bool = False
+    is_filled: bool = False
     sequences: Sequence[tuple[str, str]] = ()
 
 

@@ -166,10 +166,25 @@ def _problems(table: Table) -> list[str]:
         elif expected is not None and column.type != expected:
             problems.append(f"{table}.{name} is of type {column.type}, not {expected}")
     for name, column in table.columns.items():
-        if table.name in _WRITTEN and column.must_be_given and name not in _EXPECTED[table.name]:
+        must_be_given = column.is_never_null and not column.is_filled
+        if table.name in _WRITTEN and must_be_given and name not in _EXPECTED[table.name]:
             problems.append(
                 f"{table}.{name} must be filled, and the service does not know with what: give it a default"
             )
-    if table.name == "users" and "blocked" in table.columns and table.columns["blocked"].type != "bool":
-        problems.append(f"{table}.blocked is of type {table.columns['blocked'].type}, not boolean")
+    if table.name == "users":
+        problems += _problems_of_marks(table)
+    return problems
+
+
+def _problems_of_marks(users: Table) -> list[str]:
+    """Return why who may not be named cannot be told from the others."""
+    problems = []
+    blocked, deleted_at = users.columns.get("blocked"), users.columns.get("deleted_at")
+    if blocked is not None and blocked.type != "bool":
+        problems.append(f"{users}.blocked is of type {blocked.type}, not boolean")
+    if deleted_at is not None and deleted_at.is_never_null:
+        problems.append(
+            f"{users}.deleted_at can never be null, so that everybody counts as deleted: let it be null for who "
+            "is not, or give facematch a view of users in which it is"
+        )
     return problems

@@ -99,8 +99,12 @@ async def test_a_newer_service_wants_its_migrations(admin: psycopg.Connection, d
         ("ALTER TABLE users DROP face_embedding; ALTER TABLE users ADD face_embedding real[]", "_float4, not vector"),
         ("ALTER TABLE users ADD blocked int", r"public\.users\.blocked is of type int4, not boolean"),
         ("ALTER TABLE face_matches ADD tenant uuid NOT NULL", r"public\.face_matches\.tenant must be filled"),
+        (
+            "ALTER TABLE users ADD deleted_at timestamptz NOT NULL DEFAULT 'infinity'",
+            r"public\.users\.deleted_at can never be null, so that everybody counts as deleted: let it be null",
+        ),
     ],
-    ids=["id", "bbox", "vector", "blocked", "tenant"],
+    ids=["id", "bbox", "vector", "blocked", "tenant", "deleted_at"],
 )
 async def test_tables_that_cannot_be_worked_with_are_named(
     admin: psycopg.Connection, database_url: str, change: str, expected: str
@@ -121,6 +125,9 @@ async def test_tables_that_cannot_be_worked_with_are_named(
         "ALTER TABLE photos ADD title text NOT NULL",
         "CREATE DOMAIN photo_id AS uuid; ALTER TABLE photos ALTER id TYPE photo_id",
         "ALTER TABLE photo_faces ALTER bbox TYPE json",
+        """ALTER TABLE users ADD deleted_at boolean NOT NULL DEFAULT false; ALTER TABLE users RENAME TO people;
+        CREATE VIEW users AS SELECT id, face_embedding, face_embedding_model, nullif(deleted_at, false) AS deleted_at
+          FROM people""",
     ],
 )
 async def test_columns_of_the_applications_own_are_no_trouble(

@@ -15,10 +15,11 @@ _FIND = r"""
 SELECT c.relname, n.nspname, c.relkind IN ('r', 'p'),
        n.nspname = ANY (pg_catalog.current_schemas(false)),
        (SELECT pg_catalog.jsonb_object_agg(a.attname, pg_catalog.jsonb_build_object(
-                   'type', CASE t.typtype WHEN 'd' THEN base.typname ELSE t.typname END,
-                   'modifier', CASE t.typtype WHEN 'd' THEN t.typtypmod ELSE a.atttypmod END,
-                   'is_never_null', a.attnotnull,
-                   'is_filled', a.atthasdef OR a.attidentity <> '',
+                   'type', base.name,
+                   'modifier', base.modifier,
+                   'is_never_null', a.attnotnull OR (base.is_never_null AND c.relkind <> 'v'),
+                   'is_filled', a.atthasdef OR a.attidentity <> '' OR t.typdefault IS NOT NULL,
+                   'is_generated', a.attgenerated <> '' OR a.attidentity = 'a',
                    'sequences', (
                        SELECT coalesce(pg_catalog.jsonb_agg(ARRAY[home.nspname, s.relname]), '[]')
                          FROM pg_catalog.pg_attrdef d
@@ -30,7 +31,14 @@ SELECT c.relname, n.nspname, c.relkind IN ('r', 'p'),
                         WHERE d.adrelid = c.oid AND d.adnum = a.attnum)))
           FROM pg_catalog.pg_attribute a
           JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
-          LEFT JOIN pg_catalog.pg_type base ON base.oid = t.typbasetype
+          CROSS JOIN LATERAL (
+              WITH RECURSIVE layer AS (
+                  SELECT t.typname AS name, a.atttypmod AS modifier, t.typnotnull AS is_never_null,
+                         t.typbasetype AS base, t.typtypmod AS base_modifier
+                  UNION ALL
+                  SELECT b.typname, layer.base_modifier, layer.is_never_null OR b.typnotnull, b.typbasetype, b.typtypmod
+                    FROM layer JOIN pg_catalog.pg_type b ON b.oid = layer.base)
+              SELECT * FROM layer WHERE layer.base = 0) AS base
          WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped)
   FROM pg_catalog.pg_class c
   JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
@@ -61,14 +69,15 @@ class SchemaError(FacematchError):
 class Column:
     """A column: the name of its type (of a domain's base), the type's modifier, and what an INSERT may leave out.
 
-    The modifier of a ``vector(N)`` is N; -1 stands for none. ``is_filled`` tells that there is a default;
-    ``sequences``, by schema and name, are those that it counts with.
+    The modifier of a ``vector(N)`` is N; -1 stands for none. ``is_filled`` tells that there is a default, and
+    ``is_generated`` that nothing else may be written; ``sequences``, by schema and name, are those that it counts with.
     """
 
     type: str
     modifier: int = -1
     is_never_null: bool = False
     is_filled: bool = False
+    is_generated: bool = False
     sequences: Sequence[tuple[str, str]] = ()
 
 

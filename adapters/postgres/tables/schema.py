@@ -29,19 +29,23 @@ _MADE_BY_MIGRATE = {
     "users": ("face_embedding", "face_embedding_model"),
     "photo_faces": ("embedding_model",),
 }
-_EXPECTED: Mapping[str, Mapping[str, str | None]] = {
-    "photos": {"id": "uuid"},
-    "users": {"id": "uuid", "face_embedding": "vector", "face_embedding_model": None},
+_ANY: tuple[str, ...] = ()
+_UUID = ("uuid",)
+_VECTOR = ("vector",)
+_TEXT = ("text", "varchar")
+_EXPECTED: Mapping[str, Mapping[str, tuple[str, ...]]] = {
+    "photos": {"id": _UUID},
+    "users": {"id": _UUID, "face_embedding": _VECTOR, "face_embedding_model": _TEXT},
     "photo_faces": {
-        "id": "uuid",
-        "photo_id": "uuid",
-        "face_index": None,
-        "embedding": "vector",
-        "embedding_model": None,
-        "bbox": None,
-        "created_at": None,
+        "id": _UUID,
+        "photo_id": _UUID,
+        "face_index": _ANY,
+        "embedding": _VECTOR,
+        "embedding_model": _TEXT,
+        "bbox": _ANY,
+        "created_at": _ANY,
     },
-    "face_matches": {"id": "uuid", "photo_face_id": "uuid", "user_id": "uuid", "confidence": None, "created_at": None},
+    "face_matches": {"id": _UUID, "photo_face_id": _UUID, "user_id": _UUID, "confidence": _ANY, "created_at": _ANY},
 }
 _WRITTEN = ("photo_faces", "face_matches")
 _VECTORS = (("users", "face_embedding"), ("photo_faces", "embedding"))
@@ -163,8 +167,10 @@ def _problems(table: Table) -> list[str]:
         column = table.columns.get(name)
         if column is None:
             problems.append(f"{table} has no column {name}")
-        elif expected is not None and column.type != expected:
-            problems.append(f"{table}.{name} is of type {column.type}, not {expected}")
+        elif expected and column.type not in expected:
+            problems.append(f"{table}.{name} is of type {column.type}, not {' or '.join(expected)}")
+        elif table.name in _WRITTEN and column.is_generated:
+            problems.append(f"{table}.{name} is generated, and the service writes it: make it a plain column")
     for name, column in table.columns.items():
         must_be_given = column.is_never_null and not column.is_filled
         if table.name in _WRITTEN and must_be_given and name not in _EXPECTED[table.name]:

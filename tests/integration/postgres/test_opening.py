@@ -103,8 +103,24 @@ async def test_a_newer_service_wants_its_migrations(admin: psycopg.Connection, d
             "ALTER TABLE users ADD deleted_at timestamptz NOT NULL DEFAULT 'infinity'",
             r"public\.users\.deleted_at can never be null, so that everybody counts as deleted: let it be null",
         ),
+        (
+            "CREATE DOMAIN tenant AS uuid NOT NULL; CREATE DOMAIN owner AS tenant; ALTER TABLE photo_faces ADD o owner",
+            r"public\.photo_faces\.o must be filled",
+        ),
+        (
+            "ALTER TABLE photo_faces DROP embedding_model, ADD embedding_model text GENERATED ALWAYS AS ('m@1') STORED",
+            r"public\.photo_faces\.embedding_model is generated, and the service writes it: make it a plain column",
+        ),
+        (
+            "ALTER TABLE photo_faces ALTER face_index ADD GENERATED ALWAYS AS IDENTITY",
+            r"public\.photo_faces\.face_index is generated",
+        ),
+        (
+            "CREATE TYPE model AS ENUM ('m@1'); ALTER TABLE users ALTER face_embedding_model TYPE model USING 'm@1'",
+            r"public\.users\.face_embedding_model is of type model, not text or varchar",
+        ),
     ],
-    ids=["id", "bbox", "vector", "blocked", "tenant", "deleted_at"],
+    ids=["id", "bbox", "vector", "blocked", "tenant", "deleted_at", "domain", "generated", "identity", "enum"],
 )
 async def test_tables_that_cannot_be_worked_with_are_named(
     admin: psycopg.Connection, database_url: str, change: str, expected: str
@@ -128,6 +144,11 @@ async def test_tables_that_cannot_be_worked_with_are_named(
         """ALTER TABLE users ADD deleted_at boolean NOT NULL DEFAULT false; ALTER TABLE users RENAME TO people;
         CREATE VIEW users AS SELECT id, face_embedding, face_embedding_model, nullif(deleted_at, false) AS deleted_at
           FROM people""",
+        "CREATE DOMAIN note AS text DEFAULT '-' NOT NULL; ALTER TABLE photo_faces ADD a note, ADD b note NOT NULL",
+        "CREATE DOMAIN key AS uuid; CREATE DOMAIN photo_key AS key; ALTER TABLE photos ALTER id TYPE photo_key",
+        "CREATE DOMAIN model AS varchar(60); ALTER TABLE photo_faces ALTER embedding_model TYPE model",
+        """CREATE DOMAIN tenant AS text NOT NULL; ALTER TABLE face_matches ADD tenant tenant DEFAULT 'one';
+        ALTER TABLE face_matches RENAME TO matches; CREATE VIEW face_matches AS SELECT * FROM matches""",
     ],
 )
 async def test_columns_of_the_applications_own_are_no_trouble(
@@ -161,7 +182,8 @@ async def test_an_embedder_of_another_dimension_does_not_start(
 async def test_a_domain_over_a_vector_has_its_dimension(admin: psycopg.Connection, database_url: str) -> None:
     """However the application names the type."""
     await migrate(database_url)
-    admin.execute("CREATE DOMAIN face AS vector(512); ALTER TABLE users ALTER face_embedding TYPE face")
+    admin.execute("CREATE DOMAIN face AS vector(512); CREATE DOMAIN portrait AS face")
+    admin.execute("ALTER TABLE users ALTER face_embedding TYPE portrait")
     with pytest.raises(DimensionMismatchError, match=r"public\.users\.face_embedding is vector\(512\)"):
         await opening(database_url, 128)
 

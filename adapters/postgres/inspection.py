@@ -6,6 +6,8 @@ import attrs
 from psycopg import sql
 
 from adapters.postgres.connection.database import Connection, Database
+from adapters.postgres.search_index.filling import count_missing
+from adapters.postgres.search_index.parts import Parts
 from adapters.postgres.search_index.standing import IndexState, look_at_index
 from adapters.postgres.tables.catalogue import Table
 from adapters.postgres.tables.schema import Schema
@@ -35,6 +37,7 @@ SELECT EXISTS (
       JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
      WHERE i.indrelid = %s::regclass AND a.attname = %s AND i.indisvalid AND i.indpred IS NULL)
 """
+_SECONDS = 60.0  # every user is looked at
 _LOOKED_UP = (("photo_faces", "photo_id"), ("face_matches", "photo_face_id"))
 
 
@@ -44,7 +47,8 @@ class DatabaseFacts:
 
     ``enrolled`` are those of this model who may be named; ``unfit`` of them have a vector that cannot be compared, of
     another dimension or of no length. ``unusable`` counts those of other models by model ('': of an unknown one).
-    ``advice`` are statements for the tables' owner. ``index`` is what this model's users are searched through.
+    ``advice`` are statements for the tables' owner. ``index`` is what this model's users are searched through,
+    and ``unindexed`` of them are not in it.
     ``logged`` is a statement for a superuser, where the server's log gets what statements are run with: embeddings.
     """
 
@@ -55,6 +59,7 @@ class DatabaseFacts:
     unusable: dict[str, int]
     advice: tuple[str, ...]
     index: IndexState | None
+    unindexed: int
     logged: str | None
 
 
@@ -74,14 +79,16 @@ async def inspect_database(database: Database, info: EmbedderInfo) -> DatabaseFa
         candidate=schema.candidate_condition("u"),
     )
     others = sql.SQL(_OTHERS).format(users=schema.users.identifier)
-    async with database.operation("inspect") as connection:
+    async with database.operation("inspect", seconds=_SECONDS) as connection:
         [(server, pgvector)] = await _rows(connection, sql.SQL(_VERSIONS), [])
         [(usable, unfit)] = await _rows(connection, enrolled, [info.id])
         unusable = dict(await _rows(connection, others, [info.id]))
         advice = await _advice(connection, schema)
         index = await look_at_index(connection, schema, info.id)
+        is_used = index is not None and index.serves(info.dimension)
+        unindexed = await count_missing(connection, Parts(schema, info.id, info.dimension)) if is_used else 0
         logged = await _logged(connection)
-    return DatabaseFacts(server, pgvector, usable, unfit, unusable, advice, index, logged)
+    return DatabaseFacts(server, pgvector, usable, unfit, unusable, advice, index, unindexed, logged)
 
 
 async def _logged(connection: Connection) -> str | None:

@@ -161,7 +161,7 @@ async def _database(container: Container, settings: Settings) -> AsyncIterator[F
         yield Finding(
             "other embeddings", Status.WARNING, f"{users} users have one of {name}: run `facematch reenroll prepare`"
         )
-    yield search_finding(facts.enrolled, facts.index, info.dimension)
+    yield search_finding(facts.enrolled, facts.index, facts.unindexed, info.dimension)
     if facts.logged is not None:
         detail = f"PostgreSQL writes embeddings to its log, with the statements; a superuser can run: {facts.logged}"
         yield Finding("database log", Status.WARNING, detail)
@@ -174,8 +174,11 @@ async def _gallery(container: Container) -> AsyncIterator[Finding]:
     yield Finding("gallery", Status.OK, "jobs are decided by templates of this embedder")
 
 
-def search_finding(enrolled: int, index: IndexState | None, dimension: int) -> Finding:
-    """Return how users are searched for, and whether that could be faster."""
+def search_finding(enrolled: int, index: IndexState | None, unindexed: int, dimension: int) -> Finding:
+    """Return how users are searched for, and whether that overlooks somebody or could be faster."""
+    if unindexed:
+        detail = f"{unindexed} users are not in the index, so that it finds none of them: run `facematch index`"
+        return Finding("search", Status.WARNING, detail)
     if index is not None and index.serves(dimension):
         return Finding("search", Status.OK, f"through an index of about {index.users} users")
     if index is not None:

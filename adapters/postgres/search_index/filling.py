@@ -44,6 +44,11 @@ SELECT count(t.id), count(g.user_id), count(*) FILTER (WHERE g.user_id IS NULL),
           WHERE g.user_id IS NULL OR t.id IS NULL OR g.embedding OPERATOR({extension}.<>) t.embedding))[:{examples}]
   FROM (SELECT u.id, {unit} AS embedding FROM {users} u WHERE {fits}) t FULL JOIN {partition} g ON g.user_id = t.id
 """
+# Asked of all galleries, because no worker has a right on a single partition.
+_MISSING = """
+SELECT count(*) FROM {users} u
+ WHERE {fits} AND NOT EXISTS (SELECT FROM {gallery} g WHERE g.model = {model} AND g.user_id = u.id)
+"""
 
 
 @attrs.frozen
@@ -90,6 +95,12 @@ async def compare(connection: AsyncConnection[TupleRow], parts: Parts) -> Differ
         raise AssertionError("an aggregate has one row")
     users, indexed, missing, left_over, different, examples = row
     return Difference(users, indexed, missing, left_over, different, tuple(examples or ()))
+
+
+async def count_missing(connection: AsyncConnection[TupleRow], parts: Parts) -> int:
+    """Return how many users belong into the index and are not in it, as of one moment; any worker may ask."""
+    [missing] = await (await connection.execute(_composed(_MISSING, parts))).fetchone() or (0,)
+    return int(missing)
 
 
 def _within(column: LiteralString, after: UUID | None, last: UUID | None) -> sql.Composed:

@@ -11,7 +11,8 @@ from adapters.postgres.migrate import migrate
 from application.ports.face_pipeline import EmbedderInfo
 from domain.decision import Calibration
 from domain.faces import FaceEmbedding
-from tests.databases import PreparedDatabase
+from infra.local_stack.postgres import PostgresServer
+from tests.databases import PreparedDatabase, make_index, new_role, url_of
 from tests.integration.postgres.use import opened
 from tests.tables import PostgresTables, Vectors
 
@@ -19,6 +20,17 @@ EMBEDDER = EmbedderInfo(
     id="model@1", dimension=4, licence="-", description="-", calibration=Calibration(((0.01, 0.1),))
 )
 TEMPLATE = FaceEmbedding("model@1", (1.0, 0.0, 0.0, 0.0))
+PARTITIONED = """
+CREATE TABLE users (id uuid PRIMARY KEY, face_embedding vector, face_embedding_model text) PARTITION BY RANGE (id);
+CREATE TABLE oldest PARTITION OF users FOR VALUES FROM (MINVALUE) TO ('80000000-0000-0000-0000-000000000000');
+INSERT INTO users VALUES ('00000000-0000-0000-0000-000000000001', '[1,0,0,0]', 'model@1');
+CREATE TABLE newcomers (LIKE users INCLUDING ALL);
+INSERT INTO newcomers VALUES
+    ('90000000-0000-0000-0000-000000000001', '[0,1,0,0]', 'model@1'),
+    ('90000000-0000-0000-0000-000000000002', '[0,0,1,0]', 'model@1'),
+    ('90000000-0000-0000-0000-000000000003', '[0,1]', 'model@1'),
+    ('90000000-0000-0000-0000-000000000004', NULL, NULL);
+"""
 
 
 async def test_embeddings_are_counted_by_what_they_are_good_for(
@@ -97,3 +109,24 @@ async def test_a_view_is_not_advised_to_have_an_index(admin: psycopg.Connection,
     admin.execute("ALTER TABLE face_matches RENAME TO matches; CREATE VIEW face_matches AS SELECT * FROM matches")
     async with opened(database_url) as database:
         assert (await inspect_database(database, EMBEDDER)).advice == ()
+
+
+async def test_users_who_are_not_in_the_index_are_counted(
+    admin: psycopg.Connection, postgres_server: PostgresServer, database_url: str
+) -> None:
+    """No trigger fires for those who come with a partition of `users`; a worker's role can tell."""
+    admin.execute("CREATE EXTENSION vector")
+    admin.execute(PARTITIONED)
+    worker = new_role(postgres_server, "worker")
+    await migrate(database_url, grant_to=worker)
+    await make_index(database_url, EMBEDDER.id, dimension=EMBEDDER.dimension)
+
+    async def unindexed() -> int:
+        async with opened(url_of(postgres_server, admin.info.dbname, worker)) as database:
+            return (await inspect_database(database, EMBEDDER)).unindexed
+
+    assert await unindexed() == 0
+    admin.execute("ALTER TABLE users ATTACH PARTITION newcomers DEFAULT")
+    assert await unindexed() == 2
+    await make_index(database_url, EMBEDDER.id, dimension=EMBEDDER.dimension)
+    assert await unindexed() == 0

@@ -71,26 +71,22 @@ def index_state(dimension: int | None, *, is_kept: bool = True) -> IndexState:
 
 
 @pytest.mark.parametrize(
-    ("enrolled", "index", "status", "words"),
+    ("enrolled", "index", "unindexed", "status", "words"),
     [
-        (4_999, None, Status.OK, "every user is compared with"),
-        (5_000, None, Status.WARNING, "5000 users are compared with one by one: `facematch index`"),
-        (
-            9,
-            index_state(128),
-            Status.OK,
-            "through an index of about 9 users",
-        ),
-        (9, index_state(None), Status.WARNING, "not complete"),
-        (9, index_state(128, is_kept=False), Status.WARNING, "not complete"),
-        (9, index_state(512), Status.WARNING, "run `facematch index`"),
+        (4_999, None, 0, Status.OK, "every user is compared with"),
+        (5_000, None, 0, Status.WARNING, "5000 users are compared with one by one: `facematch index`"),
+        (9, index_state(128), 0, Status.OK, "through an index of about 9 users"),
+        (9, index_state(128), 2, Status.WARNING, "2 users are not in the index, so that it finds none of them: run"),
+        (9, index_state(None), 0, Status.WARNING, "not complete"),
+        (9, index_state(128, is_kept=False), 0, Status.WARNING, "not complete"),
+        (9, index_state(512), 0, Status.WARNING, "run `facematch index`"),
     ],
 )
-def test_a_search_that_could_be_faster_is_told(
-    enrolled: int, index: IndexState | None, status: Status, words: str
+def test_a_search_that_could_be_better_is_told(
+    enrolled: int, index: IndexState | None, unindexed: int, status: Status, words: str
 ) -> None:
-    """And so is an index that nobody can rely on."""
-    found = search_finding(enrolled, index, 128)
+    """A slow one, an index that nobody can rely on, and one that lacks somebody."""
+    found = search_finding(enrolled, index, unindexed, 128)
     assert (found.what, found.status, words in found.detail) == ("search", status, True)
 
 

@@ -28,8 +28,9 @@ SELECT count(*), count(*) FILTER (WHERE {dimensions}(u.face_embedding) <> {dimen
   FROM {users} u WHERE u.face_embedding_model = %s AND u.face_embedding IS NOT NULL AND {candidate}
 """
 _OTHERS = """
-SELECT coalesce(face_embedding_model, ''), count(*) FROM {users}
- WHERE face_embedding IS NOT NULL AND face_embedding_model IS DISTINCT FROM %s GROUP BY 1 ORDER BY 1
+SELECT coalesce(u.face_embedding_model, ''), count(*) FROM {users} u
+ WHERE u.face_embedding IS NOT NULL AND u.face_embedding_model IS DISTINCT FROM %s AND {not_deleted}
+ GROUP BY 1 ORDER BY 1
 """
 _INDEXED = """
 SELECT EXISTS (
@@ -46,9 +47,9 @@ class DatabaseFacts:
     """Versions; how many users have an embedding, and what to do for speed.
 
     ``enrolled`` are those of this model who may be named; ``unfit`` of them have a vector that cannot be compared, of
-    another dimension or of no length. ``unusable`` counts those of other models by model ('': of an unknown one).
-    ``advice`` are statements for the tables' owner. ``index`` is what this model's users are searched through,
-    and ``unindexed`` of them are not in it.
+    another dimension or of no length. ``unusable`` counts those of other models, but for deleted ones, by model ('': of
+    an unknown one). ``advice`` are statements for the tables' owner. ``index`` is what this model's users are searched
+    through, and ``unindexed`` of them are not in it.
     ``logged`` is a statement for a superuser, where the server's log gets what statements are run with: embeddings.
     """
 
@@ -78,7 +79,7 @@ async def inspect_database(database: Database, info: EmbedderInfo) -> DatabaseFa
         users=schema.users.identifier,
         candidate=schema.candidate_condition("u"),
     )
-    others = sql.SQL(_OTHERS).format(users=schema.users.identifier)
+    others = sql.SQL(_OTHERS).format(users=schema.users.identifier, not_deleted=schema.not_deleted("u"))
     async with database.operation("inspect", seconds=_SECONDS) as connection:
         [(server, pgvector)] = await _rows(connection, sql.SQL(_VERSIONS), [])
         [(usable, unfit)] = await _rows(connection, enrolled, [info.id])

@@ -36,7 +36,10 @@ INSERT INTO newcomers VALUES
 async def test_embeddings_are_counted_by_what_they_are_good_for(
     prepared: PreparedDatabase, tables: PostgresTables
 ) -> None:
-    """Of this model, of this model but unfit, of others, and of an unknown one; who may not be named does not count."""
+    """Of this model, of this model but unfit, of others, and of an unknown one; who may not be named does not count.
+
+    Of other models only deleted users do not, whom `reenroll` leaves out, too.
+    """
     for _ in range(3):
         tables.add_user(uuid4(), TEMPLATE)
     tables.add_user(uuid4(), TEMPLATE, deleted=True)
@@ -50,10 +53,12 @@ async def test_embeddings_are_counted_by_what_they_are_good_for(
     ]
     for model, vector in written:
         tables.write_embedding(tables.add_user(uuid4()), model, vector)
+    tables.write_embedding(tables.add_user(uuid4(), deleted=True), "model@2", (1.0, 0.0))
+    tables.write_embedding(tables.add_user(uuid4(), blocked=True), "model@2", (1.0, 0.0))
     async with opened(prepared.url) as database:
         facts = await inspect_database(database, EMBEDDER)
     assert (facts.enrolled, facts.unfit) == (5, 2)
-    assert facts.unusable == {"model@2": 1, "": 3}
+    assert facts.unusable == {"model@2": 2, "": 3}
     assert (facts.server_version[:3], facts.pgvector_version[:2]) == ("18.", "0.")
 
 

@@ -32,7 +32,7 @@ _MADE_BY_MIGRATE = {
 _ANY: tuple[str, ...] = ()
 _UUID = ("uuid",)
 _VECTOR = ("vector",)
-_TEXT = ("text", "varchar")
+_TEXT = ("text", "varchar", "citext")
 _EXPECTED: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "photos": {"id": _UUID},
     "users": {"id": _UUID, "face_embedding": _VECTOR, "face_embedding_model": _TEXT},

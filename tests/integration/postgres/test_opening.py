@@ -117,7 +117,7 @@ async def test_a_newer_service_wants_its_migrations(admin: psycopg.Connection, d
         ),
         (
             "CREATE TYPE model AS ENUM ('m@1'); ALTER TABLE users ALTER face_embedding_model TYPE model USING 'm@1'",
-            r"public\.users\.face_embedding_model is of type model, not text or varchar",
+            r"public\.users\.face_embedding_model is of type model, not text or varchar or citext",
         ),
     ],
     ids=["id", "bbox", "vector", "blocked", "tenant", "deleted_at", "domain", "generated", "identity", "enum"],

@@ -40,7 +40,9 @@ put database_worker_url "postgresql://facematch_worker:$database_worker@postgres
 put postgres_roles.sql "CREATE ROLE photo_app LOGIN PASSWORD '$database_owner';
 CREATE ROLE facematch_worker LOGIN PASSWORD '$database_worker';
 ALTER ROLE photo_app SET log_parameter_max_length = 0;
+ALTER ROLE photo_app SET log_error_verbosity = terse;
 ALTER ROLE facematch_worker SET log_parameter_max_length = 0;
+ALTER ROLE facematch_worker SET log_error_verbosity = terse;
 ALTER DATABASE photo_app OWNER TO photo_app;
 CREATE EXTENSION vector;"
 

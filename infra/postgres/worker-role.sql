@@ -28,8 +28,10 @@ ALTER ROLE :"worker"
     LOGIN PASSWORD :'password'
     NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS NOINHERIT;
 
--- A server that logs statements would log what they are run with, too: embeddings.
+-- A server that logs statements would log what they are run with, too: embeddings. And of a row that a constraint
+-- refuses it would log the beginning.
 ALTER ROLE :"worker" SET log_parameter_max_length = 0;
+ALTER ROLE :"worker" SET log_error_verbosity = terse;
 
 -- What PostgreSQL lets everybody do who may connect: make temporary tables and, in a database that comes from a version
 -- before 15, tables in the schema public. With -v close=yes this is taken from every role that has it for no other

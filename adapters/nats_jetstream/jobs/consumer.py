@@ -115,10 +115,14 @@ class JetStreamJobQueue:
         return info
 
     async def _jobs_among(self, deliveries: Sequence[JetStreamDelivery]) -> Sequence[JetStreamDelivery]:
-        """Leave out what only a consumer that was changed delivers; it comes again when that is put right."""
+        """Leave out what only a consumer that was changed delivers, or may have; it comes again in due time."""
         jobs = [delivery for delivery in deliveries if self._is_job(delivery)]
-        if len(jobs) < len(deliveries):
+        if len(jobs) == len(deliveries):
+            return deliveries
+        try:
             await self._info()
+        except MessagingUnavailableError:
+            return jobs
         return jobs if self._is_changed else deliveries
 
     def _is_job(self, delivery: JetStreamDelivery) -> bool:

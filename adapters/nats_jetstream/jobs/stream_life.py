@@ -63,6 +63,7 @@ class StreamLife:
         if not self.is_over and not self._is_fresh(seen) and not self._is_fresh(self._seen):
             if self._looking is None or self._looking.done():
                 self._looking = asyncio.create_task(self._look())
+                self._looking.add_done_callback(lambda look: look.cancelled() or look.exception())
             await asyncio.shield(self._looking)
         if self.is_over:
             raise MessagingUnavailableError(f"the stream {self.stream} that held this job was deleted")

@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext, suppress
 
 import attrs
-import psycopg
 from opentelemetry import trace
 from pgvector.psycopg.vector import register_vector_info
 from psycopg import AsyncConnection, IsolationLevel, sql
@@ -16,7 +15,7 @@ from psycopg_pool import AsyncConnectionPool
 
 from adapters.postgres.connection.commits import check_commits
 from adapters.postgres.connection.conninfo import connection_string, database_name
-from adapters.postgres.connection.errors import translated
+from adapters.postgres.connection.errors import is_of_a_stale_plan, translated
 from adapters.postgres.connection.statements import Cursor
 from adapters.postgres.tables.catalogue import SchemaError
 from adapters.postgres.tables.locks import check_locks
@@ -131,9 +130,13 @@ class Database:
 
         """
         known = self._vector
-        self._schema = await self._examine()
-        if known and self._vector and self._vector.oid != known.oid:
-            await self._pool.drain()
+        try:
+            self._schema = await self._examine()
+        finally:
+            is_made_anew = known and self._vector and self._vector.oid != known.oid
+            if is_made_anew:
+                await self._pool.drain()
+        if is_made_anew:
             raise DatabaseUnavailableError("database: the extension vector was made anew: connections are replaced")
 
     @asynccontextmanager
@@ -180,7 +183,7 @@ class Database:
                     except BaseException as error:
                         with suppress(Exception):  # what cannot be undone, the pool throws away
                             await connection.rollback()
-                        if isinstance(error, psycopg.errors.FeatureNotSupported):  # prepared before a table was altered
+                        if is_of_a_stale_plan(error):
                             await self._pool.drain()
                         raise
                     finally:

@@ -62,3 +62,10 @@ def translated(what: str) -> Iterator[None]:
         raise DatabaseRefusedError(f"database, {what}: refused: {first_line(error)}") from error
     except TimeoutError as error:
         raise DatabaseUnavailableError(f"database, {what}: no answer in time") from error
+
+
+def is_of_a_stale_plan(error: BaseException) -> bool:
+    """Tell whether a statement was prepared before a table was altered: on this connection it will never run again."""
+    return (
+        isinstance(error, psycopg.errors.FeatureNotSupported) and error.diag.source_function == "RevalidateCachedQuery"
+    )

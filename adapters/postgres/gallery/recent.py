@@ -36,7 +36,7 @@ class Recent(Generic[_Key, _Answer]):
         asking = self._asking.get(key)
         if asking is None:
             asking = self._asking[key] = asyncio.create_task(self._refresh(key))
-            asking.add_done_callback(lambda _: self._asking.pop(key, None))
+            asking.add_done_callback(lambda asked: self._end(key, asked))
         return await asyncio.shield(asking)
 
     async def _refresh(self, key: _Key) -> _Answer:
@@ -44,3 +44,9 @@ class Recent(Generic[_Key, _Answer]):
         answer = await self._ask(key)
         self._known[key] = _Dated(answer, at)
         return answer
+
+    def _end(self, key: _Key, asked: asyncio.Task[_Answer]) -> None:
+        """Let the next one ask anew; where nobody waits any more, nobody is told of a failure either."""
+        self._asking.pop(key, None)
+        if not asked.cancelled():
+            asked.exception()

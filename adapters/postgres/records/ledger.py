@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 import psycopg
 from psycopg import sql
 
-from adapters.postgres.connection.commits import WAIT_FOR_COMMIT
+from adapters.postgres.connection.commits import WAIT_FOR_COMMIT, wait_for_commits
 from adapters.postgres.connection.database import Connection, Database
 from adapters.postgres.connection.errors import swallowed
 from adapters.postgres.connection.statements import Statement
@@ -179,8 +179,8 @@ class PostgresLedger:
         async with self._database.operation("unpublished") as connection:
             cursor = await connection.execute(query, [older_than_seconds, list(Reason), limit])
             records = readable(await cursor.fetchall())
-            if records:  # to wait for one commit is to wait for all before it
-                await _standing(connection, records[-1].key)
+            if records:
+                await wait_for_commits(connection)
             return records
 
     async def mark_published(self, keys: Sequence[JobKey]) -> None:

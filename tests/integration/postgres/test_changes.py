@@ -173,8 +173,12 @@ async def test_what_a_rule_of_the_application_refuses_is_told_in_its_words(
 _MADE_ANEW = """
 DROP EXTENSION vector CASCADE;
 CREATE EXTENSION vector;
-ALTER TABLE users ADD face_embedding vector(4);
-ALTER TABLE photo_faces ADD embedding vector(4);
+ALTER TABLE users ADD face_embedding vector({0});
+ALTER TABLE photo_faces ADD embedding vector({0});
+"""
+_PUT_RIGHT = """
+ALTER TABLE users ALTER face_embedding TYPE vector(4);
+ALTER TABLE photo_faces ALTER embedding TYPE vector(4);
 """
 
 
@@ -185,7 +189,7 @@ async def test_an_extension_that_is_made_anew_is_an_outage_of_a_moment(
     gallery, ledger = PostgresGallery(working, Codes, clock=ManualClock()), PostgresLedger(working)
     photo, user = tables.add_photo(uuid4()), tables.add_user(uuid4(), embedding(1.0))
     await gallery.search(embedding(1.0), limit=1)
-    admin.execute(_MADE_ANEW)
+    admin.execute(_MADE_ANEW.format(4).encode())
     tables.write_embedding(user, MODEL, embedding(1.0).vector)
     with pytest.raises(DatabaseUnavailableError, match="cache lookup failed for type"):
         await gallery.search(embedding(1.0), limit=1)
@@ -194,6 +198,41 @@ async def test_an_extension_that_is_made_anew_is_an_outage_of_a_moment(
     await working.check()
     assert [candidate.user_id for candidate in (await gallery.search(embedding(1.0), limit=1)).nearest] == [user]
     assert (await ledger.conclude_face(header(photo), accepted(user))).outcome.kind == "matched"
+
+
+async def test_an_extension_that_is_made_anew_with_something_else_wrong_is_not_forgotten(
+    working: Database, tables: PostgresTables, admin: psycopg.Connection
+) -> None:
+    """Connections are replaced by the look that finds it, whatever else that finds: no later one would."""
+    gallery, user = PostgresGallery(working, Codes, clock=ManualClock()), tables.add_user(uuid4(), embedding(1.0))
+    await gallery.search(embedding(1.0), limit=1)
+    admin.execute(_MADE_ANEW.format(5).encode())
+    with pytest.raises(SchemaError, match=r"is vector\(5\)"):
+        await working.check()
+    admin.execute(_PUT_RIGHT)
+    tables.write_embedding(user, MODEL, embedding(1.0).vector)
+    await working.check()
+    assert [candidate.user_id for candidate in (await gallery.search(embedding(1.0), limit=1)).nearest] == [user]
+
+
+async def test_a_rule_that_says_something_is_not_supported_costs_no_connection(
+    working: Database, database_url: str, tables: PostgresTables, admin: psycopg.Connection
+) -> None:
+    """PostgreSQL has one state for that and for a plan that is out of date."""
+    del working
+    photo, user = tables.add_photo(uuid4()), tables.add_user(uuid4(), embedding(1.0))
+    admin.execute(RAISE.format(how="'no' USING ERRCODE = 'feature_not_supported';").encode())
+    async with opened(database_url, size=1) as database:
+        before = await _pid(database)
+        with pytest.raises(DatabaseUnavailableError, match="database, conclude_face: refused: no"):
+            await PostgresLedger(database).conclude_face(header(photo), accepted(user))
+        assert await _pid(database) == before
+
+
+async def _pid(database: Database) -> int:
+    async with database.operation("pid") as connection:
+        [pid] = await (await connection.execute("SELECT pg_backend_pid()")).fetchone() or (0,)
+        return int(pid)
 
 
 async def test_statements_that_were_prepared_before_a_column_changed_are_given_up(

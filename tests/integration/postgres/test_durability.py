@@ -135,3 +135,15 @@ async def test_a_primary_whose_standby_is_missing_is_away(server: PostgresServer
             with pytest.raises(DatabaseUnavailableError, match="a commit is not confirmed: a standby"):
                 await database.check()
         await database.check()
+
+
+async def test_an_outcome_that_somebody_is_deleting_keeps_nobody_waiting(server: PostgresServer) -> None:
+    """Neither a probe nor whoever publishes what others left: any commit will do."""
+    url = server.create_database("deleting")
+    await migrate(url)
+    async with opened(url, statement_seconds=2) as database:
+        given = await PostgresLedger(database).conclude(record())
+        with psycopg.connect(url) as somebody:
+            somebody.execute("DELETE FROM facematch.outcomes")
+            await database.check()
+            assert await PostgresLedger(database).unpublished(older_than_seconds=0, limit=1) == [given]

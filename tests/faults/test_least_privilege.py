@@ -204,8 +204,9 @@ async def test_the_servers_log_gets_no_embedding_of_a_worker(
     with psycopg.connect(postgres_server.url(), autocommit=True) as admin:
         admin.execute(f"ALTER DATABASE {name} SET log_min_duration_statement = 0".encode())
     with psycopg.connect(guarded_database.owner_url, autocommit=True) as owner:
-        owner.execute("CREATE TABLE refusing (vector text CHECK (vector = 'none'))")
-        owner.execute(f'GRANT INSERT ON refusing TO "{guarded_database.worker}"'.encode())
+        owner.execute("CREATE SCHEMA beside; CREATE TABLE beside.refusing (vector text CHECK (vector = 'none'))")
+        owner.execute(f'GRANT USAGE ON SCHEMA beside TO "{guarded_database.worker}"'.encode())
+        owner.execute(f'GRANT INSERT ON beside.refusing TO "{guarded_database.worker}"'.encode())
     log, told = servers_folder / "postgres" / "postgres.log", []
     for role in (guarded_database.owner_url, guarded_database.worker_url):
         before, database = log.stat().st_size, Database(role)
@@ -214,7 +215,7 @@ async def test_the_servers_log_gets_no_embedding_of_a_worker(
         await PostgresGallery(database, Codes, clock=SystemClock()).search(probe, limit=1)
         await database.close()
         with psycopg.connect(role) as connection, pytest.raises(psycopg.errors.CheckViolation):
-            connection.execute("INSERT INTO refusing VALUES (%s)", ["[7.654321]"])
+            connection.execute("INSERT INTO beside.refusing VALUES (%s)", ["[7.654321]"])
         said = log.read_bytes()[before:]
         told.append((b"<=>" in said, b"violates check" in said, b"0.123456" in said, b"7.654321" in said))
     assert told == [(True, True, True, True), (True, True, False, False)]

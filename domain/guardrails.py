@@ -36,6 +36,15 @@ def check_photo(*, exists: bool, already_matched: bool) -> Objection | None:
     return None
 
 
+def check_photo_again(*, exists: bool, already_matched: bool) -> Objection | None:
+    """Judge what has become of the photo while it was being looked at."""
+    if not exists:
+        return Objection(Reason.PHOTO_NOT_FOUND, "the photo was deleted while it was being looked at")
+    if already_matched:
+        return Objection(Reason.ALREADY_MATCHED, "another job matched the photo first")
+    return None
+
+
 def check_face_count(count: int) -> Objection | None:
     """Exactly one face, or it is not clear whose photograph this is."""
     if count == 0:

@@ -6,7 +6,8 @@ from collections.abc import Collection
 
 import attrs
 
-from domain.errors import FacematchError
+from domain.errors import JobRejectedError
+from domain.outcomes import Reason
 
 _SCHEME = "minio://"
 _MAX_KEY_BYTES = 1024  # the S3 API's limit on a key's UTF-8 form
@@ -14,8 +15,10 @@ _NEVER = {"Cc", "Cs"}  # control characters and lone surrogates
 _SEPARATOR = re.compile(r"[/\\]")  # a store on a file system may take either for one, and trim what is between
 
 
-class InvalidImageRefError(FacematchError):
+class InvalidImageRefError(JobRejectedError):
     """An image reference that cannot be parsed or points where this service may not look."""
+
+    reason = Reason.INVALID_IMAGE_REF
 
 
 class BucketNotAllowedError(InvalidImageRefError):

@@ -1,11 +1,12 @@
 """The record of a finished job: the operator's answer to "why?", and the source of the result event."""
 
+from collections.abc import Callable
 from datetime import datetime
 from uuid import UUID
 
 import attrs
 
-from domain.decision import Comparison
+from domain.decision import Accepted, Comparison, MatchDecision, NobodyEnrolled, Unknown
 from domain.disclosure import disclosable
 from domain.faces import BoundingBox
 from domain.jobs import JobKey
@@ -64,6 +65,17 @@ class Failed:
 
 Outcome = Matched | Skipped | Failed
 """All of them can be asked the same: what does not apply is None, or no detail."""
+
+
+def outcome_of(decision: MatchDecision, face: SeenFace, *, new_id: Callable[[], UUID]) -> Matched | Skipped:
+    """Return how a job ends that was decided so, and whose face is written; ``new_id`` makes a match's id."""
+    match decision:
+        case Accepted(user_id=user_id, comparison=comparison):
+            return Matched(user_id, new_id(), face, comparison)
+        case Unknown(comparison=comparison) as unknown:
+            return Skipped(Reason.NO_MATCH, unknown.detail, face, comparison)
+        case NobodyEnrolled():
+            return Skipped(Reason.NO_ENROLLED_USERS, "nobody is enrolled with this embedder", face)
 
 
 @attrs.frozen

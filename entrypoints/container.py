@@ -371,7 +371,9 @@ class Container(Vision):
         dead_letters=dead_letters,
         outages=outages,
         telemetry=telemetry,
+        clock=clock,
         policy=providers.Callable(delivery_policy, settings),
+        worker=settings.provided.worker.identity,
         on_published=relay.provided.published,
     )
     worker = providers.Singleton(

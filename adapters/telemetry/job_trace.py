@@ -136,8 +136,8 @@ class OtelJobTrace:
         _LOG.debug("job held", action="held", dependency=dependency, detail=reason)
 
     def released(self, why: str) -> None:
-        """Say that another worker will do it."""
-        self._line.conclude("released", "info", detail=f"given back: {why}")
+        """Say why it is left to others."""
+        self._line.conclude("released", "info", detail=why)
 
     def unsettled(self, detail: str) -> None:
         """Say that the job's end was not confirmed."""

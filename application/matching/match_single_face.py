@@ -13,7 +13,7 @@ from domain.decision import NEEDED_CANDIDATES, ThresholdPolicy, decide
 from domain.errors import AttemptFailedError, JobRejectedError
 from domain.faces import DetectedFace
 from domain.guardrails import FaceQuality, Objection, check_face_count, check_photo, check_quality, check_request
-from domain.images import ImageRef, ImageRefPolicy, InvalidImageRefError
+from domain.images import ImageRef, ImageRefPolicy
 from domain.jobs import JobKey, MalformedJob, MatchJob
 from domain.outcomes import Reason
 from domain.records import Failed, JobHeader, JobRecord, Skipped
@@ -107,19 +107,13 @@ class MatchSingleFace:
     async def _match(self, key: JobKey, job: MatchJob, trace: JobTrace) -> Conclusion:
         with trace.stage("guardrails"):
             _pass(check_request(job))
-            ref = self._parse(job)
+            ref = self.policy.image_refs.parse(job.image_ref or "")
             known = await self.ledger.recall(key, job.photo_id)
             if known.record is not None:
                 return Conclusion(known.record, repeated=True)
             _pass(check_photo(exists=known.photo_exists, already_matched=known.already_matched))
         face = await self._read_face(ref, trace)
         return await self._decide(key, job, face, trace)
-
-    def _parse(self, job: MatchJob) -> ImageRef:
-        try:
-            return self.policy.image_refs.parse(job.image_ref or "")
-        except InvalidImageRefError as error:
-            raise _StoppedError(Objection(Reason.INVALID_IMAGE_REF, str(error))) from error
 
     async def _read_face(self, ref: ImageRef, trace: JobTrace) -> DetectedFace:
         with trace.stage("fetch"):

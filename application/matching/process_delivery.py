@@ -8,6 +8,7 @@ import attrs
 
 from application.matching.match_single_face import Conclusion, MatchSingleFace
 from application.ports.announcements import DeadLetters, ResultPublisher
+from application.ports.clock import Clock
 from application.ports.job_queue import Delivery, JobParser
 from application.ports.ledger import Attempt, Ledger
 from application.ports.telemetry import JobTrace, Telemetry
@@ -19,8 +20,8 @@ from domain.records import JobRecord
 from domain.retries import LinearBackoff
 
 _NOTING_SECONDS = 2.0
-_STOPPING = "the worker stops"
-_IN_HAND = "it is in hand here already"
+_STOPPING = "given back: the worker stops"
+_IN_HAND = "left to its first delivery, which is in hand here"
 
 
 @attrs.frozen
@@ -37,6 +38,15 @@ class DeliveryPolicy:
     deadline_seconds: float
 
 
+@attrs.frozen
+class _Job:
+    """A job in hand: its delivery, what its body was understood as, and what is told of it."""
+
+    delivery: Delivery
+    request: MatchJob | MalformedJob
+    trace: JobTrace
+
+
 @attrs.frozen(kw_only=True)
 class ProcessDelivery:
     """Handles one delivery from its arrival to its acknowledgement; never raises but for cancellation."""
@@ -48,7 +58,9 @@ class ProcessDelivery:
     dead_letters: DeadLetters
     outages: Outages
     telemetry: Telemetry
+    clock: Clock
     policy: DeliveryPolicy
+    worker: str
     on_published: Callable[[JobKey], None]
     _in_hand: set[JobKey] = attrs.field(factory=set, init=False)
 
@@ -58,177 +70,171 @@ class ProcessDelivery:
         A job that is delivered again while it is in hand is settled by its first delivery, and this one not counted.
         """
         with self.telemetry.job(delivery) as trace:
-            request = self.parser.parse(delivery.body)
-            trace.identify(request)
+            job = _Job(delivery, self.parser.parse(delivery.body), trace)
+            trace.identify(job.request)
             if delivery.key in self._in_hand:
-                await self._leave(delivery, request, trace, why=_IN_HAND)
+                await self._leave(job, why=_IN_HAND)
                 return
             self._in_hand.add(delivery.key)
             try:
-                await self._handle(delivery, request, trace)
+                await self._handle(job)
             finally:
                 self._in_hand.remove(delivery.key)
 
-    async def _handle(self, delivery: Delivery, request: MatchJob | MalformedJob, trace: JobTrace) -> None:
+    async def _handle(self, job: _Job) -> None:
         try:
-            async with self._heartbeat(delivery, trace):
-                conclusion = await self._resolve(delivery, request, trace)
+            async with self._heartbeat(job):
+                conclusion = await self._resolve(job)
                 if conclusion is not None:
-                    trace.concluded(conclusion.record, repeated=conclusion.repeated)
-                    await self._settle(delivery, conclusion.record, trace)
+                    job.trace.concluded(conclusion.record, repeated=conclusion.repeated)
+                    await self._settle(job, conclusion.record)
         except StoppingError:
-            await self._release(delivery, request, trace, why=_STOPPING)
+            await self._release(job, why=_STOPPING)
         except asyncio.CancelledError:
-            await asyncio.shield(self._release(delivery, request, trace, why=_STOPPING))
+            await asyncio.shield(self._release(job, why=_STOPPING))
             raise
         except MessagingUnavailableError as error:
-            trace.unsettled(str(error))
+            job.trace.unsettled(str(error))
         except Exception as error:  # noqa: BLE001 - a defect in settling one job must not lose it, nor end others
-            trace.unexpected(error)
-            trace.unsettled(f"unexpected {type(error).__name__}; the log has its trace")
-            await self._give_back(delivery, after_seconds=self.policy.retries.delay(delivery.number))
+            job.trace.unexpected(error)
+            job.trace.unsettled(f"unexpected {type(error).__name__}; the log has its trace")
+            await self._give_back(job, after_seconds=self.policy.retries.delay(job.delivery.number))
 
-    async def _resolve(
-        self, delivery: Delivery, request: MatchJob | MalformedJob, trace: JobTrace
-    ) -> Conclusion | None:
+    async def _resolve(self, job: _Job) -> Conclusion | None:
         """Return the job's outcome, or None after the delivery has been given back, for another attempt or worker."""
         while True:
             try:
-                return await self._attempt(delivery, request, trace)
+                return await self._attempt(job)
             except AttemptFailedError as error:
                 failure = error
             down = await self.outages.outage_behind(failure)
             if failure.for_other_workers:
                 pause = self.policy.retries.delay(1)  # for whoever takes it next may not be one that can do it
-                await self._release(delivery, request, trace, why=str(failure), after_seconds=pause)
+                await self._release(job, why=f"given back: {failure}", after_seconds=pause)
                 return None
             if down is not None:
-                trace.held(down, str(failure))
-                await self.outages.recovery(down)
+                await self._hold(job, down, failure)
                 continue
             try:
-                if await self._count(delivery) < self.policy.retries.attempts:
-                    await self._retry(delivery, request, failure, trace)
+                if await self._count(job) < self.policy.retries.attempts:
+                    await self._retry(job, failure)
                     return None
-                return await self.match.give_up(delivery.key, request, failure.reason, str(failure), trace)
+                return await self._give_up(job, failure.reason, str(failure))
             except DatabaseUnavailableError as unrecorded:
                 down = await self.outages.outage_behind(unrecorded)
                 if down is None:
-                    await self._retry(delivery, request, unrecorded, trace)
+                    await self._retry(job, unrecorded)
                     return None
-                trace.held(down, str(unrecorded))
-                await self.outages.recovery(down)
+                await self._hold(job, down, unrecorded)
 
-    async def _count(self, delivery: Delivery) -> int:
+    async def _hold(self, job: _Job, down: str, failure: AttemptFailedError) -> None:
+        """Keep the job until the dependency that is down answers again."""
+        job.trace.held(down, str(failure))
+        await self.outages.recovery(down)
+
+    async def _count(self, job: _Job) -> int:
         """Return how often the job was delivered, but for the deliveries that workers gave back for others."""
-        if delivery.number < self.policy.retries.attempts:
-            return delivery.number  # whatever became of the earlier ones
-        attempts = await self.ledger.attempts(delivery.key)
-        return delivery.number - sum(attempt.reason is None for attempt in attempts)
+        number = job.delivery.number
+        if number < self.policy.retries.attempts:
+            return number  # whatever became of the earlier ones
+        attempts = await self.ledger.attempts(job.delivery.key)
+        return number - sum(attempt.reason is None for attempt in attempts)
 
-    async def _attempt(self, delivery: Delivery, request: MatchJob | MalformedJob, trace: JobTrace) -> Conclusion:
-        if await self._count(delivery) > self.policy.retries.attempts:
-            return await self._exhausted(delivery, request, trace)
+    async def _attempt(self, job: _Job) -> Conclusion:
+        if await self._count(job) > self.policy.retries.attempts:
+            return await self._exhausted(job)
         deadline = asyncio.timeout(self.policy.deadline_seconds)
         try:
             async with deadline:
-                return await self.match(delivery.key, request, trace)
+                return await self.match(job.delivery.key, job.request, job.trace)
         except AttemptFailedError:
             raise
         except Exception as error:
             if deadline.expired():
                 limit = f"{self.policy.deadline_seconds:g} s"
                 raise AttemptFailedError(f"the attempt showed no result within {limit}") from error
-            trace.unexpected(error)
+            job.trace.unexpected(error)
             raise AttemptFailedError(f"unexpected {type(error).__name__}; the log has its trace") from error
 
-    async def _exhausted(self, delivery: Delivery, request: MatchJob | MalformedJob, trace: JobTrace) -> Conclusion:
+    async def _exhausted(self, job: _Job) -> Conclusion:
         """Conclude a job whose deliveries are used up, most likely by workers that died of it."""
+        number, allowed = job.delivery.number, self.policy.retries.attempts
         reason = Reason.INTERNAL_ERROR
-        detail = f"delivered {delivery.number} times without an outcome, {self.policy.retries.attempts} are allowed"
-        for attempt in reversed(await self.ledger.attempts(delivery.key)):
+        detail = f"delivered {number} times without an outcome, {allowed} are allowed"
+        for attempt in reversed(await self.ledger.attempts(job.delivery.key)):
             if attempt.reason is not None:
                 reason = attempt.reason
                 detail = f"{detail}; the last recorded attempt: {attempt.detail}"
                 break
-        return await self.match.give_up(delivery.key, request, reason, detail, trace)
+        return await self._give_up(job, reason, detail)
 
-    async def _retry(
-        self, delivery: Delivery, request: MatchJob | MalformedJob, failure: AttemptFailedError, trace: JobTrace
-    ) -> None:
-        delay = self.policy.retries.delay(delivery.number)
-        trace.attempt_failed(failure.reason, str(failure), retry_after_seconds=delay)
-        await self._note(delivery, request, failure.reason, str(failure))
-        await delivery.retry(after_seconds=delay)
+    async def _give_up(self, job: _Job, reason: Reason, detail: str) -> Conclusion:
+        return await self.match.give_up(job.delivery.key, job.request, reason, detail, job.trace)
 
-    async def _note(
-        self, delivery: Delivery, request: MatchJob | MalformedJob, reason: Reason | None, detail: str
-    ) -> None:
+    async def _retry(self, job: _Job, failure: AttemptFailedError) -> None:
+        delay = self.policy.retries.delay(job.delivery.number)
+        job.trace.attempt_failed(failure.reason, str(failure), retry_after_seconds=delay)
+        await self._note(job, failure.reason, str(failure))
+        await job.delivery.retry(after_seconds=delay)
+
+    async def _note(self, job: _Job, reason: Reason | None, detail: str) -> None:
         attempt = Attempt(
-            key=delivery.key,
-            delivery=delivery.number,
+            key=job.delivery.key,
+            delivery=job.delivery.number,
             reason=reason,
             detail=detail,
-            worker=self.match.worker,
-            occurred_at=self.match.clock.now(),
-            photo_id=request.photo_id,
+            worker=self.worker,
+            occurred_at=self.clock.now(),
+            photo_id=job.request.photo_id,
         )
         with contextlib.suppress(DatabaseUnavailableError):  # the log line has it too; the retry matters more
             await self.ledger.note_attempt(attempt)
 
-    async def _settle(self, delivery: Delivery, record: JobRecord, trace: JobTrace) -> None:
+    async def _settle(self, job: _Job, record: JobRecord) -> None:
         """Tell the world, then end the delivery: in this order, so that a crash repeats and never loses."""
-        with trace.stage("publish"):
+        with job.trace.stage("publish"):
             if record.dead_lettered:
-                await self.dead_letters.bury(delivery, record)
+                await self.dead_letters.bury(job.delivery, record)
             await self.results.publish(record)
         self.on_published(record.key)
-        with trace.stage("ack"):
+        with job.trace.stage("ack"):
             if record.dead_lettered:
-                await delivery.terminate(str(record.outcome.reason))
+                await job.delivery.terminate(str(record.outcome.reason))
             else:
-                await delivery.ack()
+                await job.delivery.ack()
 
-    async def _release(
-        self,
-        delivery: Delivery,
-        request: MatchJob | MalformedJob,
-        trace: JobTrace,
-        *,
-        why: str,
-        after_seconds: float = 0,
-    ) -> None:
+    async def _release(self, job: _Job, *, why: str, after_seconds: float = 0) -> None:
         """Give the job back; noted first, because whoever gets it next may want to count."""
-        await self._leave(delivery, request, trace, why=why)
-        await self._give_back(delivery, after_seconds=after_seconds)
+        await self._leave(job, why=why)
+        await self._give_back(job, after_seconds=after_seconds)
 
-    async def _leave(self, delivery: Delivery, request: MatchJob | MalformedJob, trace: JobTrace, *, why: str) -> None:
+    async def _leave(self, job: _Job, *, why: str) -> None:
         """Note that this delivery is none that counts."""
-        trace.released(why)
+        job.trace.released(why)
         try:
             async with asyncio.timeout(_NOTING_SECONDS):
-                await self._note(delivery, request, None, f"given back: {why}")
+                await self._note(job, None, why)
         except TimeoutError:
             pass
         except Exception as error:  # noqa: BLE001 - whatever it is, the job must be given back
-            trace.unexpected(error)
+            job.trace.unexpected(error)
 
     @staticmethod
-    async def _give_back(delivery: Delivery, *, after_seconds: float) -> None:
+    async def _give_back(job: _Job, *, after_seconds: float) -> None:
         with contextlib.suppress(MessagingUnavailableError):  # its time runs out instead
-            await delivery.retry(after_seconds=after_seconds)
+            await job.delivery.retry(after_seconds=after_seconds)
 
     @contextlib.asynccontextmanager
-    async def _heartbeat(self, delivery: Delivery, trace: JobTrace) -> AsyncIterator[None]:
+    async def _heartbeat(self, job: _Job) -> AsyncIterator[None]:
         async def beat() -> None:
             while True:
-                await self.match.clock.sleep(self.policy.heartbeat_seconds)
+                await self.clock.sleep(self.policy.heartbeat_seconds)
                 try:
-                    await delivery.keep_alive()
+                    await job.delivery.keep_alive()
                 except MessagingUnavailableError:
                     continue  # the next beat tries again
                 except Exception as error:  # noqa: BLE001 - whatever it is, the job goes on and so does the heart
-                    trace.unexpected(error)
+                    job.trace.unexpected(error)
 
         task = asyncio.create_task(beat())
         try:

@@ -8,7 +8,7 @@ from application.ports.job_archive import JobArchive
 from application.ports.job_queue import JobParser
 from application.ports.photo_store import PhotoStore
 from domain.errors import FacematchError, JobRejectedError
-from domain.images import ImageRefPolicy, InvalidImageRefError
+from domain.images import ImageRefPolicy
 from domain.jobs import MatchJob
 from domain.outcomes import Reason
 from domain.records import JobRecord
@@ -43,8 +43,7 @@ class RetrieveImage:
 
         Raises:
             NoImageError: none has one; the first job is not kept any more, or names no image.
-            InvalidImageRefError: none has one; the first names one that may not be fetched.
-            JobRejectedError: none has one; that of the first is not there, or is too large.
+            JobRejectedError: none has one; that of the first may not be fetched, is not there, or is too large.
             StorageUnavailableError: the object store does not give one.
             MessagingUnavailableError: the broker does not answer.
 
@@ -53,7 +52,7 @@ class RetrieveImage:
         for record in sorted(records, key=_only_found_a_match):
             try:
                 return Retrieved(record, await self._image_of(record))
-            except (NoImageError, InvalidImageRefError, JobRejectedError) as error:
+            except (NoImageError, JobRejectedError) as error:
                 failures.append(error)
         raise failures[0] if failures else NoImageError("no job of this photo has ended")
 

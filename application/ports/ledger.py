@@ -7,7 +7,7 @@ from uuid import UUID
 
 import attrs
 
-from domain.decision import Accepted, NobodyEnrolled, Unknown
+from domain.decision import MatchDecision
 from domain.disclosure import disclosable
 from domain.faces import BoundingBox, FaceEmbedding
 from domain.jobs import JobKey
@@ -30,7 +30,7 @@ class FaceResult:
 
     embedding: FaceEmbedding
     box: BoundingBox
-    decision: Accepted | Unknown | NobodyEnrolled
+    decision: MatchDecision
 
 
 @attrs.frozen

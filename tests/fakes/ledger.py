@@ -4,11 +4,11 @@ from collections.abc import Callable, Sequence
 from uuid import UUID, uuid4
 
 from application.ports.ledger import Attempt, CandidateGoneError, FaceResult, Recollection
-from domain.decision import Accepted, NobodyEnrolled, Unknown
+from domain.decision import Accepted
 from domain.errors import GalleryNotReadyError
+from domain.guardrails import check_photo_again
 from domain.jobs import JobKey
-from domain.outcomes import Reason
-from domain.records import JobHeader, JobRecord, Matched, Outcome, SeenFace, Skipped
+from domain.records import JobHeader, JobRecord, Matched, Outcome, SeenFace, Skipped, outcome_of
 from tests.fakes.database import FaceMatchRow, InMemoryDatabase, OutcomeRow, PhotoFaceRow
 
 
@@ -92,11 +92,13 @@ class InMemoryLedger:
         return self._database.outcomes.setdefault(record.key, row).record
 
     def _write(self, header: JobHeader, result: FaceResult) -> Outcome:
+        assert header.photo_id is not None
         database, decision = self._database, result.decision
-        if header.photo_id not in database.photos:
-            return Skipped(Reason.PHOTO_NOT_FOUND, "the photo was deleted while it was being looked at")
-        if database.is_matched(header.photo_id):
-            return Skipped(Reason.ALREADY_MATCHED, "another job matched the photo first")
+        objection = check_photo_again(
+            exists=header.photo_id in database.photos, already_matched=database.is_matched(header.photo_id)
+        )
+        if objection is not None:
+            return Skipped(objection.reason, objection.detail)
         model = result.embedding.model
         if database.is_anothers(model):
             raise GalleryNotReadyError(f"the gallery is not of {model}")
@@ -105,16 +107,11 @@ class InMemoryLedger:
             if user is None or not user.is_candidate_for(model):
                 raise CandidateGoneError
         face = SeenFace(self._upsert_face(header, result), result.box)
-        match decision:
-            case Accepted(user_id=user_id, comparison=comparison):
-                match_id = self._new_id()
-                row = FaceMatchRow(match_id, face.photo_face_id, user_id, comparison.distance)
-                database.face_matches.append(row)
-                return Matched(user_id, match_id, face, comparison)
-            case Unknown(comparison=comparison) as unknown:
-                return Skipped(Reason.NO_MATCH, unknown.detail, face, comparison)
-            case NobodyEnrolled():
-                return Skipped(Reason.NO_ENROLLED_USERS, "nobody is enrolled with this embedder", face)
+        outcome = outcome_of(decision, face, new_id=self._new_id)
+        if isinstance(outcome, Matched):
+            row = FaceMatchRow(outcome.match_id, face.photo_face_id, outcome.user_id, outcome.comparison.distance)
+            database.face_matches.append(row)
+        return outcome
 
     def _upsert_face(self, header: JobHeader, result: FaceResult) -> UUID:
         assert header.photo_id is not None

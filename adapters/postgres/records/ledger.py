@@ -23,11 +23,11 @@ from adapters.postgres.records.outcome_rows import (
 )
 from adapters.postgres.tables.schema import Schema
 from application.ports.ledger import Attempt, CandidateGoneError, FaceResult, Recollection
-from domain.decision import Accepted, NobodyEnrolled, Unknown
 from domain.errors import DatabaseUnavailableError, GalleryNotReadyError
+from domain.guardrails import check_photo_again
 from domain.jobs import JobKey
 from domain.outcomes import Reason
-from domain.records import JobHeader, JobRecord, Matched, SeenFace, Skipped
+from domain.records import JobHeader, JobRecord, Matched, SeenFace, Skipped, outcome_of
 
 _COLUMN_LIST = sql.SQL(", ").join(map(sql.Identifier, COLUMNS))
 _SELECT = sql.SQL("SELECT {} FROM facematch.outcomes ").format(_COLUMN_LIST)
@@ -212,7 +212,8 @@ class PostgresLedger:
                 if recollection.record is not None:
                     return recollection.record
                 return await self._record(connection, _objection(recollection, header, is_anothers=is_anothers))
-            record = self._judged(header, result, SeenFace(face_id, result.box))
+            seen = SeenFace(face_id, result.box)
+            record = header.record(outcome_of(result.decision, seen, new_id=self._new_id))
             if isinstance(record.outcome, Matched):
                 standing = await self._record_match(connection, record, result.embedding.model)
             else:
@@ -220,16 +221,6 @@ class PostgresLedger:
             if standing is not record:
                 raise _OvertakenError
             return record
-
-    def _judged(self, header: JobHeader, result: FaceResult, face: SeenFace) -> JobRecord:
-        match result.decision:
-            case Accepted(user_id=user_id, comparison=comparison):
-                return header.record(Matched(user_id, self._new_id(), face, comparison))
-            case Unknown(comparison=comparison) as unknown:
-                return header.record(Skipped(Reason.NO_MATCH, unknown.detail, face, comparison))
-            case NobodyEnrolled():
-                detail = "nobody is enrolled with this embedder"
-                return header.record(Skipped(Reason.NO_ENROLLED_USERS, detail, face))
 
     async def _record(self, connection: Connection, record: JobRecord) -> JobRecord:
         """Insert an outcome that is no match."""
@@ -276,10 +267,9 @@ def _objection(recollection: Recollection, header: JobHeader, *, is_anothers: bo
         CandidateGoneError: the accepted user may not be named any more.
 
     """
-    if not recollection.photo_exists:
-        return header.record(Skipped(Reason.PHOTO_NOT_FOUND, "the photo was deleted while it was being looked at"))
-    if recollection.already_matched:
-        return header.record(Skipped(Reason.ALREADY_MATCHED, "another job matched the photo first"))
+    objection = check_photo_again(exists=recollection.photo_exists, already_matched=recollection.already_matched)
+    if objection is not None:
+        return header.record(Skipped(objection.reason, objection.detail))
     if is_anothers:
         raise GalleryNotReadyError(f"the gallery is not of {header.embedder} any more")
     raise CandidateGoneError

@@ -140,7 +140,9 @@ class World:
             dead_letters=WatchedDeadLetters(self.dead_letters, self.broker),
             outages=self.outages,
             telemetry=self.telemetry,
+            clock=self.clock,
             policy=DeliveryPolicy(LinearBackoff(DELIVERIES, RETRY_SECONDS), HEARTBEAT_SECONDS, self.deadline_seconds),
+            worker=WORKER,
             on_published=self.relay.published,
         )
 

@@ -150,7 +150,7 @@ def test_level_and_words(
 
 def test_every_line_has_a_detail_where_there_is_one(observed: Observed) -> None:
     """The sentence that the ledger keeps stands in the log, too."""
-    for handle in (outcome(NO_FACE), retry, lambda trace: trace.released("the worker stops")):
+    for handle in (outcome(NO_FACE), retry, lambda trace: trace.released("given back: the worker stops")):
         with observed.telemetry.job(SampleDelivery()) as trace:
             handle(trace)
     assert [line["detail"] for line in observed.log.jobs()] == [

@@ -38,7 +38,7 @@ from tests.unit.application.world import (
     reading,
 )
 
-STOPPING = "the worker stops"
+STOPPING = "given back: the worker stops"
 MALFORMED = b'{"photo_id": 7, "job_id": "00000000-0000-0000-0000-000000000063"}'
 
 
@@ -408,7 +408,7 @@ class TestOutages:
             world.queue.make_due(first.job, 0)
             again = await world.redelivery(after_seconds=0)
             await process(again)
-            assert (world.trace.releases, again.retries) == (["it is in hand here already"], [])
+            assert (world.trace.releases, again.retries) == (["left to its first delivery, which is in hand here"], [])
         assert (running.done(), world.records) == (False, [])
         crash_vision(world)
         world.photos.available = True
@@ -428,7 +428,7 @@ class TestOutages:
         world.database.active_model = ActiveModelRow(INFO.id)
         await world.process(delivery)
         assert (world.records, world.dead_letters.letters, delivery.retries) == ([], {}, [RETRY_SECONDS])
-        assert world.trace.releases == [f"the gallery is not of {INFO.id}"]
+        assert world.trace.releases == [f"given back: the gallery is not of {INFO.id}"]
         assert [attempt.reason for attempt in world.database.attempts.values()] == [None]
         world.database.active_model = ActiveModelRow(INFO.id, is_switched=True)
         again = await world.redelivery(after_seconds=RETRY_SECONDS)

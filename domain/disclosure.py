@@ -5,11 +5,11 @@ import re
 MASK = "***"
 _NUMBER = r"-?\d{0,9}\.\d{0,20}(?:e[+-]?\d{1,3})?"
 RULES = (  # none of them may take more than linear time: strangers choose what some texts say
-    # the password of scheme://user:password@host
-    (re.compile(r"(\b[a-z][a-z0-9+.-]{0,19}://[^\s:/?#@]*:)[^\s/?#]*@", re.IGNORECASE), rf"\1{MASK}@"),
+    # the password of scheme://user:password@host, or all that stands there: a user alone may be a token
+    (re.compile(r"(\b[a-z][a-z0-9+.-]{0,19}://(?:[^\s:/@]*:)?)[^\s/]*@", re.IGNORECASE), rf"\1{MASK}@"),
     (
         re.compile(
-            r"\b((?:password|passwd|secret|secret_?key|token|api_?key|sig|signature)\s*=\s*)"
+            r"\b((?:password|passwd|secret|secret_?key|token|api_?key|sig|signature|credential)\s*=\s*)"
             r"(?:'[^']*'|\"[^\"]*\"|[^\s&;,'\"]+)",
             re.IGNORECASE,
         ),

@@ -2,7 +2,6 @@
 
 import json
 import math
-import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 from urllib.parse import quote, quote_plus
@@ -13,15 +12,6 @@ _SHORTEST_SECRET = 4
 _LONGEST_TEXT = 32_768
 _MARGIN = 1024
 """So much more of a longer text is looked at: what is cut in two could not be told."""
-_RULES = (
-    # a NATS URL's user alone is a token
-    (re.compile(r"(\b(?:nats|tls|wss?)://)[^\s:/?#@]+@", re.IGNORECASE), rf"\1{MASK}@"),
-    # what signs a URL
-    (
-        re.compile(r"\b(x-amz-(?:signature|credential|security-token)\s*=\s*)[^\s&;,'\"]+", re.IGNORECASE),
-        rf"\1{MASK}",
-    ),
-)
 
 
 class Redactor:
@@ -62,9 +52,6 @@ class Redactor:
     def _masked(self, text: str) -> str:
         for secret in self._secrets:
             text = text.replace(secret, MASK)
-        if "@" in text or "=" in text:  # else no rule applies
-            for pattern, replacement in _RULES:
-                text = pattern.sub(replacement, text)
         return disclosable(text)
 
 

@@ -28,7 +28,6 @@ _FRAME = len(b"NATS/1.0\r\n\r\n")
 _NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # a token of RFC 9110: what the client sends
 _NOT_IN_A_NAME = re.compile(r"[^!#$%&'*+\-.^_`|~0-9A-Za-z]")
 _UNSAFE = re.compile(r"[^\x20-\x7e]+")
-_USERINFO = re.compile(r"(?<=://)[^/\s]*@")
 
 
 class JetStreamDeadLetters(ConfirmedPublisher):
@@ -107,5 +106,5 @@ def _line_size(name: str, value: str) -> int:
 
 
 def _one_line(text: str) -> str:
-    """Return one line of printable ASCII, of bounded length, without the passwords that a URL may hold."""
-    return _UNSAFE.sub(" ", _USERINFO.sub("***@", text))[:_MAX_TEXT].strip()
+    """Return one line of printable ASCII, of bounded length."""
+    return _UNSAFE.sub(" ", text)[:_MAX_TEXT].strip()

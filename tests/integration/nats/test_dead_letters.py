@@ -106,13 +106,10 @@ async def test_a_letter_that_is_published_as_a_job_and_fails_again(client: Clien
         ("", ""),
         ("two\r\nlines\tand é", "two lines and"),
         ("x" * 10_000, "x" * 500),
-        ("no answer from postgresql://anna:s3cret@db/x", "no answer from postgresql://***@db/x"),
-        ("no answer from postgresql://anna:p@ss@db/x", "no answer from postgresql://***@db/x"),
-        ("nats://t0ken@a:4222, nats://t0ken@b:4222", "nats://***@a:4222, nats://***@b:4222"),
     ],
 )
-async def test_the_error_is_one_line_without_secrets(client: Client, names: Names, detail: str, expected: str) -> None:
-    """Printable, bounded, and without what a URL may hold before its host."""
+async def test_the_error_is_one_line(client: Client, names: Names, detail: str, expected: str) -> None:
+    """Printable and bounded."""
     _, headers = await buried(client, names, b"x", detail=detail)
     assert headers["Facematch-Error"] == expected
 

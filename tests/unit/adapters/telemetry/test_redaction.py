@@ -19,39 +19,11 @@ from domain.faces import FaceEmbedding
 
 
 @pytest.mark.parametrize(
-    ("text", "cleaned"),
-    [
-        ("postgresql://app:pa55@db:5432/x", "postgresql://app:***@db:5432/x"),
-        ("POSTGRESQL://app:pa55@db/x", "POSTGRESQL://app:***@db/x"),
-        ("postgresql://app:p@ss:word@db/x", "postgresql://app:***@db/x"),
-        ("nats://:pa55@a:4222,nats://u:pa55@b:4222", "nats://:***@a:4222,nats://u:***@b:4222"),
-        ("nats://s3cr3ttoken@a:4222", "nats://***@a:4222"),
-        ("tls://s3cr3ttoken@a", "tls://***@a"),
-        ("cannot open 'https://u:p@h/k?a=1'", "cannot open 'https://u:***@h/k?a=1'"),
-        ("host=db password=pa55 user=app", "host=db password=*** user=app"),
-        ("password = 'with space' user=app", "password = *** user=app"),
-        (
-            "GET /k?X-Amz-Credential=AK%2F1&X-Amz-Signature=abc&x=1",
-            "GET /k?X-Amz-Credential=***&X-Amz-Signature=***&x=1",
-        ),
-        ("?X-Amz-Security-Token=abc", "?X-Amz-Security-Token=***"),
-        ("sig=abc; secret_key=def", "sig=***; secret_key=***"),
-        ("Authorization: Bearer abc.def", "Authorization: ***"),
-        ("authorization=abc", "authorization=***"),
-    ],
-)
-def test_what_looks_like_a_secret_is_masked(text: str, cleaned: str) -> None:
-    """Without anybody having named it."""
-    assert Redactor().text(text) == cleaned
-
-
-@pytest.mark.parametrize(
     "text",
     [
         "object store 127.0.0.1:9000, minio://images/a b/c.jpg: SlowDown",
         "https://example.org/path?x=1",
         "nats://127.0.0.1:4222",
-        "postgresql://app@db/x",
         "anna@example.org",
         "the nearest user is at 0.41, farther than 0.07",
         "version 1.2.3.4",
@@ -60,7 +32,7 @@ def test_what_looks_like_a_secret_is_masked(text: str, cleaned: str) -> None:
         "secretary tokens passwords",
     ],
 )
-def test_what_does_not_is_left_alone(text: str) -> None:
+def test_what_is_no_secret_is_left_alone(text: str) -> None:
     """People have to understand what they read."""
     assert Redactor(("pa55word",)).text(text) == text
 

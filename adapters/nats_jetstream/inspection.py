@@ -1,6 +1,7 @@
 """What an operator wants to know of the broker: its version, the streams, the consumer."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 
 import attrs
 import nats.js.errors
@@ -42,7 +43,7 @@ async def inspect_broker(client: Client, names: Names, *, ack_wait_seconds: floa
     js = jetstream(client)
     missing = []
 
-    async def stream_of(subject: str, what: str) -> str | None:
+    async def found(subject: str, what: str) -> str | None:
         try:
             return await js.find_stream_name_by_subject(subject)
         except nats.js.errors.NotFoundError:
@@ -52,18 +53,16 @@ async def inspect_broker(client: Client, names: Names, *, ack_wait_seconds: floa
 
     with translated("inspect"):
         backlog, refusal, dead_letters = None, None, 0
-        jobs = await stream_of(names.subject, f"a stream for {names.subject}")
-        try:
-            if jobs is not None:
+        jobs = await found(names.subject, f"a stream for {names.subject}")
+        if jobs is not None:
+            with suppress(nats.js.errors.NotFoundError):
                 info = await js.consumer_info(jobs, names.durable)
                 backlog = Backlog(info.num_pending or 0, info.num_ack_pending or 0, info.num_redelivered or 0)
                 refusal = await problem(js, jobs, info.config, names, ack_wait_seconds)
-        except nats.js.errors.NotFoundError:
-            pass
         if backlog is None:
             missing.append(f"consumer {names.durable}")
-        results = [await stream_of(subject, f"stream {names.results_stream}") for subject in names.result_subjects]
-        letters = await stream_of(names.dead_subject, f"stream {names.dead_stream}")
+        results = [await found(subject, f"stream {names.results_stream}") for subject in names.result_subjects]
+        letters = await found(names.dead_subject, f"stream {names.dead_stream}")
         streams = [stream for stream in dict.fromkeys((jobs, *results, letters)) if stream is not None]
         losses = [loss for stream in streams for loss in _losses((await js.stream_info(stream)).config)]
         if letters is not None:

@@ -12,6 +12,6 @@ class JobArchive(Protocol):
         """Return the job's body; None when it is not kept any more.
 
         Raises:
-            MessagingUnavailableError: the broker does not answer.
+            MessagingUnavailableError: the broker does not answer, or keeps no jobs.
 
         """

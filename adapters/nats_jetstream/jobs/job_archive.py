@@ -4,6 +4,7 @@ import nats.js.errors
 from nats.aio.client import Client
 
 from adapters.nats_jetstream.connection.connecting import jetstream, translated
+from adapters.nats_jetstream.connection.finding import NO_MESSAGE, stream_of
 from adapters.nats_jetstream.names import Names
 from domain.jobs import JobKey
 
@@ -17,10 +18,12 @@ class JetStreamJobArchive:
 
     async def find(self, key: JobKey) -> bytes | None:
         """Read the message of that sequence, and look at its time."""
+        stream = await stream_of(self._js, self._names.subject)
         with translated("read a job"):
             try:
-                stream = await self._js.find_stream_name_by_subject(self._names.subject)
                 message = await self._js.get_msg(stream, key.sequence)
-            except nats.js.errors.NotFoundError:
-                return None
+            except nats.js.errors.APIError as error:
+                if error.err_code == NO_MESSAGE:
+                    return None
+                raise
         return message.data or b"" if message.time == key.stored_at else None

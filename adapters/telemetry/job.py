@@ -2,7 +2,7 @@
 
 import contextvars
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import structlog
@@ -14,7 +14,6 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from adapters.telemetry.instruments import Instruments
 from adapters.telemetry.job_trace import OtelJobTrace
 from adapters.telemetry.line import CanonicalLine
-from application.ports.dead_letter_box import REPLAYED_TRACE
 from application.ports.job_queue import Delivery
 
 _LOG = structlog.get_logger("facematch")
@@ -49,9 +48,10 @@ class OtelTelemetry:
     def job(self, delivery: Delivery) -> Iterator[OtelJobTrace]:
         """Continue the publisher's trace, for every delivery; of a job that was sent again, link to the original's."""
         started, started_ns = time.perf_counter(), time.time_ns()
-        headers = _carrier(delivery.headers)
-        parent = _PROPAGATOR.extract(headers, context=Context())
+        parent = _PROPAGATOR.extract(delivery.trace_context, context=Context())
         publisher = trace.get_current_span(parent).get_span_context()
+        replayed = _PROPAGATOR.extract(delivery.replayed_trace_context, context=Context())
+        original = trace.get_current_span(replayed).get_span_context()
         if delivery.number > 1:
             self._instruments.redeliveries.add(1)
         else:
@@ -62,7 +62,7 @@ class OtelTelemetry:
             kind=SpanKind.CONSUMER,
             start_time=started_ns,
             attributes=self._attributes(delivery),
-            links=[Link(other) for other in (publisher, _replayed(headers)) if other.is_valid],
+            links=[Link(other) for other in (publisher, original) if other.is_valid],
         )
         job_trace = OtelJobTrace(
             span,
@@ -151,17 +151,6 @@ class OtelTelemetry:
                 },
             )
             wait.end(now_ns)
-
-
-def _carrier(headers: Mapping[str, str]) -> dict[str, str]:
-    """Return the headers as the propagator looks for them; NATS keeps names as they were written."""
-    return {name.lower(): value for name, value in headers.items()}
-
-
-def _replayed(headers: Mapping[str, str]) -> SpanContext:
-    """Return the span of the job that this one is sent again for; an invalid one where it is none."""
-    carrier = {name: headers[renamed.lower()] for name, renamed in REPLAYED_TRACE.items() if renamed.lower() in headers}
-    return trace.get_current_span(_PROPAGATOR.extract(carrier, context=Context())).get_span_context()
 
 
 def _ids(span: Span) -> dict[str, str]:

@@ -2,15 +2,9 @@
 
 from collections.abc import AsyncIterator, Mapping
 from datetime import datetime
-from typing import Final, Protocol
+from typing import Protocol
 
 import attrs
-
-REPLAYED_TRACE: Final[Mapping[str, str]] = {
-    "traceparent": "Facematch-Original-Traceparent",
-    "tracestate": "Facematch-Original-Tracestate",
-}
-"""Headers by which a job that is sent again tells the trace of the original: it links to it, and is no part of it."""
 
 
 @attrs.frozen

@@ -29,6 +29,14 @@ class Delivery(Protocol):
     def headers(self) -> Mapping[str, str]:
         """The request's headers."""
 
+    @property
+    def trace_context(self) -> Mapping[str, str]:
+        """W3C's ``traceparent`` and ``tracestate`` of whoever sent the request, as far as they were given."""
+
+    @property
+    def replayed_trace_context(self) -> Mapping[str, str]:
+        """The same of the job that this one is sent again for; empty where it is none."""
+
     async def ack(self) -> None:
         """End the job as done; returns when the queue has confirmed."""
 

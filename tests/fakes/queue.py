@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import attrs
 
+from adapters.nats_jetstream.headers import replayed_trace_context, trace_context
 from adapters.nats_jetstream.jobs.payload import encode_job
 from application.ports.clock import Clock
 from domain.errors import MessagingUnavailableError
@@ -60,6 +61,16 @@ class InMemoryDelivery:
     def headers(self) -> Mapping[str, str]:
         """The job's."""
         return self.job.headers
+
+    @property
+    def trace_context(self) -> Mapping[str, str]:
+        """As JetStream's."""
+        return trace_context(self.job.headers)
+
+    @property
+    def replayed_trace_context(self) -> Mapping[str, str]:
+        """As JetStream's."""
+        return replayed_trace_context(self.job.headers)
 
     async def ack(self) -> None:
         """End the job, also when it has been delivered again meanwhile."""

@@ -3,7 +3,7 @@
 import asyncio
 import base64
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from datetime import datetime
 
 import nats.js.errors
@@ -12,18 +12,29 @@ from nats.js.api import RawStreamMsg
 
 from adapters.nats_jetstream.connection.connecting import insist, translated
 from adapters.nats_jetstream.connection.finding import NO_MESSAGE, stream_of
-from adapters.nats_jetstream.dead_letters import burial as said
+from adapters.nats_jetstream.headers import (
+    DELIVERIES,
+    ERROR,
+    MESSAGE_ID,
+    OF_A_LETTER,
+    OF_TRACES,
+    REASON,
+    REPLAY_OF,
+    REPLAYED,
+    SEQUENCE,
+    TRACE,
+    TRUNCATED_FROM,
+    trace_context,
+)
 from adapters.nats_jetstream.names import Names
-from adapters.nats_jetstream.publishing.confirmed import MESSAGE_ID, ConfirmedPublisher
-from application.ports.dead_letter_box import REPLAYED_TRACE, DeadLetter, Extent
+from adapters.nats_jetstream.publishing.confirmed import ConfirmedPublisher
+from application.ports.dead_letter_box import DeadLetter, Extent
 from domain.errors import MessagingUnavailableError
 from domain.jobs import JobKey
 
-REPLAY_OF = "Facematch-Replay-Of"
 _AHEAD = 32
 _TRY_SECONDS = 2.5
-_TRACE = {name.lower() for names in REPLAYED_TRACE.items() for name in names}
-_NOT_SENT_AGAIN = {*said.OURS, REPLAY_OF.lower(), *_TRACE}
+_NOT_SENT_AGAIN = {*OF_A_LETTER, REPLAY_OF.lower(), *OF_TRACES}
 
 
 class JetStreamDeadLetterBox(ConfirmedPublisher):
@@ -121,20 +132,15 @@ def _letter(message: RawStreamMsg) -> DeadLetter:
     return DeadLetter(
         sequence=message.seq,
         stored_at=message.time,
-        reason=headers.get(said.REASON, ""),
-        error=headers.get(said.ERROR, ""),
-        deliveries=_number(headers.get(said.DELIVERIES)),
-        job_sequence=_number(headers.get(said.SEQUENCE)),
+        reason=headers.get(REASON, ""),
+        error=headers.get(ERROR, ""),
+        deliveries=_number(headers.get(DELIVERIES)),
+        job_sequence=_number(headers.get(SEQUENCE)),
         body=message.data or b"",
         headers=headers,
-        truncated_from=_number(headers.get(said.TRUNCATED_FROM)),
-        traceparent=headers.get(said.TRACE) or _by_small_letters(headers).get("traceparent") or None,
+        truncated_from=_number(headers.get(TRUNCATED_FROM)),
+        traceparent=headers.get(TRACE) or trace_context(headers).get("traceparent") or None,
     )
-
-
-def _by_small_letters(headers: Mapping[str, str]) -> dict[str, str]:
-    """Return headers by names in small letters: publishers write them as they like."""
-    return {name.lower(): value for name, value in headers.items()}
 
 
 def _headers(message: RawStreamMsg) -> dict[str, str]:
@@ -147,13 +153,10 @@ def _headers(message: RawStreamMsg) -> dict[str, str]:
 def _headers_of_a_replay(letter: DeadLetter) -> dict[str, str]:
     """Return the original's headers, what the new job is a replay of, and an id that the letter always gets."""
     kept = {name: value for name, value in letter.headers.items() if name.lower() not in _NOT_SENT_AGAIN}
-    trace = {
-        REPLAYED_TRACE["traceparent"]: letter.traceparent,
-        REPLAYED_TRACE["tracestate"]: _by_small_letters(letter.headers).get("tracestate"),
-    }
+    trace = {**trace_context(letter.headers), "traceparent": letter.traceparent}
     return {
         **kept,
-        **{name: value for name, value in trace.items() if value},
+        **{REPLAYED[name]: value for name, value in trace.items() if value},
         REPLAY_OF: str(letter.job_sequence or 0),
         MESSAGE_ID: f"facematch-replay-{JobKey(letter.sequence, letter.stored_at)}",
     }

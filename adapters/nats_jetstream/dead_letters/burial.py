@@ -3,23 +3,21 @@
 import re
 from collections.abc import Mapping
 
-from adapters.nats_jetstream.publishing.confirmed import MESSAGE_ID, ConfirmedPublisher
+from adapters.nats_jetstream.headers import (
+    DELIVERIES,
+    DROPPED_HEADERS,
+    ERROR,
+    MESSAGE_ID,
+    OF_A_LETTER,
+    ORIGINAL,
+    REASON,
+    SEQUENCE,
+    TRACE,
+    TRUNCATED_FROM,
+)
+from adapters.nats_jetstream.publishing.confirmed import ConfirmedPublisher
 from application.ports.job_queue import Delivery
 from domain.records import JobRecord
-
-REASON = "Facematch-Reason"
-DELIVERIES = "Facematch-Deliveries"
-SEQUENCE = "Facematch-Stream-Seq"
-ERROR = "Facematch-Error"
-TRACE = "Facematch-Traceparent"
-TRUNCATED_FROM = "Facematch-Truncated-From"
-DROPPED_HEADERS = "Facematch-Dropped-Headers"
-ORIGINAL = "Facematch-Original-"
-
-OURS = frozenset(
-    name.lower() for name in (MESSAGE_ID, REASON, DELIVERIES, SEQUENCE, ERROR, TRACE, TRUNCATED_FROM, DROPPED_HEADERS)
-)
-"""Names of headers, in small letters, that a letter has of its own."""
 
 _RESERVED = "nats-"
 _MAX_HEADER_BLOCK = 65_535  # JetStream's limit
@@ -70,7 +68,7 @@ def _sendable(original: Mapping[str, str]) -> dict[str, str]:
     for name, value in original.items():
         if name.lower().startswith(_RESERVED) or not _NAME.fullmatch(name):
             renamed[ORIGINAL + _NOT_IN_A_NAME.sub(_escaped, name)] = value
-        elif name.lower() not in OURS:
+        elif name.lower() not in OF_A_LETTER:
             kept[name] = value
     return {**renamed, **kept}
 

@@ -11,6 +11,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from adapters.nats_jetstream.connection.connecting import insist, translated
+from adapters.nats_jetstream.headers import replayed_trace_context, trace_context
 from adapters.nats_jetstream.jobs.stream_life import StreamLife
 from domain.errors import MessagingUnavailableError
 from domain.jobs import JobKey
@@ -98,6 +99,16 @@ class JetStreamDelivery:
     def headers(self) -> Mapping[str, str]:
         """The message's headers."""
         return self._message.headers or {}
+
+    @property
+    def trace_context(self) -> Mapping[str, str]:
+        """From the headers, however their names are written."""
+        return trace_context(self.headers)
+
+    @property
+    def replayed_trace_context(self) -> Mapping[str, str]:
+        """From headers of the service's own."""
+        return replayed_trace_context(self.headers)
 
     async def ack(self) -> None:
         """Acknowledge, and wait until the server has confirmed."""

@@ -12,7 +12,7 @@ from nats.js import JetStreamContext
 
 from adapters.nats_jetstream.connection.connecting import translated
 from adapters.nats_jetstream.connection.finding import stream_of
-from adapters.nats_jetstream.publishing.confirmed import MESSAGE_ID
+from adapters.nats_jetstream.headers import MESSAGE_ID
 
 MOST_MESSAGES = 500
 """Of one batch; servers allow 1,000 unless they are told otherwise."""

@@ -6,12 +6,12 @@ from opentelemetry import trace
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from adapters.nats_jetstream.connection.connecting import insist, jetstream, translated
+from adapters.nats_jetstream.headers import MESSAGE_ID
 from adapters.nats_jetstream.names import Names
 
 _TRACER = trace.get_tracer("facematch.nats")
 _PROPAGATOR = TraceContextTextMapPropagator()
 """Not the global one, which is what ``OTEL_PROPAGATORS`` names: baggage is neither taken nor passed on."""
-MESSAGE_ID = "Nats-Msg-Id"
 
 
 class ConfirmedPublisher:

@@ -6,8 +6,9 @@ from opentelemetry import context, trace
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from adapters.nats_jetstream.connection.connecting import translated
+from adapters.nats_jetstream.headers import MESSAGE_ID
 from adapters.nats_jetstream.jobs.payload import encode_job
-from adapters.nats_jetstream.publishing.confirmed import MESSAGE_ID, ConfirmedPublisher
+from adapters.nats_jetstream.publishing.confirmed import ConfirmedPublisher
 from adapters.nats_jetstream.publishing.events import encode_event, message_id
 from domain.errors import MessagingUnavailableError
 from domain.jobs import JobKey, MatchJob

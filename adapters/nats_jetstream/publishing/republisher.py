@@ -6,10 +6,11 @@ from typing import TypeVar
 import nats.js.errors
 from nats.aio.client import Client
 
+from adapters.nats_jetstream.headers import MESSAGE_ID
 from adapters.nats_jetstream.jobs.payload import encode_job
 from adapters.nats_jetstream.names import Names
 from adapters.nats_jetstream.publishing.batches import MOST_MESSAGES, Message, publish_batch, takes_batches
-from adapters.nats_jetstream.publishing.confirmed import MESSAGE_ID, ConfirmedPublisher
+from adapters.nats_jetstream.publishing.confirmed import ConfirmedPublisher
 from application.some_at_once import each, some_at_once
 from domain.errors import MessagingUnavailableError
 from domain.jobs import MatchJob

@@ -41,6 +41,18 @@ async def test_it_is_a_job_queue(subject: Subject) -> None:
     await delivery.ack()
 
 
+async def test_trace_contexts_are_found_however_headers_are_written(subject: Subject) -> None:
+    """That of the sender, and that of the job that is sent again, each by W3C's names; nothing else is among them."""
+    sender = {"Traceparent": "the sender's", "TRACESTATE": "a=b", "baggage": "user=anna"}
+    original = {"Facematch-Original-Traceparent": "the original's", "facematch-original-tracestate": "c=d"}
+    await subject.publish(b"sent again", {**sender, **original})
+    await subject.given(b"new")
+    again, new = await subject.queue.fetch(2, timeout_seconds=SOON)
+    assert again.trace_context == {"traceparent": "the sender's", "tracestate": "a=b"}
+    assert again.replayed_trace_context == {"traceparent": "the original's", "tracestate": "c=d"}
+    assert (new.trace_context, new.replayed_trace_context) == ({}, {})
+
+
 async def test_what_there_is_comes_at_once(subject: Subject) -> None:
     """A fetch for more than there is does not wait for the rest."""
     await subject.given(b"1", b"2", b"3")

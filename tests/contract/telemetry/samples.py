@@ -38,6 +38,8 @@ class SampleDelivery:
     number: int = 1
     body: bytes = b"{}"
     headers: Mapping[str, str] = attrs.field(factory=dict)
+    trace_context: Mapping[str, str] = attrs.field(factory=dict)
+    replayed_trace_context: Mapping[str, str] = attrs.field(factory=dict)
 
     async def ack(self) -> None:
         """Do nothing."""

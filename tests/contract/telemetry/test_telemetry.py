@@ -143,7 +143,7 @@ def test_every_outcome_can_be_told(subject: Subject, outcome: Outcome, *, repeat
 
 def test_traceparent_is_a_w3c_header(subject: Subject) -> None:
     """It stays the same from the beginning of the job to its end, in stages, too."""
-    with subject.telemetry.job(SampleDelivery(headers={"traceparent": TRACEPARENT})) as trace:
+    with subject.telemetry.job(SampleDelivery(trace_context={"traceparent": TRACEPARENT})) as trace:
         before = trace.traceparent
         with trace.stage("fetch"):
             within = trace.traceparent
@@ -152,7 +152,7 @@ def test_traceparent_is_a_w3c_header(subject: Subject) -> None:
         assert before == within == trace.traceparent
 
 
-ODD_HEADERS = [
+ODD_CONTEXTS = [
     {"traceparent": ""},
     {"traceparent": "garbage"},
     {"traceparent": "00-" + "0" * 32 + "-" + "0" * 16 + "-01"},
@@ -160,16 +160,15 @@ ODD_HEADERS = [
     {"traceparent": "00-0AF7651916CD43DD8448EB211C80319C-B7AD6B7169203331-01"},
     {"traceparent": TRACEPARENT, "tracestate": "=,;=x," + "k=v," * 200},
     {"traceparent": TRACEPARENT, "tracestate": "\x00\udcff"},
-    {"TraceParent": TRACEPARENT, "TRACESTATE": "vendor=1", "baggage": "user=anna,secret=x"},
     {"traceparent": "9" * 100_000},
-    {"": "", "Nats-Msg-Id": "1"},
+    {"tracestate": "vendor=1"},
 ]
 
 
-@pytest.mark.parametrize("headers", ODD_HEADERS, ids=range(len(ODD_HEADERS)))
-def test_odd_headers_harm_nobody(subject: Subject, headers: dict[str, str]) -> None:
+@pytest.mark.parametrize("context", ODD_CONTEXTS, ids=range(len(ODD_CONTEXTS)))
+def test_odd_trace_contexts_harm_nobody(subject: Subject, context: dict[str, str]) -> None:
     """Whatever a publisher sends, the job has a trace."""
-    with subject.telemetry.job(SampleDelivery(headers=headers)) as trace:
+    with subject.telemetry.job(SampleDelivery(trace_context=context)) as trace:
         assert trace.traceparent is not None
     assert subject.ended() == 1
 

@@ -12,8 +12,8 @@ from jsonschema import Draft202012Validator
 from nats.aio.client import Client
 from opentelemetry.trace import NonRecordingSpan, SpanContext, use_span
 
-from adapters.nats_jetstream.dead_letters import burial as dead_letters
 from adapters.nats_jetstream.dead_letters.burial import JetStreamDeadLetters
+from adapters.nats_jetstream.headers import ORIGINAL
 from adapters.nats_jetstream.jobs.payload import MAX_BODY_BYTES, MAX_FACE_INDEX
 from adapters.nats_jetstream.names import Names
 from adapters.nats_jetstream.publishing.events import encode_event
@@ -191,7 +191,7 @@ async def test_the_headers_that_are_written_are_documented(client: Client, names
     for letter in await stored(client, names.dead_stream):
         headers = dict(letter.headers or {})
         Draft202012Validator(header_schema("deadLetter")).validate(headers)
-        written |= {name for name in headers if not name.startswith(("X-", dead_letters.ORIGINAL))}
+        written |= {name for name in headers if not name.startswith(("X-", ORIGINAL))}
     documented = set(header_schema("deadLetter")["properties"])
     assert written == documented - {"traceparent", "tracestate"}
 

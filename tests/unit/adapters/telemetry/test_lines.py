@@ -54,7 +54,7 @@ ALWAYS = {
 
 def test_a_matched_job_has_one_line(observed: Observed) -> None:
     """It says what was decided, for whom, by whom, and how long each stage took."""
-    with observed.telemetry.job(SampleDelivery(headers={"traceparent": TRACEPARENT})) as trace:
+    with observed.telemetry.job(SampleDelivery(trace_context={"traceparent": TRACEPARENT})) as trace:
         trace.identify(JOB)
         with trace.stage("fetch"):
             pass
@@ -216,7 +216,7 @@ async def test_lines_within_a_job_carry_its_ids(observed: Observed) -> None:
     """An unexpected error is logged with its stack trace, once, and with the ids of its job."""
     with pytest.raises(ValueError, match="a defect") as defect:
         int("a defect")
-    with observed.telemetry.job(SampleDelivery(headers={"traceparent": TRACEPARENT})) as trace:
+    with observed.telemetry.job(SampleDelivery(trace_context={"traceparent": TRACEPARENT})) as trace:
         trace.identify(JOB)
         trace.unexpected(defect.value)
     [line] = [line for line in observed.log.lines if line["action"] == "unexpected_error"]
@@ -245,7 +245,7 @@ async def test_overlapping_jobs_do_not_mix_their_ids(observed: Observed) -> None
 
 def test_what_concerns_the_worker_has_no_jobs_ids(observed: Observed) -> None:
     """An outage that one job notices is not that job's; its end may be logged long after the job's."""
-    with observed.telemetry.job(SampleDelivery(headers={"traceparent": TRACEPARENT})) as trace:
+    with observed.telemetry.job(SampleDelivery(trace_context={"traceparent": TRACEPARENT})) as trace:
         trace.identify(JOB)
         observed.telemetry.dependency_down("database", "no answer")
         observed.telemetry.dependency_up("database", after_seconds=1.2345)

@@ -51,7 +51,7 @@ def do_everything(telemetry: OtelTelemetry) -> None:
         lambda trace: trace.unexpected(ValueError("a defect")),
     ]
     for number, end in enumerate(endings):
-        delivery = SampleDelivery(number=1 + number % 2, headers={"traceparent": TRACEPARENT})
+        delivery = SampleDelivery(number=1 + number % 2, trace_context={"traceparent": TRACEPARENT})
         with suppress(ZeroDivisionError), telemetry.job(delivery) as trace:
             trace.identify(JOB)
             trace.held("database", "no answer")
@@ -107,7 +107,7 @@ def test_every_field_of_the_canonical_line_is_listed(observed: Observed) -> None
 
 def test_the_example_is_a_line(observed: Observed) -> None:
     """It has the fields of a real one, in their order."""
-    with observed.telemetry.job(SampleDelivery(headers={"traceparent": TRACEPARENT})) as trace:
+    with observed.telemetry.job(SampleDelivery(trace_context={"traceparent": TRACEPARENT})) as trace:
         trace.identify(JOB)
         trace.concluded(record(MATCHED), repeated=False)
     [example] = [json.loads(code) for code in PAGE.code("json")]

@@ -2,7 +2,6 @@
 
 from opentelemetry.trace import format_span_id, format_trace_id
 
-from application.ports.dead_letter_box import REPLAYED_TRACE
 from tests.contract.telemetry.samples import PUBLISHER_SPAN_ID, TRACE_ID, TRACEPARENT, SampleDelivery
 from tests.unit.adapters.telemetry.conftest import Observed
 
@@ -10,9 +9,9 @@ _NEW_TRACE, _NEW_SPAN = "1" * 32, "2" * 16
 
 
 def test_a_replayed_job_begins_a_trace_that_links_to_the_original(observed: Observed) -> None:
-    """It has no parent, and the link has the original's ids and state, however the headers are written."""
-    headers = {REPLAYED_TRACE["traceparent"].upper(): TRACEPARENT, REPLAYED_TRACE["tracestate"].lower(): "vendor=abc"}
-    with observed.telemetry.job(SampleDelivery(headers=headers)):
+    """It has no parent, and the link has the original's ids and state."""
+    original = {"traceparent": TRACEPARENT, "tracestate": "vendor=abc"}
+    with observed.telemetry.job(SampleDelivery(replayed_trace_context=original)):
         pass
     span = observed.span("process jobs")
     context = span.get_span_context()
@@ -26,8 +25,8 @@ def test_a_replayed_job_begins_a_trace_that_links_to_the_original(observed: Obse
 
 def test_who_sends_it_again_within_a_trace_is_the_parent(observed: Observed) -> None:
     """Then there are links to both, and the original's trace is not continued."""
-    headers = {"traceparent": f"00-{_NEW_TRACE}-{_NEW_SPAN}-01", REPLAYED_TRACE["traceparent"]: TRACEPARENT}
-    with observed.telemetry.job(SampleDelivery(headers=headers)):
+    sender, original = {"traceparent": f"00-{_NEW_TRACE}-{_NEW_SPAN}-01"}, {"traceparent": TRACEPARENT}
+    with observed.telemetry.job(SampleDelivery(trace_context=sender, replayed_trace_context=original)):
         pass
     span = observed.span("process jobs")
     assert span.parent is not None
@@ -37,6 +36,6 @@ def test_who_sends_it_again_within_a_trace_is_the_parent(observed: Observed) -> 
 
 def test_a_header_that_is_no_trace_is_no_link(observed: Observed) -> None:
     """Anybody may write anything into it."""
-    with observed.telemetry.job(SampleDelivery(headers={REPLAYED_TRACE["traceparent"]: "00-0-0-zz"})):
+    with observed.telemetry.job(SampleDelivery(replayed_trace_context={"traceparent": "00-0-0-zz"})):
         pass
     assert list(observed.span("process jobs").links) == []

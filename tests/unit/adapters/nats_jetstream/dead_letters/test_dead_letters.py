@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from nats.js.api import PubAck
 
-from adapters.nats_jetstream.dead_letters.burial import TRUNCATED_FROM, JetStreamDeadLetters
+from adapters.nats_jetstream.dead_letters.burial import JetStreamDeadLetters
+from adapters.nats_jetstream.headers import TRUNCATED_FROM
 from adapters.nats_jetstream.names import Names
 from tests.contract.announcements.records import delivery, malformed
 

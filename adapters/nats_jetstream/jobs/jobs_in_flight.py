@@ -17,6 +17,7 @@ from adapters.nats_jetstream.connection.finding import consumer_of, stream_of
 from adapters.nats_jetstream.jobs.delivery import Receipt
 from adapters.nats_jetstream.jobs.payload import photo_of
 from adapters.nats_jetstream.jobs.photo_ids import PhotoIds
+from adapters.nats_jetstream.jobs.pull_protocol import next_subject, refusal
 from adapters.nats_jetstream.names import Names
 from application.ports.jobs_in_flight import InFlight
 from domain.errors import MessagingUnavailableError
@@ -28,9 +29,6 @@ _FORGOTTEN_SECONDS = 300.0
 _TRIES = 3
 _LOOKS = 100
 _SECONDS_BETWEEN_LOOKS = 0.05
-_NOTHING_MORE = {"404", "408"}
-_NO_RESPONDERS = "503"
-_NOT_THERE = "the consumer that reads is not there any more"
 
 
 class _ReaderGoneError(Exception):
@@ -145,7 +143,7 @@ class _Reader:
         js = jetstream(client)
         with translated("make a consumer to read with"):
             await insist(lambda seconds: js.add_consumer(stream, config, timeout=seconds))
-            reader = cls(client, f"$JS.API.CONSUMER.MSG.NEXT.{stream}.{name}")
+            reader = cls(client, next_subject(stream, name))
             reader._subscription = await client.subscribe(
                 f"{reader._inbox}.*", cb=reader._arrivals.put, pending_bytes_limit=0
             )
@@ -180,14 +178,7 @@ class _Reader:
             if receipt is not None:
                 messages.append((receipt.key.sequence, arrival.data))
             elif arrival.subject == reply:  # the end of an earlier batch may come late
-                _check_end(arrival, is_empty=not messages)
+                if (why := refusal(arrival)) and not messages:
+                    raise _ReaderGoneError(why)
                 break
         return messages
-
-
-def _check_end(message: Msg, *, is_empty: bool) -> None:
-    """Raise :class:`_ReaderGoneError` where a batch that is empty does not say that there is nothing."""
-    headers = message.headers or {}
-    status, why = headers.get("Status", ""), headers.get("Description", "")
-    if is_empty and status not in _NOTHING_MORE:
-        raise _ReaderGoneError(_NOT_THERE if status == _NO_RESPONDERS else why or f"status {status}")

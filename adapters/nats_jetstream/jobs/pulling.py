@@ -15,6 +15,7 @@ from nats.aio.subscription import Subscription
 
 from adapters.nats_jetstream.connection.connecting import translated
 from adapters.nats_jetstream.jobs.delivery import JetStreamDelivery
+from adapters.nats_jetstream.jobs.pull_protocol import is_heartbeat, next_subject, refusal
 from adapters.nats_jetstream.jobs.stream_life import StreamLife
 from domain.errors import MessagingUnavailableError
 
@@ -24,10 +25,6 @@ _MARGIN_SECONDS = 1.0
 _DRAIN_SECONDS = 2.0
 _SHORTEST_WAIT_SECONDS = 0.005
 _NANOSECONDS = 1_000_000_000
-_HEARTBEAT = "100"
-_DONE = {"404", "408"}
-_NO_RESPONDERS = "503"
-_GONE = "the consumer is not there"
 
 
 class PullRefusedError(MessagingUnavailableError):
@@ -65,7 +62,7 @@ class PullInbox:
     def __init__(self, client: Client, life: StreamLife, durable: str) -> None:
         self.life = life
         self._client = client
-        self._subject = f"$JS.API.CONSUMER.MSG.NEXT.{life.stream}.{durable}"
+        self._subject = next_subject(life.stream, durable)
         self._inbox = client.new_inbox()
         self._serial = 0
         self._open: _Request | None = None
@@ -159,20 +156,10 @@ async def _collect(request: _Request, limit: int, patience: float) -> None:
             raise SilentConsumerError("NATS, fetch: the server does not answer") from error
         if isinstance(arrival, JetStreamDelivery):
             taken.append(arrival)
-        elif _is_over(arrival, refusable=not taken):
+        elif not is_heartbeat(arrival):
+            if (why := refusal(arrival)) and not taken:
+                raise PullRefusedError(f"NATS, fetch: {why}")
             return
-
-
-def _is_over(message: Msg, *, refusable: bool) -> bool:
-    """Tell whether the server's word ends the request."""
-    headers = message.headers or {}
-    status = headers.get("Status")
-    if status == _HEARTBEAT:
-        return False
-    if status not in _DONE and refusable:
-        why = _GONE if status == _NO_RESPONDERS else headers.get("Description", f"status {status}")
-        raise PullRefusedError(f"NATS, fetch: {why}")
-    return True
 
 
 async def _give_back(arrival: JetStreamDelivery | Msg) -> None:

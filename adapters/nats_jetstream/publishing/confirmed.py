@@ -23,13 +23,23 @@ class ConfirmedPublisher:
         self._names = names
 
     async def _publish(
-        self, subject: str, body: bytes, headers: dict[str, str], *, continue_trace: bool = True
+        self,
+        subject: str,
+        body: bytes,
+        headers: dict[str, str],
+        *,
+        continue_trace: bool = True,
+        traceparent: str | None = None,
     ) -> PubAck:
         """Publish within a PRODUCER span and wait for the stream's confirmation.
 
         The headers need a :data:`MESSAGE_ID`, by which the stream knows a message that it has already. With
-        ``continue_trace`` the message says that it belongs to the span.
+        ``continue_trace`` the message says that it belongs to the span. Outside of any trace the span belongs to that
+        of ``traceparent``.
         """
+        context = None
+        if traceparent and not trace.get_current_span().get_span_context().is_valid:
+            context = _PROPAGATOR.extract({"traceparent": traceparent})
         attributes: dict[str, str | int] = {
             "messaging.system": "nats",
             "messaging.operation.name": "publish",
@@ -40,7 +50,11 @@ class ConfirmedPublisher:
         }
         with (
             _TRACER.start_as_current_span(
-                f"publish {subject}", kind=trace.SpanKind.PRODUCER, attributes=attributes, record_exception=False
+                f"publish {subject}",
+                context,
+                kind=trace.SpanKind.PRODUCER,
+                attributes=attributes,
+                record_exception=False,
             ),
             translated(f"publish {subject}"),
         ):

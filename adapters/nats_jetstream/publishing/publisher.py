@@ -2,9 +2,6 @@
 
 from uuid import uuid4
 
-from opentelemetry import context, trace
-from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
-
 from adapters.nats_jetstream.connection.connecting import translated
 from adapters.nats_jetstream.headers import MESSAGE_ID
 from adapters.nats_jetstream.jobs.payload import encode_job
@@ -20,16 +17,8 @@ class JetStreamResultPublisher(ConfirmedPublisher):
 
     async def publish(self, record: JobRecord) -> None:
         """Publish the record's event; outside of the job's own trace, the record's trace is continued."""
-        token = None
-        if not trace.get_current_span().get_span_context().is_valid and record.traceparent:
-            carrier = {"traceparent": record.traceparent}
-            token = context.attach(TraceContextTextMapPropagator().extract(carrier))
-        try:
-            subject = self._names.result_subject(record.outcome.kind)
-            await self._publish(subject, encode_event(record), {MESSAGE_ID: message_id(record)})
-        finally:
-            if token is not None:
-                context.detach(token)
+        subject, headers = self._names.result_subject(record.outcome.kind), {MESSAGE_ID: message_id(record)}
+        await self._publish(subject, encode_event(record), headers, traceparent=record.traceparent)
 
 
 class StoredTimeUnreadError(MessagingUnavailableError):

@@ -31,6 +31,7 @@ class Outbound(JetStreamDeadLetters):
         headers: dict[str, str],
         *,
         continue_trace: bool = True,  # noqa: ARG002 - the base's signature
+        traceparent: str | None = None,  # noqa: ARG002 - same
     ) -> PubAck:
         self.letters.append((body, block(headers)))
         return PubAck(subject, 1)

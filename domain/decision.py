@@ -252,6 +252,15 @@ class Comparison:
     runner_up_distance: float | None = None
 
 
+FIGURES = tuple(field.name for field in attrs.fields(Comparison))
+"""What a comparison tells: the names that log, ledger and commands use."""
+
+
+def figures_of(comparison: Comparison | None) -> dict[str, float | None]:
+    """Return its :data:`FIGURES` by name, in their order; None for each where nothing was compared."""
+    return {name: getattr(comparison, name, None) for name in FIGURES}
+
+
 @attrs.frozen
 class Accepted:
     """The nearest user is within the threshold."""

@@ -13,6 +13,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 
 from adapters.telemetry.instruments import Instruments
 from adapters.telemetry.line import CanonicalLine
+from domain.decision import figures_of
 from domain.errors import AttemptFailedError, FacematchError, JobRejectedError
 from domain.faces import StageTiming
 from domain.jobs import MalformedJob, MatchJob
@@ -170,14 +171,8 @@ def _details(record: JobRecord) -> dict[str, Any]:
         details["user_id"] = str(outcome.user_id)
     else:
         details["detail"] = outcome.detail or None
-    comparison = outcome.comparison
-    if comparison is not None:
-        details |= {
-            "distance": comparison.distance,
-            "threshold": comparison.threshold,
-            "gallery_size": comparison.gallery_size,
-            "runner_up_distance": comparison.runner_up_distance,
-        }
+    if outcome.comparison is not None:
+        details |= figures_of(outcome.comparison)
     return details
 
 

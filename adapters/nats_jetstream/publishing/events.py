@@ -5,6 +5,7 @@ from typing import Any
 
 import attrs
 
+from domain.decision import figures_of
 from domain.records import JobRecord
 
 
@@ -20,7 +21,7 @@ def encode_event(record: JobRecord) -> bytes:
 
 def _document(record: JobRecord) -> dict[str, Any]:
     outcome = record.outcome
-    face, comparison = outcome.face, outcome.comparison
+    face, figures = outcome.face, figures_of(outcome.comparison)
     return {
         "job_id": _text(record.job_id),
         "photo_id": _text(record.photo_id),
@@ -30,8 +31,8 @@ def _document(record: JobRecord) -> dict[str, Any]:
         "user_id": _text(outcome.user_id),
         "photo_face_id": _text(face.photo_face_id) if face else None,
         "match_id": _text(outcome.match_id),
-        "distance": comparison.distance if comparison else None,
-        "threshold": comparison.threshold if comparison else None,
+        "distance": figures["distance"],
+        "threshold": figures["threshold"],
         "embedder": record.embedder,
         "bbox": attrs.asdict(face.box) if face else None,
         "occurred_at": record.occurred_at.isoformat().replace("+00:00", "Z"),

@@ -7,7 +7,7 @@ from typing import Any
 import attrs
 from psycopg.types.json import Jsonb
 
-from domain.decision import Comparison
+from domain.decision import FIGURES, Comparison, figures_of
 from domain.errors import FacematchError
 from domain.faces import BoundingBox
 from domain.jobs import JobKey
@@ -16,8 +16,7 @@ from domain.records import Failed, JobRecord, Matched, Outcome, SeenFace, Skippe
 
 COLUMNS = (
     "stream_seq", "stored_at", "photo_id", "face_index", "job_id", "outcome", "reason", "detail", "user_id",
-    "photo_face_id", "match_id", "bbox", "distance", "threshold", "gallery_size", "runner_up_distance", "embedder",
-    "worker", "traceparent", "occurred_at",
+    "photo_face_id", "match_id", "bbox", *FIGURES, "embedder", "worker", "traceparent", "occurred_at",
 )  # fmt: skip
 
 
@@ -29,7 +28,7 @@ def storable(text: str) -> str:
 def to_row(record: JobRecord) -> dict[str, Any]:
     """Return the values of :data:`COLUMNS`, by column."""
     outcome = record.outcome
-    face, comparison = outcome.face, outcome.comparison
+    face = outcome.face
     values = (
         record.key.sequence,
         record.key.stored_at,
@@ -43,10 +42,7 @@ def to_row(record: JobRecord) -> dict[str, Any]:
         face.photo_face_id if face else None,
         outcome.match_id,
         Jsonb(attrs.asdict(face.box)) if face else None,
-        comparison.distance if comparison else None,
-        comparison.threshold if comparison else None,
-        comparison.gallery_size if comparison else None,
-        comparison.runner_up_distance if comparison else None,
+        *figures_of(outcome.comparison).values(),
         storable(record.embedder),
         storable(record.worker),
         record.traceparent,
@@ -94,9 +90,7 @@ def _outcome(values: dict[str, Any]) -> Outcome:
     if values["photo_face_id"] is not None:
         face = SeenFace(values["photo_face_id"], BoundingBox(**values["bbox"]))
     if values["distance"] is not None:
-        comparison = Comparison(
-            values["distance"], values["threshold"], values["gallery_size"], values["runner_up_distance"]
-        )
+        comparison = Comparison(*(values[name] for name in FIGURES))
     match values["outcome"]:
         case "matched" if face is not None and comparison is not None:
             return Matched(values["user_id"], values["match_id"], face, comparison)

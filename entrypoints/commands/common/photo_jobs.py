@@ -1,38 +1,22 @@
 """What ``show`` tells of a photo's jobs, to machines and to people."""
 
-from typing import Any, Final
+from typing import Any
 
 import attrs
 from rich.table import Table
 
 from application.operating.photo_history import PhotoJob
 from application.ports.ledger import Attempt
+from domain.decision import FIGURES, figures_of
 from domain.jobs import JobKey
 from domain.records import JobRecord
 from entrypoints.commands.common.traceparent import trace_id
 from entrypoints.terminal.console import visible
 
-_NOT_ENDED: Final = dict.fromkeys(
-    (
-        "job_id",
-        "face_index",
-        "outcome",
-        "reason",
-        "detail",
-        "user_id",
-        "photo_face_id",
-        "match_id",
-        "distance",
-        "threshold",
-        "gallery_size",
-        "runner_up_distance",
-        "bbox",
-        "embedder",
-        "worker",
-        "trace_id",
-        "occurred_at",
-    )
-)
+_END = (
+    "job_id", "face_index", "outcome", "reason", "detail", "user_id", "photo_face_id", "match_id", *FIGURES, "bbox",
+    "embedder", "worker", "trace_id", "occurred_at",
+)  # fmt: skip
 
 
 def key_document(key: JobKey) -> dict[str, Any]:
@@ -45,7 +29,7 @@ def document(job: PhotoJob) -> dict[str, Any]:
     return {
         **key_document(job.key),
         "photo_id": str(job.photo_id),
-        **(_NOT_ENDED if job.record is None else _end(job.record)),
+        **(dict.fromkeys(_END) if job.record is None else _end(job.record)),
         "attempts": [_attempt(attempt) for attempt in job.attempts],
     }
 
@@ -67,26 +51,24 @@ def table(job: PhotoJob) -> Table:
 
 def _end(record: JobRecord) -> dict[str, Any]:
     outcome = record.outcome
-    face, comparison = outcome.face, outcome.comparison
-    return {
-        "job_id": str(record.job_id) if record.job_id else None,
-        "face_index": record.face_index,
-        "outcome": outcome.kind.value,
-        "reason": outcome.reason.value if outcome.reason else None,
-        "detail": outcome.detail,
-        "user_id": str(outcome.user_id) if outcome.user_id else None,
-        "photo_face_id": str(face.photo_face_id) if face else None,
-        "match_id": str(outcome.match_id) if outcome.match_id else None,
-        "distance": comparison.distance if comparison else None,
-        "threshold": comparison.threshold if comparison else None,
-        "gallery_size": comparison.gallery_size if comparison else None,
-        "runner_up_distance": comparison.runner_up_distance if comparison else None,
-        "bbox": attrs.asdict(face.box) if face else None,
-        "embedder": record.embedder,
-        "worker": record.worker,
-        "trace_id": trace_id(record.traceparent),
-        "occurred_at": record.occurred_at.isoformat(),
-    }
+    face = outcome.face
+    values = (
+        str(record.job_id) if record.job_id else None,
+        record.face_index,
+        outcome.kind.value,
+        outcome.reason.value if outcome.reason else None,
+        outcome.detail,
+        str(outcome.user_id) if outcome.user_id else None,
+        str(face.photo_face_id) if face else None,
+        str(outcome.match_id) if outcome.match_id else None,
+        *figures_of(outcome.comparison).values(),
+        attrs.asdict(face.box) if face else None,
+        record.embedder,
+        record.worker,
+        trace_id(record.traceparent),
+        record.occurred_at.isoformat(),
+    )
+    return dict(zip(_END, values, strict=True))
 
 
 def _attempt(attempt: Attempt) -> dict[str, Any]:

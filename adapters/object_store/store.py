@@ -113,12 +113,12 @@ class S3PhotoStore:
         except StorageRefusedError:
             raise
         except StorageUnavailableError as error:
-            self._leave(session)
+            self._abandon_session(session)
             was_slow = isinstance(error.__cause__, aiohttp.SocketTimeoutError)
             self._did_not_come(ref, Size(answer.announced if was_slow else 0, max_bytes))
             raise
         except TimeoutError as error:
-            self._leave(session)
+            self._abandon_session(session)
             self._did_not_come(ref, Size(answer.announced, max_bytes))
             raise self._unavailable(f"{ref} did not come within {self._options.deadline_seconds:g} s") from error
         except asyncio.CancelledError:
@@ -148,7 +148,7 @@ class S3PhotoStore:
         except OSError as error:
             raise self._unavailable(f"the certificates in {self._options.ca} cannot be read ({error})") from error
 
-    def _leave(self, session: aiohttp.ClientSession | None) -> None:
+    def _abandon_session(self, session: aiohttp.ClientSession | None) -> None:
         """Let later fetches take other connections, and close these when nobody can be at them any more."""
         if session is not None and session is self._session:
             self._session = None
@@ -166,13 +166,13 @@ class S3PhotoStore:
                 if response.status == HTTPStatus.OK and hdrs.ETAG in response.headers:
                     return await answer.read(response)
                 refusal = RefusalError(response.status, _code(response, await _read_error(response)))
-                raise self._of(refusal, ref) from refusal
+                raise self._error_for(refusal, ref) from refusal
         except (aiohttp.ClientError, OSError) as error:
             if isinstance(error, TimeoutError) and not isinstance(error, aiohttp.ClientError):
                 raise  # the deadline
             raise self._unavailable(f"{ref}: {_brief(error)}") from error
 
-    def _of(self, refusal: RefusalError, ref: ImageRef) -> Exception:
+    def _error_for(self, refusal: RefusalError, ref: ImageRef) -> Exception:
         code = refusal.code
         if code is None:
             what = f"HTTP {refusal.status}{', no ETag' if refusal.status == HTTPStatus.OK else ''}"

@@ -27,8 +27,8 @@ Store = Callable[[], Awaitable[Sequence[EnrolmentDoubt]]]
 
 
 @attrs.define
-class OneOfMany:
-    """Enrols one user after another.
+class FaultTolerantEnrolment:
+    """Enrols one user after another, and tolerates single failures.
 
     A photograph that cannot be read or a row that stays locked looks like a system that failed. It is told as that
     user's trouble; when it happens to :data:`_MOST_IN_A_ROW` users in a row, the system has failed for everybody.

@@ -5,7 +5,7 @@ from uuid import UUID
 
 import attrs
 
-from application.enrolment.bulk import OneOfMany, TellResult
+from application.enrolment.bulk import FaultTolerantEnrolment, TellResult
 from application.enrolment.doubts import EnrolmentDoubt
 from application.enrolment.enroll import Enroll
 from application.enrolment.images import Fetch
@@ -38,7 +38,7 @@ class EnrollList:
 
         """
         seen = passed_over = 0
-        enrolled = OneOfMany()
+        enrolled = FaultTolerantEnrolment()
 
         def looked_at(users: int) -> None:
             nonlocal seen

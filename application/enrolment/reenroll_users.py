@@ -9,7 +9,7 @@ from uuid import UUID
 
 import attrs
 
-from application.enrolment.bulk import EnrolmentResult, OneOfMany, TellResult
+from application.enrolment.bulk import EnrolmentResult, FaultTolerantEnrolment, TellResult
 from application.enrolment.doubts import EnrolmentDoubt, far_apart
 from application.enrolment.images import EnrolmentRefusedError, Fetch
 from application.enrolment.make_template import MakeTemplate
@@ -44,7 +44,7 @@ class ReenrollUsers:
         """
         await self.reenrolment.tidy()
         total, seen = await self.reenrolment.count(self.model), 0
-        enrolled = OneOfMany()
+        enrolled = FaultTolerantEnrolment()
 
         async def work(user: Outdated) -> None:
             nonlocal seen
@@ -58,7 +58,7 @@ class ReenrollUsers:
         await self.reenrolment.tidy()
 
     async def _prepare(
-        self, user: Outdated, fetch: Fetch, photographs: Sequence[str], enrolled: OneOfMany
+        self, user: Outdated, fetch: Fetch, photographs: Sequence[str], enrolled: FaultTolerantEnrolment
     ) -> EnrolmentResult:
         if not photographs:
             return EnrolmentResult(user.user_id, 0, ("it is not known of which photographs the template was made",))

@@ -18,7 +18,7 @@ _BETWEEN_JOBS_SECONDS = 5.0
 _Seen = TypeVar("_Seen")
 
 
-class Standing(Enum):
+class ServiceState(Enum):
     """What the service does, as far as it can be seen, and why it does nothing."""
 
     UNSEEN = auto()
@@ -40,7 +40,7 @@ class Standing(Enum):
     @property
     def idle(self) -> bool | None:
         """Whether nothing is done; None where that cannot be seen."""
-        return None if self in {Standing.UNSEEN, Standing.UNCLEAR} else self is not Standing.WORKING
+        return None if self in {ServiceState.UNSEEN, ServiceState.UNCLEAR} else self is not ServiceState.WORKING
 
 
 @attrs.define
@@ -74,19 +74,19 @@ class ServiceStatus:
             return None
 
     @property
-    def standing(self) -> Standing:
+    def state(self) -> ServiceState:
         """What is done, and why nothing is, where nothing is."""
         if self.queue is None:
-            return Standing.UNSEEN
+            return ServiceState.UNSEEN
         if self.queue.paused:
-            return Standing.PAUSED
+            return ServiceState.PAUSED
         if not self.queue.pending and not self.queue.ack_pending:
-            return Standing.NOTHING_TO_DO
+            return ServiceState.NOTHING_TO_DO
         quiet = self.quiet_seconds
         if quiet is not None and quiet <= (_QUIET_SECONDS if self.queue.ack_pending else _BETWEEN_JOBS_SECONDS):
-            return Standing.WORKING
+            return ServiceState.WORKING
         if self.outcomes is None and (self.queue.ack_pending or self.queue.asking):
-            return Standing.UNCLEAR
+            return ServiceState.UNCLEAR
         return _standstill(self.queue)
 
     @property
@@ -97,7 +97,7 @@ class ServiceStatus:
         return max(0.0, (self.outcomes.at - self.outcomes.last).total_seconds())
 
 
-def _standstill(queue: QueueState) -> Standing:
+def _standstill(queue: QueueState) -> ServiceState:
     if not queue.ack_pending:
-        return Standing.ABOUT_TO_WORK if queue.asking else Standing.NOBODY_ASKS
-    return Standing.FULL if 0 < queue.most_in_hand <= queue.ack_pending else Standing.HELD_UP
+        return ServiceState.ABOUT_TO_WORK if queue.asking else ServiceState.NOBODY_ASKS
+    return ServiceState.FULL if 0 < queue.most_in_hand <= queue.ack_pending else ServiceState.HELD_UP

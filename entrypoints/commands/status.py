@@ -18,7 +18,7 @@ from rich.text import Text
 from application.matching.dead_letter_reasons import DeadLetterReasons, LettersByReason
 from application.operating.service_status import ServiceStatus
 from application.ports.statistics import RecentOutcomes
-from entrypoints.commands.common.standing import sentence
+from entrypoints.commands.common.service_state import sentence
 from entrypoints.container import Container
 from entrypoints.resources import build, connected_to_nats, opened_database
 from entrypoints.settings import Settings
@@ -109,7 +109,7 @@ def _document(seen: ServiceStatus) -> dict[str, Any]:
     queue, outcomes, letters = seen.queue, seen.outcomes, seen.letters
     return {
         "at": seen.at.isoformat(),
-        "idle": seen.standing.idle,
+        "idle": seen.state.idle,
         "why": sentence(seen),
         "queue": None
         if queue is None

@@ -86,7 +86,7 @@ def _tile(result: Result) -> Tile:
 
 @attrs.frozen
 class Tally:
-    """How many photographs of enrolled people were named right, named wrong, and not named; and of others, named."""
+    """How many photographs were named right, named wrong, and not named."""
 
     right: int
     wrong: int

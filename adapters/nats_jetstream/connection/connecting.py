@@ -215,7 +215,7 @@ def jetstream(client: Client) -> JetStreamContext:
     return client.jetstream(timeout=_API_SECONDS)
 
 
-async def insist(send: Callable[[float], Awaitable[_Answer]]) -> _Answer:
+async def retry_once(send: Callable[[float], Awaitable[_Answer]]) -> _Answer:
     """Send once more what got no answer, because it may have been lost with a connection that is back meanwhile.
 
     Only for what may arrive twice. ``send`` takes the seconds that it may wait.

@@ -10,7 +10,7 @@ import nats.js.errors
 from nats.aio.client import Client
 from nats.js.api import RawStreamMsg
 
-from adapters.nats_jetstream.connection.connecting import insist, translated
+from adapters.nats_jetstream.connection.connecting import retry_once, translated
 from adapters.nats_jetstream.connection.finding import NO_MESSAGE, stream_of
 from adapters.nats_jetstream.headers import (
     DELIVERIES,
@@ -83,7 +83,7 @@ class JetStreamDeadLetterBox(ConfirmedPublisher):
         stream = await self._stream()
         asked = json.dumps({"seq": sequence, "no_erase": True}).encode()
         with translated("delete a dead letter"):
-            answer = await insist(
+            answer = await retry_once(
                 lambda seconds: self._client.request(f"$JS.API.STREAM.MSG.DELETE.{stream}", asked, timeout=seconds)
             )
         end = json.loads(answer.data)
@@ -110,7 +110,7 @@ class JetStreamDeadLetterBox(ConfirmedPublisher):
         stream, subject = await self._stream(), self._names.dead_subject
         with translated("read a dead letter"):
             try:
-                message = await insist(
+                message = await retry_once(
                     lambda _: self._js.get_msg(stream, sequence, subject=subject if onward else None, next=onward)
                 )
             except nats.js.errors.APIError as error:

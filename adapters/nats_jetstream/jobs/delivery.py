@@ -10,7 +10,7 @@ import attrs
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
-from adapters.nats_jetstream.connection.connecting import insist, translated
+from adapters.nats_jetstream.connection.connecting import retry_once, translated
 from adapters.nats_jetstream.headers import replayed_trace_context, trace_context
 from adapters.nats_jetstream.jobs.stream_life import StreamLife
 from domain.errors import MessagingUnavailableError
@@ -138,4 +138,4 @@ class JetStreamDelivery:
     async def _settle(self, what: str, payload: bytes) -> None:
         await self._life.check(self._seen)
         with translated(what):
-            await insist(lambda seconds: self._client.request(self._message.reply, payload, timeout=seconds))
+            await retry_once(lambda seconds: self._client.request(self._message.reply, payload, timeout=seconds))

@@ -12,7 +12,7 @@ from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 
-from adapters.nats_jetstream.connection.connecting import insist, jetstream, translated
+from adapters.nats_jetstream.connection.connecting import jetstream, retry_once, translated
 from adapters.nats_jetstream.connection.finding import consumer_of, stream_of
 from adapters.nats_jetstream.jobs.delivery import Receipt
 from adapters.nats_jetstream.jobs.payload import photo_of
@@ -142,7 +142,7 @@ class _Reader:
         )
         js = jetstream(client)
         with translated("make a consumer to read with"):
-            await insist(lambda seconds: js.add_consumer(stream, config, timeout=seconds))
+            await retry_once(lambda seconds: js.add_consumer(stream, config, timeout=seconds))
             reader = cls(client, next_subject(stream, name))
             reader._subscription = await client.subscribe(
                 f"{reader._inbox}.*", cb=reader._arrivals.put, pending_bytes_limit=0

@@ -8,7 +8,7 @@ import attrs
 import nats.js.errors
 from nats.aio.client import Client
 
-from adapters.nats_jetstream.connection.connecting import insist, jetstream, translated
+from adapters.nats_jetstream.connection.connecting import jetstream, retry_once, translated
 from domain.errors import MessagingUnavailableError
 
 _TRUST_SECONDS = 1.0
@@ -72,7 +72,9 @@ class StreamLife:
         sighting = self.sighting()
         with translated("stream info"):
             try:
-                info = await insist(lambda seconds: self._client.jetstream(timeout=seconds).stream_info(self.stream))
+                info = await retry_once(
+                    lambda seconds: self._client.jetstream(timeout=seconds).stream_info(self.stream)
+                )
                 self.is_over = info.created != self._made
             except nats.js.errors.NotFoundError:
                 self.is_over = True

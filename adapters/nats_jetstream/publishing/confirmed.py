@@ -5,7 +5,7 @@ from nats.js.api import PubAck
 from opentelemetry import trace
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from adapters.nats_jetstream.connection.connecting import insist, jetstream, translated
+from adapters.nats_jetstream.connection.connecting import jetstream, retry_once, translated
 from adapters.nats_jetstream.headers import MESSAGE_ID
 from adapters.nats_jetstream.names import Names
 
@@ -60,4 +60,4 @@ class ConfirmedPublisher:
         ):
             if continue_trace:
                 _PROPAGATOR.inject(headers)
-            return await insist(lambda seconds: self._js.publish(subject, body, seconds, headers=headers))
+            return await retry_once(lambda seconds: self._js.publish(subject, body, seconds, headers=headers))

@@ -57,7 +57,6 @@ _DECODER_ERRORS = (
     ArithmeticError,
     AssertionError,
     RuntimeError,
-    NotImplementedError,
 )
 
 pillow_heif.register_heif_opener()

@@ -23,8 +23,8 @@ from domain.errors import EmbedderUnavailableError, FacematchError
 from domain.faces import PhotoReading
 
 _PR_SET_PDEATHSIG: Final = 1
-_THAN_THE_WORKER: Final = 400
-_THAN_ITS_MAKER: Final = 100
+_OOM_SCORE_OVER_WORKER: Final = 400
+_OOM_SCORE_OVER_FORK_SERVER: Final = 100
 """By how much the kernel, out of memory, shall rather kill a process than the one that started it."""
 _MOST_EXPENDABLE: Final = 1000
 
@@ -119,7 +119,7 @@ def _forked(control: socket.socket, descriptor: int, pipeline: FacePipeline) -> 
     try:
         control.close()
         _die_with(maker)
-        _be_more_expendable(_THAN_ITS_MAKER)
+        _be_more_expendable(_OOM_SCORE_OVER_FORK_SERVER)
         _answer_all(descriptor, pipeline)
         code = 0
     finally:
@@ -166,7 +166,7 @@ def _confine(memory_limit: int) -> None:
         signal.signal(number, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_DATA, (memory_limit, memory_limit))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core dump would hold photographs
-    _be_more_expendable(_THAN_THE_WORKER)
+    _be_more_expendable(_OOM_SCORE_OVER_WORKER)
 
 
 def _be_more_expendable(by: int) -> None:

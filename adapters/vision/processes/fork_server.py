@@ -112,7 +112,7 @@ class ForkServer:
         except BaseException:
             ours.close()
             raise
-        return VisionProcess(ours, _Leash(server, pid), self._settings.memory_limit)
+        return VisionProcess(ours, _ForkedProcessHandle(server, pid), self._settings.memory_limit)
 
 
 @attrs.frozen
@@ -259,8 +259,8 @@ class _Running:
 
 
 @attrs.frozen
-class _Leash:
-    """What holds a process that was made: its maker, which alone hears how it ends."""
+class _ForkedProcessHandle:
+    """What a process that was made is killed and reaped by: its maker alone hears how it ends."""
 
     _server: _Running
     pid: int

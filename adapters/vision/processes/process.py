@@ -22,8 +22,8 @@ _HELD: Final = re.compile(rb"^Rss(?:Anon|Shmem):\s+(\d+) kB$", re.MULTILINE)
 """Memory that belongs to no file, private and shared, in ``/proc/PID/status``."""
 
 
-class Leash(Protocol):
-    """What holds a process."""
+class ProcessHandle(Protocol):
+    """What a process can be killed and reaped by."""
 
     @property
     def pid(self) -> int:
@@ -39,8 +39,8 @@ class Leash(Protocol):
 class VisionProcess:
     """A running process that has loaded a pipeline, and the connection to it."""
 
-    def __init__(self, channel: socket.socket, leash: Leash, memory_limit: int) -> None:
-        self._leash = leash
+    def __init__(self, channel: socket.socket, handle: ProcessHandle, memory_limit: int) -> None:
+        self._handle = handle
         self._memory_limit = memory_limit
         self._answers: asyncio.Queue[bytes | None] = asyncio.Queue()
         self._writer: asyncio.StreamWriter | None = None
@@ -57,7 +57,7 @@ class VisionProcess:
     @property
     def pid(self) -> int:
         """Its process id."""
-        return self._leash.pid
+        return self._handle.pid
 
     def on_end(self, callback: Callable[["VisionProcess"], None]) -> None:
         """Have the callback called when the process has ended, however that happened."""
@@ -119,7 +119,7 @@ class VisionProcess:
         finally:
             watch.cancel()
             if self._returncode is None:
-                self._leash.kill()
+                self._handle.kill()
             try:
                 await self._wait(_REAP_SECONDS)
             finally:
@@ -131,7 +131,7 @@ class VisionProcess:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 while self._returncode is None:
-                    self._returncode = await self._leash.returncode()
+                    self._returncode = await self._handle.returncode()
                     if self._returncode is None:
                         await asyncio.sleep(0.001)
 
@@ -140,7 +140,7 @@ class VisionProcess:
         while self._held() <= self._memory_limit:  # noqa: ASYNC110 - nobody would set an event
             await asyncio.sleep(_WATCH_SECONDS)
         self._outgrown = True
-        self._leash.kill()
+        self._handle.kill()
 
     def _held(self) -> int:
         """Return how many bytes of memory it holds; 0 when it has ended, or where the system does not tell."""

@@ -1,6 +1,6 @@
 """Why the service does nothing, in a sentence."""
 
-from application.operating.service_status import ServiceStatus, Standing
+from application.operating.service_status import ServiceState, ServiceStatus
 from application.ports.statistics import QueueState
 from entrypoints.terminal.durations import in_words
 
@@ -16,14 +16,14 @@ def sentence(status: ServiceStatus) -> str:
         ended = "and whether any ended cannot be seen"
     else:
         ended = "but none has ended yet" if quiet is None else f"but none has ended for {in_words(quiet)}"
-    match status.standing:
-        case Standing.PAUSED:
+    match status.state:
+        case ServiceState.PAUSED:
             return "the consumer is paused on the broker: resume it there"
-        case Standing.NOTHING_TO_DO:
+        case ServiceState.NOTHING_TO_DO:
             return _nothing_to_do(queue, quiet)
-        case Standing.WORKING:
+        case ServiceState.WORKING:
             return f"jobs are being done: {waiting}"
-        case Standing.UNCLEAR:
+        case ServiceState.UNCLEAR:
             return f"{waiting}, {ended}"
         case standstill:
             return f"{waiting}, {ended}: {_suspicion(standstill, queue)}"
@@ -35,13 +35,13 @@ def _nothing_to_do(queue: QueueState, quiet: float | None) -> str:
     return "nothing waits" if queue.ever_delivered else "no job was ever published"
 
 
-def _suspicion(standstill: Standing, queue: QueueState) -> str:
+def _suspicion(standstill: ServiceState, queue: QueueState) -> str:
     match standstill:
-        case Standing.NOBODY_ASKS:
+        case ServiceState.NOBODY_ASKS:
             return "no worker asks for jobs; start one, or see with `facematch healthcheck --ready` why it takes none"
-        case Standing.ABOUT_TO_WORK:
+        case ServiceState.ABOUT_TO_WORK:
             return "workers ask for jobs and will be given them"
-        case Standing.FULL:
+        case ServiceState.FULL:
             return f"the consumer lets no more than {queue.most_in_hand} be in hand"
         case _:
             return (

@@ -7,7 +7,7 @@ import pytest
 
 from application.operating.service_status import ServiceStatus
 from application.ports.statistics import QueueState, RecentOutcomes
-from entrypoints.commands.common.standing import sentence
+from entrypoints.commands.common.service_state import sentence
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
 EMPTY = QueueState(
@@ -55,4 +55,4 @@ def test_why_nothing_is_done_is_said_in_a_sentence(
 ) -> None:
     """Work is recognised by what has ended lately; what cannot be seen is not guessed."""
     status = ServiceStatus(NOW, queue=queue, outcomes=recent)
-    assert (status.standing.idle, words in sentence(status)) == (idle, True), sentence(status)
+    assert (status.state.idle, words in sentence(status)) == (idle, True), sentence(status)

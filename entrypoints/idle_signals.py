@@ -19,7 +19,7 @@ def end_at_once() -> None:
 
 @contextmanager
 def waiting(*, then: Callable[[], None]) -> Iterator[None]:
-    """Have them wait for the block, which begins something, and call ``then``, which undoes it, before they end all."""
+    """Defer both signals while the block runs; one that came meanwhile, or comes later, calls ``then`` and exits."""
     if signal.getsignal(signal.SIGTERM) is not _end:
         yield
         return

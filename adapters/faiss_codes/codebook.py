@@ -21,8 +21,6 @@ _PAIRS: Final = 32
 _MORE_PAIRS: Final = 64
 """Of vectors with more than twice as many dimensions as there are axes in :data:`_PAIRS`."""
 _BITS: Final = 4
-_OF_EACH: Final = 64
-"""For each of the 16 codes that workers of before ask for, they put so many in order by the longer ones."""
 
 
 def learn(sample: NDArray[np.float32]) -> bytes:
@@ -40,7 +38,6 @@ def learn(sample: NDArray[np.float32]) -> bytes:
     short = faiss.IndexPreTransform(turn, faiss.IndexPQFastScan(axes, parts, _BITS, faiss.METRIC_L2))
     longer = faiss.IndexScalarQuantizer(dimension, faiss.ScalarQuantizer.QT_8bit)
     index = faiss.IndexRefine(short, longer)
-    index.k_factor = _OF_EACH
     index.train(sample)
     return bytes(faiss.serialize_index(index))
 

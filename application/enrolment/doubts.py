@@ -15,7 +15,7 @@ from domain.decision import Accepted, Calibration, ThresholdPolicy, decide
 from domain.faces import FaceEmbedding
 
 _RATE: Final = 1e-2
-"""The share of photographs of two people that are at most so far apart as those of one may be, unsuspected."""
+"""The false match rate whose distance is the limit: nearer pairs are not suspicious."""
 
 
 @attrs.frozen

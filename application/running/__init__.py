@@ -1,1 +1,1 @@
-"""A worker while it runs: jobs side by side, outages, events, the broker's sake."""
+"""A worker while it runs: jobs side by side, outages, events, the broker's health."""

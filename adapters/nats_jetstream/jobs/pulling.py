@@ -130,7 +130,7 @@ class PullInbox:
         return request.taken
 
     async def _end(self, request: _Request) -> None:
-        """Give back what was not taken, now and from now on."""
+        """Give back deliveries that arrived but were not taken; later ones are given back on arrival."""
         while not request.arrivals.empty():
             await _give_back(request.arrivals.get_nowait())
         self._open = None

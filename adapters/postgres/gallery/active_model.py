@@ -34,7 +34,7 @@ AND ({{found}} OR EXISTS (SELECT FROM facematch.active_model) OR NOT {_IS_PREPAR
 
 
 def is_ready(schema: Schema, found: sql.Composable) -> sql.Composed:
-    """Return the SQL that is true where it counts whom a search among users of the ``model`` has ``found``, or not."""
+    """Return SQL: may the result of a search for the ``model`` be trusted? ``found`` is SQL that is true for a hit."""
     return _about_users(_IS_READY, schema, found=found)
 
 

@@ -55,7 +55,7 @@ class Wanted:
     ``counted`` asks for the number of all who are searched, too, in each row; it is NULL otherwise. These are part of
     the statements' text, so that a plan for any probe is a plan for such searches.
 
-    Each row says whether the gallery is such that it counts who was found; one row says so, too, where nobody was.
+    Every row repeats whether the gallery is ready for the model; there is at least one row.
     """
 
     model: str

@@ -11,13 +11,13 @@ class StorageRefusedError(StorageUnavailableError):
 
 
 class ObjectForbiddenError(StorageRefusedError):
-    """This one object may not be read; nothing is said about others.
+    """This one object may not be read; others may be.
 
     Such a job fails, is tried again with every delivery and ends as a dead letter, to be sent again when the rights
-    are right. It is not ``image_not_found``, which would end it for ever as if the photograph were at fault, and it
-    is no outage, which would hold every other job for the sake of this one. AWS and MinIO also answer so for a key
-    that does not exist where the credentials lack ``s3:ListBucket``: grant that, and such jobs end as
-    ``image_not_found``.
+    are right. It is not ``image_not_found``, which would end it for ever as if the photograph were at fault, and by
+    itself it is no outage, which would hold every other job for the sake of this one: only where others may not be read
+    either. AWS and MinIO also answer so for a key that does not exist where the credentials lack ``s3:ListBucket``:
+    grant that, and such jobs end as ``image_not_found``.
     """
 
     for_one = True

@@ -99,7 +99,7 @@ class S3PhotoStore:
     async def fetch(self, ref: ImageRef, *, max_bytes: int) -> bytes:
         """Do as the port says, and what the server refuses raise as :class:`StorageRefusedError`.
 
-        The witnesses are told what came of it; a refusal says nothing of other objects.
+        The witnesses are told what came of it; a refusal of everything is no news of an object.
         """
         if self._closed:
             raise StorageUnavailableError("the object store's client is closed")
@@ -110,6 +110,9 @@ class S3PhotoStore:
             async with asyncio.timeout(self._options.deadline_seconds), self._slots:
                 session = self._session = self._session or self._opened()
                 content = await self._get(session, ref, answer)
+        except ObjectForbiddenError:
+            self._did_not_come(ref, Size(0, max_bytes))
+            raise
         except StorageRefusedError:
             raise
         except StorageUnavailableError as error:

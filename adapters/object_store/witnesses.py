@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import attrs
 
-from adapters.object_store.errors import StorageRefusedError
+from adapters.object_store.errors import ObjectForbiddenError, StorageRefusedError
 from application.ports.clock import Clock
 from application.ports.photo_store import PhotoStore
 from domain.errors import JobRejectedError, StorageUnavailableError
@@ -16,7 +16,7 @@ _NEEDED = 2
 _CAME = 20
 _FAILED = 100
 _TELLS_NOTHING = (JobRejectedError, StorageRefusedError)
-"""Answers about an object that is not what it was, or may not be read any more: others have to be asked."""
+"""Answers about an object that is not what it was: others have to be asked."""
 
 
 @attrs.frozen
@@ -36,11 +36,12 @@ class Witnesses:
 
     Two are asked: the largest that came and are no less than half as large as what did not come, for a store may be
     too slow for large ones only; where there are fewer, those that did not come. If neither comes nobody's would;
-    where there is only one, nobody can tell.
+    where there is only one, nobody can tell. One that may not be read any more may have been deleted, where nothing may
+    be listed: all that came are asked before that is everybody's trouble.
 
-    What never came proves little. So where only such are asked, work is let on every ``trial_seconds``, and the first
-    good photograph ends it. Witnesses that do not come for ``patience_seconds`` are forgotten, lest everybody wait for
-    ever because of what is wrong with two.
+    What never came, or may not be read, proves little. So where only such are asked, work is let on every
+    ``trial_seconds``, and the first good photograph ends it. Witnesses that do not come for ``patience_seconds`` are
+    forgotten, lest everybody wait for ever because of what is wrong with two.
     """
 
     def __init__(self, *, clock: Clock, trial_seconds: float = 30.0, patience_seconds: float = 900.0) -> None:
@@ -77,21 +78,29 @@ class Witnesses:
             StorageUnavailableError: they were asked for, and none came.
 
         """
-        while len(witnesses := self._chosen()) >= _NEEDED:
+        closed: dict[ImageRef, Size] = {}
+        while (witnesses := self._chosen(closed)) and len(witnesses) + len(closed) >= _NEEDED:
             answers = await self._ask(store, witnesses)
             for ref, answer in answers.items():
                 if isinstance(answer, bytes):
                     self.came(ref, attrs.evolve(witnesses[ref], bytes=len(answer)))
                     return
-            if gone := [ref for ref, answer in answers.items() if isinstance(answer, _TELLS_NOTHING)]:
-                for ref in gone:
+            gone = [ref for ref, answer in answers.items() if isinstance(answer, _TELLS_NOTHING)]
+            for ref in gone:
+                if isinstance(answers[ref], ObjectForbiddenError):
+                    closed[ref] = witnesses[ref]
+                else:
                     self._forget(ref)
-            elif self._may_be_tried(witnesses):
-                return
-            else:
-                raise StorageUnavailableError(
-                    "the object store answers, but neither of two photographs comes that it should have"
+            if not gone:
+                self._let_on_or_raise(
+                    "neither of two photographs comes that it should have",
+                    proven=not self._came.keys().isdisjoint(witnesses),
                 )
+                return
+        for ref in list(closed)[:-_NEEDED]:
+            self._forget(ref)
+        if len(closed) >= _NEEDED:
+            self._let_on_or_raise("no photograph may be read with these credentials", proven=False)
 
     @staticmethod
     async def _ask(
@@ -106,20 +115,25 @@ class Witnesses:
             told[ref] = answer
         return told
 
-    def _chosen(self) -> dict[ImageRef, Size]:
+    def _chosen(self, closed: Mapping[ImageRef, Size]) -> dict[ImageRef, Size]:
+        """Return who is asked next, when these may not be read."""
         least = min((size.bytes for size in self._failed.values()), default=0)
-        suited = [(ref, size) for ref, size in self._came.items() if size.is_comparable(Size(least, least))]
+        suited = [
+            (ref, size)
+            for ref, size in self._came.items()
+            if ref not in closed and size.is_comparable(Size(least, least))
+        ]
         chosen = dict(sorted(suited, key=lambda known: known[1].bytes)[-_NEEDED:])
         for ref in list(self._failed):
-            if len(chosen) >= _NEEDED:
+            if len(chosen) + len(closed) >= _NEEDED:
                 break
-            if ref not in chosen:
+            if ref not in chosen and ref not in closed:
                 chosen[ref] = self._failed[ref]
                 self._failed.move_to_end(ref)  # the next time another one is asked
         return chosen
 
-    def _may_be_tried(self, witnesses: Mapping[ImageRef, Size]) -> bool:
-        """Tell whether work is let on although no witness came."""
+    def _let_on_or_raise(self, why: str, *, proven: bool) -> None:
+        """Raise that nobody gets a photograph, unless it is time to let work on although no witness came."""
         now = self._clock.monotonic()
         if self._silent_since is None:
             self._silent_since = self._tried_at = now
@@ -127,11 +141,10 @@ class Witnesses:
             self._came.clear()
             self._failed.clear()
             self._silent_since = None
-            return True
-        if self._came.keys().isdisjoint(witnesses) and now - self._tried_at >= self._trial_seconds:
+        elif proven or now - self._tried_at < self._trial_seconds:
+            raise StorageUnavailableError(f"the object store answers, but {why}")
+        else:
             self._tried_at = now
-            return True
-        return False
 
     def _forget(self, ref: ImageRef) -> None:
         self._came.pop(ref, None)

@@ -25,7 +25,7 @@ from tests.faults.scene import (
     publish,
     scene,
 )
-from tests.faulty_s3 import FaultyS3, cut_mid_body, only_for, pass_on, trickle_photographs
+from tests.faulty_s3 import FaultyS3, cut_mid_body, error, only_for, pass_on, trickle_photographs
 
 _BUSY = 0.5
 """The share of a processor that a worker in an outage stays well below; a loop without a pause takes all of it."""
@@ -221,6 +221,23 @@ async def test_a_store_that_is_slow_for_everybody_costs_no_job(shop: Shop, when:
         await all_matched_once(world, early + late)
         await eventually(worker.not_ready, lambda found: not found, "/readyz to say yes")
         assert outages_told(worker, "object store") in [_DOWN_AND_UP, 2 * _DOWN_AND_UP]
+
+
+async def test_rights_that_are_taken_away_cost_no_job(shop: Shop) -> None:
+    """A policy that was changed lets the worker read nothing any more: jobs wait until it may again."""
+    world, store = shop.world, shop.store
+    early, late = add_photos(world, 2), add_photos(world, 4)
+    with world.worker() as worker:
+        await publish(world, early)
+        await all_matched_once(world, early)
+        store.standing = error("403 Forbidden", "AccessDenied")
+        for photo, image in zip(late, _LARGE_ONES, strict=True):
+            await publish(world, [photo], image)
+        found = await eventually(worker.not_ready, lambda found: "object store" in found, "/readyz to name it")
+        assert found["object store"] == "the object store answers, but no photograph may be read with these credentials"
+        store.standing = pass_on
+        await all_matched_once(world, early + late)
+    assert await world.stored("PHOTO_FACES_DEAD") == []
 
 
 async def test_a_store_that_is_too_slow_for_large_photographs_costs_none(shop: Shop) -> None:

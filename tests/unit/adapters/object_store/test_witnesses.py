@@ -14,7 +14,9 @@ PATIENCE = 60.0
 ALLOWED = 100
 A, B, C, D = (ImageRef("images", name) for name in "abcd")
 BROKEN = StorageUnavailableError("it did not come")
+CLOSED = ObjectForbiddenError("it may not be read")
 VERDICT = "the object store answers, but neither of two photographs comes that it should have"
+NO_RIGHTS = "the object store answers, but no photograph may be read with these credentials"
 
 
 class Scene:
@@ -114,15 +116,48 @@ async def test_one_object_alone_tells_nothing(scene: Scene, failed: list[ImageRe
     assert (await scene.verdict(), scene.asked) == (None, [])
 
 
-@pytest.mark.parametrize("answer", [ImageNotFoundError("deleted"), ObjectForbiddenError("it may not be read any more")])
-async def test_a_witness_that_tells_nothing_any_more_is_forgotten(scene: Scene, answer: Exception) -> None:
-    """It is deleted, as applications do, or closed: at once another is asked instead of it."""
+async def test_a_witness_that_is_deleted_is_forgotten(scene: Scene) -> None:
+    """As applications do: at once another is asked instead of it."""
+    gone = ImageNotFoundError("deleted")
     scene.came(A, B)
-    scene.broken = {A: answer, B: BROKEN, C: BROKEN}
+    scene.broken = {A: gone, B: BROKEN, C: BROKEN}
     scene.failed(C)
     assert (await scene.verdict(), scene.asked[2:]) == (VERDICT, [B, C])
-    scene.broken |= {B: answer}
+    scene.broken |= {B: gone}
     assert (await scene.verdict(), scene.asked) == (None, [B, C])
+
+
+async def test_rights_that_were_taken_away_are_everybody_s_trouble(scene: Scene) -> None:
+    """Of those that came none may be read any more: no job is given up for it, and later two are asked again."""
+    scene.came(A, B, C)
+    scene.failed(D)
+    scene.broken = dict.fromkeys((A, B, C, D), CLOSED)
+    assert (await scene.verdict(), set(scene.asked)) == (NO_RIGHTS, {A, B, C})
+    assert (await scene.verdict(), len(scene.asked)) == (NO_RIGHTS, 2)
+    scene.broken.clear()
+    assert await scene.verdict() is None
+
+
+async def test_one_of_many_that_may_be_read_is_enough(scene: Scene) -> None:
+    """The others may have been deleted, where nothing may be listed: their jobs alone fail."""
+    scene.came(A, B, C)
+    scene.failed(D)
+    scene.broken = dict.fromkeys((B, C, D), CLOSED)
+    assert await scene.verdict() is None
+
+
+async def test_what_may_not_be_read_holds_up_nobody_for_long(scene: Scene) -> None:
+    """All that came may have been deleted: now and then work is let on, and a good photograph ends it."""
+    scene.came(A, B)
+    scene.failed(C)
+    scene.broken = dict.fromkeys((A, B, C), CLOSED)
+    verdicts = []
+    for _ in range(4):
+        verdicts.append(await scene.verdict())
+        scene.clock.advance(TRIAL / 2)
+    assert verdicts == [NO_RIGHTS, NO_RIGHTS, None, NO_RIGHTS]
+    scene.came(D)
+    assert await scene.verdict() is None
 
 
 async def test_a_defect_is_no_verdict(scene: Scene) -> None:

@@ -14,7 +14,7 @@ class WorkerFigures:
     ``queue`` gives the jobs by state (``pending``, ``ack_pending``, ``redelivered``) and ``gallery`` the enrolled
     users by embedder, both empty while unknown; ``oldest_job`` is the age in seconds of the oldest job that is not
     settled, 0 where there is none and None while unknown; ``vision_restarts`` counts the vision processes that were
-    replaced; ``database`` gives the connections that are ``used`` and ``idle``, the operations that are ``waiting`` for
+    lost; ``database`` gives the connections that are ``used`` and ``idle``, the operations that are ``waiting`` for
     one, and the ``maximum`` that there may be.
     """
 
@@ -48,7 +48,7 @@ def observe(instruments: Instruments, figures: WorkerFigures) -> None:
     instruments.counter(
         "facematch.vision.restarts",
         "{process}",
-        "Vision processes that were replaced",
+        "Vision processes that were lost and replaced",
         lambda: [(figures.vision_restarts(), {})],
     )
     _observe_pool(instruments, figures.database)

@@ -25,10 +25,22 @@ QUICK: Final = {
     "FACEMATCH_WORKER_PROCESSES": "1",
     "FACEMATCH_LOG_FORMAT": "json",
 }
+_REMEMBERING: Final = Path(__file__).parent / "remembering"
 _WAITING: Final = (
     "SELECT count(*) FROM pg_stat_activity "
     "WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE %s"
 )
+
+
+def remembering(folder: Path) -> dict[str, str]:
+    """Return settings of workers that look at each photograph once, and remember it in a new folder in this one."""
+    memory = folder / "memory"
+    memory.mkdir()
+    return {
+        "FACEMATCH_EMBEDDER": "remembering",
+        "PYTHONPATH": str(_REMEMBERING),
+        "REMEMBERING_FOLDER": str(memory),
+    }
 
 
 @attrs.frozen
@@ -102,7 +114,7 @@ async def open_site(folder: Path, photographs: Photographs, jobs: Sequence[Job])
         servers.postgres.create_database("app")
         nats = stack.enter_context(Proxy(int(servers.nats.url.rpartition(":")[2])))
         s3 = stack.enter_context(FaultyS3(servers.s3.endpoint))
-        environment = servers.environment("app") | QUICK
+        environment = servers.environment("app") | QUICK | remembering(folder)
         async with make_world(environment, servers.s3.client(), folder) as world:
             world.prepare()
             furnish(world, photographs)

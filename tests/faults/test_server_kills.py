@@ -18,7 +18,7 @@ from tests.faults.audit import Findings, compare, find
 from tests.faults.chaos import ALL_FAULTS, Chaos
 from tests.faults.crew import Crew
 from tests.faults.load import Load
-from tests.faults.site import QUICK, forget
+from tests.faults.site import QUICK, forget, remembering
 
 pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),
@@ -52,7 +52,8 @@ async def scene(tmp_path_factory: Any, photographs: Photographs) -> AsyncIterato
     jobs = [job for fault in ALL_FAULTS for job in _jobs(fault)]
     with LocalStack(durable=False) as stack:
         stack.postgres.create_database("app")
-        async with make_world(stack.environment("app") | QUICK, stack.s3.client(), folder) as world:
+        environment = stack.environment("app") | QUICK | remembering(folder)
+        async with make_world(environment, stack.s3.client(), folder) as world:
             world.prepare()
             furnish(world, photographs)
             add_photos(world, jobs)

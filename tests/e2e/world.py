@@ -105,6 +105,7 @@ class World:
         self.js: JetStreamContext = client.jetstream()
         self._folder = folder
         self._workers: list[WorkerProcess] = []
+        self._read: dict[tuple[str, object], dict[int, Any]] = {}
 
     def prepare(self) -> None:
         """Migrate, provision, and make the bucket."""
@@ -168,11 +169,16 @@ class World:
         return (await self.js.publish(SUBJECT, payload, headers=headers)).seq
 
     async def stored(self, stream: str) -> list[Any]:
-        """Return every message of a stream, oldest first."""
+        """Return every message of a stream, oldest first; each is asked for once, however often this is called."""
         info = await self.js.stream_info(stream)
         if not info.state.messages:
             return []
-        return [await self.js.get_msg(stream, seq) for seq in range(info.state.first_seq, info.state.last_seq + 1)]
+        known = self._read.setdefault((stream, info.created), {})
+        there = range(info.state.first_seq, info.state.last_seq + 1)
+        for seq in there:
+            if seq not in known:
+                known[seq] = await self.js.get_msg(stream, seq)
+        return [known[seq] for seq in there]
 
     async def events(self) -> list[dict[str, Any]]:
         """Return the bodies of every result event, oldest first."""

@@ -36,7 +36,7 @@ def poisoned(world: World) -> World:
         "FACEMATCH_EMBEDDER": "poison",
         "FACEMATCH_WORKER_PROCESSES": "2",
         "FACEMATCH_NATS_MAX_DELIVER": "2",
-        "FACEMATCH_VISION_TIMEOUT_SECONDS": "6",
+        "FACEMATCH_VISION_TIMEOUT_SECONDS": "4",
     }
     for what in {*POISON, *HARMLESS}:
         world.put(what, what.encode())
@@ -117,7 +117,7 @@ async def test_the_processes_end_with_their_worker(poisoned: World) -> None:
 
 async def test_many_of_the_largest_photographs_at_once(poisoned: World) -> None:
     """The worker holds those that are in hand, those that are being given to a process twice, and then none."""
-    in_hand, processes, count = 8, 2, 40
+    in_hand, processes, count = 8, 2, 24
     poisoned.environment |= {"FACEMATCH_WORKER_CONCURRENCY": str(in_hand)}
     poisoned.put("large", b"slow ".ljust(LARGE, b"#"))
     with poisoned.worker() as worker:

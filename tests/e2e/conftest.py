@@ -8,6 +8,7 @@ import pytest_asyncio
 
 from infra.local_stack.nats import NatsServer
 from infra.local_stack.stack import LocalStack
+from tests.e2e.embedders import remembering
 from tests.e2e.world import World, make_world
 
 _QUICK = {
@@ -53,10 +54,19 @@ async def world(bare_world: World) -> World:
 
 
 @pytest_asyncio.fixture
-async def fragile(tmp_path: Path) -> AsyncIterator[tuple[World, LocalStack]]:
-    """Return a prepared world on servers of its own, to be stopped and started again."""
+async def remembering_world(bare_world: World, servers_folder: Path) -> World:
+    """Return a world as ``world`` is, whose workers look at each photograph once: for where it is not about what."""
+    bare_world.environment |= remembering(servers_folder)
+    bare_world.prepare()
+    return bare_world
+
+
+@pytest_asyncio.fixture
+async def fragile(tmp_path: Path, servers_folder: Path) -> AsyncIterator[tuple[World, LocalStack]]:
+    """Return a world as ``remembering_world`` is, on servers of its own, to be stopped and started again."""
     with LocalStack(durable=False) as stack:
         stack.postgres.create_database("app")
-        async with make_world(stack.environment("app") | _QUICK, stack.s3.client(), tmp_path) as world:
+        environment = stack.environment("app") | _QUICK | remembering(servers_folder)
+        async with make_world(environment, stack.s3.client(), tmp_path) as world:
             world.prepare()
             yield world, stack

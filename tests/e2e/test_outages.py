@@ -20,6 +20,12 @@ _LONGER_THAN_ALL_DELIVERIES = 6.0
 _DOWN_AND_UP = ["dependency_down", "dependency_up"]
 
 
+@pytest.fixture
+def world(remembering_world: World) -> World:
+    """Return a world in which photographs cost little."""
+    return remembering_world
+
+
 def _server(stack: LocalStack, name: str) -> Any:
     return {"object store": stack.s3, "database": stack.postgres, "message broker": stack.nats}[name]
 

@@ -10,6 +10,12 @@ from tests.e2e.command import FACEMATCH
 from tests.e2e.world import World, eventually
 
 
+@pytest.fixture
+def world(remembering_world: World) -> World:
+    """Return a world in which photographs cost little."""
+    return remembering_world
+
+
 @pytest.mark.parametrize("closed", ["2>&-", "<&- >&- 2>&-"])
 async def test_a_worker_whose_standard_streams_are_closed_works(world: World, photographs: Any, closed: str) -> None:
     """What it would log is lost, and no job; told to end it ends well."""

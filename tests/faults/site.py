@@ -11,6 +11,7 @@ import psycopg
 
 from infra.local_stack.stack import LocalStack
 from infra.photographs import Photographs
+from tests.e2e.embedders import remembering
 from tests.e2e.world import World, eventually, make_world
 from tests.faults.album import Job, add_photos, furnish
 from tests.faults.audit import Findings, Verdict, compare, find
@@ -25,22 +26,10 @@ QUICK: Final = {
     "FACEMATCH_WORKER_PROCESSES": "1",
     "FACEMATCH_LOG_FORMAT": "json",
 }
-_REMEMBERING: Final = Path(__file__).parent / "remembering"
 _WAITING: Final = (
     "SELECT count(*) FROM pg_stat_activity "
     "WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE %s"
 )
-
-
-def remembering(folder: Path) -> dict[str, str]:
-    """Return settings of workers that look at each photograph once, and remember it in a new folder in this one."""
-    memory = folder / "memory"
-    memory.mkdir()
-    return {
-        "FACEMATCH_EMBEDDER": "remembering",
-        "PYTHONPATH": str(_REMEMBERING),
-        "REMEMBERING_FOLDER": str(memory),
-    }
 
 
 @attrs.frozen

@@ -12,13 +12,14 @@ import pytest_asyncio
 
 from infra.local_stack.stack import LocalStack
 from infra.photographs import Photographs
+from tests.e2e.embedders import remembering
 from tests.e2e.world import World, make_world
 from tests.faults.album import Job, add_photos, furnish, mixed
 from tests.faults.audit import Findings, compare, find
 from tests.faults.chaos import ALL_FAULTS, Chaos
 from tests.faults.crew import Crew
 from tests.faults.load import Load
-from tests.faults.site import QUICK, forget, remembering
+from tests.faults.site import QUICK, forget
 
 pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),

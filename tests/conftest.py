@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Generator, Iterator
 from pathlib import Path
@@ -17,6 +18,8 @@ from infra.local_stack.seaweed import SeaweedServer
 from infra.photographs import Photographs
 
 os.environ.pop("COLUMNS", None)  # pytest-xdist sets it, and consoles made meanwhile would keep it
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # else every process that tests start would compile everything anew
+sys.dont_write_bytecode = False
 settings.register_profile("shared machine", deadline=None)
 settings.load_profile("shared machine")
 

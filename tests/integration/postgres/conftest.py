@@ -44,10 +44,21 @@ def admin(database_url: str) -> Iterator[psycopg.Connection]:
         yield connection
 
 
-@pytest.fixture
-def server(servers_folder: Path) -> Iterator[PostgresServer]:
-    """Return a server of the test's own, to be stopped and started as it likes."""
+@pytest.fixture(scope="module")
+def own_server(servers_folder: Path) -> Iterator[PostgresServer]:
+    """Return a server of the module's own."""
     server = PostgresServer(servers_folder / f"own-{uuid4().hex[:8]}")
     server.start()
     yield server
     server.stop()
+
+
+@pytest.fixture
+def server(own_server: PostgresServer) -> PostgresServer:
+    """Return a server to be stopped and started as the test likes; it runs, as it is shipped, whatever was before."""
+    if own_server.pid is None:
+        own_server.start()
+    with psycopg.connect(own_server.url(), autocommit=True) as admin:
+        admin.execute("ALTER SYSTEM RESET ALL")
+        admin.execute("SELECT pg_reload_conf()")
+    return own_server

@@ -34,10 +34,11 @@ async def _with_a_face(ledger: PostgresLedger, tables: PostgresTables) -> JobRec
 @pytest.mark.parametrize("conclude", [_without_a_face, _with_a_face])
 async def test_a_recorded_outcome_outlives_a_crash(server: PostgresServer, conclude: Conclude) -> None:
     """Also where the database does not wait for the disk: the job's message is acknowledged because of the record."""
-    url = server.create_database("crash")
+    name = f"crash_{uuid4().hex[:8]}"
+    url = server.create_database(name)
     await migrate(url)
     with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute("ALTER DATABASE crash SET synchronous_commit = off")
+        connection.execute(f"ALTER DATABASE {name} SET synchronous_commit = off".encode())
         connection.execute("CHECKPOINT")
     tables = PostgresTables(url)
     async with opened(url) as database:
@@ -85,7 +86,7 @@ async def _relay(ledger: PostgresLedger, given: JobRecord) -> object:
 @pytest.mark.parametrize("find", [_recall, _conclude_again, _conclude_a_face, _relay])
 async def test_an_outcome_that_only_the_primary_has_is_not_relied_on(server: PostgresServer, find: Find) -> None:
     """A commit that was given up is seen all the same: who finds it waits for the standby, which may take over."""
-    url = server.create_database("alone")
+    url = server.create_database(f"alone_{uuid4().hex[:8]}")
     await migrate(url)
     async with opened(url) as database:
         ledger, given = PostgresLedger(database), record()

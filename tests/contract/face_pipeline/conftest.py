@@ -40,7 +40,7 @@ def images(photographs: Photographs) -> Mapping[str, bytes]:
     return {
         "portrait": photographs.path("obama").read_bytes(),
         "group": pictures.group(photographs.path("obama"), photographs.path("biden")),
-        "scenery": photographs.path("coffee").read_bytes(),
+        "scenery": pictures.jpeg(pictures.opened(photographs.path("coffee")).resize((150, 100))),
         "text": b"this is no picture",
         "too many bytes": bytes(BUDGET.max_bytes + 1),
         "too many pixels": pictures.bomb(),
@@ -56,7 +56,7 @@ def _by_heart(images: Mapping[str, bytes]) -> vision.ScriptedFacePipeline:
         {
             images["portrait"]: PhotoReading(910, 1137, (face(10, 0.6, 0.8, 0.0),)),
             images["group"]: PhotoReading(496, 400, (face(10, 0.6, 0.8, 0.0), face(90, 0.0, 0.6, 0.8))),
-            images["scenery"]: PhotoReading(600, 400, ()),
+            images["scenery"]: PhotoReading(150, 100, ()),
             images["too many bytes"]: too_large,
             images["too many pixels"]: too_large,
         }

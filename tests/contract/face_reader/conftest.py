@@ -33,7 +33,7 @@ def images(photographs: Photographs) -> Mapping[str, bytes]:
         "portrait": photographs.path("obama").read_bytes(),
         "stranger": photographs.path("biden").read_bytes(),
         "group": pictures.group(photographs.path("obama"), photographs.path("biden")),
-        "scenery": photographs.path("coffee").read_bytes(),
+        "scenery": pictures.jpeg(pictures.opened(photographs.path("coffee")).resize((150, 100))),
         "text": b"this is no picture",
         "large": bytes(BUDGET.max_bytes + 1),
     }
@@ -48,14 +48,14 @@ def _by_heart(images: Mapping[str, bytes]) -> vision.ScriptedFaceReader:
             images["portrait"]: PhotoReading(910, 1137, (face(10, 0.6, 0.8, 0.0),)),
             images["stranger"]: PhotoReading(970, 2204, (face(10, 0.0, 0.6, 0.8),)),
             images["group"]: PhotoReading(496, 400, (face(10, 0.6, 0.8, 0.0), face(90, 0.0, 0.6, 0.8))),
-            images["scenery"]: PhotoReading(600, 400, ()),
+            images["scenery"]: PhotoReading(150, 100, ()),
             images["large"]: ImageTooLargeError("more than the budget"),
         }
     )
     return vision.ScriptedFaceReader(pipeline)
 
 
-@pytest_asyncio.fixture(params=["by heart", "in a pool"])
+@pytest_asyncio.fixture(scope="module", loop_scope="module", params=["by heart", "in a pool"])
 async def subject(request: pytest.FixtureRequest, images: Mapping[str, bytes]) -> AsyncIterator[Subject]:
     """Return each reader in turn, started."""
     if request.param == "by heart":

@@ -9,6 +9,8 @@ from application.ports.face_reader import FaceReader
 from domain.errors import ImageTooLargeError, UnreadableImageError
 from tests.contract.face_reader.conftest import Subject
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
 
 async def test_it_is_a_face_reader(subject: Subject) -> None:
     """The adapter satisfies the port."""

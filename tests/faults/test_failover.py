@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from uuid import uuid4
 
@@ -44,6 +44,18 @@ async def site(folder: Path, s3: S3Server, url: str, settings: dict[str, str] | 
         with Proxy(_port(url)) as address:
             async with scene(folder, s3, nats=broker.url, database=address.before(url), settings=settings) as world:
                 yield Site(world, address)
+
+
+@contextlib.contextmanager
+def pair(folder: Path) -> Iterator[tuple[PostgresServer, Standby, str]]:
+    """Return a primary, a standby that does not follow it yet, and the URL of the primary's database ``app``."""
+    primary = PostgresServer(folder / "primary")
+    standby = Standby(folder / "standby", primary)
+    with contextlib.ExitStack() as servers:
+        for server in (primary, standby):
+            servers.callback(server.stop)
+        primary.start()
+        yield primary, standby, primary.create_database("app")
 
 
 def _port(url: str) -> int:
@@ -101,13 +113,7 @@ async def test_a_record_that_is_not_confirmed_stands_once(
 
 async def test_a_fail_over_to_a_standby_costs_no_job(tmp_path: Path, s3_server: S3Server, servers_folder: Path) -> None:
     """The primary dies under load; behind its address stands its standby, which takes writes only much later."""
-    with contextlib.ExitStack() as servers:
-        primary = PostgresServer(servers_folder / "primary")
-        standby = Standby(servers_folder / "standby", primary)
-        for server in (primary, standby):
-            servers.callback(server.stop)
-        primary.start()
-        url = primary.create_database("app")
+    with pair(servers_folder / "followed") as (primary, standby, url):
         standby.follow("app")
         async with site(tmp_path, s3_server, url, FEW_DELIVERIES) as place:
             world, photos = place.world, add_photos(place.world, 200)
@@ -132,13 +138,7 @@ async def test_a_fail_over_takes_back_no_outcome_that_was_relied_on(
     tmp_path: Path, s3_server: S3Server, servers_folder: Path
 ) -> None:
     """Commits that the standby, which is away, has not seen are visible on the primary; then that dies with them."""
-    with contextlib.ExitStack() as servers:
-        primary = PostgresServer(servers_folder / "forgetful")
-        standby = Standby(servers_folder / "absent", primary)
-        for server in (primary, standby):
-            servers.callback(server.stop)
-        primary.start()
-        url = primary.create_database("app")
+    with pair(servers_folder / "forsaken") as (primary, standby, url):
         async with site(tmp_path, s3_server, url, FEW_DELIVERIES) as place:
             world, photos = place.world, add_photos(place.world, 4)
             standby.follow("app")

@@ -4,17 +4,17 @@ import contextlib
 import ctypes
 import os
 from collections.abc import Iterator, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Final
 
 import mediapipe
 import numpy as np
 from mediapipe.tasks.python import BaseOptions, vision
-from PIL import Image
+from PIL import Image, ImageOps
 
 from adapters.vision.assembly import AlignedFacePipeline, assemble, dlib_aligner
-from adapters.vision.detection.detectors import Found, SquareFit, distinct
+from adapters.vision.detection.detectors import Found, SquareFit, distinct, with_large_ones
 from adapters.vision.detection.hog import doubting_hog
 from adapters.vision.detection.landmarks import Landmark
 from adapters.vision.detection.second_chance import OneOrTheOther
@@ -32,23 +32,38 @@ _KEYPOINTS: Final = (Landmark.LEFT_EYE, Landmark.RIGHT_EYE, Landmark.NOSE, Landm
 
 
 class BlazeFaceDetector:
-    """The full-range model: faces from about 30 pixels of a picture of 640, also in groups."""
+    """The full-range model: faces from about 30 pixels of a picture of 640, also in groups.
+
+    Of the faces that are as high as their picture it overlooks one in five; within a frame it sees nearly all of these.
+    """
 
     _WORKING_SIDE: Final = 640
     _LEAST_SCORE: Final = 0.5
+    _FRAME: Final = (127, 127, 127)
 
     def __init__(self, model: Path) -> None:
         self._model = model.read_bytes()
 
-    def find(self, picture: Image.Image, *, every: bool) -> Sequence[Found]:  # noqa: ARG002 - it has but one look
-        """Return the faces, the most certain first."""
-        working = resized(picture, self._WORKING_SIDE, at_most=2)
+    def find(self, picture: Image.Image, *, every: bool) -> Sequence[Found]:
+        """Return the faces, the most certain first; a large one that was overlooked at first comes last."""
+        faces = self._look(picture, self._WORKING_SIDE, framed=False)
+        if not faces:
+            return []
+        afar = partial(self._look, picture, self._WORKING_SIDE // 2, framed=True)
+        return with_large_ones(faces, picture.size, afar, every=every)
+
+    def _look(self, picture: Image.Image, side: int, *, framed: bool) -> list[Found]:
+        working = resized(picture, side, at_most=2)
         scale = picture.width / working.width
+        right = down = 0
+        if framed:
+            right, down = working.width // 2, working.height // 2
+            working = ImageOps.expand(working, (right, down), self._FRAME)
         faces = []
         for detection in self._detect(pixels_of(working)).detections:
             box = detection.bounding_box
-            square = _FIT.square(box.origin_x, box.origin_y, box.width, box.height)
-            points = (complex(at.x * working.width, at.y * working.height) for at in detection.keypoints)
+            square = _FIT.square(box.origin_x - right, box.origin_y - down, box.width, box.height)
+            points = (complex(at.x * working.width - right, at.y * working.height - down) for at in detection.keypoints)
             landmarks = dict(zip(_KEYPOINTS, points, strict=False))
             faces.append(Found(*square, detection.categories[0].score, landmarks).scaled(scale))
         return distinct(faces)

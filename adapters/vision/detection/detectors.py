@@ -1,13 +1,16 @@
 """Detectors: where the faces are. All report the same kind of square, so that one aligner serves them all."""
 
 import math
-from collections.abc import Iterable, Sequence
-from typing import Protocol
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final, Protocol
 
 import attrs
 from PIL import Image
 
 from adapters.vision.detection.landmarks import Points
+
+LARGE: Final = 0.7
+"""From which side on a face fills its picture, in shorter sides of that; networks may miss it."""
 
 
 @attrs.frozen
@@ -33,6 +36,11 @@ class Found:
     def is_same_as(self, other: "Found") -> bool:
         """Tell whether this is one face seen twice: the centres are nearer than half the larger one's side."""
         return math.dist(self.centre, other.centre) < max(self.side, other.side) / 2
+
+    def room_beside(self, size: tuple[int, int]) -> float:
+        """Return how wide a picture of that size is, or how high, on the side of the face where it is most so."""
+        width, height = size
+        return max(self.left, self.top, width - self.left - self.side, height - self.top - self.side)
 
     def scaled(self, factor: float) -> "Found":
         """Return the same face on a picture enlarged by ``factor``."""
@@ -67,6 +75,26 @@ def distinct(faces: Iterable[Found]) -> list[Found]:
         if not any(face.is_same_as(other) for other in kept):
             kept.append(face)
     return kept
+
+
+def joined(faces: Iterable[Found], others: Iterable[Found]) -> list[Found]:
+    """Return the faces, and those of the others that are not the same as one of them."""
+    known = list(faces)
+    return [*known, *(other for other in others if not any(other.is_same_as(face) for face in known))]
+
+
+def with_large_ones(
+    faces: Sequence[Found], size: tuple[int, int], look: Callable[[], Iterable[Found]], *, every: bool
+) -> list[Found]:
+    """Return the faces, and the large ones that are only found by another look, as from farther off.
+
+    A face that fills the picture may be missed, and a small one beside it would pass for the only one. So the other
+    look is taken where the only one leaves room for such a face, or ``every`` one is wanted.
+    """
+    least = LARGE * min(size)
+    if not every and (len(faces) != 1 or faces[0].room_beside(size) < least):
+        return list(faces)
+    return joined(faces, (face for face in look() if face.side >= least))
 
 
 class Detector(Protocol):

@@ -9,7 +9,7 @@ import dlib
 from PIL import Image
 
 from adapters.vision.assembly import AlignedFacePipeline, assemble, dlib_aligner
-from adapters.vision.detection.detectors import Found
+from adapters.vision.detection.detectors import Found, joined
 from adapters.vision.detection.second_chance import Confirmed, LandmarkFinder
 from adapters.vision.pictures.pixels import pixels_of, resized
 from adapters.vision.weights.graph_cache import cache_folder, made_once
@@ -54,10 +54,9 @@ class HogDetector:
         faces = [face for face in first if face.score >= CERTAIN]
         if every or (len(faces) < _SEVERAL and largest < self._CERTAIN_SIDE):
             closer, _ = self._look(picture, self._SECOND)
-            faces += [face for face in closer if not any(face.is_same_as(other) for other in faces)]
+            faces = joined(faces, closer)
         doubtful = [face for face in first if face.score < CERTAIN]
-        faces += [face for face in doubtful if not any(face.is_same_as(other) for other in faces)]
-        return sorted(faces, key=lambda face: -face.score)
+        return sorted(joined(faces, doubtful), key=lambda face: -face.score)
 
     def _look(self, picture: Image.Image, look: _Look) -> tuple[list[Found], float]:
         """Return the faces, and the largest certain one's side in pixels of the picture that was worked on."""

@@ -20,7 +20,7 @@ import attrs
 import numpy as np
 from PIL import Image
 
-from adapters.vision.detection.detectors import Found, SquareFit, distinct
+from adapters.vision.detection.detectors import Found, SquareFit, distinct, with_large_ones
 from adapters.vision.detection.landmarks import EYES_NOSE_MOUTH
 from adapters.vision.pictures.pixels import Pixels, pixels_of, resized
 from adapters.vision.recognition.networks import Floats, Network
@@ -39,28 +39,29 @@ _FIT: Final = SquareFit(right=0.034, down=0.068, size=0.970)
 class YuNetDetector:
     """Faces from about 10 pixels of the picture that is worked on to half its side.
 
-    So a first look is at a picture of 640 pixels, and a second one, where it shows nobody, at one of half that size.
+    So a first look is at a picture of 640 pixels, and a second one, where it shows nobody or may hide somebody, at one
+    of half that size.
     """
 
     network: Network
     least_score: float
 
-    _WORKING_SIDES = (640, 320)
+    _WORKING_SIDE = 640
 
-    def find(self, picture: Image.Image, *, every: bool) -> Sequence[Found]:  # noqa: ARG002 - it always finds every one
+    def find(self, picture: Image.Image, *, every: bool) -> Sequence[Found]:
         """Return the faces, the most certain first."""
-        for side in self._WORKING_SIDES:
-            if faces := self._look(resized(picture, side, at_most=2), picture.width):
-                return faces
-        return []
+        if not (faces := self._look(picture, self._WORKING_SIDE)):
+            return self._look(picture, self._WORKING_SIDE // 2)
+        return with_large_ones(faces, picture.size, lambda: self._look(picture, self._WORKING_SIDE // 2), every=every)
 
-    def _look(self, working: Image.Image, width: int) -> list[Found]:
+    def _look(self, picture: Image.Image, side: int) -> list[Found]:
+        working = resized(picture, side, at_most=2)
         tensor = PREPARATION(_padded(pixels_of(working)))
         names = (output.name for output in self.network.outputs)
         outputs = dict(zip(names, self.network.run(tensor), strict=True))
         columns = tensor.shape[-1]
         faces = (face for stride in STRIDES for face in _faces(outputs, stride, columns // stride, self.least_score))
-        return [face.scaled(width / working.width) for face in distinct(faces)]
+        return [face.scaled(picture.width / working.width) for face in distinct(faces)]
 
 
 def missing(network: Network) -> str:

@@ -70,7 +70,7 @@ def detector(*cells: Cell) -> tuple[yunet.YuNetDetector, Scripted]:
 def test_a_face_lies_where_its_cell_says(stride: int) -> None:
     """Centre, size, landmarks and score, for each stride; the picture of 320 is worked on at 640."""
     found, _ = detector(Cell(stride, row=3, column=5, likeness=0.9, presence=0.4))
-    [face] = found.find(Image.new("RGB", (320, 160)), every=True)
+    [face] = found.find(Image.new("RGB", (320, 320)), every=True)
     corner, side = complex(5, 3) * stride, 4 * stride
     assert face.score == pytest.approx(math.sqrt(0.9 * 0.4))
     assert complex(*face.centre) * 2 == pytest.approx(corner + (0.25 + 0.25j) * stride + (0.034 + 0.068j) * side)
@@ -99,7 +99,7 @@ def test_the_network_sees_blue_first_and_black_beyond_the_edge() -> None:
     """Both sides are multiples of 32, and a colour's values are those of the picture."""
     found, network = detector(Cell(32, 1, 1))
     found.find(Image.new("RGB", (620, 640), (10, 20, 30)), every=True)
-    [tensor] = network.tensors
+    tensor, *_ = network.tensors
     assert tensor.shape == (1, 3, 640, 640)
     assert tensor.dtype == np.float32
     assert tensor[0, :, 0, 0].tolist() == [30, 20, 10]
@@ -113,6 +113,14 @@ def test_a_face_too_large_for_the_first_look_is_found_by_a_second_one() -> None:
     assert isinstance(face, Found)
     assert [tensor.shape[3] for tensor in network.tensors] == [640, 320]
     assert face.side == pytest.approx(0.970 * 4 * 32 * 2)
+
+
+def test_a_face_too_large_for_the_first_look_is_not_hidden_by_a_small_one() -> None:
+    """Who is in the background would be named in its place."""
+    network = Scripted(lambda shape: [Cell(32, 4, 3)] if shape[3] == 320 else [Cell(8, 5, 75)])
+    small, large = yunet.YuNetDetector(network, 0.5).find(Image.new("RGB", (640, 320)), every=False)
+    assert small.side == pytest.approx(0.970 * 4 * 8)
+    assert large.side == pytest.approx(0.970 * 4 * 32 * 2)
 
 
 def test_another_network_is_told_from_a_yunet() -> None:

@@ -1,9 +1,10 @@
 """A second chance for faces that a detector is not sure of, or does not see at all.
 
 Detectors miss faces that are turned, tilted or half in the dark. Where nothing else was found, such a face is better
-looked at than dropped: the decision about whose it is comes later. What must not happen is that a pattern passes for a
-face, so a doubtful one has to be confirmed: asked about squares around it, the landmark predictor finds a face in the
-same place every time, but something else in each of them where there is none.
+looked at than dropped: the decision about whose it is comes later. Beside a sure one of no more than twice its size it
+tells that the photograph shows several people. What must not happen is that a pattern passes for a face, so a doubtful
+one has to be confirmed: asked about squares around it, the landmark predictor finds a face in the same place every
+time, but something else in each of them where there is none.
 """
 
 from collections.abc import Sequence
@@ -28,7 +29,10 @@ class LandmarkFinder(Protocol):
 
 @attrs.frozen
 class Confirmed:
-    """Leaves out faces with a score below ``certain``, unless there are no others and their landmarks are steady."""
+    """Leaves out faces with a score below ``certain``, unless their landmarks are steady.
+
+    Those of less than half a certain one's side are left out too: of these nearly as many are patterns as faces.
+    """
 
     detector: Detector
     landmarks: LandmarkFinder
@@ -37,8 +41,11 @@ class Confirmed:
     def find(self, picture: Image.Image, *, every: bool) -> Sequence[Found]:
         """Return the faces, the most certain first."""
         faces = self.detector.find(picture, every=every)
-        certain = [face for face in faces if face.score >= self.certain]
-        return certain or [face for face in faces if self.landmarks.scatter(picture, face) < STEADY]
+        least = max((face.side for face in faces if face.score >= self.certain), default=0) / 2
+        return [face for face in faces if face.score >= self.certain or self._is_confirmed(picture, face, least)]
+
+    def _is_confirmed(self, picture: Image.Image, face: Found, least_side: float) -> bool:
+        return face.side >= least_side and self.landmarks.scatter(picture, face) < STEADY
 
 
 @attrs.frozen

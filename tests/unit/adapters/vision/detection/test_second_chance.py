@@ -10,7 +10,8 @@ from adapters.vision.detection.detectors import Found
 from adapters.vision.detection.second_chance import STEADY, Confirmed, OneOrTheOther
 
 PICTURE = Image.new("RGB", (100, 100))
-SURE, DOUBTFUL, PATTERN = Found(0, 0, 40, 0.5), Found(50, 50, 40, -0.2), Found(50, 0, 40, -0.1)
+SURE, LARGE = Found(0, 0, 40, 0.5), Found(0, 0, 90, 0.5)
+DOUBTFUL, PATTERN = Found(50, 50, 40, -0.2), Found(50, 0, 40, -0.1)
 
 
 @attrs.define
@@ -44,17 +45,19 @@ class Landmarks:
     [
         ((), []),
         ((SURE,), [SURE]),
-        ((SURE, DOUBTFUL), [SURE]),
+        ((SURE, DOUBTFUL), [SURE, DOUBTFUL]),
+        ((SURE, PATTERN), [SURE]),
+        ((SURE, LARGE, DOUBTFUL), [SURE, LARGE]),
         ((DOUBTFUL,), [DOUBTFUL]),
         ((PATTERN, DOUBTFUL), [DOUBTFUL]),
         ((PATTERN,), []),
     ],
 )
 @pytest.mark.parametrize("every", [False, True])
-def test_doubtful_faces_count_where_there_are_no_others_and_if_they_are_confirmed(
+def test_doubtful_faces_count_if_they_are_confirmed(
     *, every: bool, seen: tuple[Found, ...], expected: list[Found]
 ) -> None:
-    """A sure face stands alone, however many doubts there are; a pattern is no face."""
+    """Also beside a sure face, unless that is more than twice as large; a pattern is no face."""
     detector = Seeing(seen)
     confirmed = Confirmed(detector, Landmarks({DOUBTFUL.score: 0.01, PATTERN.score: STEADY}), 0.0)
     assert list(confirmed.find(PICTURE, every=every)) == expected

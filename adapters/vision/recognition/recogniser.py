@@ -49,5 +49,6 @@ class Mirrored:
 
 
 def _unit(vectors: Floats) -> Vectors:
-    unit: Vectors = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    exact = vectors.astype(np.float64)  # in half precision the length of a long one would be infinite
+    unit: Vectors = (exact / np.linalg.norm(exact, axis=1, keepdims=True)).astype(np.float32)
     return unit

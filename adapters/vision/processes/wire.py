@@ -143,7 +143,7 @@ def answer(result: PhotoReading | FacematchError | None) -> tuple[bytes, ...]:
         case FacematchError():
             kinds = [kind.__name__ for kind in type(result).__mro__ if kind.__name__ in _KINDS]
             said = {"error": kinds[0] if kinds else AttemptFailedError.__name__, "message": str(result)}
-    return framed(json.dumps(said).encode())
+    return framed(json.dumps(said, default=float).encode())  # numbers of numpy are no numbers to it
 
 
 def parse_answer(content: bytes) -> PhotoReading | None:

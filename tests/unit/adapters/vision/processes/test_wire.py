@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -27,6 +28,18 @@ def content(answer: tuple[bytes, ...]) -> bytes:
 def test_embeddings_come_over_bit_by_bit(vector: list[float]) -> None:
     """Whatever the numbers: they go as digits of doubles, not as decimal ones."""
     given_reading = reading(*vector)
+    assert wire.parse_answer(content(wire.answer(given_reading))) == given_reading
+
+
+def test_numbers_of_numpy_come_over() -> None:
+    """A third party's pipeline may take boxes and scores from an array as they are."""
+    left, top, right, bottom = np.array([1, 2, 30, 40], np.float32)
+    face = DetectedFace(
+        BoundingBox(left, top, right, bottom),
+        np.float32(0.5),  # type: ignore[arg-type]  # as third parties do
+        FaceEmbedding("m@1", tuple(np.ones(2, np.float32))),
+    )
+    given_reading = PhotoReading(np.int64(100), 80, (face,))  # type: ignore[arg-type]  # likewise
     assert wire.parse_answer(content(wire.answer(given_reading))) == given_reading
 
 

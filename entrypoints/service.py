@@ -19,12 +19,14 @@ from adapters.vision.registry import BrokenEmbedderError
 from application.ports.telemetry import Telemetry
 from application.running.worker import Worker
 from domain.errors import DatabaseUnavailableError, FacematchError, MessagingUnavailableError
-from entrypoints.container import VERSION, Container
+from entrypoints.composition.base import build
+from entrypoints.composition.broker import connected_to_nats
+from entrypoints.composition.vision import VisionContainer
+from entrypoints.composition.worker import WorkerContainer
 from entrypoints.environment.confidential import secrets_of
 from entrypoints.health import health_application
-from entrypoints.resources import build, connected_to_nats
 from entrypoints.settings import Settings
-from entrypoints.vision_container import Vision
+from entrypoints.versions import VERSION
 
 _LOG = structlog.get_logger("facematch")
 _PATIENCE_SECONDS = 1.0
@@ -70,7 +72,7 @@ WRONG_SETTINGS = (BrokenEmbedderError, DimensionMismatchError, HealthAddressErro
 """The errors of :func:`serve` that another setting puts right."""
 
 
-async def serve(settings: Settings, vision: Vision) -> None:
+async def serve(settings: Settings, vision: VisionContainer) -> None:
     """Run a worker until it is told to stop; return after everything is settled and closed, ``vision`` too.
 
     A dependency that is away at the start is waited for, with the reason on ``/readyz``.
@@ -89,7 +91,8 @@ async def serve(settings: Settings, vision: Vision) -> None:
             os.environ, version=VERSION, instance=settings.worker.identity, secrets=secrets_of(settings)
         )
         stack.callback(providers.shutdown)
-        container = build(settings, vision)
+        container = build(WorkerContainer, settings)
+        container.override_providers(factory=vision.factory, face_reader=vision.face_reader)
         observe_readiness(container.instruments(), lambda: state[0].not_ready)
         await _serve_health(stack, settings, lambda: state[0], providers.render_metrics)
         opening = asyncio.create_task(_open(stack, container, starting.waits_for))
@@ -151,7 +154,7 @@ async def _serve_health(
         raise HealthAddressError(message) from error
 
 
-async def _open(stack: AsyncExitStack, container: Container, waits_for: dict[str, str]) -> None:
+async def _open(stack: AsyncExitStack, container: WorkerContainer, waits_for: dict[str, str]) -> None:
     """Open everything that a worker needs, in the order in which it is closed again, reversed."""
     loading = asyncio.create_task(container.face_reader().start())
     stack.callback(loading.cancel)

@@ -2,16 +2,18 @@
 
 from collections.abc import Iterator
 from importlib.metadata import version
+from typing import Final
 
 from adapters.vision import registry
 
+VERSION: Final = version("facematch")
 _DIGITS = 12
 """How much of a file's SHA-256 tells two versions of it apart for people."""
 
 
 def versions() -> Iterator[str]:
     """Yield lines; no model is loaded. An embedder that cannot be used is left to ``facematch embedders``."""
-    yield f"facematch {version('facematch')}"
+    yield f"facematch {VERSION}"
     for name in registry.known():
         try:
             info = registry.load(name).info

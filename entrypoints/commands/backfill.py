@@ -17,7 +17,8 @@ from application.progress import Progress
 from domain.errors import FacematchError
 from domain.outcomes import OutcomeKind, Reason
 from entrypoints.commands.common.republishing import IMAGE_REF_HELP, opened_catalogue, tell
-from entrypoints.resources import build
+from entrypoints.composition.base import build
+from entrypoints.composition.republishing import RepublishingContainer
 from entrypoints.settings import Settings
 from entrypoints.terminal.console import err, explained, load_settings
 from entrypoints.terminal.moments import moment
@@ -149,7 +150,7 @@ def _meant(outcomes: list[Ended] | None, reasons: list[Reason] | None, before: d
 async def _backfill(
     settings: Settings, image_ref: str, last_outcome: LastOutcome, rate: int | None, run: _Run
 ) -> float:
-    container = build(settings)
+    container = build(RepublishingContainer, settings)
     clock = container.clock()
     started = clock.monotonic()
     async with opened_catalogue(container, image_ref) as catalogue:

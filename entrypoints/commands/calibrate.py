@@ -13,12 +13,13 @@ from adapters.evaluation.wording import aim
 from application.evaluation.calibrate_embedder import CalibratedEmbedder
 from domain.calibration import MeasuredCalibration
 from domain.evaluation.subjects import Subject
+from entrypoints.composition.base import build
+from entrypoints.composition.measuring import MeasuringContainer
 from entrypoints.evaluation import place
 from entrypoints.evaluation.document import acquisition_document
 from entrypoints.evaluation.options import FacesOption, FolderArgument, ResumeOption
 from entrypoints.evaluation.reading import measured
 from entrypoints.evaluation.tables import acquisition_summary
-from entrypoints.resources import build
 from entrypoints.terminal.console import err, explained, load_settings, out, print_document, visible
 
 
@@ -40,7 +41,7 @@ def calibrate(
     settings = load_settings()
     place.insist_on(output)
     with explained():
-        container = build(settings)
+        container = build(MeasuringContainer, settings)
         found = asyncio.run(measured(container, container.calibrate_embedder(), folder, faces, resume))
         write_calibration(output, found.calibration)
     fpir = settings.vision.target_fpir

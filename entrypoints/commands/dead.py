@@ -17,7 +17,8 @@ from application.operating.repair_dead_letters import Action, RepairDeadLetters,
 from application.ports.dead_letter_box import DeadLetter
 from domain.outcomes import Reason
 from entrypoints.commands.common.letters import full_document, line_document
-from entrypoints.resources import build, connected_to_nats
+from entrypoints.composition.base import build
+from entrypoints.composition.broker import BrokerContainer, connected_to_nats
 from entrypoints.settings import Settings
 from entrypoints.terminal.console import (
     ExitCode,
@@ -236,7 +237,7 @@ async def _repair(
     repairs: Callable[[RepairDeadLetters, Selection], AsyncIterator[Repaired]],
     told: _Told,
 ) -> None:
-    container = build(settings)
+    container = build(BrokerContainer, settings)
     async with connected_to_nats(container):
         repair = container.repair_dead_letters()
         selection = await repair.bounded(selection)
@@ -273,7 +274,7 @@ def _confirmed(settings: Settings, selection: Selection) -> Selection:
 
 
 async def _bounded_count(settings: Settings, selection: Selection) -> tuple[Selection, int]:
-    container = build(settings)
+    container = build(BrokerContainer, settings)
     async with connected_to_nats(container):
         repair = container.repair_dead_letters()
         bounded = await repair.bounded(selection)
@@ -289,7 +290,7 @@ async def _count(repair: RepairDeadLetters, selection: Selection) -> int:
 
 async def _newest(settings: Settings, selection: Selection, limit: int) -> tuple[Collection[DeadLetter], int]:
     """Return the newest letters, and how many are selected in all."""
-    container, kept, count = build(settings), deque[DeadLetter](maxlen=limit), 0
+    container, kept, count = build(BrokerContainer, settings), deque[DeadLetter](maxlen=limit), 0
     async with connected_to_nats(container):
         async for letter in container.repair_dead_letters().select(selection):
             kept.append(letter)
@@ -303,14 +304,14 @@ async def _print_lines(settings: Settings, selection: Selection, limit: int | No
         for letter in letters:
             _print_line(line_document(letter))
         return
-    container = build(settings)
+    container = build(BrokerContainer, settings)
     async with connected_to_nats(container):
         async for letter in container.repair_dead_letters().select(selection):
             _print_line(line_document(letter))
 
 
 async def _find(settings: Settings, sequence: int) -> DeadLetter | None:
-    container = build(settings)
+    container = build(BrokerContainer, settings)
     async with connected_to_nats(container):
         return await container.dead_letter_box().find(sequence)
 

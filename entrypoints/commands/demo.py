@@ -11,12 +11,12 @@ import typer
 
 from adapters.telemetry import providers as telemetry
 from domain.errors import FacematchError
-from entrypoints.container import VERSION
 from entrypoints.demo import contact_sheet, report, scenes, trace_picture, trace_text
 from entrypoints.demo.play import Observer, Performance, Result, perform
 from entrypoints.demo.scenes import Person, Scene
 from entrypoints.terminal.console import ExitCode, err, explained, load_settings, out
 from entrypoints.terminal.progress import watched
+from entrypoints.versions import VERSION
 from infra.local_stack.interruption import treat_alike
 from infra.local_stack.otlp import OtlpReceiver, ReceivedSpan
 from infra.local_stack.stack import LocalStack

@@ -20,9 +20,14 @@ from application.ports.face_pipeline import EmbedderInfo
 from domain.decision import Search
 from domain.disclosure import MASK, disclosable
 from domain.errors import FacematchError
-from entrypoints.container import Container, calibration, threshold_policy
+from entrypoints.composition.base import build
+from entrypoints.composition.broker import BrokerContainer, connected_to_nats
+from entrypoints.composition.database import opened_database
+from entrypoints.composition.gallery import GalleryContainer
+from entrypoints.composition.objects import ObjectsContainer
+from entrypoints.composition.vision import VisionContainer
+from entrypoints.configured import calibration, threshold_policy
 from entrypoints.environment.variables import Variable, unknown, variables, without_password
-from entrypoints.resources import build, connected_to_nats, opened_database
 from entrypoints.settings import Settings, VisionSettings
 from entrypoints.terminal.console import ExitCode, load_settings, out, print_document, visible
 
@@ -100,8 +105,7 @@ async def _examine(settings: Settings) -> AsyncIterator[Finding]:
     """Give what is found of each thing, whatever is wrong with the others."""
     for sentence in unknown(Settings, os.environ):
         yield Finding("settings", Status.WARNING, sentence)
-    container = build(settings)
-    examinations: list[tuple[str, Callable[[Container, Settings], AsyncIterator[Finding]]]] = [
+    examinations: list[tuple[str, Callable[[Settings], AsyncIterator[Finding]]]] = [
         ("embedder", _embedder),
         ("database", _database),
         ("message broker", _broker),
@@ -109,7 +113,7 @@ async def _examine(settings: Settings) -> AsyncIterator[Finding]:
         ("telemetry", _telemetry),
     ]
     for name, examination in examinations:
-        async for finding in failures_found(name, examination(container, settings)):
+        async for finding in failures_found(name, examination(settings)):
             yield finding
 
 
@@ -124,13 +128,15 @@ async def failures_found(what: str, examination: AsyncIterator[Finding]) -> Asyn
         yield Finding(what, Status.FAILED, disclosable(f"unexpected {type(error).__name__}: {error}"))
 
 
-async def _embedder(container: Container, settings: Settings) -> AsyncIterator[Finding]:
+async def _embedder(settings: Settings) -> AsyncIterator[Finding]:
+    container = build(VisionContainer, settings)
     info = container.factory().info
     await asyncio.to_thread(load, settings.vision.embedder, container.budget(), info.id)
     yield Finding("embedder", Status.OK, f"{info.id}, {info.dimension} dimensions, loads")
 
 
-async def _database(container: Container, settings: Settings) -> AsyncIterator[Finding]:
+async def _database(settings: Settings) -> AsyncIterator[Finding]:
+    container = build(GalleryContainer, settings)
     try:
         info = container.factory().info
     except FacematchError:
@@ -169,7 +175,7 @@ async def _database(container: Container, settings: Settings) -> AsyncIterator[F
         yield Finding("database speed", Status.WARNING, f"every job needs this index; the owner can run: {statement}")
 
 
-async def _gallery(container: Container) -> AsyncIterator[Finding]:
+async def _gallery(container: GalleryContainer) -> AsyncIterator[Finding]:
     await container.active_model().check()
     yield Finding("gallery", Status.OK, "jobs are decided by templates of this embedder")
 
@@ -220,7 +226,8 @@ def _fixed_threshold(vision: VisionSettings, info: EmbedderInfo, enrolled: int) 
     return Finding("threshold", Status.WARNING, detail)
 
 
-async def _broker(container: Container, settings: Settings) -> AsyncIterator[Finding]:
+async def _broker(settings: Settings) -> AsyncIterator[Finding]:
+    container = build(BrokerContainer, settings)
     async with connected_to_nats(container) as client:
         facts = await inspect_broker(client, container.names(), ack_wait_seconds=settings.nats.ack_wait)
     yield Finding("message broker", Status.OK, f"NATS {facts.server_version}")
@@ -240,7 +247,8 @@ async def _broker(container: Container, settings: Settings) -> AsyncIterator[Fin
     yield Finding("dead letters", Status.WARNING if facts.dead_letters else Status.OK, f"{facts.dead_letters} are kept")
 
 
-async def _objects(container: Container, settings: Settings) -> AsyncIterator[Finding]:
+async def _objects(settings: Settings) -> AsyncIterator[Finding]:
+    container = build(ObjectsContainer, settings)
     objects = container.objects()
     try:
         await objects.check()
@@ -270,7 +278,7 @@ def bucket_finding(name: str, state: Bucket, default: str) -> Finding:
             return Finding("bucket", Status.WARNING, detail)
 
 
-async def _telemetry(_container: Container, _settings: Settings) -> AsyncIterator[Finding]:
+async def _telemetry(_settings: Settings) -> AsyncIterator[Finding]:
     endpoint = next((os.environ[name] for name in _EXPORT if os.environ.get(name)), None)
     detail = f"traces go to {without_password(endpoint)}" if endpoint else f"no export: {_EXPORT[0]} is not set"
     yield Finding("telemetry", Status.OK, detail)

@@ -9,7 +9,7 @@ from rich.table import Table
 from adapters.vision import registry
 from application.ports.face_pipeline import EmbedderInfo
 from domain.decision import COHORT_EXPONENT, COHORT_SIZE, SMALLEST_GALLERY_WITH_COHORT, Search, TargetFpir
-from entrypoints.container import calibration
+from entrypoints.configured import calibration
 from entrypoints.terminal.console import err, load_settings, out, print_document
 
 _GALLERIES = (20, 50, 1_000, 100_000)

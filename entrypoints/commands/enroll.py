@@ -13,8 +13,10 @@ from application.enrolment.images import EnrolmentRefusedError
 from entrypoints.commands.common.bulk_enrolment import ToldUsers, document, photographs_of
 from entrypoints.commands.common.doubts import in_words
 from entrypoints.commands.common.enrolling import EnrolmentImages, rights_explained
-from entrypoints.container import Container
-from entrypoints.resources import build, opened_database, started_reader
+from entrypoints.composition.base import build
+from entrypoints.composition.database import opened_database
+from entrypoints.composition.enrolment import EnrolmentContainer
+from entrypoints.composition.vision import started_reader
 from entrypoints.terminal.console import ExitCode, err, explained, fail, load_settings, out, print_document, visible
 from entrypoints.terminal.progress import watched
 
@@ -63,7 +65,7 @@ def enroll(
 def _enroll_one(user_id: UUID, images: Sequence[str], *, as_json: bool) -> None:
     settings = load_settings()
     with explained():
-        container = build(settings)
+        container = build(EnrolmentContainer, settings)
         embedder = container.factory().info.id
         try:
             with rights_explained():
@@ -89,20 +91,22 @@ def _enroll_list(listed: typer.FileText, *, as_json: bool) -> None:
     settings = load_settings()
     photographs = photographs_of(listed)
     with explained(), rights_explained():
-        container = build(settings)
+        container = build(EnrolmentContainer, settings)
         told = ToldUsers("enrolled", container.factory().info.id, as_json=as_json)
         with told.summarised():
             asyncio.run(_enroll_all(container, photographs, told))
     told.end()
 
 
-async def _enroll(container: Container, user_id: UUID, images: Sequence[str]) -> Enrolled:
+async def _enroll(container: EnrolmentContainer, user_id: UUID, images: Sequence[str]) -> Enrolled:
     async with opened_database(container, container.factory().info), container.photo_store(), started_reader(container):
         await container.active_model().check()
         return await container.enroll_user()(user_id, images, EnrolmentImages(container))
 
 
-async def _enroll_all(container: Container, photographs: Mapping[UUID, Sequence[str]], told: ToldUsers) -> None:
+async def _enroll_all(
+    container: EnrolmentContainer, photographs: Mapping[UUID, Sequence[str]], told: ToldUsers
+) -> None:
     async with opened_database(container, container.factory().info), container.photo_store(), started_reader(container):
         await container.active_model().check()
         with watched("enrolling users") as progress:

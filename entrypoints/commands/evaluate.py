@@ -6,17 +6,18 @@ from typing import Annotated
 
 import typer
 
-from adapters.evaluation.report.file import write_report
 from domain.evaluation.results import Evaluation
 from domain.evaluation.subjects import Subject
-from entrypoints.container import VERSION
+from entrypoints.composition.base import build
+from entrypoints.composition.measuring import MeasuringContainer
 from entrypoints.evaluation import place
 from entrypoints.evaluation.document import evaluation_document
 from entrypoints.evaluation.options import FacesOption, FolderArgument, ResumeOption
 from entrypoints.evaluation.reading import measured
 from entrypoints.evaluation.tables import print_evaluation
-from entrypoints.resources import build
+from entrypoints.importing import imported
 from entrypoints.terminal.console import err, explained, load_settings, out, print_document, visible
+from entrypoints.versions import VERSION
 
 
 def evaluate(
@@ -40,7 +41,7 @@ def evaluate(
     if html is not None:
         place.insist_on(html)
     with explained():
-        container = build(settings)
+        container = build(MeasuringContainer, settings)
         evaluation = asyncio.run(measured(container, container.evaluate_photos(), folder, faces, resume))
         _warn(evaluation)
         if as_json:
@@ -48,6 +49,7 @@ def evaluate(
         else:
             print_evaluation(evaluation, out)
         if html is not None:
+            write_report = imported("adapters.evaluation.report.file:write_report")
             write_report(html, evaluation, made=container.clock().now(), version=VERSION)
             err.print(f"The report is in {html}")
 

@@ -15,7 +15,8 @@ from application.ports.face_reader import FaceReader
 from domain.errors import AttemptFailedError, EmbedderUnavailableError, FacematchError, JobRejectedError
 from domain.faces import DetectedFace, PhotoReading
 from domain.outcomes import Reason
-from entrypoints.resources import build, started_reader
+from entrypoints.composition.base import build
+from entrypoints.composition.vision import VisionContainer, started_reader
 from entrypoints.settings import Settings
 from entrypoints.terminal.console import ExitCode, explained, load_settings, out, visible
 
@@ -41,7 +42,7 @@ def inspect(
 
 
 async def _inspect(settings: Settings, images: list[str], *, as_json: bool, with_embedding: bool) -> int:
-    container = build(settings)
+    container = build(VisionContainer, settings)
     reader = container.face_reader()
     unreadable = 0
     async with started_reader(container):

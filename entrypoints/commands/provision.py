@@ -7,7 +7,8 @@ import attrs
 import typer
 
 from adapters.nats_jetstream import provisioning
-from entrypoints.resources import build, connected_to_nats
+from entrypoints.composition.base import build
+from entrypoints.composition.broker import BrokerContainer, connected_to_nats
 from entrypoints.settings import Settings
 from entrypoints.terminal.console import explained, load_settings, out, print_document
 
@@ -28,7 +29,7 @@ def provision(as_json: Annotated[bool, typer.Option("--json", help="Print one JS
 
 
 async def _provision(settings: Settings) -> list[provisioning.Provisioned]:
-    container = build(settings)
+    container = build(BrokerContainer, settings)
     async with connected_to_nats(container) as client:
         return await provisioning.provision(
             client,

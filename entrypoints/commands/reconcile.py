@@ -8,7 +8,8 @@ import typer
 from application.operating.republish_photos import Republication
 from application.ports.photo_catalogue import NO_OUTCOME
 from entrypoints.commands.common.republishing import IMAGE_REF_HELP, opened_catalogue, tell
-from entrypoints.resources import build
+from entrypoints.composition.base import build
+from entrypoints.composition.republishing import RepublishingContainer
 from entrypoints.settings import Settings
 from entrypoints.terminal.console import explained, load_settings
 from entrypoints.terminal.progress import watched
@@ -51,7 +52,7 @@ def reconcile(
 
 
 async def _reconcile(settings: Settings, image_ref: str, grace: float, *, dry_run: bool) -> tuple[Republication, float]:
-    container = build(settings)
+    container = build(RepublishingContainer, settings)
     clock = container.clock()
     started = clock.monotonic()
     async with opened_catalogue(container, image_ref) as catalogue:

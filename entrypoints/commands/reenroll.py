@@ -18,8 +18,10 @@ from application.enrolment.switch_users import (
 from domain.errors import DatabaseUnavailableError
 from entrypoints.commands.common.bulk_enrolment import ToldUsers, photographs_of, users
 from entrypoints.commands.common.enrolling import EnrolmentImages, rights_explained
-from entrypoints.container import Container
-from entrypoints.resources import build, opened_database, started_reader
+from entrypoints.composition.base import build
+from entrypoints.composition.database import opened_database
+from entrypoints.composition.enrolment import EnrolmentContainer
+from entrypoints.composition.vision import started_reader
 from entrypoints.settings import Settings
 from entrypoints.terminal.console import ExitCode, err, explained, fail, load_settings, out, print_document, visible
 from entrypoints.terminal.progress import watched
@@ -49,7 +51,7 @@ def prepare(
     settings = load_settings()
     photographs = photographs_of(listed) if listed else {}
     with explained(), rights_explained():
-        container = build(settings)
+        container = build(EnrolmentContainer, settings)
         told = ToldUsers("prepared", container.factory().info.id, as_json=as_json)
         with told.summarised():
             asyncio.run(_prepare(container, photographs, told))
@@ -104,14 +106,14 @@ def discard(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON
         out.print(f"{users(count)} had a template prepared; it is deleted.")
 
 
-async def _prepare(container: Container, photographs: Mapping[UUID, Sequence[str]], told: ToldUsers) -> None:
+async def _prepare(container: EnrolmentContainer, photographs: Mapping[UUID, Sequence[str]], told: ToldUsers) -> None:
     async with opened_database(container, container.factory().info), container.photo_store(), started_reader(container):
         with watched("preparing users") as progress:
             await container.reenroll_users().prepare(EnrolmentImages(container), photographs, told, progress)
 
 
 async def _switch(settings: Settings, *, partial: bool) -> tuple[str, Switch]:
-    container = build(settings)
+    container = build(EnrolmentContainer, settings)
     embedder = container.factory().info.id
     async with opened_database(container, container.factory().info):
         with watched("switching users") as progress, _told_what_waits() as jobs_wait:
@@ -141,6 +143,6 @@ def _tell(refused: Mapping[UUID, str]) -> None:
 
 
 async def _discard(settings: Settings) -> int:
-    container = build(settings)
+    container = build(EnrolmentContainer, settings)
     async with opened_database(container):
         return await container.reenrolment().discard()

@@ -2,21 +2,18 @@
 
 import asyncio
 from pathlib import Path
-from textwrap import wrap
 from typing import Annotated, Final
 from uuid import UUID
 
 import typer
 
-from adapters.vision.pictures.decoding import decode
 from application.operating.photo_history import PhotoJob, photo_history
-from domain.outcomes import OutcomeKind
-from domain.records import JobRecord, Matched
-from entrypoints.commands.common.annotated import annotated
-from entrypoints.commands.common.photo_jobs import brief, document, table
-from entrypoints.resources import build, connected_to_nats, opened_database
+from entrypoints.commands.common.photo_jobs import document, table
+from entrypoints.composition.base import build
+from entrypoints.composition.database import DatabaseContainer, opened_database
+from entrypoints.importing import imported
 from entrypoints.settings import Settings
-from entrypoints.terminal.console import console, err, explained, fail, load_settings, out, print_document, visible
+from entrypoints.terminal.console import console, explained, fail, load_settings, out, print_document
 
 _PICTURES: Final = (".png", ".jpg", ".jpeg", ".webp")
 _TRIED: Final = " yet; what came of its attempts so far is on standard output"
@@ -26,8 +23,6 @@ _NOT_TRIED: Final = (
 )
 _LEAST_WIDTH: Final = 61
 """Columns that a table needs, so that ids stand in one piece and can be copied."""
-_LABEL_WIDTH: Final = 70
-_COLOURS: Final = {OutcomeKind.MATCHED: "#1a7f37", OutcomeKind.SKIPPED: "#9a6700", OutcomeKind.FAILED: "#cf222e"}
 
 
 def _picture_path(text: str) -> Path:
@@ -72,41 +67,10 @@ def show(
         fail(f"no job for photo {photo_id} has ended{_TRIED if jobs else _NOT_TRIED}")
     if image is not None:
         with explained():
-            asyncio.run(_write_picture(settings, records, image))
+            asyncio.run(imported("entrypoints.commands.common.sheet:write_sheet")(settings, records, image))
 
 
 async def _history(settings: Settings, photo_id: UUID) -> list[PhotoJob]:
-    container = build(settings)
+    container = build(DatabaseContainer, settings)
     async with opened_database(container):
         return await photo_history(container.ledger(), photo_id)
-
-
-async def _write_picture(settings: Settings, records: list[JobRecord], path: Path) -> None:
-    container = build(settings)
-    async with connected_to_nats(container), container.photo_store():
-        retrieved = await container.retrieve_image()(records)
-    record = retrieved.record
-    face = record.outcome.face
-    colour = _COLOURS[record.outcome.kind]
-    sheet = annotated(decode(retrieved.content, container.budget()), face.box if face else None, label(record), colour)
-    try:
-        sheet.save(path)
-    except OSError as error:
-        fail(f"the picture cannot be written: {error}")
-    err.print(f"The photo of job {record.key} is in {path}.")
-
-
-def label(record: JobRecord) -> list[str]:
-    """Return the lines below the picture: what came of it first and why, then what it is and of which job."""
-    outcome = record.outcome
-    comparison = outcome.comparison
-    head = f"matched: user {outcome.user_id}" if isinstance(outcome, Matched) else f"{outcome.kind}: {outcome.reason}"
-    lines = [head, *wrap(visible(outcome.detail), _LABEL_WIDTH)]
-    if comparison is not None:
-        threshold = "none" if comparison.threshold is None else brief(comparison.threshold)
-        lines.append(f"distance {brief(comparison.distance)}, threshold {threshold}")
-    return [
-        *lines,
-        f"{record.embedder}, {record.occurred_at:%Y-%m-%d %H:%M:%S} UTC",
-        f"photo {record.photo_id}, job {record.key}",
-    ]

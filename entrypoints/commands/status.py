@@ -19,8 +19,9 @@ from application.matching.dead_letter_reasons import DeadLetterReasons, LettersB
 from application.operating.service_status import ServiceStatus
 from application.ports.statistics import RecentOutcomes
 from entrypoints.commands.common.service_state import sentence
-from entrypoints.container import Container
-from entrypoints.resources import build, connected_to_nats, opened_database
+from entrypoints.composition.base import build
+from entrypoints.composition.broker import BrokerContainer, connected_to_nats
+from entrypoints.composition.database import DatabaseContainer, opened_database
 from entrypoints.settings import Settings
 from entrypoints.terminal.console import ExitCode, fail, load_settings, out, print_document, visible
 from entrypoints.terminal.durations import in_words
@@ -83,16 +84,16 @@ async def _watch(settings: Settings, interval: float, *, as_json: bool) -> None:
 
 async def _look(settings: Settings, reasons: DeadLetterReasons) -> ServiceStatus:
     """Look at everything on connections of this look, so that what was away is seen as soon as it is back."""
-    container = build(settings)
-    seen = ServiceStatus(container.clock().now())
+    broker, database = build(BrokerContainer, settings), build(DatabaseContainer, settings)
+    seen = ServiceStatus(broker.clock().now())
     await asyncio.gather(
-        seen.seen("message broker", _look_at_broker(container, seen, reasons)),
-        seen.seen("database", _look_at_database(container, seen)),
+        seen.seen("message broker", _look_at_broker(broker, seen, reasons)),
+        seen.seen("database", _look_at_database(database, seen)),
     )
     return seen
 
 
-async def _look_at_broker(container: Container, seen: ServiceStatus, reasons: DeadLetterReasons) -> None:
+async def _look_at_broker(container: BrokerContainer, seen: ServiceStatus, reasons: DeadLetterReasons) -> None:
     complaints: list[str] = []
     async with connected_to_nats(container, report=complaints.append):
         await seen.look_at_broker(container.queue_statistics(), container.dead_letter_box(), reasons)
@@ -100,7 +101,7 @@ async def _look_at_broker(container: Container, seen: ServiceStatus, reasons: De
         seen.problems["message broker"] = "; ".join(dict.fromkeys(complaints))
 
 
-async def _look_at_database(container: Container, seen: ServiceStatus) -> None:
+async def _look_at_database(container: DatabaseContainer, seen: ServiceStatus) -> None:
     async with opened_database(container):
         await seen.look_at_database(container.ledger_statistics())
 

@@ -10,7 +10,8 @@ from adapters.nats_jetstream.jobs.payload import MAX_BODY_BYTES, MAX_FACE_INDEX,
 from adapters.nats_jetstream.publishing.publisher import StoredTimeUnreadError
 from domain.jobs import JobKey, MatchJob
 from entrypoints.commands.common.photo_jobs import key_document
-from entrypoints.resources import build, connected_to_nats
+from entrypoints.composition.base import build
+from entrypoints.composition.broker import BrokerContainer, connected_to_nats
 from entrypoints.settings import Settings
 from entrypoints.terminal.console import explained, load_settings, out, print_document, visible
 
@@ -54,6 +55,6 @@ def submit(
 
 
 async def _submit(settings: Settings, job: MatchJob) -> JobKey:
-    container = build(settings)
+    container = build(BrokerContainer, settings)
     async with connected_to_nats(container):
         return await container.jobs().submit(job)

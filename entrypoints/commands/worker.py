@@ -5,7 +5,6 @@ import os
 import structlog
 import typer
 import uvloop
-from dependency_injector import providers
 
 from adapters.system import core_dumps
 from adapters.system.allocator import give_back_large_blocks
@@ -13,12 +12,13 @@ from adapters.telemetry.logging import configure_logging
 from adapters.vision.registry import BrokenEmbedderError
 from domain.errors import FacematchError
 from entrypoints import idle_signals
+from entrypoints.composition.base import build
+from entrypoints.composition.vision import VisionContainer
 from entrypoints.environment.confidential import secrets_of
 from entrypoints.environment.variables import unknown
 from entrypoints.importing import imported
 from entrypoints.settings import Settings
 from entrypoints.terminal.console import ExitCode, load_settings
-from entrypoints.vision_container import Vision
 
 _LOG = structlog.get_logger("facematch")
 
@@ -39,7 +39,7 @@ def worker() -> None:
     give_back_large_blocks()
     wrong_settings: tuple[type[FacematchError], ...] = (BrokenEmbedderError,)
     try:
-        vision = Vision(settings=providers.Object(settings))
+        vision = build(VisionContainer, settings)
         reader = vision.face_reader()
         with idle_signals.waiting(then=reader.abandon):
             reader.begin()  # it loads its models while this process imports the rest

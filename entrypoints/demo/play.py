@@ -22,10 +22,13 @@ from adapters.nats_jetstream import provisioning
 from adapters.postgres.migrate import migrate
 from application.enrolment.images import EnrolmentImage, EnrolmentRefusedError
 from domain.errors import FacematchError
-from entrypoints.container import Container
+from entrypoints.composition.base import build
+from entrypoints.composition.broker import BrokerContainer, connected_to_nats
+from entrypoints.composition.database import opened_database
+from entrypoints.composition.enrolment import EnrolmentContainer
+from entrypoints.composition.vision import started_reader
 from entrypoints.demo.scenes import Person, Scene
 from entrypoints.environment.variables import read
-from entrypoints.resources import build, connected_to_nats, opened_database, started_reader
 from entrypoints.settings import Settings
 from infra.local_stack.process import ServerProcess, free_port
 from infra.local_stack.stack import LocalStack
@@ -136,21 +139,21 @@ async def perform(
     worker = WorkerProcess(environment, log)
     async with AsyncExitStack() as open_things:
         observer.say(f"migrated the application's database ({len((await migrate(url)).statements)} statements)")
-        container = build(settings)
-        client = await open_things.enter_async_context(connected_to_nats(container))
-        await provisioning.provision(client, container.names(), ack_wait_seconds=settings.nats.ack_wait)
+        broker, enrolment = build(BrokerContainer, settings), build(EnrolmentContainer, settings)
+        client = await open_things.enter_async_context(connected_to_nats(broker))
+        await provisioning.provision(client, broker.names(), ack_wait_seconds=settings.nats.ack_wait)
         observer.say("provisioned streams and consumer")
-        await open_things.enter_async_context(opened_database(container, container.factory().info))
+        await open_things.enter_async_context(opened_database(enrolment, enrolment.factory().info))
         starting = asyncio.create_task(asyncio.to_thread(worker.start))
         open_things.push_async_callback(asyncio.to_thread, worker.stop)
-        async with started_reader(container):
-            users, refused = await _enrol(container, url, people)
+        async with started_reader(enrolment):
+            users, refused = await _enrol(enrolment, url, people)
         observer.say(f"enrolled {len(users)} people from photographs")
         await asyncio.to_thread(_upload, url, store, scenes)
         observer.say(f"uploaded {sum(scene.image is not None for scene in scenes)} photographs")
         await starting
         observer.say("started the worker")
-        events = await _play(client.jetstream(), container, scenes, observer)
+        events = await _play(client.jetstream(), broker, scenes, observer)
         code = await asyncio.to_thread(worker.stop)
     lines = worker.jobs()
     names = {str(user): name for name, user in users.items()}
@@ -158,8 +161,10 @@ async def perform(
     return Performance(results, tuple(users), refused, code)
 
 
-async def _enrol(container: Container, url: str, people: Sequence[Person]) -> tuple[dict[str, UUID], dict[str, str]]:
-    enroll = container.enroll_user()
+async def _enrol(
+    enrolment: EnrolmentContainer, url: str, people: Sequence[Person]
+) -> tuple[dict[str, UUID], dict[str, str]]:
+    enroll = enrolment.enroll_user()
     users: dict[str, UUID] = {}
     refused: dict[str, str] = {}
     for person in people:
@@ -190,10 +195,10 @@ def _upload(url: str, store: Minio, scenes: Sequence[Scene]) -> None:
 
 
 async def _play(
-    js: JetStreamContext, container: Container, scenes: Sequence[Scene], observer: Observer
+    js: JetStreamContext, broker: BrokerContainer, scenes: Sequence[Scene], observer: Observer
 ) -> dict[UUID, dict[str, Any]]:
     """Publish every job, those for a photo again after the others have ended, and wait for all events."""
-    names = container.names()
+    names = broker.names()
     events: dict[UUID, dict[str, Any]] = {}
     subscription = await js.pull_subscribe(f"{names.results_prefix}.*", stream=names.results_stream)
     observer.count(0, len(scenes))
@@ -203,7 +208,7 @@ async def _play(
             if scene.malformed:
                 await js.publish(names.subject, scene.malformed_body())
             else:
-                await container.jobs().submit(scene.job())
+                await broker.jobs().submit(scene.job())
         deadline = asyncio.get_running_loop().time() + _PATIENCE_SECONDS
         while not all(scene.job_id in events for scene in published):
             if asyncio.get_running_loop().time() > deadline:

@@ -7,10 +7,10 @@ from ipaddress import IPv6Address
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from adapters.evaluation.calibration_file import CalibrationFileError, read_calibration
 from adapters.system.files import check_regular
 from adapters.vision import registry
 from domain.calibration import MeasuredCalibration
+from domain.errors import FacematchError
 from entrypoints.importing import imported
 
 _TRUE = {"true", "1", "yes", "on"}
@@ -156,9 +156,10 @@ def file(value: str) -> Path:
 
 def calibration(value: str) -> MeasuredCalibration:
     """Return what a calibration file holds."""
+    read: Callable[[Path], MeasuredCalibration] = imported("adapters.evaluation.calibration_file:read_calibration")
     try:
-        return read_calibration(file(value))
-    except CalibrationFileError as error:
+        return read(file(value))
+    except FacematchError as error:
         raise ValueError(str(error)) from error
 
 

@@ -9,8 +9,7 @@ from application.ports.known_readings import KnownReadings
 from application.ports.labelled_photos import LabelledPhotos
 from application.progress import Progress
 from domain.evaluation.subjects import Subject
-from entrypoints.container import Container
-from entrypoints.resources import started_reader
+from entrypoints.composition.vision import VisionContainer, started_reader
 from entrypoints.terminal.progress import watched
 
 Found_co = TypeVar("Found_co", covariant=True)
@@ -27,7 +26,7 @@ class Measures(Protocol[Found_co]):
 
 
 async def measured(
-    container: Container, measure: Measures[Found], folder: Path, subject: Subject, resume: Path | None
+    container: VisionContainer, measure: Measures[Found], folder: Path, subject: Subject, resume: Path | None
 ) -> Found:
     """Return what the use case finds in the folder; readings are kept in ``resume``, and taken from there.
 

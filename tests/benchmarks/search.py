@@ -34,7 +34,7 @@ from adapters.postgres.search_index.building import IndexKeeper
 from adapters.system.clock import SystemClock
 from domain.decision import NEEDED_CANDIDATES
 from domain.faces import FaceEmbedding
-from entrypoints.container import make_codes
+from entrypoints.composition.worker import make_codes
 from infra.local_stack.postgres import PostgresServer
 from tests.benchmarks.site import cpu_seconds
 from tests.benchmarks.synthetic_faces import PEOPLE, Vectors, photographed_twice

@@ -4,13 +4,11 @@ from collections.abc import Sequence
 from contextlib import suppress
 from uuid import UUID
 
-import numpy as np
-from pgvector import Vector
 from psycopg import AsyncCursor, sql
 from psycopg.rows import TupleRow
 
 from adapters.postgres.connection.database import Connection, Database
-from adapters.postgres.gallery.templates import REMEMBER, fingerprint
+from adapters.postgres.gallery.templates import REMEMBER, as_vector, fingerprint
 from application.ports.reenrolment import Outdated
 from domain.errors import GalleryNotReadyError
 from domain.faces import FaceEmbedding
@@ -122,7 +120,7 @@ class PostgresReenrolment:
         values = {
             "model": template.model,
             "user": user.user_id,
-            "vector": Vector(np.asarray(template.vector, dtype=np.float32)),
+            "vector": as_vector(template),
             "photographs": photographs,
             "image_refs": list(user.image_refs) or None,
             "replaces": user.template,

@@ -2,7 +2,6 @@
 
 from typing import LiteralString
 
-import numpy as np
 from pgvector import Vector
 from psycopg import sql
 
@@ -24,4 +23,4 @@ def fingerprint(alias: LiteralString) -> sql.SQL:
 
 def as_vector(embedding: FaceEmbedding) -> Vector:
     """Return it as pgvector stores it, in single precision."""
-    return Vector(np.asarray(embedding.vector, dtype=np.float32))
+    return Vector(list(embedding.vector))

@@ -5,12 +5,11 @@ from typing import Any
 from uuid import UUID
 
 import attrs
-import numpy as np
-from pgvector import Vector
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
 from adapters.postgres.gallery.active_model import IS_ANOTHERS
+from adapters.postgres.gallery.templates import as_vector
 from adapters.postgres.tables.schema import Schema
 from application.ports.ledger import FaceResult
 from domain.decision import Accepted
@@ -73,7 +72,7 @@ def face_values(schema: Schema, header: JobHeader, result: FaceResult, *, new_id
         "face_index": header.face_index,
         "user_id": result.decision.user_id if isinstance(result.decision, Accepted) else None,
         "model": result.embedding.model,
-        "embedding": Vector(np.asarray(result.embedding.vector, dtype=np.float32)),
+        "embedding": as_vector(result.embedding),
         "bbox": _bbox(result.box, schema.photo_faces.columns["bbox"].type),
         "id": new_id,
         "at": header.occurred_at,

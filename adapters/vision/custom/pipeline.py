@@ -7,61 +7,13 @@ import os
 from pathlib import Path
 from typing import Final
 
-import attrs
-
-from adapters.vision.custom.described_values import DetectorKind
-from adapters.vision.custom.description import Description, Parts, read
-from adapters.vision.detection.landmarks import EYES_NOSE_MOUTH
-from adapters.vision.registry import MisdescribedEmbedderError, UnconfiguredEmbedderError, known
-from application.ports.face_pipeline import EmbedderInfo, FacePipeline, FacePipelineFactory, ImageBudget
-
-NAME: Final = "custom"
-VARIABLE: Final = "FACEMATCH_EMBEDDER_FILE"
-_DETECTORS: Final = {
-    DetectorKind.HOG: "HOG face detector (dlib)",
-    DetectorKind.BLAZEFACE: "BlazeFace full-range face detector (MediaPipe)",
-    DetectorKind.YUNET: "YuNet face detector",
-}
-
-
-@attrs.frozen
-class CustomFactory:
-    """Makes the pipeline of a description whose files have been checked."""
-
-    file: Path
-    parts: Parts
-    description: Description
-
-    @property
-    def info(self) -> EmbedderInfo:
-        """Who would make the embeddings."""
-        said = self.description
-        return EmbedderInfo(
-            id=said.id,
-            dimension=said.dimension,
-            licence=said.licence,
-            description=said.description or _described(said),
-            calibration=said.thresholds,
-            metric=said.metric,
-        )
-
-    def __call__(self, budget: ImageBudget) -> FacePipeline:
-        """Load the models.
-
-        Raises:
-            MisdescribedEmbedderError: they are not as described; the message lists everything that is wrong.
-
-        """
-        from adapters.vision.custom import assembly  # noqa: PLC0415 - loads native libraries: not before they are needed
-
-        opened = assembly.opened(self.parts)
-        if opened.problems:
-            raise _misdescribed(self.file, opened.problems)
-        return assembly.assembled(self.description, opened, self.info, budget)
+from adapters.vision.custom.names import VARIABLE
+from adapters.vision.registry import UnconfiguredEmbedderError
+from application.ports.face_pipeline import FacePipelineFactory
 
 
 class CustomPipeline:
-    """Reads the description when it is asked for."""
+    """Reads the description when it is asked for; not before is anything imported that reads it."""
 
     def configured(self) -> FacePipelineFactory:
         """Return the factory of what is described.
@@ -74,41 +26,9 @@ class CustomPipeline:
         named = os.environ.get(VARIABLE, "").strip()
         if not named:
             raise UnconfiguredEmbedderError(f"not configured: set {VARIABLE} to the description of your recogniser")
-        file = Path(named)
-        parts = read(file)
-        problems = list(parts.problems)
-        if parts.description and (name := parts.description.id.partition("@")[0]) in set(known()) - {NAME}:
-            problems.append(f"id: {name} is another embedder's, with whose vectors yours would be compared")
-        if problems or parts.description is None:
-            raise _misdescribed(file, [*problems, *_misfits(parts)])
-        return CustomFactory(file, parts, parts.description)
+        from adapters.vision.custom.factory import described  # noqa: PLC0415 - numpy and Pillow: only who needs them
 
-
-def _misfits(parts: Parts) -> tuple[str, ...]:
-    """Return what else is wrong, with the models: who has to correct a file wants to know all of it."""
-    from adapters.vision.custom import assembly  # noqa: PLC0415 - loads native libraries: not before they are needed
-
-    return assembly.opened(parts).problems
-
-
-def _misdescribed(file: Path, problems: list[str] | tuple[str, ...]) -> MisdescribedEmbedderError:
-    unique = dict.fromkeys(problems)
-    return MisdescribedEmbedderError(
-        f"embedder {NAME!r} is described wrongly by {file}:\n" + "\n".join(f"  {problem}" for problem in unique)
-    )
-
-
-def _described(said: Description) -> str:
-    if said.landmarks.keys() != set(EYES_NOSE_MOUTH):
-        landmarks = "corners of the eyes and base of the nose (dlib)"
-    elif said.detector.kind is DetectorKind.YUNET:
-        landmarks = "its five landmarks"
-    elif said.detector.kind is DetectorKind.BLAZEFACE:
-        landmarks = "its eyes, nose and middle of the mouth"
-    else:
-        landmarks = "middles of the eyes and base of the nose (dlib)"
-    mirrored = ", each face also seen in a mirror" if said.mirror else ""
-    return f"{_DETECTORS[said.detector.kind]}, aligned by {landmarks}, {Path(said.model.file).name}{mirrored}"
+        return described(Path(named))
 
 
 custom_pipeline: Final = CustomPipeline()

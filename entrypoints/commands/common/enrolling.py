@@ -12,7 +12,7 @@ from adapters.system.files import read_at_most
 from application.enrolment.images import EnrolmentImage, EnrolmentRefusedError
 from domain.errors import DatabaseForbiddenError, JobRejectedError
 from domain.images import BucketNotAllowedError, InvalidImageRefError
-from entrypoints.container import Container
+from entrypoints.composition.enrolment import EnrolmentContainer
 from entrypoints.terminal.console import fail
 
 
@@ -20,7 +20,7 @@ from entrypoints.terminal.console import fail
 class EnrolmentImages:
     """Photographs by what people call them: a local file, or else a reference to the object store."""
 
-    container: Container
+    container: EnrolmentContainer
 
     async def __call__(self, name: str) -> EnrolmentImage:
         """Return a photograph.
@@ -39,14 +39,13 @@ class EnrolmentImages:
             raise EnrolmentRefusedError([f"{name}: {error.strerror}"]) from error
 
     async def _stored(self, name: str) -> EnrolmentImage:
-        policy = self.container.policy()
         try:
-            ref = policy.image_refs.parse(name)
+            ref = self.container.image_refs().parse(name)
         except BucketNotAllowedError as error:
             raise EnrolmentRefusedError([f"{name}: {error}, which FACEMATCH_S3_ALLOWED_BUCKETS lists"]) from error
         except InvalidImageRefError as error:
             raise EnrolmentRefusedError([f"{name}: no such file here, and no reference either: {error}"]) from error
-        content = await self.container.photos().fetch(ref, max_bytes=policy.max_image_bytes)
+        content = await self.container.photos().fetch(ref, max_bytes=self.container.budget().max_bytes)
         return EnrolmentImage(name, content, str(ref))
 
 

@@ -7,8 +7,9 @@ from rich.table import Table
 
 from adapters.postgres.photos import ImageRefTemplate, ImageRefTemplateError, PostgresPhotoCatalogue
 from application.operating.republish_photos import Republication
-from entrypoints.container import Container
-from entrypoints.resources import connected_to_nats, opened_database
+from entrypoints.composition.broker import connected_to_nats
+from entrypoints.composition.database import opened_database
+from entrypoints.composition.republishing import RepublishingContainer
 from entrypoints.terminal.console import ExitCode, err, fail, out, print_document
 
 IMAGE_REF_HELP = (
@@ -18,7 +19,7 @@ IMAGE_REF_HELP = (
 
 
 @asynccontextmanager
-async def opened_catalogue(container: Container, image_ref: str) -> AsyncIterator[PostgresPhotoCatalogue]:
+async def opened_catalogue(container: RepublishingContainer, image_ref: str) -> AsyncIterator[PostgresPhotoCatalogue]:
     """Open database and broker, and yield the photos, whose images are where the template says.
 
     Ends the command with exit code 2 where the template is none, or does not fit the table.

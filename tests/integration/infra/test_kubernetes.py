@@ -23,10 +23,10 @@ from adapters.nats_jetstream.jobs import pulling
 from adapters.vision.processes.pool import PoolLimits
 from application.running.worker import Worker
 from entrypoints import service
+from entrypoints.configured import budget
 from entrypoints.environment.variables import read, variables
 from entrypoints.health import health_application
 from entrypoints.settings import Settings
-from entrypoints.vision_container import budget
 from infra.local_stack.nats import NatsServer
 from tests.e2e.command import clean_environment, run_cli
 from tests.e2e.world import WorkerProcess, World, eventually, make_world

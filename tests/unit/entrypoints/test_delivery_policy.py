@@ -3,7 +3,7 @@
 import pytest
 
 from domain.retries import LinearBackoff
-from entrypoints.container import delivery_policy, fetch_seconds
+from entrypoints.configured import delivery_policy, fetch_seconds
 from entrypoints.environment.variables import read
 from entrypoints.settings import Settings
 

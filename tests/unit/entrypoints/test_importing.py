@@ -1,15 +1,39 @@
-"""What a worker imports late."""
+"""What a command imports, and what it leaves to those that need it."""
 
 import subprocess
 import sys
 
-LATE = {"entrypoints.service", "nats", "psycopg", "minio", "opentelemetry.sdk"}
+import pytest
+
+SEEING = {"numpy", "PIL", "dlib", "mediapipe", "onnxruntime", "adapters.vision.processes.pool"}
+DRIVERS = {"nats", "psycopg", "minio"}
+REST = {"faiss", "matplotlib", "grpc", "opentelemetry.sdk"}
 
 
-def test_a_worker_can_have_models_loaded_before_it_has_imported_everything() -> None:
-    """Both take about a second, and together no longer where there are two cores."""
-    program = "import sys, entrypoints.commands.worker; print(*sys.modules)"
+@pytest.mark.parametrize(
+    ("commands", "needed", "left_out"),
+    [
+        pytest.param("healthcheck embedders", set(), {*SEEING, *DRIVERS, *REST, "cattrs"}, id="of no server"),
+        pytest.param("submit provision dead", {"nats"}, {*SEEING, "psycopg", "minio", *REST}, id="of the broker"),
+        pytest.param("show migrate", {"psycopg"}, {*SEEING, "nats", "minio", *REST}, id="of the database"),
+        pytest.param("status", {"nats", "psycopg"}, {*SEEING, "minio", *REST}, id="of broker and database"),
+        pytest.param(
+            "enroll reenroll", {"psycopg", "minio"}, {"PIL", "nats", *REST}, id="of database and object store"
+        ),
+        pytest.param("inspect evaluate calibrate", set(), {"PIL", *DRIVERS, *REST}, id="of photographs"),
+        pytest.param(
+            "worker",
+            {"adapters.vision.processes.pool"},
+            {"entrypoints.service", "numpy", "PIL", *DRIVERS, *REST},
+            id="before models load",
+        ),
+    ],
+)
+def test_a_command_imports_only_what_it_uses(commands: str, needed: set[str], left_out: set[str]) -> None:
+    """So each starts at once; and a worker has models loaded while it imports the rest, which takes as long."""
+    imports = ", ".join(f"entrypoints.commands.{command}" for command in commands.split())
+    program = f"import sys, {imports}; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
     modules = set(done.stdout.split())
-    assert "adapters.vision.processes.pool" in modules
-    assert not LATE & modules
+    assert needed <= modules
+    assert not left_out & modules

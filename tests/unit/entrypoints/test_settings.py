@@ -9,7 +9,7 @@ from adapters.evaluation.calibration_file import write_calibration
 from adapters.vision import registry
 from domain.calibration import MeasuredCalibration, MeasuredCurve
 from domain.decision import Search
-from entrypoints.container import calibration, threshold_policy
+from entrypoints.configured import calibration, threshold_policy
 from entrypoints.environment.variables import SettingsError, read, secrets_of, unknown, variables, without_password
 from entrypoints.settings import Settings
 

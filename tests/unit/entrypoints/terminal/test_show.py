@@ -12,7 +12,7 @@ from domain.jobs import JobKey
 from domain.outcomes import Reason
 from domain.records import Failed, JobHeader, Skipped
 from entrypoints.commands.common.photo_jobs import document, table
-from entrypoints.commands.show import label
+from entrypoints.commands.common.sheet import label
 
 
 def test_a_picture_says_whose_it_is() -> None:

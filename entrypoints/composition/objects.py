@@ -1,0 +1,49 @@
+"""The room of the object store."""
+
+from dependency_injector import providers
+
+from adapters.object_store.retrying import RetryingPhotoStore
+from adapters.object_store.store import ObjectStoreDependency, S3PhotoStore, StoreOptions
+from adapters.object_store.witnesses import Witnesses
+from domain.retries import LinearBackoff
+from entrypoints import configured
+from entrypoints.composition.base import BaseContainer
+from entrypoints.settings import S3Settings
+
+_LONGEST_TRY_SECONDS = 20.0
+
+
+def _store_options(s3: S3Settings, connections: int, seconds: float) -> StoreOptions:
+    """Return how to reach the object store, and the longest that one try may take."""
+    return StoreOptions(
+        endpoint=s3.endpoint,
+        access_key=s3.access_key,
+        secret_key=s3.secret_key,
+        secure=s3.secure,
+        region=s3.region,
+        ca=s3.tls_ca,
+        connections=connections,
+        deadline_seconds=min(seconds, _LONGEST_TRY_SECONDS),
+    )
+
+
+class ObjectsContainer(BaseContainer):
+    """What fetches photographs."""
+
+    settings = BaseContainer.settings
+    clock = BaseContainer.clock
+
+    fetch_seconds = providers.Callable(configured.fetch_seconds, settings.provided.nats)
+    store_options = providers.Singleton(
+        _store_options, settings.provided.s3, settings.provided.worker.jobs_in_hand, fetch_seconds
+    )
+    witnesses = providers.Singleton(Witnesses, clock=clock)
+    photo_store = providers.Singleton(S3PhotoStore, store_options, witnesses)
+    photos = providers.Singleton(
+        RetryingPhotoStore,
+        photo_store,
+        providers.Factory(LinearBackoff, settings.provided.s3.retry_attempts, settings.provided.s3.retry_base),
+        clock=clock,
+        deadline_seconds=fetch_seconds,
+    )
+    objects = providers.Singleton(ObjectStoreDependency, store_options, settings.provided.s3.bucket, witnesses)

@@ -1,0 +1,159 @@
+"""The room of the worker: all that a job needs on its way."""
+
+import pkgutil
+from collections.abc import Mapping
+
+from dependency_injector import providers
+from opentelemetry import metrics
+
+from adapters.nats_jetstream.dead_letters.burial import JetStreamDeadLetters
+from adapters.nats_jetstream.jobs.consumer import JetStreamJobQueue
+from adapters.nats_jetstream.jobs.payload import JsonJobParser
+from adapters.nats_jetstream.publishing.publisher import JetStreamResultPublisher
+from adapters.object_store.store import ObjectStoreDependency
+from adapters.postgres.connection.database import Database
+from adapters.postgres.gallery.active_model import ActiveModel
+from adapters.postgres.gallery.gallery import PostgresGallery
+from adapters.postgres.search_index.following import Codes
+from adapters.system.cores import usable_cores
+from adapters.telemetry.instruments import Instruments
+from adapters.telemetry.job import OtelTelemetry
+from adapters.vision.processes.pool import ProcessPoolFaceReader
+from application.matching.match_single_face import MatchSingleFace
+from application.matching.process_delivery import ProcessDelivery
+from application.ports.dependency import Dependency
+from application.running.broker_watch import BrokerWatch, WatchedDeadLetters, WatchedResults
+from application.running.event_relay import EventRelay
+from application.running.outages import Outages
+from application.running.worker import Worker
+from domain.errors import (
+    AttemptFailedError,
+    DatabaseUnavailableError,
+    EmbedderUnavailableError,
+    GalleryNotReadyError,
+    StorageUnavailableError,
+)
+from entrypoints import configured
+from entrypoints.composition.broker import BrokerContainer
+from entrypoints.composition.gallery import GalleryContainer
+from entrypoints.composition.objects import ObjectsContainer
+from entrypoints.figures import FiguresWatch
+from entrypoints.versions import VERSION
+
+
+def make_codes(learnt: bytes) -> Codes:
+    """Return codes of nobody yet; faiss takes a third of a second to import, and only large galleries need it."""
+    codes: Codes = pkgutil.resolve_name("adapters.faiss_codes.codes:Codes")(learnt, cores=usable_cores())
+    return codes
+
+
+def _blamed(
+    database: Database, active_model: ActiveModel, objects: ObjectStoreDependency, embedder: ProcessPoolFaceReader
+) -> Mapping[type[AttemptFailedError], Dependency]:
+    """Return which dependency a failure blames, the more special failures first."""
+    return {
+        GalleryNotReadyError: active_model,
+        DatabaseUnavailableError: database,
+        StorageUnavailableError: objects,
+        EmbedderUnavailableError: embedder,
+    }
+
+
+class WorkerContainer(GalleryContainer, BrokerContainer, ObjectsContainer):
+    """What takes jobs, ends them, and says so."""
+
+    settings = GalleryContainer.settings
+    clock = GalleryContainer.clock
+    factory = GalleryContainer.factory
+    face_reader = GalleryContainer.face_reader
+    database = GalleryContainer.database
+    ledger = GalleryContainer.ledger
+    nats_client = BrokerContainer.nats_client
+    names = BrokerContainer.names
+
+    instruments = providers.Singleton(Instruments, providers.Callable(metrics.get_meter, "facematch", VERSION))
+    telemetry = providers.Singleton(
+        OtelTelemetry,
+        instruments,
+        subject=settings.provided.nats.subject,
+        durable=settings.provided.nats.durable,
+        worker=settings.provided.worker.identity,
+        embedder=factory.provided.info.id,
+    )
+    gallery = providers.Singleton(
+        PostgresGallery,
+        database,
+        providers.Object(make_codes),
+        clock=clock,
+        report=telemetry.provided.unexpected,
+    )
+    queue = providers.Singleton(JetStreamJobQueue, nats_client, names, ack_wait_seconds=settings.provided.nats.ack_wait)
+    figures = providers.Singleton(
+        FiguresWatch,
+        queue=queue,
+        gallery=gallery,
+        database=database,
+        reader=face_reader,
+        clock=clock,
+        telemetry=telemetry,
+    )
+    broker = providers.Singleton(
+        BrokerWatch,
+        clock=clock,
+        telemetry=telemetry,
+        forget_seconds=providers.Callable(configured.forget_seconds, settings.provided.nats),
+    )
+    results = providers.Singleton(
+        WatchedResults, providers.Singleton(JetStreamResultPublisher, nats_client, names), broker
+    )
+    dead_letters = providers.Singleton(
+        WatchedDeadLetters, providers.Singleton(JetStreamDeadLetters, nats_client, names), broker
+    )
+    match_single_face = providers.Singleton(
+        MatchSingleFace,
+        ledger=ledger,
+        photos=ObjectsContainer.photos,
+        reader=face_reader,
+        gallery=gallery,
+        clock=clock,
+        policy=providers.Singleton(
+            configured.match_policy,
+            settings.provided.vision,
+            GalleryContainer.image_refs,
+            factory.provided.info,
+        ),
+        worker=settings.provided.worker.identity,
+    )
+    outages = providers.Singleton(
+        Outages,
+        providers.Callable(_blamed, database, GalleryContainer.active_model, ObjectsContainer.objects, face_reader),
+        clock=clock,
+        telemetry=telemetry,
+    )
+    relay = providers.Singleton(EventRelay, ledger, results, clock=clock, telemetry=telemetry, outages=outages)
+    process_delivery = providers.Singleton(
+        ProcessDelivery,
+        parser=providers.Factory(JsonJobParser),
+        match=match_single_face,
+        ledger=ledger,
+        results=results,
+        dead_letters=dead_letters,
+        outages=outages,
+        telemetry=telemetry,
+        clock=clock,
+        policy=providers.Callable(configured.delivery_policy, settings),
+        worker=settings.provided.worker.identity,
+        on_published=relay.provided.published,
+    )
+    worker = providers.Singleton(
+        Worker,
+        queue=queue,
+        process=process_delivery,
+        outages=outages,
+        broker=broker,
+        relay=relay,
+        telemetry=telemetry,
+        clock=clock,
+        concurrency=settings.provided.worker.jobs_in_hand,
+        shutdown_grace=settings.provided.worker.shutdown_grace,
+    )

@@ -5,7 +5,7 @@ import math
 from application.matching.match_single_face import MatchPolicy
 from application.matching.process_delivery import DeliveryPolicy
 from application.ports.face_pipeline import EmbedderInfo, ImageBudget
-from domain.decision import Calibration, FixedThreshold, TargetFpir, ThresholdPolicy
+from domain.decision import Calibration, TargetFpir, ThresholdPolicy
 from domain.guardrails import FaceQuality
 from domain.images import ImageRefPolicy
 from domain.retries import LinearBackoff
@@ -31,9 +31,7 @@ def calibration(vision: VisionSettings, info: EmbedderInfo) -> Calibration:
 
 def threshold_policy(vision: VisionSettings, info: EmbedderInfo) -> ThresholdPolicy:
     """Return the configured decision: a distance, no limit, or the distance for a target FPIR."""
-    if vision.max_distance is None:
-        return TargetFpir(vision.target_fpir, calibration(vision, info))
-    return FixedThreshold(None if vision.max_distance == "none" else float(vision.max_distance))
+    return vision.max_distance or TargetFpir(vision.target_fpir, calibration(vision, info))
 
 
 def face_quality(vision: VisionSettings) -> FaceQuality:

@@ -11,6 +11,7 @@ from adapters.system.cores import usable_cores
 from adapters.vision import registry
 from adapters.vision.custom import names as custom
 from domain.calibration import MeasuredCalibration
+from domain.decision import FixedThreshold
 from entrypoints.environment import parsing as p
 from entrypoints.environment.variables import Problem, section, together, variable
 
@@ -112,7 +113,7 @@ class VisionSettings:
     embedder_file: Path | None = variable(
         "FACEMATCH_EMBEDDER_FILE", p.file, "description of the recogniser that `custom` uses, TOML", default=None
     )
-    max_distance: float | str | None = variable(
+    max_distance: FixedThreshold | None = variable(
         "FACEMATCH_MATCH_MAX_DISTANCE",
         p.distance,
         "largest accepted cosine distance; `none`: any",

@@ -17,7 +17,7 @@ from adapters.postgres.inspection import inspect_database
 from adapters.postgres.search_index.standing import EXACT_BELOW, IndexState
 from adapters.vision.guard import load
 from application.ports.face_pipeline import EmbedderInfo
-from domain.decision import Search
+from domain.decision import Calibration
 from domain.disclosure import MASK, disclosable
 from domain.errors import FacematchError
 from entrypoints.composition.base import build
@@ -26,7 +26,7 @@ from entrypoints.composition.database import opened_database
 from entrypoints.composition.gallery import GalleryContainer
 from entrypoints.composition.objects import ObjectsContainer
 from entrypoints.composition.vision import VisionContainer
-from entrypoints.configured import calibration, threshold_policy
+from entrypoints.configured import calibration
 from entrypoints.environment.variables import Variable, unknown, variables, without_password
 from entrypoints.settings import Settings, VisionSettings
 from entrypoints.terminal.console import ExitCode, load_settings, out, print_document, visible
@@ -199,7 +199,7 @@ def search_finding(enrolled: int, index: IndexState | None, unindexed: int, dime
 def threshold_finding(vision: VisionSettings, info: EmbedderInfo, enrolled: int) -> Finding:
     """Return whether the threshold fits the embedder, and was measured for so many users."""
     if vision.max_distance is not None:
-        return _fixed_threshold(vision, info, enrolled)
+        return _fixed_threshold(vision.max_distance.distance, calibration(vision, info), info.id)
     measured = vision.calibration.alone() if vision.calibration else info.calibration
     if measured.is_one_distance:
         return Finding("threshold", Status.OK, f"{info.id} has one distance, whatever the number of users")
@@ -211,17 +211,15 @@ def threshold_finding(vision: VisionSettings, info: EmbedderInfo, enrolled: int)
     return Finding("threshold", Status.WARNING, f"{detail}: beyond, the threshold is extrapolated")
 
 
-def _fixed_threshold(vision: VisionSettings, info: EmbedderInfo, enrolled: int) -> Finding:
-    distance = threshold_policy(vision, info).threshold(Search(enrolled))
+def _fixed_threshold(distance: float | None, known: Calibration, embedder: str) -> Finding:
     if distance is None:
         detail = "FACEMATCH_MATCH_MAX_DISTANCE is none: the nearest user is named, however far"
         return Finding("threshold", Status.WARNING, detail)
-    known = calibration(vision, info)
     too_far = known.distance_at(_MISTAKEN)
     if known.is_one_distance or distance <= too_far:
         return Finding("threshold", Status.OK, f"{distance:g}, whatever the number of users")
     detail = (
-        f"FACEMATCH_MATCH_MAX_DISTANCE is {distance:g}, and of {info.id} {too_far:g} is too much: strangers are named"
+        f"FACEMATCH_MATCH_MAX_DISTANCE is {distance:g}, and of {embedder} {too_far:g} is too much: strangers are named"
     )
     return Finding("threshold", Status.WARNING, detail)
 

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from adapters.system.files import check_regular
 from adapters.vision import registry
 from domain.calibration import MeasuredCalibration
+from domain.decision import FixedThreshold
 from domain.errors import FacematchError
 from entrypoints.importing import imported
 
@@ -184,11 +185,11 @@ def embedder(value: str) -> str:
     return value
 
 
-def distance(value: str) -> float | str:
-    """Return a cosine distance from 0 to 2, or the word ``none``."""
+def distance(value: str) -> FixedThreshold:
+    """Return what accepts a cosine distance from 0 to 2, or any where the word is ``none``."""
     if value.lower() == "none":
-        return "none"
+        return FixedThreshold(None)
     try:
-        return number(0, 2)(value)
+        return FixedThreshold(number(0, 2)(value))
     except ValueError as error:
         raise ValueError("expected a cosine distance from 0 to 2, or none") from error

@@ -8,7 +8,7 @@ import pytest
 from adapters.evaluation.calibration_file import write_calibration
 from adapters.vision import registry
 from domain.calibration import MeasuredCalibration, MeasuredCurve
-from domain.decision import Search
+from domain.decision import FixedThreshold, Search
 from entrypoints.configured import calibration, threshold_policy
 from entrypoints.environment.variables import SettingsError, read, secrets_of, unknown, variables, without_password
 from entrypoints.settings import Settings
@@ -193,10 +193,14 @@ def test_a_missing_partner_is_told_beside_everything_else_that_is_wrong() -> Non
     ]
 
 
+ANY = FixedThreshold(None)
+
+
 @pytest.mark.parametrize(
-    ("text", "expected"), [("0.3", 0.3), ("none", "none"), ("NONE", "none"), ("0", 0.0), ("", None)]
+    ("text", "expected"),
+    [("0.3", FixedThreshold(0.3)), ("none", ANY), ("NONE", ANY), ("0", FixedThreshold(0.0)), ("", None)],
 )
-def test_the_largest_distance(text: str, expected: float | str | None) -> None:
+def test_the_largest_distance(text: str, expected: FixedThreshold | None) -> None:
     """A number is a distance, ``none`` is no limit, and nothing means the target FPIR."""
     assert read(Settings, {"FACEMATCH_MATCH_MAX_DISTANCE": text}).vision.max_distance == expected
 

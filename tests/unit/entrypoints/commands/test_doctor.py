@@ -9,7 +9,7 @@ from adapters.object_store.buckets import Bucket
 from adapters.postgres.search_index.standing import IndexState
 from application.ports.face_pipeline import EmbedderInfo
 from domain.calibration import MeasuredCalibration, MeasuredCurve
-from domain.decision import Calibration
+from domain.decision import Calibration, FixedThreshold
 from domain.errors import FacematchError
 from entrypoints.commands.doctor import (
     Finding,
@@ -27,6 +27,11 @@ NEARER = MeasuredCalibration("mine@1", (MeasuredCurve(1, 142, 10_000, ((2e-3, 0.
 MEASURED = MeasuredCalibration("mine@1", (MeasuredCurve(1, 142, 10_000, ((2e-3, 0.05),)),))
 
 
+def within(distance: float | None, calibration: MeasuredCalibration | None = None) -> VisionSettings:
+    """Settings of one distance."""
+    return VisionSettings(max_distance=FixedThreshold(distance), calibration=calibration)
+
+
 @pytest.mark.parametrize(
     ("vision", "info", "enrolled", "status", "words"),
     [
@@ -35,11 +40,11 @@ MEASURED = MeasuredCalibration("mine@1", (MeasuredCurve(1, 142, 10_000, ((2e-3, 
         (VisionSettings(calibration=MEASURED), MINE, 5, Status.OK, "CALIBRATION was measured on people enough for 5"),
         (VisionSettings(calibration=MEASURED), MINE, 6, Status.WARNING, "extrapolated"),
         (VisionSettings(), ONE_DISTANCE, 10**6, Status.OK, "mine@1 has one distance"),
-        (VisionSettings(max_distance=0.12), MINE, 1, Status.OK, "0.12, whatever the number of users"),
-        (VisionSettings(max_distance=0.5), MINE, 1, Status.WARNING, "0.5, and of mine@1 0.12 is too much"),
-        (VisionSettings(max_distance=0.41), ONE_DISTANCE, 1, Status.OK, "0.41, whatever the number of users"),
-        (VisionSettings(max_distance=0.11, calibration=NEARER), MINE, 1, Status.WARNING, "of mine@1 0.1 is too much"),
-        (VisionSettings(max_distance="none"), MINE, 1, Status.WARNING, "however far"),
+        (within(0.12), MINE, 1, Status.OK, "0.12, whatever the number of users"),
+        (within(0.5), MINE, 1, Status.WARNING, "0.5, and of mine@1 0.12 is too much"),
+        (within(0.41), ONE_DISTANCE, 1, Status.OK, "0.41, whatever the number of users"),
+        (within(0.11, NEARER), MINE, 1, Status.WARNING, "of mine@1 0.1 is too much"),
+        (within(None), MINE, 1, Status.WARNING, "however far"),
     ],
 )
 def test_a_threshold_that_nobody_measured_is_a_warning(

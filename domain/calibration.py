@@ -1,133 +1,146 @@
-"""Calibration: from distances of different people to what the service's threshold is taken from."""
+"""Calibration: how near people are to other people's templates, by an embedder's measure."""
 
+import bisect
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Final
+from collections.abc import Callable, Sequence
 
 import attrs
 
-from domain.decision import COHORT_EXPONENT, COHORT_SIZE, Calibration, Curve
-from domain.evaluation.ranks import LEAST_COUNTED, distance_of
+LARGEST_GALLERY_WITH_COHORT = 1_200
+"""Nobody has measured larger ones: there both rules of a target hold, and the stricter one counts."""
+_USUAL_FALL = 0.7
+"""By how much a distance falls with each power of ten of the rate, where that was not measured: more than usual.
 
-TEMPLATES: Final = (1, 2, 3, 5)
-"""Of how many photographs the templates are for which a curve is measured, where there are people enough."""
-LEAST_PEOPLE: Final = 20
-"""Fewer people say nothing of others."""
-_HIGHEST: Final = 0.1
-_RATES: Final = tuple(float(f"{figure}e-{power}") for power in range(2, 10) for figure in (10, 5, 2))
+``dlib`` and ``mediapipe`` fall to 0.75 to 0.81 of it, whatever the rate and the photographs.
+"""
+_LOWEST_RATE = 1e-15
+_ROUNDING = 1e-9
+_DISTANCES_OF_SEVERAL = (1.0, 0.87, 0.86)
+_FACTORS_OF_SEVERAL = (1.0, 0.97, 0.94)
+"""By how much curves of templates of two photographs, and of three or more, are lower than that of one.
+
+The lowest proportion at any rate that was measured, of ``dlib`` and ``mediapipe``.
+"""
+
+Curve = tuple[tuple[float, float], ...]
+"""Pairs of (rate, value), ascending in both: of a false match rate and the distance that has it, for one.
+
+Between two pairs the value is interpolated over the logarithm of the rate, above them the highest pair's value holds.
+"""
+Curves = tuple[tuple[int, Curve], ...]
+"""A curve for templates of so many photographs or more, by their number, ascending."""
+
+
+def _ascends(curve: Curve) -> bool:
+    rates = [rate for rate, _ in curve]
+    values = [value for _, value in curve]
+    ascending = bool(curve) and rates == sorted(set(rates)) and values == sorted(values)
+    return ascending and rates[0] >= _LOWEST_RATE and all(map(math.isfinite, (*rates, *values)))
 
 
 @attrs.frozen
-class MeasuredCurve:
-    """The distances of photographs to other people's templates, each made of so many photographs.
+class Calibration:
+    """An embedder's measured impostor distances: how near a photograph is to somebody else's template.
 
-    ``people`` have such a template, and ``comparisons`` stand for the ``points``. ``cohort`` has pairs of FPIR and
-    factor (see :class:`domain.decision.TargetFpir`), from ``searches``; it is empty where the people were too few.
+    ``points`` are pairs of false match rate and cosine distance for templates of one photograph: of all comparisons of
+    two different people, that share lies at or below that distance. The mean of several photographs lies nearer to
+    everybody, so ``several`` has a curve for templates of so many or more. ``cohort`` has pairs of FPIR and the factor
+    that keeps it (see :class:`~domain.decision.TargetFpir`), also by the number of photographs, from 1; it may be
+    empty. Where nothing was measured for two photographs, or three, what is known of fewer is lowered as it is for
+    other embedders; and a template of more photographs is never judged more generously.
+
+    Below the lowest measured rate the distance goes on falling, lest a larger gallery name more strangers: each further
+    power of ten makes it smaller in the same proportion as the lowest measured one does, or by 0.3 of it where no whole
+    one was measured. The rate is about a power of the distance there, as that of the smallest of many distances is.
+    Curves of ``several`` follow that of one.
     """
 
-    photographs: int
-    people: int
-    comparisons: int
-    points: Curve
-    searches: int = 0
-    cohort: Curve = ()
+    points: Curve = attrs.field()
+    several: Curves = ()
+    cohort: Curves = ()
 
+    def __attrs_post_init__(self) -> None:
+        """Refuse what is not measured like that."""
+        for curves in (self._distances, self.cohort):
+            numbers = [number for number, _ in curves]
+            if numbers != sorted(set(numbers)) or (numbers and numbers[0] != 1):
+                raise ValueError("the curves of a calibration ascend by the number of photographs, from 1")
+            if not all(_ascends(curve) for _, curve in curves):
+                raise ValueError("a calibration needs pairs of rate and distance that ascend, with positive rates")
 
-@attrs.frozen
-class MeasuredCalibration:
-    """What was measured with an embedder: curves by the photographs that templates are made of, ascending from 1."""
+    @property
+    def _distances(self) -> Curves:
+        return ((1, self.points), *self.several)
 
-    embedder: str
-    curves: tuple[MeasuredCurve, ...] = attrs.field()
+    @property
+    def lowest_fpir(self) -> float:
+        """The lowest FPIR that factors were measured for, for templates of however many photographs; else infinite."""
+        return max((curve[0][0] for _, curve in self.cohort), default=math.inf)
 
-    @curves.validator
-    def _usable(self, _attribute: object, curves: Sequence[MeasuredCurve]) -> None:
-        photographs = [curve.photographs for curve in curves]
-        if photographs != sorted(set(photographs)) or photographs[:1] != [1]:
-            raise ValueError("the curves ascend by their photographs, the first is that of one")
-        self.alone()
+    @property
+    def highest_fpir(self) -> float:
+        """The highest FPIR that factors were measured for, for templates of however many photographs; else 0."""
+        return min((curve[-1][0] for _, curve in self.cohort), default=0.0)
 
-    def completed(self, usual: Calibration) -> Calibration:
-        """Return what was measured and, below its lowest rate, what is usual for the embedder, made cautious.
+    def largest_gallery(self, fpir: float) -> int:
+        """Return among how many users that FPIR can be kept by what was measured: beyond, it is extrapolated."""
+        lowest = max(curve[0][0] for _, curve in self._distances)
+        users = math.floor(math.log1p(-fpir) / math.log1p(-min(lowest, 0.5)) + _ROUNDING)
+        return max(users, LARGEST_GALLERY_WITH_COHORT) if fpir >= self.lowest_fpir else users
 
-        To hold the lowest distance that was measured would name more strangers with each further user. So the usual
-        distances follow below it. Where the people measured are nearer to each other than usual, they are lowered in
-        the same proportion; they are never raised. Templates for which nothing was measured go by the usual distances,
-        lowered by the greatest proportion that templates of one photograph show. A cohort counts only where one was
-        measured.
+    @property
+    def is_one_distance(self) -> bool:
+        """Whether it is a distance that was chosen, whatever the rate, and nothing was measured."""
+        return self.points[0][0] == 1
+
+    def distance_at(self, false_match_rate: float, photographs: int | None = 1) -> float:
+        """Return the distance that this share of impostor comparisons stays at or below.
+
+        ``photographs`` is what the template was made of; where that is unknown, the smallest distance holds.
         """
-        distances = _completed({c.photographs: c.points for c in self.curves}, {1: usual.points} | dict(usual.several))
-        cohort = {curve.photographs: curve.cohort for curve in self.curves if curve.cohort}
-        return Calibration(
-            distances.pop(1),
-            tuple(sorted(distances.items())),
-            tuple(sorted(_completed(cohort, dict(usual.cohort)).items())) if 1 in cohort else (),
-        )
+        lowered = (1.0,) if self.is_one_distance else _DISTANCES_OF_SEVERAL
+        return _least(photographs, self._distances, lambda curve: self._distance(curve, false_match_rate), lowered)
 
-    def alone(self) -> Calibration:
-        """Return what was measured, and nothing else."""
-        first, *others = self.curves
-        cohort = tuple((curve.photographs, curve.cohort) for curve in self.curves if curve.cohort)
-        return Calibration(first.points, tuple((curve.photographs, curve.points) for curve in others), cohort)
+    def cohort_factor_at(self, fpir: float, photographs: int | None = 1) -> float | None:
+        """Return the factor that keeps this share of strangers, or the lowest that was measured; None without any."""
+        if not self.cohort:
+            return None
+        return _least(photographs, self.cohort, lambda curve: _interpolated(curve, fpir), _FACTORS_OF_SEVERAL)
 
+    def _distance(self, curve: Curve, rate: float) -> float:
+        lowest, distance = curve[0]
+        if rate >= lowest:
+            return _interpolated(curve, rate)
+        of_one = self._of_one(lowest)
+        return distance * (self._of_one(rate) / of_one) if of_one else 0.0
 
-def _completed(measured: Mapping[int, Curve], usual: Mapping[int, Curve]) -> dict[int, Curve]:
-    """Return a curve for each number of photographs that either has one for."""
-    completed: dict[int, Curve] = {}
-    if 1 in usual:
-        proportion = min(_proportion(_value_at(usual[1], rate), value) for rate, value in measured[1])
-        completed = {number: _lowered(curve, proportion) for number, curve in usual.items()}
-    for number, curve in measured.items():
-        rate, value = curve[0]
-        follows = [points for fewer, points in sorted(usual.items()) if fewer <= number][-1:]
-        below = [point for points in follows for point in _lowered(points, _proportion(_value_at(points, rate), value))]
-        completed[number] = tuple((lower, min(known, value)) for lower, known in below if lower < rate) + curve
-    return completed
+    def _of_one(self, rate: float) -> float:
+        lowest, distance = self.points[0]
+        if rate >= lowest or distance <= 0 or self.is_one_distance:
+            return _interpolated(self.points, rate)
+        is_measured = self.points[-1][0] >= 10 * lowest * (1 - _ROUNDING)
+        fall = distance / _interpolated(self.points, 10 * lowest) if is_measured else _USUAL_FALL
+        return distance * math.pow(fall, math.log10(lowest / rate))
 
 
-def measured_curve(photographs: int, people: int, impostors: Sequence[float]) -> MeasuredCurve | None:
-    """Return the curve of distances to other people's templates, which ascend; None where they support no rate."""
-    points = _supported(impostors)
-    return MeasuredCurve(photographs, people, len(impostors), points) if points else None
+def _least(photographs: int | None, curves: Curves, value: Callable[[Curve], float], lowered: Sequence[float]) -> float:
+    """Return the least that the curves for templates of so many photographs or fewer say, of any where it is unknown.
 
-
-def with_cohort(curve: MeasuredCurve, strangers: Iterable[Sequence[float]]) -> MeasuredCurve:
-    """Return the curve with what searches for strangers say of the cohort.
-
-    Each is the distances to the nearest templates of others, ascending, as many as a decision wants to see.
+    The last one, where it is for fewer, is ``lowered``: by the proportion at the place of the number, from 1.
     """
-    factors = sorted(
-        _factor(nearest, others[:COHORT_SIZE]) for nearest, *others in strangers if len(others) >= COHORT_SIZE
-    )
-    return attrs.evolve(curve, searches=len(factors), cohort=_supported(factors))
+    wanted = max(photographs, 1) if photographs is not None else max(len(lowered), curves[-1][0])
+    values = [(number, value(curve)) for number, curve in curves if number <= wanted]
+    most, last = values[-1]
+    proportion = lowered[min(wanted, len(lowered)) - 1] / lowered[min(most, len(lowered)) - 1]
+    return min(last * proportion, *(each for _, each in values))
 
 
-def _supported(ascending: Sequence[float]) -> Curve:
-    """Return pairs of a rate and the value that this share lies at or below.
-
-    Rates that fewer than ten values stand for are left out. The lowest rate is that of exactly ten.
-    """
-    lowest = LEAST_COUNTED / len(ascending) if ascending else 1.0
-    rates = [lowest, *(rate for rate in reversed(_RATES) if rate > lowest)]
-    found = ((rate, distance_of(ascending, rate, LEAST_COUNTED)) for rate in rates if rate <= _HIGHEST)
-    return tuple((rate, max(0.0, value)) for rate, value in found if value is not None)
-
-
-def _factor(nearest: float, cohort: Sequence[float]) -> float:
-    """Return which factor would just name the nearest; infinite where no factor would."""
-    mean = math.fsum(cohort) / len(cohort)
-    return nearest / math.pow(mean, COHORT_EXPONENT) if mean > 0 else math.inf
-
-
-def _value_at(curve: Curve, rate: float) -> float:
-    """Return what is usual at a measured rate; at a lower one than is known, the lowest known value."""
-    return Calibration(curve).distance_at(max(rate, curve[0][0]))
-
-
-def _proportion(usual: float, measured: float) -> float:
-    """Return by what the usual distance is multiplied to be no larger than the measured one; 1 at most."""
-    return min(1.0, measured / usual) if usual > 0 else 1.0
-
-
-def _lowered(curve: Curve, proportion: float) -> Curve:
-    return tuple((rate, proportion * distance) for rate, distance in curve)
+def _interpolated(curve: Curve, rate: float) -> float:
+    index = bisect.bisect_left([known for known, _ in curve], rate)
+    if index == 0:
+        return curve[0][1]
+    if index == len(curve):
+        return curve[-1][1]
+    (low_rate, low), (high_rate, high) = curve[index - 1], curve[index]
+    share = math.log(rate / low_rate) / math.log(high_rate / low_rate)
+    return low + share * (high - low)

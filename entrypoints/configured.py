@@ -5,7 +5,8 @@ import math
 from application.matching.match_single_face import MatchPolicy
 from application.matching.process_delivery import DeliveryPolicy
 from application.ports.face_pipeline import EmbedderInfo, ImageBudget
-from domain.decision import Calibration, TargetFpir, ThresholdPolicy
+from domain.calibration import Calibration
+from domain.decision import TargetFpir, ThresholdPolicy
 from domain.guardrails import FaceQuality
 from domain.images import ImageRefPolicy
 from domain.retries import LinearBackoff

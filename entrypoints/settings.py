@@ -10,8 +10,8 @@ import attrs
 from adapters.system.cores import usable_cores
 from adapters.vision import registry
 from adapters.vision.custom import names as custom
-from domain.calibration import MeasuredCalibration
 from domain.decision import FixedThreshold
+from domain.evaluation.calibrating import MeasuredCalibration
 from entrypoints.environment import parsing as p
 from entrypoints.environment.variables import Problem, section, together, variable
 

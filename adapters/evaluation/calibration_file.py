@@ -28,8 +28,8 @@ import cattrs
 from cattrs import transform_error
 
 from adapters.evaluation.whole_file import write_whole
-from domain.calibration import MeasuredCalibration, MeasuredCurve
 from domain.errors import FacematchError
+from domain.evaluation.calibrating import MeasuredCalibration, MeasuredCurve
 
 FORMAT: Final = "facematch-calibration/1"
 _FARTHEST: Final = 2.0

@@ -22,7 +22,7 @@ import attrs
 
 from adapters.vision.weights.provided import BLAZEFACE, FIVE_POINTS, HOG, RECOGNISER
 from application.ports.face_pipeline import EmbedderInfo, FacePipeline, ImageBudget
-from domain.decision import Calibration
+from domain.calibration import Calibration
 
 _Builder = Callable[[EmbedderInfo, ImageBudget], FacePipeline]
 _DIMENSION: Final = 128

@@ -11,7 +11,8 @@ from uuid import UUID
 import attrs
 
 from application.ports.gallery import Others
-from domain.decision import Accepted, Calibration, ThresholdPolicy, decide
+from domain.calibration import Calibration
+from domain.decision import Accepted, ThresholdPolicy, decide
 from domain.faces import FaceEmbedding
 
 _RATE: Final = 1e-2

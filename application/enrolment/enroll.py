@@ -9,7 +9,7 @@ from application.enrolment.doubts import EnrolmentDoubt, far_apart
 from application.enrolment.images import EnrolmentRefusedError, Fetch
 from application.enrolment.make_template import MakeTemplate
 from application.ports.gallery import Enrolment
-from domain.decision import Calibration
+from domain.calibration import Calibration
 from domain.faces import FaceEmbedding
 
 

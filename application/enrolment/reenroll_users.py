@@ -17,7 +17,7 @@ from application.enrolment.switch_users import outdated
 from application.ports.reenrolment import Outdated, Reenrolment
 from application.progress import Progress
 from application.some_at_once import some_at_once
-from domain.decision import Calibration
+from domain.calibration import Calibration
 
 
 @attrs.frozen(kw_only=True)

@@ -9,9 +9,16 @@ from application.ports.distances import Distances
 from application.ports.known_readings import KnownReadings
 from application.ports.labelled_photos import LabelledPhotos
 from application.progress import Progress
-from domain.calibration import LEAST_PEOPLE, TEMPLATES, MeasuredCalibration, MeasuredCurve, measured_curve, with_cohort
 from domain.decision import NEEDED_CANDIDATES, SMALLEST_GALLERY_WITH_COHORT
 from domain.errors import FacematchError
+from domain.evaluation.calibrating import (
+    CALIBRATED_TEMPLATES,
+    MeasuredCalibration,
+    MeasuredCurve,
+    measured_curve,
+    with_cohort,
+)
+from domain.evaluation.ranks import LEAST_PEOPLE
 from domain.evaluation.results import Acquisition
 from domain.evaluation.subjects import Subject
 from domain.faces import FaceEmbedding
@@ -95,7 +102,7 @@ class CalibrateEmbedder:
     def _curves(self, seen: SeenPhotos) -> Iterator[MeasuredCurve]:
         people = sorted(seen.acquired.values(), key=len, reverse=True)
         probes = [own[0].embedding for own in people]
-        for photographs in TEMPLATES:
+        for photographs in CALIBRATED_TEMPLATES:
             enrolled = [own[:photographs] for own in people if len(own) >= photographs]
             if len(enrolled) < LEAST_PEOPLE:
                 continue

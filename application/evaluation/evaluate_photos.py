@@ -12,7 +12,8 @@ from application.ports.distances import Distances
 from application.ports.known_readings import KnownReadings
 from application.ports.labelled_photos import LabelledPhotos
 from application.progress import Progress
-from domain.decision import NEEDED_CANDIDATES, Calibration, Candidate, NobodyEnrolled, ThresholdPolicy, decide
+from domain.calibration import Calibration
+from domain.decision import NEEDED_CANDIDATES, Candidate, NobodyEnrolled, ThresholdPolicy, decide
 from domain.evaluation.comparison import (
     Genuine,
     OperatingPoint,
@@ -25,8 +26,7 @@ from domain.evaluation.comparison import (
 from domain.evaluation.discard import QUALITIES, DiscardCurve, GradedPair, GradedPhoto, discard_points
 from domain.evaluation.groups import GroupFigures, Grouping, grouping
 from domain.evaluation.identification import (
-    LEAST_PEOPLE,
-    TEMPLATES,
+    SEARCHED_TEMPLATES,
     GalleryFigures,
     Roles,
     Searched,
@@ -38,6 +38,7 @@ from domain.evaluation.identification import (
     rank_one,
     roles,
 )
+from domain.evaluation.ranks import LEAST_PEOPLE
 from domain.evaluation.results import Evaluation
 from domain.evaluation.shares import Share
 from domain.evaluation.subjects import Subject
@@ -133,7 +134,7 @@ class EvaluatePhotos:
         return self.distances.pairwise([one.embedding for one, _ in pairs], [other.embedding for _, other in pairs])
 
     def _all_galleries(self, acquired: _Acquired) -> Iterator[GalleryFigures]:
-        for photographs in TEMPLATES:
+        for photographs in SEARCHED_TEMPLATES:
             parts = roles(acquired, photographs)
             if photographs == 1 or len(parts.enrolled) >= LEAST_PEOPLE:
                 for size in gallery_sizes(len(parts.enrolled)):

@@ -14,7 +14,7 @@ from typing import Protocol
 
 import attrs
 
-from domain.decision import Calibration
+from domain.calibration import Calibration
 from domain.faces import PhotoReading
 
 

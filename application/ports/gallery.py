@@ -15,7 +15,7 @@ class Neighbours:
     """The users who are nearest to a probe, closest first, and among how many they were found.
 
     ``gallery_size`` is counted with the search; among more than
-    :data:`~domain.decision.LARGEST_GALLERY_WITH_COHORT` users it may be up to 10 seconds old.
+    :data:`~domain.calibration.LARGEST_GALLERY_WITH_COHORT` users it may be up to 10 seconds old.
     """
 
     nearest: tuple[Candidate, ...]

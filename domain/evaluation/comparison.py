@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import attrs
 
-from domain.decision import Calibration
+from domain.calibration import Calibration
 from domain.evaluation.ranks import LEAST_COUNTED, distance_of, share_within
 from domain.evaluation.shares import Share
 

@@ -13,10 +13,8 @@ from domain.evaluation.shares import Share
 
 GALLERY_SIZES = (20, 100, 300, 1_000, 3_000, 10_000, 30_000, 100_000)
 """The sizes that are looked at, beside that of everybody who can be enrolled."""
-TEMPLATES = (1, 3)
-"""Of how many photographs templates are made."""
-LEAST_PEOPLE = 20
-"""With several photographs people are only enrolled where there are so many of them."""
+SEARCHED_TEMPLATES = (1, 3)
+"""Of how many photographs the templates are that are searched; of several, only where there are people enough."""
 _APART = 1.25
 """The size of everybody is this many times the next smaller one that is looked at, at least."""
 _MOST_GALLERIES = 25

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 LEAST_COUNTED = 10
 """A rate that fewer distances stand for is not measured but guessed."""
+LEAST_PEOPLE = 20
+"""Fewer people say nothing of others."""
 _ROUNDING = 1e-9
 
 

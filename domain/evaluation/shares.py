@@ -8,7 +8,7 @@ from typing import Self
 import attrs
 
 _NORMAL_95 = 1.959964
-_LEAST_PEOPLE = 10
+_LEAST_OF_RARER = 10
 """Where fewer people have the rarer outcome, it cannot be told how far people differ."""
 
 
@@ -41,7 +41,7 @@ class Share:
             return cls(0, 0)
         rarer = [own if 2 * count <= total else of - own for own, of in people.values()]
         clusters = len(people)
-        if sum(map(bool, rarer)) < _LEAST_PEOPLE:
+        if sum(map(bool, rarer)) < _LEAST_OF_RARER:
             return cls(count, total, min(clusters, total / max(1, *rarer)))
         share = count / total
         spread = sum((own - share * of) ** 2 for own, of in people.values()) * clusters / (clusters - 1)
@@ -62,7 +62,7 @@ class Share:
         people = len(wrong)
         total, count = people * (people - 1) // 2, sum(wrong) // 2
         rarer = wrong if 2 * count <= total else [people - 1 - own for own in wrong]
-        if sum(map(bool, rarer)) < _LEAST_PEOPLE:
+        if sum(map(bool, rarer)) < _LEAST_OF_RARER:
             return cls(count, total, people / 2)
         share = count / total
         alike = total * share * (1 - share)

@@ -11,7 +11,7 @@ from rich.table import Table
 from adapters.evaluation.calibration_file import write_calibration
 from adapters.evaluation.wording import aim
 from application.evaluation.calibrate_embedder import CalibratedEmbedder
-from domain.calibration import MeasuredCalibration
+from domain.evaluation.calibrating import MeasuredCalibration
 from domain.evaluation.subjects import Subject
 from entrypoints.composition.base import build
 from entrypoints.composition.measuring import MeasuringContainer

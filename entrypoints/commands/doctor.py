@@ -17,7 +17,7 @@ from adapters.postgres.inspection import inspect_database
 from adapters.postgres.search_index.standing import EXACT_BELOW, IndexState
 from adapters.vision.guard import load
 from application.ports.face_pipeline import EmbedderInfo
-from domain.decision import Calibration
+from domain.calibration import Calibration
 from domain.disclosure import MASK, disclosable
 from domain.errors import FacematchError
 from entrypoints.composition.base import build

@@ -9,9 +9,9 @@ from urllib.parse import urlsplit
 
 from adapters.system.files import check_regular
 from adapters.vision import registry
-from domain.calibration import MeasuredCalibration
 from domain.decision import FixedThreshold
 from domain.errors import FacematchError
+from domain.evaluation.calibrating import MeasuredCalibration
 from entrypoints.importing import imported
 
 _TRUE = {"true", "1", "yes", "on"}

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import attrs
 
 from application.ports.face_pipeline import Embed, EmbedderInfo
-from domain.decision import Calibration
+from domain.calibration import Calibration
 from domain.errors import UnreadableImageError
 from domain.faces import DetectedFace, PhotoReading, StageTiming
 

@@ -17,7 +17,8 @@ from adapters.postgres.search_index.following import Follower, MakeCodes, Report
 from adapters.postgres.search_index.standing import EXACT_BELOW, IndexState, look_at_index
 from application.ports.clock import Clock
 from application.ports.gallery import Neighbours
-from domain.decision import LARGEST_GALLERY_WITH_COHORT, Candidate
+from domain.calibration import LARGEST_GALLERY_WITH_COHORT
+from domain.decision import Candidate
 from domain.errors import DatabaseUnavailableError, GalleryNotReadyError, GalleryTooSlowError
 from domain.faces import FaceEmbedding
 

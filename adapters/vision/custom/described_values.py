@@ -12,7 +12,7 @@ from cattrs.errors import ForbiddenExtraKeysError
 from adapters.vision.detection.landmarks import CORNERS_AND_NOSE_BASE, EYES_NOSE_MOUTH, Landmark, Points
 from adapters.vision.recognition.preparation import CHANNELS, Colours, Kind, Layout
 from adapters.vision.registry import METRIC
-from domain.decision import Calibration
+from domain.calibration import Calibration
 
 Text = NewType("Text", str)
 Id = NewType("Id", str)

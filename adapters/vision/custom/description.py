@@ -26,7 +26,7 @@ from adapters.vision.detection.landmarks import Points
 from adapters.vision.recognition.preparation import Colours, Kind, Layout, Preparation
 from adapters.vision.registry import METRIC
 from adapters.vision.weights.model_file import ONNX, ModelFile
-from domain.decision import Calibration
+from domain.calibration import Calibration
 
 _CONVERTER: Final = strict_converter()
 _NO_MEAN: Final = Mean((0.0, 0.0, 0.0))

@@ -7,7 +7,7 @@ import random
 import time
 
 from application.ports.face_pipeline import Embed, EmbedderInfo, ImageBudget
-from domain.decision import Calibration
+from domain.calibration import Calibration
 from domain.faces import BoundingBox, DetectedFace, FaceEmbedding, PhotoReading
 
 DIMENSION = 128

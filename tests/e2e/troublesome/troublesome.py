@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 from application.ports.face_pipeline import Embed, EmbedderInfo, ImageBudget
-from domain.decision import Calibration
+from domain.calibration import Calibration
 from domain.faces import BoundingBox, DetectedFace, FaceEmbedding, PhotoReading
 
 

@@ -9,7 +9,7 @@ import time
 from typing import Final
 
 from application.ports.face_pipeline import Embed, EmbedderInfo, ImageBudget
-from domain.decision import Calibration
+from domain.calibration import Calibration
 from domain.faces import BoundingBox, DetectedFace, FaceEmbedding, PhotoReading
 
 MEMORY: Final = 256 * 1024**2

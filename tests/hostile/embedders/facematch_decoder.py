@@ -4,7 +4,7 @@ import attrs
 
 from adapters.vision.pictures.decoding import decode
 from application.ports.face_pipeline import Embed, EmbedderInfo, ImageBudget
-from domain.decision import Calibration
+from domain.calibration import Calibration
 from domain.faces import PhotoReading
 
 _INFO = EmbedderInfo(

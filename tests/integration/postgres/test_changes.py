@@ -16,7 +16,7 @@ from adapters.postgres.migrate import migrate
 from adapters.postgres.records.ledger import PostgresLedger
 from adapters.postgres.tables.catalogue import SchemaError
 from application.ports.face_pipeline import EmbedderInfo
-from domain.decision import Calibration
+from domain.calibration import Calibration
 from domain.errors import DatabaseUnavailableError
 from domain.faces import FaceEmbedding
 from infra.local_stack.postgres import PostgresServer

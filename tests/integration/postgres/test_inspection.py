@@ -9,7 +9,7 @@ import pytest
 from adapters.postgres.inspection import inspect_database
 from adapters.postgres.migrate import migrate
 from application.ports.face_pipeline import EmbedderInfo
-from domain.decision import Calibration
+from domain.calibration import Calibration
 from domain.faces import FaceEmbedding
 from infra.local_stack.postgres import PostgresServer
 from tests.databases import PreparedDatabase, make_index, new_role, url_of

@@ -18,7 +18,8 @@ from adapters.postgres.tables.catalogue import SchemaError
 from adapters.postgres.tables.schema import DimensionMismatchError
 from application.ports.dependency import Dependency
 from application.ports.face_pipeline import EmbedderInfo
-from domain.decision import Calibration, Candidate
+from domain.calibration import Calibration
+from domain.decision import Candidate
 from domain.errors import DatabaseForbiddenError, DatabaseUnavailableError
 from infra.local_stack.postgres import PostgresServer
 from tests.contract.ledger.jobs import accepted, embedding, header, record

@@ -1,138 +1,129 @@
-"""From measured distances to what the threshold is taken from."""
+"""How near people are to other people's templates, between and beyond what was measured."""
+
+import math
+from uuid import UUID
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.calibration import (
-    MeasuredCalibration,
-    MeasuredCurve,
-    measured_curve,
-    with_cohort,
-)
-from domain.decision import COHORT_EXPONENT, Calibration, Search, TargetFpir
+from domain.calibration import LARGEST_GALLERY_WITH_COHORT, Calibration, Curve, Curves
+from domain.decision import Accepted, Candidate, TargetFpir, Unknown, decide
 
-USUAL = Calibration(
-    ((1e-6, 0.02), (1e-4, 0.04), (1e-2, 0.08)), ((3, ((1e-4, 0.03), (1e-2, 0.06))),), ((1, ((0.01, 0.3), (0.1, 0.4))),)
-)
+CALIBRATION = Calibration(((1e-6, 0.02), (1e-4, 0.05), (1e-2, 0.09)))
+SEVERAL = Calibration(((1e-4, 0.05), (1e-2, 0.09)), several=((2, ((1e-4, 0.04), (1e-2, 0.08))), (3, ((1e-4, 0.03),))))
 
 
-def of_one(*points: tuple[float, float]) -> MeasuredCurve:
-    """Return a curve of templates of one photograph."""
-    return MeasuredCurve(1, 100, 4_950, points)
+@given(st.floats(0.01, 0.999))
+def test_above_what_was_measured_the_largest_distance_holds(rate: float) -> None:
+    """Nobody is named at a distance that nobody has measured."""
+    assert CALIBRATION.distance_at(rate) == 0.09
 
 
-def test_a_curve_holds_the_rates_that_ten_comparisons_stand_for() -> None:
-    """From exactly ten upwards; each distance is the largest that no more than the rate lie at or below."""
-    curve = measured_curve(1, 64, [number / 10_000 for number in range(1, 2_001)])
-    assert curve is not None
-    assert (curve.photographs, curve.people, curve.comparisons) == (1, 64, 2_000)
-    assert curve.points == ((0.005, 0.001), (0.01, 0.002), (0.02, 0.004), (0.05, 0.01), (0.1, 0.02))
+@pytest.mark.parametrize(("rate", "distance"), [(1e-6, 0.04), (1e-7, 0.032), (1e-8, 0.0256), (1e-9, 0.02048)])
+def test_below_what_was_measured_each_power_of_ten_makes_the_distance_smaller(rate: float, distance: float) -> None:
+    """In the same proportion as the lowest measured one, whatever the nearest pairs are: chance had a hand in those."""
+    points = ((1e-6, 0.04), (1.01e-6, 0.04), (1e-5, 0.05), (1e-4, 0.09))
+    assert Calibration(points).distance_at(rate) == pytest.approx(distance)
 
 
-@given(st.integers(0, 5_000))
-def test_no_rate_is_guessed(comparisons: int) -> None:
-    """Too few comparisons give no curve; else the lowest rate is what ten of them are."""
-    curve = measured_curve(1, 9, range(comparisons))
-    if comparisons < 100:
-        assert curve is None
-    else:
-        assert curve is not None
-        assert curve.points[0] == (10 / comparisons, 9)
+@pytest.mark.parametrize("points", [((1e-2, 0.4),), ((1e-2, 0.4), (2e-2, 0.4)), ((1e-2, 0.4), (9e-2, 0.5))])
+def test_a_curve_of_less_than_a_power_of_ten_falls_more_than_is_usual(points: Curve) -> None:
+    """Of one pair, or of few people, it is not known how it falls: a larger gallery must not name more strangers."""
+    calibration = Calibration(points)
+    assert calibration.distance_at(1e-2) == 0.4
+    assert calibration.distance_at(1e-3) == pytest.approx(0.7 * 0.4)
+    assert calibration.distance_at(1e-5) == pytest.approx(0.7**3 * 0.4)
 
 
-def test_distances_that_are_all_the_same_say_nothing() -> None:
-    """No distance has any of the rates; a rounding error below zero is no distance either."""
-    assert measured_curve(1, 9, [0.1] * 1_000) is None
-    curve = measured_curve(1, 9, [-1e-17] * 20 + [0.5] * 980)
-    assert curve is not None
-    assert curve.points == ((0.02, 0.0), (0.05, 0.0), (0.1, 0.0))
+@pytest.mark.parametrize("photographs", [3, None])
+def test_below_what_was_measured_templates_of_several_follow_those_of_one(photographs: int | None) -> None:
+    """Their own lowest rate is higher, for they are fewer."""
+    calibration = Calibration(((1e-6, 0.04), (1e-5, 0.05), (1e-4, 0.07)), several=((3, ((1e-5, 0.03), (1e-4, 0.06))),))
+    assert calibration.distance_at(1e-5, photographs) == 0.03
+    assert calibration.distance_at(1e-6, photographs) == pytest.approx(0.024)
+    assert calibration.distance_at(1e-7, photographs) == pytest.approx(0.0192)
 
 
-def test_the_cohort_is_measured_by_searches_for_strangers() -> None:
-    """The factor that just names each; those who have not three others near are no searches."""
-    searches = [[number / 1_000, 0.1, 0.2, 0.3, 0.9] for number in range(1, 201)] + [[0.01, 0.1, 0.2]]
-    curve = with_cohort(of_one((0.01, 0.05)), searches)
-    assert curve.searches == 200
-    assert [rate for rate, _ in curve.cohort] == [0.05, 0.1]
-    assert curve.cohort[0][1] == pytest.approx(0.010 / 0.2**COHORT_EXPONENT)
+@pytest.mark.parametrize(("photographs", "proportion"), [(1, 1.0), (2, 0.87), (3, 0.86), (9, 0.86), (None, 0.86)])
+def test_templates_of_several_that_nobody_measured_are_judged_more_strictly(
+    photographs: int | None, proportion: float
+) -> None:
+    """Otherwise several times as many strangers would be named by them as are meant to be; a chosen distance stays."""
+    calibration = Calibration(CALIBRATION.points, cohort=((1, ((0.01, 0.25),)),))
+    assert calibration.distance_at(1e-3, photographs) == pytest.approx(proportion * calibration.distance_at(1e-3))
+    factor = {1.0: 1.0, 0.87: 0.97, 0.86: 0.94}[proportion]
+    assert calibration.cohort_factor_at(0.01, photographs) == pytest.approx(0.25 * factor)
+    assert Calibration(((1.0, 0.4),)).distance_at(1e-3, photographs) == 0.4
 
 
-def test_what_was_measured_holds() -> None:
-    """At and above the lowest measured rate nothing else is asked."""
-    own = MeasuredCalibration("m@1", (of_one((1e-3, 0.05), (1e-1, 0.2)),)).completed(USUAL)
-    assert (own.distance_at(1e-3), own.distance_at(1e-1), own.distance_at(0.5)) == (0.05, 0.2, 0.2)
+@pytest.mark.parametrize("photographs", [3, 9, None])
+def test_more_photographs_are_never_judged_more_generously(photographs: int | None) -> None:
+    """Where those of three were measured on other people than those of two, and came out farther apart."""
+    calibration = Calibration(CALIBRATION.points, several=((2, ((1e-3, 0.02),)), (3, ((1e-3, 0.05),))))
+    assert calibration.distance_at(1e-3, photographs) == 0.02
 
 
-def test_below_it_the_usual_distances_follow_lowered_in_proportion() -> None:
-    """People at half the usual distance there are taken to be at half of it further down, too."""
-    own = MeasuredCalibration("m@1", (of_one((1e-3, 0.03), (1e-1, 0.2)),)).completed(USUAL)
-    assert USUAL.distance_at(1e-3) == pytest.approx(0.06)
-    assert own.distance_at(1e-4) == pytest.approx(0.02)
-    assert own.distance_at(1e-6) == pytest.approx(0.01)
+@pytest.mark.parametrize("points", [((1e-3, 0.0),), ((1e-3, 0.0), (1e-2, 0.0)), ((1e-3, 0.0), (1e-2, 0.1))])
+def test_below_no_distance_at_all_there_is_none(points: Curve) -> None:
+    """Two people with the same vector, such as one who is enrolled twice, leave no room for a threshold."""
+    assert Calibration(points, several=((2, ((1e-2, 0.1),)),)).distance_at(1e-6, None) == 0.0
 
 
-def test_they_are_never_raised() -> None:
-    """People who are farther apart than usual give no reason to be less careful where nothing was measured."""
-    own = MeasuredCalibration("m@1", (of_one((1e-3, 0.12), (1e-1, 0.3)),)).completed(USUAL)
-    assert (own.distance_at(1e-3), own.distance_at(1e-4), own.distance_at(1e-6)) == (0.12, 0.04, 0.02)
+def test_a_calibration_is_interpolated_over_the_logarithm_of_the_rate() -> None:
+    """Half-way between 1e-4 and 1e-2 is 1e-3."""
+    assert CALIBRATION.distance_at(1e-3) == pytest.approx(0.07)
 
 
-def test_templates_that_nothing_was_measured_for_are_judged_with_care() -> None:
-    """By the usual distances, lowered as much as those of one photograph are where they differ most."""
-    own = MeasuredCalibration("m@1", (of_one((1e-3, 0.03), (1e-2, 0.08)),)).completed(USUAL)
-    assert own.distance_at(1e-2, 3) == pytest.approx(0.03)
-    assert own.distance_at(1e-4, 3) == pytest.approx(0.015)
-
-
-def test_templates_of_more_photographs_than_usual_are_known() -> None:
-    """What was measured for them holds, and is continued by the curve for the next fewer."""
-    five = MeasuredCurve(5, 30, 2_000, ((1e-2, 0.03),))
-    own = MeasuredCalibration("m@1", (of_one((1e-3, 0.06)), five)).completed(USUAL)
-    assert own.distance_at(1e-2, 5) == 0.03
-    assert own.distance_at(1e-4, 5) == pytest.approx(0.015)
-    assert own.distance_at(1e-2, 4) == pytest.approx(0.06)
-
-
-def test_an_embedder_that_knows_one_kind_of_template_learns_others() -> None:
-    """The usual curve of one photograph continues those that were measured for more."""
-    three = MeasuredCurve(3, 30, 2_000, ((1e-2, 0.04),))
-    own = MeasuredCalibration("m@1", (of_one((1e-2, 0.08)), three)).completed(Calibration(USUAL.points))
-    assert own.distance_at(1e-4, 3) == pytest.approx(0.02)
-
-
-def test_a_cohort_counts_where_it_was_measured() -> None:
-    """Else the size of the gallery decides; below its lowest rate the usual factors follow, lowered."""
-    without = MeasuredCalibration("m@1", (of_one((1e-3, 0.06)),)).completed(USUAL)
-    assert without.cohort == ()
-    measured = MeasuredCurve(1, 200, 19_900, ((1e-3, 0.06),), 200, ((0.1, 0.2),))
-    own = MeasuredCalibration("m@1", (measured,)).completed(USUAL)
-    assert own.cohort_factor_at(0.1) == 0.2
-    assert own.cohort_factor_at(0.01) == pytest.approx(0.15)
+@pytest.mark.parametrize("points", [(), ((0.1, 0.2), (0.01, 0.3)), ((0.1, 0.3), (0.2, 0.2)), ((0.0, 0.1),)])
+def test_a_calibration_that_does_not_ascend_is_refused(points: tuple[tuple[float, float], ...]) -> None:
+    """Pairs out of order, or a rate of zero, are a mistake in the calibration."""
+    with pytest.raises(ValueError, match="ascend"):
+        Calibration(points)
 
 
 @pytest.mark.parametrize(
-    "curves",
-    [
-        (),
-        (MeasuredCurve(2, 9, 9, ((0.1, 0.1),)),),
-        (of_one((0.1, 0.1)), of_one((0.1, 0.1))),
-        (of_one(),),
-        (of_one((0.1, 0.1), (0.2, 0.05)),),
-        (of_one((0.0, 0.1)),),
-    ],
+    ("photographs", "expected"), [(0, 0.05), (1, 0.05), (2, 0.04), (3, 0.03), (50, 0.03), (None, 0.03)]
 )
-def test_what_is_no_calibration_is_refused(curves: tuple[MeasuredCurve, ...]) -> None:
-    """Curves or pairs out of order, or none."""
+def test_templates_of_several_photographs_have_their_own_curve(photographs: int | None, expected: float) -> None:
+    """The curve of the largest number that is reached holds; of a template of unknown making the strictest one."""
+    assert SEVERAL.distance_at(1e-4, photographs) == expected
+    policy = TargetFpir(0.01, SEVERAL)
+    candidate = Candidate(UUID(int=1), 0.035, photographs)
+    decision = decide([candidate], policy, 100)
+    assert isinstance(decision, Accepted if expected > 0.035 else Unknown)
+
+
+@pytest.mark.parametrize("several", [((1, SEVERAL.points),), ((3, SEVERAL.points), (2, SEVERAL.points)), ((2, ()),)])
+def test_curves_of_several_that_do_not_ascend_are_refused(several: Curves) -> None:
+    """Their numbers begin with two, and each is a curve."""
     with pytest.raises(ValueError, match="ascend"):
-        MeasuredCalibration("m@1", curves)
+        Calibration(SEVERAL.points, several)
 
 
-@given(st.lists(st.floats(1e-6, 1.0), min_size=1, max_size=6), st.floats(1e-6, 0.09), st.integers(1, 5))
-def test_a_completed_calibration_tightens_with_the_gallery(distances: list[float], rate: float, number: int) -> None:
-    """Whatever was measured, more users never loosen the threshold."""
-    points = tuple((rate * 1.5**turn, distance) for turn, distance in enumerate(sorted(distances)))
-    own = MeasuredCalibration("m@1", (of_one(*points),)).completed(Calibration(USUAL.points, USUAL.several))
-    policy = TargetFpir(0.01, own)
-    found = [policy.threshold(Search(users, number)) for users in (1, 20, 500, 10_000, 1_000_000)]
-    assert found == sorted(found, reverse=True)
+@pytest.mark.parametrize("cohort", [((2, SEVERAL.points),), ((1, ()),), ((1, ((0.1, 0.2), (0.2, 0.1))),)])
+def test_a_cohort_s_curves_are_curves_from_one_photograph(cohort: Curves) -> None:
+    """Otherwise templates of one photograph would have none."""
+    with pytest.raises(ValueError, match="ascend"):
+        Calibration(SEVERAL.points, cohort=cohort)
+
+
+@pytest.mark.parametrize("points", [((0.01, math.nan),), ((0.01, math.inf),), ((1e-320, 0.1),), ((math.nan, 0.1),)])
+def test_a_calibration_of_no_numbers_is_refused(points: Curve) -> None:
+    """What cannot be compared would let everybody pass."""
+    with pytest.raises(ValueError, match="ascend"):
+        Calibration(points)
+
+
+@pytest.mark.parametrize(("rate", "expected"), [(1e-3, 10), (1e-6, 10_050), (0.01, 1), (0.1, 0), (1.0, 0)])
+def test_the_largest_gallery_that_was_measured_for(rate: float, expected: int) -> None:
+    """So many users may have the lowest rate each to keep one in a hundred strangers named."""
+    assert Calibration(((rate, 0.1),)).largest_gallery(0.01) == expected
+
+
+def test_the_templates_and_the_cohort_of_which_least_is_known_say_how_many_users_may_be() -> None:
+    """Whichever templates a gallery has; with the cohort no fewer than it was measured among."""
+    points, three = ((1e-6, 0.1),), ((3, ((1e-3, 0.1),)),)
+    assert Calibration(points, three).largest_gallery(0.01) == 10
+    cohort = Calibration(points, three, cohort=((1, ((0.01, 0.2),)),))
+    assert (cohort.largest_gallery(0.01), cohort.largest_gallery(0.001)) == (LARGEST_GALLERY_WITH_COHORT, 1)

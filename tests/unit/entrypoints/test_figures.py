@@ -6,7 +6,7 @@ from types import SimpleNamespace
 from typing import Any, NoReturn
 
 from application.ports.face_pipeline import EmbedderInfo
-from domain.decision import Calibration
+from domain.calibration import Calibration
 from domain.errors import MessagingUnavailableError
 from entrypoints.figures import FiguresWatch
 from tests.fakes.clock import ManualClock, settle

@@ -7,8 +7,8 @@ import pytest
 
 from adapters.evaluation.calibration_file import write_calibration
 from adapters.vision import registry
-from domain.calibration import MeasuredCalibration, MeasuredCurve
 from domain.decision import FixedThreshold, Search
+from domain.evaluation.calibrating import MeasuredCalibration, MeasuredCurve
 from entrypoints.configured import calibration, threshold_policy
 from entrypoints.environment.variables import SettingsError, read, secrets_of, unknown, variables, without_password
 from entrypoints.settings import Settings

@@ -14,7 +14,7 @@ from typing import NoReturn
 import attrs
 
 from application.ports.face_pipeline import Embed, EmbedderInfo, FacePipeline, ImageBudget
-from domain.decision import Calibration
+from domain.calibration import Calibration
 from domain.errors import FacematchError, UnreadableImageError
 from domain.faces import BoundingBox, DetectedFace, FaceEmbedding, PhotoReading
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from adapters.evaluation.calibration_file import FORMAT, CalibrationFileError, read_calibration, write_calibration
-from domain.calibration import MeasuredCalibration, MeasuredCurve
+from domain.evaluation.calibrating import MeasuredCalibration, MeasuredCurve
 
 CALIBRATION = MeasuredCalibration(
     "mine@1",

@@ -15,7 +15,8 @@ from application.enrolment.enroll_user import EnrollUser
 from application.enrolment.images import EnrolmentImage, EnrolmentRefusedError, Fetch
 from application.enrolment.make_template import MakeTemplate
 from application.ports.face_pipeline import Embed
-from domain.decision import Calibration, Curve, FixedThreshold, Search, TargetFpir
+from domain.calibration import Calibration, Curve
+from domain.decision import FixedThreshold, Search, TargetFpir
 from domain.errors import (
     DatabaseUnavailableError,
     EmbedderCrashedError,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from domain.decision import Calibration
+from domain.calibration import Calibration
 from domain.evaluation.comparison import (
     CurvePoint,
     Genuine,

@@ -8,9 +8,10 @@ import pytest
 from adapters.object_store.buckets import Bucket
 from adapters.postgres.search_index.standing import IndexState
 from application.ports.face_pipeline import EmbedderInfo
-from domain.calibration import MeasuredCalibration, MeasuredCurve
-from domain.decision import Calibration, FixedThreshold
+from domain.calibration import Calibration
+from domain.decision import FixedThreshold
 from domain.errors import FacematchError
+from domain.evaluation.calibrating import MeasuredCalibration, MeasuredCurve
 from entrypoints.commands.doctor import (
     Finding,
     Status,

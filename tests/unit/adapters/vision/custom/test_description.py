@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from adapters.vision.custom.description import read
-from domain.decision import Calibration
+from domain.calibration import Calibration
 from tests.own_models import DLIB, Document, sha256, tiny_document, written
 
 

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import attrs
 
-from application.matching.dead_letter_reasons import DeadLetterReasons, LettersByReason
+from application.operating.dead_letter_reasons import DeadLetterReasons, LettersByReason
 from application.ports.dead_letter_box import DeadLetterBox
 from application.ports.statistics import LedgerStatistics, QueueState, QueueStatistics, RecentOutcomes
 from domain.errors import FacematchError

@@ -15,7 +15,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from application.matching.dead_letter_reasons import DeadLetterReasons, LettersByReason
+from application.operating.dead_letter_reasons import DeadLetterReasons, LettersByReason
 from application.operating.service_status import ServiceStatus
 from application.ports.statistics import RecentOutcomes
 from entrypoints.commands.common.service_state import sentence

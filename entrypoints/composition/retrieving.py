@@ -4,7 +4,7 @@ from dependency_injector import providers
 
 from adapters.nats_jetstream.jobs.job_archive import JetStreamJobArchive
 from adapters.nats_jetstream.jobs.payload import JsonJobParser
-from application.matching.retrieve_image import RetrieveImage
+from application.operating.retrieve_image import RetrieveImage
 from entrypoints.composition.broker import BrokerContainer
 from entrypoints.composition.objects import ObjectsContainer
 

@@ -7,7 +7,7 @@ import attrs
 import pytest
 
 from adapters.nats_jetstream.jobs.payload import JsonJobParser, encode_job
-from application.matching.retrieve_image import NoImageError, Retrieved, RetrieveImage
+from application.operating.retrieve_image import NoImageError, Retrieved, RetrieveImage
 from domain.errors import FacematchError, ImageNotFoundError, StorageUnavailableError
 from domain.images import ImageRef, ImageRefPolicy, InvalidImageRefError
 from domain.jobs import JobKey, MatchJob

@@ -17,6 +17,7 @@ from adapters.telemetry.figures import observe, observe_readiness
 from adapters.telemetry.providers import TelemetrySettingsError
 from adapters.vision.registry import BrokenEmbedderError
 from application.ports.telemetry import Telemetry
+from application.running.tasks import ended
 from application.running.worker import Worker
 from domain.errors import DatabaseUnavailableError, FacematchError, MessagingUnavailableError
 from entrypoints.composition.base import build
@@ -84,7 +85,7 @@ async def serve(settings: Settings, vision: VisionContainer) -> None:
     signals = _Signals()
     signals.listen()
     starting = Starting()
-    state: list[Starting | Worker] = [starting]
+    state: Starting | Worker = starting
     async with _closed_in_time() as stack:
         stack.push_async_callback(vision.face_reader().close)
         providers = telemetry.set_up(
@@ -93,8 +94,8 @@ async def serve(settings: Settings, vision: VisionContainer) -> None:
         stack.callback(providers.shutdown)
         container = build(WorkerContainer, settings)
         container.override_providers(factory=vision.factory, face_reader=vision.face_reader)
-        observe_readiness(container.instruments(), lambda: state[0].not_ready)
-        await _serve_health(stack, settings, lambda: state[0], providers.render_metrics)
+        observe_readiness(container.instruments(), lambda: state.not_ready)
+        await _serve_health(stack, settings, lambda: state, providers.render_metrics)
         opening = asyncio.create_task(_open(stack, container, starting.waits_for))
         stopped = asyncio.create_task(signals.stop.wait())
         await asyncio.wait({opening, stopped}, return_when=asyncio.FIRST_COMPLETED)
@@ -106,11 +107,11 @@ async def serve(settings: Settings, vision: VisionContainer) -> None:
             if signals.stop.is_set():
                 return
             raise
-        state[0] = worker = container.worker()
+        state = worker = container.worker()
         container.instruments().start_from_zero(worker.dependencies)
         observe(container.instruments(), container.figures().figures())
         watch = asyncio.create_task(container.figures().run())
-        stack.callback(watch.cancel)
+        stack.push_async_callback(ended, watch)
         _LOG.info(
             "started",
             action="started",
@@ -157,7 +158,7 @@ async def _serve_health(
 async def _open(stack: AsyncExitStack, container: WorkerContainer, waits_for: dict[str, str]) -> None:
     """Open everything that a worker needs, in the order in which it is closed again, reversed."""
     loading = asyncio.create_task(container.face_reader().start())
-    stack.callback(loading.cancel)
+    stack.push_async_callback(ended, loading)
     stack.push_async_callback(container.photo_store().close)
     stack.push_async_callback(container.objects().close)
     database = container.database()
@@ -189,9 +190,7 @@ async def _all_or_first_failure(*tasks: asyncio.Task[None]) -> None:
         await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
         failed = [task for task in tasks if task.done() and task.exception()]
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.wait(tasks)
+        await ended(*tasks)
     for task in failed or tasks:
         task.result()
 

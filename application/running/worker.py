@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import Any
 
 import attrs
 
@@ -14,6 +13,7 @@ from application.ports.telemetry import Telemetry
 from application.running.broker_watch import BROKER, BrokerWatch
 from application.running.event_relay import EventRelay
 from application.running.outages import Outages
+from application.running.tasks import ended
 from domain.errors import DatabaseUnavailableError, GalleryNotReadyError, MessagingUnavailableError
 
 _FETCH_SECONDS = 5.0
@@ -84,7 +84,7 @@ class Worker:
             await asyncio.wait({taking, stopped}, return_when=asyncio.FIRST_COMPLETED)
         finally:
             self._stopping = True
-            await _end(taking, looking, stopped)
+            await ended(taking, looking, stopped)
             for delivery in await self.queue.close():
                 self._take(delivery)
             await self.outages.stop()
@@ -105,9 +105,12 @@ class Worker:
         """Probe what changes without a word: no job's statement fails of it, or there is no job."""
         while True:
             await self.clock.sleep(_LOOK_SECONDS)
-            for kind in DatabaseUnavailableError, GalleryNotReadyError:
-                if not self.outages.down:
-                    await self.outages.look_at(kind)
+            try:
+                for kind in DatabaseUnavailableError, GalleryNotReadyError:
+                    if not self.outages.down:
+                        await self.outages.look_at(kind)
+            except Exception as error:  # noqa: BLE001 - a defect in one look must not end the looking
+                self.telemetry.unexpected(error)
 
     async def _take_jobs(self) -> None:
         while True:
@@ -152,15 +155,8 @@ class Worker:
             aborted = asyncio.create_task(abort.wait())
             drained = asyncio.create_task(asyncio.wait(set(self._jobs)))
             await asyncio.wait({drained, aborted}, timeout=self.shutdown_grace, return_when=asyncio.FIRST_COMPLETED)
-            await _end(drained, aborted)
+            await ended(drained, aborted)
         for job in self._jobs:
             job.cancel()
         if self._jobs:
             await asyncio.wait(set(self._jobs), timeout=self.release_grace)
-
-
-async def _end(*tasks: asyncio.Task[Any]) -> None:
-    """Cancel the tasks and return when they are over, however they ended."""
-    for task in tasks:
-        task.cancel()
-    await asyncio.wait(tasks)

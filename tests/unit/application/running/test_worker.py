@@ -302,6 +302,24 @@ class TestHealth:
             await shift.world.clock.advance(40)
             assert (worker.not_ready, len(shift.world.database.outcomes)) == ({}, 1)
 
+    async def test_a_defect_in_one_look_does_not_end_the_looking(
+        self, shift: Shift, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """It is told, and the next look finds what it would have found."""
+        defect = RuntimeError("a defect")
+
+        async def look(_kind: type[Exception]) -> None:
+            raise defect
+
+        async with shift.working() as worker:
+            with monkeypatch.context() as broken:
+                broken.setattr(shift.world.outages, "look_at", look)
+                await shift.world.clock.advance(40)
+            shift.world.database.unfit = "the role may not read users.blocked"
+            await shift.world.clock.advance(40)
+            assert list(worker.not_ready) == ["database"]
+        assert shift.world.telemetry.errors == [defect]
+
     async def test_a_switch_to_another_embedder_is_seen_without_a_job(self, shift: Shift) -> None:
         """Whoever rolls out the new one sees that this worker is of no use; when the gallery is its own, it works."""
         async with shift.working() as worker:

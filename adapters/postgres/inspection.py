@@ -9,7 +9,6 @@ from adapters.postgres.connection.database import Connection, Database
 from adapters.postgres.search_index.filling import count_missing
 from adapters.postgres.search_index.parts import Parts
 from adapters.postgres.search_index.standing import IndexState, look_at_index
-from adapters.postgres.tables.catalogue import Table
 from adapters.postgres.tables.schema import Schema
 from application.ports.face_pipeline import EmbedderInfo
 
@@ -101,7 +100,7 @@ async def _advice(connection: Connection, schema: Schema) -> tuple[str, ...]:
     """Return the indexes that every job would use and that are not there."""
     advice = []
     for name, column in _LOOKED_UP:
-        table: Table = getattr(schema, name)
+        table = schema.by_name[name]
         if table.is_table:
             [(indexed,)] = await _rows(connection, sql.SQL(_INDEXED), [table.identifier.as_string(), column])
             if not indexed:

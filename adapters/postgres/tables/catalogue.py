@@ -9,8 +9,38 @@ from psycopg.rows import TupleRow
 
 from domain.errors import FacematchError
 
-TABLES = ("photos", "users", "photo_faces", "face_matches")
+_ANY: tuple[str, ...] = ()
+_UUID = ("uuid",)
+_VECTOR = ("vector",)
+_TEXT = ("text", "varchar", "citext")
+EXPECTED: Mapping[str, Mapping[str, tuple[str, ...]]] = {
+    "photos": {"id": _UUID},
+    "users": {"id": _UUID, "face_embedding": _VECTOR, "face_embedding_model": _TEXT},
+    "photo_faces": {
+        "id": _UUID,
+        "photo_id": _UUID,
+        "face_index": _ANY,
+        "embedding": _VECTOR,
+        "embedding_model": _TEXT,
+        "bbox": _ANY,
+        "created_at": _ANY,
+    },
+    "face_matches": {"id": _UUID, "photo_face_id": _UUID, "user_id": _UUID, "confidence": _ANY, "created_at": _ANY},
+}
+"""The application's tables, and of each the columns that the service uses with the types that they may have."""
+TABLES = tuple(EXPECTED)
 OWN_SCHEMA = "facematch"
+OWN_TABLES = (
+    "outcomes",
+    "attempts",
+    "templates",
+    "gallery",
+    "codebooks",
+    "prepared_templates",
+    "active_model",
+    "schema_migrations",
+)
+"""What the migrations make in the service's own schema."""
 _FIND = r"""
 SELECT c.relname, n.nspname, c.relkind IN ('r', 'p'),
        n.nspname = ANY (pg_catalog.current_schemas(false)),

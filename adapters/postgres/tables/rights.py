@@ -7,7 +7,7 @@ import attrs
 from psycopg import AsyncConnection, sql
 from psycopg.rows import TupleRow
 
-from adapters.postgres.tables.catalogue import OWN_SCHEMA, Table
+from adapters.postgres.tables.catalogue import EXPECTED, OWN_SCHEMA, Table
 
 _MISSING = """
 SELECT r.number
@@ -62,8 +62,7 @@ class Right:
 def worker_rights(tables: Mapping[str, Table]) -> list[Right]:
     """Return what a worker needs; the referenced tables' owners check foreign keys, so that no more is needed."""
     marks = [column for column in ("deleted_at", "blocked") if column in tables["users"].columns]
-    face = ("id", "photo_id", "face_index", "embedding", "embedding_model", "bbox", "created_at")
-    match = ("id", "photo_face_id", "user_id", "confidence", "created_at")
+    face, match = tuple(EXPECTED["photo_faces"]), tuple(EXPECTED["face_matches"])
 
     def of(table: str, privilege: Privilege, columns: Sequence[str]) -> Right:
         return Right(privilege, tables[table].schema, table, tuple(columns))

@@ -8,7 +8,9 @@ from psycopg.rows import TupleRow
 
 from adapters.postgres.migrations.versions import pending
 from adapters.postgres.tables.catalogue import (
+    EXPECTED,
     OWN_SCHEMA,
+    OWN_TABLES,
     TABLES,
     SchemaError,
     Table,
@@ -21,31 +23,13 @@ from adapters.postgres.tables.rights import current_role, missing_grants
 from adapters.postgres.tables.row_security import check_row_security
 from application.ports.face_pipeline import EmbedderInfo
 
-_OWN_TABLES = """
+_FIND_OWN = """
 SELECT c.relname FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
  WHERE n.nspname = 'facematch' AND c.relname = ANY (%s)
 """
 _MADE_BY_MIGRATE = {
     "users": ("face_embedding", "face_embedding_model"),
     "photo_faces": ("embedding_model",),
-}
-_ANY: tuple[str, ...] = ()
-_UUID = ("uuid",)
-_VECTOR = ("vector",)
-_TEXT = ("text", "varchar", "citext")
-_EXPECTED: Mapping[str, Mapping[str, tuple[str, ...]]] = {
-    "photos": {"id": _UUID},
-    "users": {"id": _UUID, "face_embedding": _VECTOR, "face_embedding_model": _TEXT},
-    "photo_faces": {
-        "id": _UUID,
-        "photo_id": _UUID,
-        "face_index": _ANY,
-        "embedding": _VECTOR,
-        "embedding_model": _TEXT,
-        "bbox": _ANY,
-        "created_at": _ANY,
-    },
-    "face_matches": {"id": _UUID, "photo_face_id": _UUID, "user_id": _UUID, "confidence": _ANY, "created_at": _ANY},
 }
 _WRITTEN = ("photo_faces", "face_matches")
 _VECTORS = (("users", "face_embedding"), ("photo_faces", "embedding"))
@@ -96,10 +80,14 @@ class Schema:
         """The application's tables."""
         return self.photos, self.users, self.photo_faces, self.face_matches
 
+    @property
+    def by_name(self) -> Mapping[str, Table]:
+        """The same, each by what the service calls it."""
+        return {table.name: table for table in self.tables}
+
     async def check_worker(self, connection: AsyncConnection[TupleRow]) -> None:
         """Raise :class:`SchemaError` where the role lacks a worker's right, or the database a migration."""
-        tables = {table.name: table for table in self.tables}
-        lacking = await missing_grants(connection, tables, self.vector_schema, await current_role(connection))
+        lacking = await missing_grants(connection, self.by_name, self.vector_schema, await current_role(connection))
         if lacking:
             raise SchemaError(f"the role may not do a worker's work; the owner has to run: {'; '.join(lacking)};")
         late = await pending(connection)
@@ -111,7 +99,7 @@ class Schema:
         """Raise :class:`DimensionMismatchError` where a column is of another dimension than the embedder."""
         problems = []
         for table_name, column in _VECTORS:
-            table: Table = getattr(self, table_name)
+            table = self.by_name[table_name]
             dimension = table.columns[column].modifier
             if dimension not in {-1, info.dimension}:
                 problems.append(
@@ -151,9 +139,8 @@ async def _missing(connection: AsyncConnection[TupleRow], tables: Mapping[str, T
     for name, columns in _MADE_BY_MIGRATE.items():
         if name in tables:
             missing += [f"{tables[name]}.{column}" for column in columns if column not in tables[name].columns]
-    own = ("outcomes", "attempts", "templates", "prepared_templates", "active_model", "schema_migrations")
-    found = {row[0] for row in await (await connection.execute(_OWN_TABLES, [list(own)])).fetchall()}
-    return missing + [f"{OWN_SCHEMA}.{name}" for name in own if name not in found]
+    found = {row[0] for row in await (await connection.execute(_FIND_OWN, [list(OWN_TABLES)])).fetchall()}
+    return missing + [f"{OWN_SCHEMA}.{name}" for name in OWN_TABLES if name not in found]
 
 
 def problems_of(tables: Iterable[Table]) -> list[str]:
@@ -163,7 +150,7 @@ def problems_of(tables: Iterable[Table]) -> list[str]:
 
 def _problems(table: Table) -> list[str]:
     problems = []
-    for name, expected in _EXPECTED[table.name].items():
+    for name, expected in EXPECTED[table.name].items():
         column = table.columns.get(name)
         if column is None:
             problems.append(f"{table} has no column {name}")
@@ -173,7 +160,7 @@ def _problems(table: Table) -> list[str]:
             problems.append(f"{table}.{name} is generated, and the service writes it: make it a plain column")
     for name, column in table.columns.items():
         must_be_given = column.is_never_null and not column.is_filled
-        if table.name in _WRITTEN and must_be_given and name not in _EXPECTED[table.name]:
+        if table.name in _WRITTEN and must_be_given and name not in EXPECTED[table.name]:
             problems.append(
                 f"{table}.{name} must be filled, and the service does not know with what: give it a default"
             )

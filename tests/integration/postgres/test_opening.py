@@ -50,8 +50,8 @@ async def test_an_empty_database_is_to_be_migrated(database_url: str) -> None:
         await opening(database_url)
     assert str(refused.value) == (
         "the database lacks the extension vector, photos, users, photo_faces, face_matches, facematch.outcomes, "
-        "facematch.attempts, facematch.templates, facematch.prepared_templates, "
-        "facematch.active_model, facematch.schema_migrations: run `facematch migrate`"
+        "facematch.attempts, facematch.templates, facematch.gallery, facematch.codebooks, "
+        "facematch.prepared_templates, facematch.active_model, facematch.schema_migrations: run `facematch migrate`"
     )
 
 

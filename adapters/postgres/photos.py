@@ -19,6 +19,8 @@ from domain.errors import FacematchError
 _FIRST = UUID(int=0)
 _MOST_CHARACTERS = 2_000
 """What is longer is no reference, and need not come over the wire."""
+_SECONDS = 120.0
+"""What a page may take: its thousands of look-ups each wait for the disk where the tables are larger than memory."""
 _TEXTUAL = ("bpchar", "citext", "int2", "int4", "int8", "name", "text", "uuid", "varchar")
 _ESTIMATE = "EXPLAIN (FORMAT JSON) SELECT p.id FROM {photos} p"
 # OFFSET 0 keeps each question a look-up along an index, once for each photo of the page. Made into joins, they are at
@@ -169,7 +171,7 @@ class PostgresPhotoCatalogue:
     async def _rows(
         self, name: str, query: sql.SQL | sql.Composed, parameters: dict[str, object]
     ) -> list[tuple[Any, ...]]:
-        async with self._database.operation(name) as connection:
+        async with self._database.operation(name, seconds=_SECONDS) as connection:
             try:
                 # a plan that is made once for all values would not know how short a page is
                 return await (await connection.execute(query, parameters, prepare=False)).fetchall()

@@ -1,9 +1,11 @@
 """What is PostgreSQL's own about going through the photos: rights, templates, and how it looks things up."""
 
+import asyncio
 from collections.abc import Iterator
 from typing import Any
 from uuid import UUID
 
+import psycopg
 import pytest
 from psycopg import sql
 
@@ -109,6 +111,22 @@ async def test_a_page_is_looked_up_along_indexes(database: Database, tables: Pos
     kinds = {(node["Node Type"], node.get("Relation Name")) for node in _nodes(plan[0]["Plan"])}
     assert {kind for kind, table in kinds if table} <= {"Index Scan", "Index Only Scan"}
     assert not {"Hash Join", "Merge Join"} & {kind for kind, _ in kinds}
+
+
+async def test_a_page_may_take_longer_than_a_jobs_statements(application: PreparedDatabase) -> None:
+    """Where tables are larger than memory, the look-ups of a page wait for the disk; the lock stands for that."""
+    with application.tables() as tables:
+        tables.add_photo(PHOTO)
+        database = Database(application.url, statement_seconds=0.2)
+        await database.open()
+        try:
+            with psycopg.connect(application.owner_url) as holder:
+                holder.execute(sql.SQL("LOCK TABLE {}").format(database.schema.photos.identifier))
+                reading = asyncio.create_task(image_ref(database, "photos/{id}.jpg"))
+                await asyncio.wait({reading}, timeout=0.5)
+            assert await reading == f"photos/{PHOTO}.jpg"
+        finally:
+            await database.close()
 
 
 def _nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:

@@ -33,6 +33,11 @@ SELECT 900 + n, now(), 'skipped', 'no_match', distance, 0.0581, 9, 'dlib@2', 'wo
   FROM (VALUES (1, 0.0047), (2, 0.06), (3, 0.5)) AS decided (n, distance)
 """
 """Refused by the margin, by a hair, and by far."""
+_LOOKED_AT_EARLIER = """
+INSERT INTO facematch.outcomes (stream_seq, stored_at, photo_id, outcome, reason, bbox, embedder, worker, occurred_at)
+SELECT 900, now(), photo_id, 'skipped', 'no_match', bbox, embedder, worker, now() - interval '1 hour'
+  FROM facematch.outcomes WHERE photo_id = %s
+"""
 _PRELUDE = """
 set -eu
 trap 'kill $(jobs -p); wait' EXIT
@@ -141,7 +146,8 @@ async def _followed(world: World, line: str) -> str:
 async def test_nothing_of_a_deleted_person_stays(world: World, photographs: Any) -> None:
     """No template, face, match or ledger row is theirs, nor a face that another index or embedder left of them.
 
-    Others keep everything, and rows that no job has filled yet stay.
+    Nor does the box stay that a job saw before they were enrolled. Others keep everything, and rows that no job has
+    filled yet stay.
     """
     other = world.add_user()
     world.sql("INSERT INTO users (id) VALUES (%s)", _USER)
@@ -155,6 +161,7 @@ async def test_nothing_of_a_deleted_person_stays(world: World, photographs: Any)
             await world.outcome_of(photo)
         await world.settled()
     world.sql(_ANOTHER_FACE_ROW, photos["obama2"], 1, "dlib@2")
+    world.sql(_LOOKED_AT_EARLIER, photos["obama2"])
     world.sql(_ANOTHER_FACE_ROW, world.add_photo(), 0, "an-earlier-embedder@1")
     empty = world.add_photo()
     world.sql("INSERT INTO photo_faces (id, photo_id, face_index) VALUES (gen_random_uuid(), %s, 0)", empty)

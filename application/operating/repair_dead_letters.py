@@ -1,7 +1,8 @@
 """Dead letters are looked through, sent again or thrown away: those that a selection names."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from datetime import datetime
 from enum import StrEnum
 
@@ -85,6 +86,25 @@ class RepairDeadLetters:
                 yield letter
             elif selection.until is not None and letter.stored_at >= selection.until and not selection.sequences:
                 return
+
+    async def newest(self, selection: Selection, limit: int) -> tuple[Collection[DeadLetter], int]:
+        """Return the newest letters that are meant, oldest first, and how many are meant in all.
+
+        Where all letters are meant, hardly more than those are read, however many there are.
+        """
+        if selection != Selection():
+            kept, count = deque[DeadLetter](maxlen=limit), 0
+            async for letter in self.select(selection):
+                kept.append(letter)
+                count += 1
+            return kept, count
+        extent, span = await self.box.extent(), limit
+        while True:
+            after = max(0, extent.newest - span)
+            letters = [letter async for letter in self.box.letters(after=after, up_to=extent.newest)]
+            if len(letters) >= limit or not after:
+                return letters[-limit:], extent.count
+            span *= 2
 
     async def replay(
         self, selection: Selection, *, include_malformed: bool = False, rehearse: bool = False

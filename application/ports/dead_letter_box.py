@@ -48,10 +48,10 @@ class DeadLetterBox(Protocol):
     async def extent(self) -> Extent:
         """Return how many there are, and up to where, at one moment."""
 
-    def letters(self, *, up_to: int, since: datetime | None = None) -> AsyncIterator[DeadLetter]:
-        """Go through the letters up to that sequence, oldest first, a few of them in memory at a time.
+    def letters(self, *, up_to: int, since: datetime | None = None, after: int = 0) -> AsyncIterator[DeadLetter]:
+        """Go through the letters after one sequence up to another, oldest first, a few of them in memory at a time.
 
-        With ``since`` those that were stored before are passed over, without being read.
+        With ``since`` those that were stored before are passed over, without being read, wherever they are.
         """
 
     async def find(self, sequence: int) -> DeadLetter | None:

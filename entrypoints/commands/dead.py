@@ -3,7 +3,6 @@
 import asyncio
 import json
 import sys
-from collections import deque
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -290,12 +289,9 @@ async def _count(repair: RepairDeadLetters, selection: Selection) -> int:
 
 async def _newest(settings: Settings, selection: Selection, limit: int) -> tuple[Collection[DeadLetter], int]:
     """Return the newest letters, and how many are selected in all."""
-    container, kept, count = build(BrokerContainer, settings), deque[DeadLetter](maxlen=limit), 0
+    container = build(BrokerContainer, settings)
     async with connected_to_nats(container):
-        async for letter in container.repair_dead_letters().select(selection):
-            kept.append(letter)
-            count += 1
-    return kept, count
+        return await container.repair_dead_letters().newest(selection, limit)
 
 
 async def _print_lines(settings: Settings, selection: Selection, limit: int | None) -> None:

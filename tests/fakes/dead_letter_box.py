@@ -35,12 +35,12 @@ class InMemoryDeadLetterBox:
         await self._reach()
         return Extent(len(self.kept), self._newest)
 
-    async def letters(self, *, up_to: int, since: datetime | None = None) -> AsyncIterator[DeadLetter]:
+    async def letters(self, *, up_to: int, since: datetime | None = None, after: int = 0) -> AsyncIterator[DeadLetter]:
         """Go through what is there."""
         await self._reach()
         for sequence in sorted(self.kept):
             letter = self.kept[sequence]
-            if sequence <= up_to and (since is None or letter.stored_at >= since):
+            if after < sequence <= up_to and (since is None or letter.stored_at >= since):
                 yield letter
 
     async def find(self, sequence: int) -> DeadLetter | None:

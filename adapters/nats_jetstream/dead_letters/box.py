@@ -52,9 +52,9 @@ class JetStreamDeadLetterBox(ConfirmedPublisher):
             state = (await self._js.stream_info(stream, subjects_filter=subject)).state
         return Extent((state.subjects or {}).get(subject, 0), state.last_seq)
 
-    async def letters(self, *, up_to: int, since: datetime | None = None) -> AsyncIterator[DeadLetter]:
+    async def letters(self, *, up_to: int, since: datetime | None = None, after: int = 0) -> AsyncIterator[DeadLetter]:
         """Let the server look for the next letter, and ask for several of those that follow at once."""
-        sequence = 1 if since is None else await self._first_since(since, up_to)
+        sequence = after + 1 if since is None else max(after + 1, await self._first_since(since, up_to))
         while sequence <= up_to:
             letter = await self._read(sequence, onward=True)
             if letter is None or letter.sequence > up_to:

@@ -68,6 +68,7 @@ async def test_all_letters_are_gone_through_in_order(subject: Subject) -> None:
     letters = await read(subject.box, up_to=(await subject.box.extent()).newest)
     assert [(letter.sequence, letter.body) for letter in letters] == [(n, str(n).encode()) for n in left]
     assert [letter.sequence for letter in await read(subject.box, up_to=51)] == [3, 4, 50, 51]
+    assert [letter.sequence async for letter in subject.box.letters(after=4, up_to=51)] == [50, 51]
     assert await subject.box.extent() == Extent(len(left), MANY)
 
 

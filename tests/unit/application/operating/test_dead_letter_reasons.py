@@ -21,9 +21,9 @@ class CountingBox(InMemoryDeadLetterBox):
         self.read = 0
         self.last: int | None = None
 
-    async def letters(self, *, up_to: int, since: datetime | None = None) -> AsyncIterator[DeadLetter]:
+    async def letters(self, *, up_to: int, since: datetime | None = None, after: int = 0) -> AsyncIterator[DeadLetter]:
         """Go through what is there."""
-        async for letter in super().letters(up_to=up_to, since=since):
+        async for letter in super().letters(up_to=up_to, since=since, after=after):
             if letter.sequence == self.last:
                 raise MessagingUnavailableError("dead letters: no answer")
             self.read += 1

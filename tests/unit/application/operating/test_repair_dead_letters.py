@@ -1,5 +1,6 @@
 """What happens to dead letters that an operator selects."""
 
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -53,6 +54,38 @@ async def test_all_that_is_said_must_be_met(selection: Selection, expected: list
     """Numbers, reasons and times narrow the selection, alone and together; the oldest comes first."""
     repair = RepairDeadLetters(box_of(6))
     assert [letter.sequence async for letter in repair.select(selection)] == expected
+
+
+class CountingBox(InMemoryDeadLetterBox):
+    """Counts the letters that are read."""
+
+    read = 0
+
+    async def letters(self, *, up_to: int, since: datetime | None = None, after: int = 0) -> AsyncIterator[DeadLetter]:
+        """Go through what is there, and count."""
+        async for found in super().letters(up_to=up_to, since=since, after=after):
+            self.read += 1
+            yield found
+
+
+@pytest.mark.parametrize(("limit", "expected"), [(2, [3, 1000]), (3, [2, 3, 1000]), (9, [1, 2, 3, 1000])])
+async def test_the_newest_are_found_beyond_every_gap(limit: int, expected: list[int]) -> None:
+    """Also where most of those between were deleted, and where there are fewer than are asked for."""
+    box = box_of(3)
+    box.put(letter(1000))
+    newest, count = await RepairDeadLetters(box).newest(Selection(), limit)
+    assert ([found.sequence for found in newest], count) == (expected, 4)
+
+
+async def test_the_newest_are_read_without_all_that_are_older() -> None:
+    """A list of ten among 500 reads ten; only what a selection means has to be looked for in all."""
+    box = CountingBox()
+    for kept in box_of(500).kept.values():
+        box.put(kept)
+    newest, count = await RepairDeadLetters(box).newest(Selection(), 10)
+    assert ([found.sequence for found in newest], count, box.read) == (list(range(491, 501)), 500, 10)
+    chosen, count = await RepairDeadLetters(box).newest(Selection(reasons=frozenset({REASONS[0]})), 1)
+    assert ([found.sequence for found in chosen], count) == ([499], 167)
 
 
 async def test_a_replay_puts_every_job_back_and_empties_the_box() -> None:

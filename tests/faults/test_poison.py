@@ -117,7 +117,7 @@ async def test_the_processes_end_with_their_worker(poisoned: World) -> None:
 
 async def test_many_of_the_largest_photographs_at_once(poisoned: World) -> None:
     """The worker holds those that are in hand, those that are being given to a process twice, and then none."""
-    in_hand, processes, count = 8, 2, 24
+    in_hand, processes, count = 8, 2, 40
     poisoned.environment |= {"FACEMATCH_WORKER_CONCURRENCY": str(in_hand)}
     poisoned.put("large", b"slow ".ljust(LARGE, b"#"))
     with poisoned.worker() as worker:

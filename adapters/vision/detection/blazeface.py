@@ -46,15 +46,16 @@ class BlazeFaceDetector:
 
     def find(self, picture: Image.Image, *, every: bool) -> Sequence[Found]:
         """Return the faces, the most certain first; a large one that was overlooked at first comes last."""
-        faces = self._look(picture, self._WORKING_SIDE, framed=False)
+        near = resized(picture, self._WORKING_SIDE, at_most=2)
+        look = partial(self._look, width=picture.width)
+        faces = look(near, framed=False)
         if not faces:
             return []
-        afar = partial(self._look, picture, self._WORKING_SIDE // 2, framed=True)
-        return with_large_ones(faces, picture.size, afar, every=every)
+        return with_large_ones(faces, picture.size, lambda: look(near.reduce(2), framed=True), every=every)
 
-    def _look(self, picture: Image.Image, side: int, *, framed: bool) -> list[Found]:
-        working = resized(picture, side, at_most=2)
-        scale = picture.width / working.width
+    def _look(self, working: Image.Image, *, width: int, framed: bool) -> list[Found]:
+        """Return the faces as they lie on the picture that is so wide."""
+        scale = width / working.width
         right = down = 0
         if framed:
             right, down = working.width // 2, working.height // 2

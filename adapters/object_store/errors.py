@@ -23,6 +23,12 @@ class ObjectForbiddenError(StorageRefusedError):
     for_one = True
 
 
+class ObjectArchivedError(StorageRefusedError):
+    """This one object lies in an archive, from which it has to be restored first; that says nothing of rights."""
+
+    for_one = True
+
+
 class RefusalError(Exception):
     """What the server answered instead of an object: the HTTP status, and its code if it is an S3 server's error."""
 

@@ -16,7 +16,12 @@ import certifi
 from aiohttp import hdrs
 from minio.helpers import check_bucket_name, check_object_name
 
-from adapters.object_store.errors import ObjectForbiddenError, RefusalError, StorageRefusedError
+from adapters.object_store.errors import (
+    ObjectArchivedError,
+    ObjectForbiddenError,
+    RefusalError,
+    StorageRefusedError,
+)
 from adapters.object_store.requests import SignedRequests
 from adapters.object_store.witnesses import Size, Witnesses
 from domain.errors import ImageNotFoundError, ImageTooLargeError, StorageUnavailableError
@@ -31,7 +36,8 @@ _IMPOSSIBLE = {
     "XMinioInvalidObjectName",
     "XMinioInvalidResourceName",
 }
-_FORBIDDEN = {"AccessDenied", "InvalidObjectState", "AllAccessDisabled"}
+_FORBIDDEN = {"AccessDenied", "AllAccessDisabled"}
+_ARCHIVED = "InvalidObjectState"
 _REFUSED = {
     "AccountProblem",
     "AuthorizationHeaderMalformed",
@@ -180,13 +186,14 @@ class S3PhotoStore:
         if code is None:
             what = f"HTTP {refusal.status}{', no ETag' if refusal.status == HTTPStatus.OK else ''}"
             return self._unavailable(f"{ref}: the answer is not that of an S3 server ({what})")
-        if code in _GONE:
-            return ImageNotFoundError(f"there is no {ref} ({code})")
-        if code in _IMPOSSIBLE:
-            return ImageNotFoundError(f"{ref} cannot be a name in the object store ({code})")
+        if code in _GONE | _IMPOSSIBLE:
+            what = f"there is no {ref}" if code in _GONE else f"{ref} cannot be a name in the object store"
+            return ImageNotFoundError(f"{what} ({code})")
         where = f"object store {self._options.endpoint}"
         if code in _FORBIDDEN:
             return ObjectForbiddenError(f"{where}: {ref} may not be read with these credentials ({code})")
+        if code == _ARCHIVED:
+            return ObjectArchivedError(f"{where}: {ref} lies in an archive and has to be restored first ({code})")
         if code in _REFUSED:
             return StorageRefusedError(f"{where} refuses these credentials or settings ({code})")
         return self._unavailable(f"{ref}: {code or 'an error without a code'}")

@@ -6,10 +6,13 @@ import attrs
 import pytest
 import pytest_asyncio
 
-from adapters.object_store.errors import StorageRefusedError
-from adapters.object_store.store import ObjectStoreDependency, StoreOptions
+from adapters.object_store.errors import ObjectArchivedError, StorageRefusedError
+from adapters.object_store.store import ObjectStoreDependency, S3PhotoStore, StoreOptions
+from adapters.object_store.witnesses import Witnesses
+from adapters.system.clock import SystemClock
 from application.ports.dependency import Dependency
 from domain.errors import StorageUnavailableError
+from domain.images import ImageRef
 from infra.local_stack.process import free_port
 from infra.local_stack.s3 import S3Server
 from infra.local_stack.seaweed import SeaweedServer
@@ -60,6 +63,20 @@ async def test_a_policy_without_listing_is_enough(probe: ObjectStoreDependency, 
     proxy.script.append(faulty.error("403 Forbidden", "AccessDenied"))
     await probe.check()
     assert proxy.requests[0].startswith(b"GET /probed/.facematch-probe HTTP/1.1")
+
+
+async def test_photographs_in_an_archive_are_no_outage(
+    options: StoreOptions, closing: Closing, proxy: FaultyS3
+) -> None:
+    """Each has to be restored, which says nothing of rights: not one job that is fine may wait for theirs."""
+    witnesses = Witnesses(clock=SystemClock())
+    store = closing(S3PhotoStore(options, witnesses))
+    old = ["one.jpg", "two.jpg"]
+    proxy.standing = faulty.only_for(old, faulty.error("403 Forbidden", "InvalidObjectState"))
+    for name in old:
+        with pytest.raises(ObjectArchivedError, match=rf"{name} lies in an archive"):
+            await store.fetch(ImageRef("probed", name), max_bytes=100)
+    await closing(ObjectStoreDependency(options, "probed", witnesses)).check()
 
 
 async def test_wrong_credentials_are_an_outage_with_a_reason(

@@ -90,7 +90,7 @@ async def test_redirects_are_not_followed(store: S3PhotoStore, proxy: FaultyS3, 
         assert elsewhere.connections == 0
 
 
-@pytest.mark.parametrize("code", ["AccessDenied", "InvalidObjectState", "AllAccessDisabled"])
+@pytest.mark.parametrize("code", ["AccessDenied", "AllAccessDisabled"])
 async def test_a_forbidden_object_is_neither_missing_nor_an_outage(
     store: S3PhotoStore, proxy: FaultyS3, photo: ImageRef, code: str
 ) -> None:

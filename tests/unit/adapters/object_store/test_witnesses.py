@@ -2,7 +2,7 @@
 
 import pytest
 
-from adapters.object_store.errors import ObjectForbiddenError
+from adapters.object_store.errors import ObjectArchivedError, ObjectForbiddenError
 from adapters.object_store.witnesses import Size, Witnesses
 from domain.errors import ImageNotFoundError, StorageUnavailableError
 from domain.images import ImageRef
@@ -116,9 +116,9 @@ async def test_one_object_alone_tells_nothing(scene: Scene, failed: list[ImageRe
     assert (await scene.verdict(), scene.asked) == (None, [])
 
 
-async def test_a_witness_that_is_deleted_is_forgotten(scene: Scene) -> None:
-    """As applications do: at once another is asked instead of it."""
-    gone = ImageNotFoundError("deleted")
+@pytest.mark.parametrize("gone", [ImageNotFoundError("deleted"), ObjectArchivedError("to be restored first")])
+async def test_a_witness_that_is_gone_is_forgotten(scene: Scene, gone: Exception) -> None:
+    """It is deleted, as applications do, or in an archive: at once another is asked instead of it."""
     scene.came(A, B)
     scene.broken = {A: gone, B: BROKEN, C: BROKEN}
     scene.failed(C)

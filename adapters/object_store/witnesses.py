@@ -100,7 +100,10 @@ class Witnesses:
         for ref in list(closed)[:-_NEEDED]:
             self._forget(ref)
         if len(closed) >= _NEEDED:
-            self._let_on_or_raise("no photograph may be read with these credentials", proven=False)
+            self._let_on_or_raise(
+                "no photograph may be read with these credentials; without s3:ListBucket missing ones look the same",
+                proven=False,
+            )
 
     @staticmethod
     async def _ask(

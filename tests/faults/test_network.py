@@ -234,7 +234,7 @@ async def test_rights_that_are_taken_away_cost_no_job(shop: Shop) -> None:
         for photo, image in zip(late, _LARGE_ONES, strict=True):
             await publish(world, [photo], image)
         found = await eventually(worker.not_ready, lambda found: "object store" in found, "/readyz to name it")
-        assert found["object store"] == "the object store answers, but no photograph may be read with these credentials"
+        assert "no photograph may be read with these credentials" in found["object store"]
         store.standing = pass_on
         await all_matched_once(world, early + late)
     assert await world.stored("PHOTO_FACES_DEAD") == []

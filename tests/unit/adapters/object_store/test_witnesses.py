@@ -16,7 +16,10 @@ A, B, C, D = (ImageRef("images", name) for name in "abcd")
 BROKEN = StorageUnavailableError("it did not come")
 CLOSED = ObjectForbiddenError("it may not be read")
 VERDICT = "the object store answers, but neither of two photographs comes that it should have"
-NO_RIGHTS = "the object store answers, but no photograph may be read with these credentials"
+NO_RIGHTS = (
+    "the object store answers, but no photograph may be read with these credentials; "
+    "without s3:ListBucket missing ones look the same"
+)
 
 
 class Scene:

@@ -1,6 +1,7 @@
 """Whether photographs come, which is more than whether the server answers."""
 
 import asyncio
+import math
 from collections import OrderedDict
 from collections.abc import Mapping
 
@@ -42,6 +43,9 @@ class Witnesses:
     What never came, or may not be read, proves little. So where only such are asked, work is let on every
     ``trial_seconds``, and the first good photograph ends it. Witnesses that do not come for ``patience_seconds`` are
     forgotten, lest everybody wait for ever because of what is wrong with two.
+
+    Photographs that come then, while those that came before may still not be read, tell that these are missing: for
+    ``patience_seconds`` what may not be read is its own job's trouble.
     """
 
     def __init__(self, *, clock: Clock, trial_seconds: float = 30.0, patience_seconds: float = 900.0) -> None:
@@ -52,9 +56,11 @@ class Witnesses:
         self._failed: OrderedDict[ImageRef, Size] = OrderedDict()
         self._silent_since: float | None = None
         self._tried_at = 0.0
+        self._came_at = self._let_on_at = self._acquitted_at = -math.inf
 
     def came(self, ref: ImageRef, size: Size) -> None:
         """Remember that an object came; what it disproves is forgotten."""
+        self._came_at = self._clock.monotonic()
         self._came[ref] = size
         if len(self._came) > _CAME:
             del self._came[min(self._came, key=lambda known: self._came[known].bytes)]
@@ -99,7 +105,7 @@ class Witnesses:
                 return
         for ref in list(closed)[:-_NEEDED]:
             self._forget(ref)
-        if len(closed) >= _NEEDED:
+        if len(closed) >= _NEEDED and not self._are_missing():
             self._let_on_or_raise(
                 "no photograph may be read with these credentials; without s3:ListBucket missing ones look the same",
                 proven=False,
@@ -135,6 +141,13 @@ class Witnesses:
                 self._failed.move_to_end(ref)  # the next time another one is asked
         return chosen
 
+    def _are_missing(self) -> bool:
+        """Tell whether those that may not be read are missing: others came when work was let on."""
+        now = self._clock.monotonic()
+        if self._came_at > self._let_on_at > now - self._trial_seconds:
+            self._acquitted_at = now
+        return now - self._acquitted_at < self._patience_seconds
+
     def _let_on_or_raise(self, why: str, *, proven: bool) -> None:
         """Raise that nobody gets a photograph, unless it is time to let work on although no witness came."""
         now = self._clock.monotonic()
@@ -147,7 +160,7 @@ class Witnesses:
         elif proven or now - self._tried_at < self._trial_seconds:
             raise StorageUnavailableError(f"the object store answers, but {why}")
         else:
-            self._tried_at = now
+            self._tried_at = self._let_on_at = now
 
     def _forget(self, ref: ImageRef) -> None:
         self._came.pop(ref, None)

@@ -163,6 +163,24 @@ async def test_what_may_not_be_read_holds_up_nobody_for_long(scene: Scene) -> No
     assert await scene.verdict() is None
 
 
+async def test_what_is_deleted_as_soon_as_it_came_holds_up_nobody_again_and_again(scene: Scene) -> None:
+    """Where nothing may be listed it may not be read any more; that others came since tells it from rights."""
+    scene.came(A, B)
+    scene.failed(C)
+    scene.broken = dict.fromkeys((A, B, C, D), CLOSED)
+    assert await scene.verdict() == NO_RIGHTS
+    scene.clock.advance(TRIAL)
+    assert await scene.verdict() is None
+    scene.clock.advance(1)
+    scene.came(D)
+    for _ in range(3):
+        scene.failed(C)
+        assert await scene.verdict() is None
+        scene.clock.advance(TRIAL)
+    scene.clock.advance(PATIENCE)
+    assert await scene.verdict() == NO_RIGHTS
+
+
 async def test_a_defect_is_no_verdict(scene: Scene) -> None:
     """Whoever probes hears of it as it is."""
     scene.came(A, B)

@@ -105,7 +105,7 @@ class S3PhotoStore:
     async def fetch(self, ref: ImageRef, *, max_bytes: int) -> bytes:
         """Do as the port says, and what the server refuses raise as :class:`StorageRefusedError`.
 
-        The witnesses are told what came of it; a refusal of everything is no news of an object.
+        The witnesses are told what came of it; of a refusal they make their own picture.
         """
         if self._closed:
             raise StorageUnavailableError("the object store's client is closed")
@@ -116,9 +116,6 @@ class S3PhotoStore:
             async with asyncio.timeout(self._options.deadline_seconds), self._slots:
                 session = self._session = self._session or self._opened()
                 content = await self._get(session, ref, answer)
-        except ObjectForbiddenError:
-            self._did_not_come(ref, Size(0, max_bytes))
-            raise
         except StorageRefusedError:
             raise
         except StorageUnavailableError as error:

@@ -37,10 +37,11 @@ class Witnesses:
 
     Two are asked: the largest that came and are no less than half as large as what did not come, for a store may be
     too slow for large ones only; where there are fewer, those that did not come. If neither comes nobody's would;
-    where there is only one, nobody can tell. One that may not be read any more may have been deleted, where nothing may
-    be listed: all that came are asked before that is everybody's trouble.
+    where there is only one, nobody can tell. One that came and may not be read any more may have been deleted, where
+    nothing may be listed: all that came are asked before that is everybody's trouble. One that never came and may not
+    be read tells nothing.
 
-    What never came, or may not be read, proves little. So where only such are asked, work is let on every
+    What never came, or may not be read any more, proves little. So where only such are asked, work is let on every
     ``trial_seconds``, and the first good photograph ends it. Witnesses that do not come for ``patience_seconds`` are
     forgotten, lest everybody wait for ever because of what is wrong with two.
 
@@ -93,7 +94,7 @@ class Witnesses:
                     return
             gone = [ref for ref, answer in answers.items() if isinstance(answer, _TELLS_NOTHING)]
             for ref in gone:
-                if isinstance(answers[ref], ObjectForbiddenError):
+                if ref in self._came and isinstance(answers[ref], ObjectForbiddenError):
                     closed[ref] = witnesses[ref]
                 else:
                     self._forget(ref)

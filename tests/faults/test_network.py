@@ -228,7 +228,8 @@ async def test_rights_that_are_taken_away_cost_no_job(shop: Shop) -> None:
     world, store = shop.world, shop.store
     early, late = add_photos(world, 2), add_photos(world, 4)
     with world.worker() as worker:
-        await publish(world, early)
+        for photo, image in zip(early, _LARGE_ONES, strict=False):
+            await publish(world, [photo], image)
         await all_matched_once(world, early)
         store.standing = error("403 Forbidden", "AccessDenied")
         for photo, image in zip(late, _LARGE_ONES, strict=True):

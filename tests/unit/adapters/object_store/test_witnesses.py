@@ -133,8 +133,7 @@ async def test_a_witness_that_is_gone_is_forgotten(scene: Scene, gone: Exception
 async def test_rights_that_were_taken_away_are_everybody_s_trouble(scene: Scene) -> None:
     """Of those that came none may be read any more: no job is given up for it, and later two are asked again."""
     scene.came(A, B, C)
-    scene.failed(D)
-    scene.broken = dict.fromkeys((A, B, C, D), CLOSED)
+    scene.broken = dict.fromkeys((A, B, C), CLOSED)
     assert (await scene.verdict(), set(scene.asked)) == (NO_RIGHTS, {A, B, C})
     assert (await scene.verdict(), len(scene.asked)) == (NO_RIGHTS, 2)
     scene.broken.clear()
@@ -144,16 +143,22 @@ async def test_rights_that_were_taken_away_are_everybody_s_trouble(scene: Scene)
 async def test_one_of_many_that_may_be_read_is_enough(scene: Scene) -> None:
     """The others may have been deleted, where nothing may be listed: their jobs alone fail."""
     scene.came(A, B, C)
-    scene.failed(D)
-    scene.broken = dict.fromkeys((B, C, D), CLOSED)
+    scene.broken = dict.fromkeys((B, C), CLOSED)
+    assert await scene.verdict() is None
+
+
+async def test_those_that_never_came_and_may_not_be_read_tell_nothing(scene: Scene) -> None:
+    """They may be missing, where nothing may be listed: good ones behind them do not wait."""
+    scene.came(A)
+    scene.failed(B, C)
+    scene.broken = dict.fromkeys((A, B, C), CLOSED)
     assert await scene.verdict() is None
 
 
 async def test_what_may_not_be_read_holds_up_nobody_for_long(scene: Scene) -> None:
     """All that came may have been deleted: now and then work is let on, and a good photograph ends it."""
     scene.came(A, B)
-    scene.failed(C)
-    scene.broken = dict.fromkeys((A, B, C), CLOSED)
+    scene.broken = dict.fromkeys((A, B), CLOSED)
     verdicts = []
     for _ in range(4):
         verdicts.append(await scene.verdict())
@@ -166,15 +171,13 @@ async def test_what_may_not_be_read_holds_up_nobody_for_long(scene: Scene) -> No
 async def test_what_is_deleted_as_soon_as_it_came_holds_up_nobody_again_and_again(scene: Scene) -> None:
     """Where nothing may be listed it may not be read any more; that others came since tells it from rights."""
     scene.came(A, B)
-    scene.failed(C)
-    scene.broken = dict.fromkeys((A, B, C, D), CLOSED)
+    scene.broken = dict.fromkeys((A, B, D), CLOSED)
     assert await scene.verdict() == NO_RIGHTS
     scene.clock.advance(TRIAL)
     assert await scene.verdict() is None
     scene.clock.advance(1)
     scene.came(D)
     for _ in range(3):
-        scene.failed(C)
         assert await scene.verdict() is None
         scene.clock.advance(TRIAL)
     scene.clock.advance(PATIENCE)

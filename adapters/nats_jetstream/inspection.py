@@ -6,7 +6,7 @@ from contextlib import suppress
 import attrs
 import nats.js.errors
 from nats.aio.client import Client
-from nats.js.api import DiscardPolicy, StreamConfig
+from nats.js.api import DiscardPolicy, StreamInfo
 
 from adapters.nats_jetstream.connection.connecting import jetstream, translated
 from adapters.nats_jetstream.jobs.consumer import Backlog
@@ -15,6 +15,7 @@ from adapters.nats_jetstream.names import Names
 
 _SHORTEST_AGE_SECONDS = 7 * 24 * 3600
 """What a job may wait for somebody to come back from a few days off and mend an outage."""
+_NEARLY_FULL = 0.9
 
 
 @attrs.frozen
@@ -22,7 +23,8 @@ class BrokerFacts:
     """What was found, and what that ``provision`` makes is ``missing``.
 
     ``consumer_problem`` is why a worker refuses the consumer as it is. ``dead_letters`` counts the messages on their
-    subject, in whichever stream. ``losses`` says which streams drop messages in silence, and what to do.
+    subject, in whichever stream. ``limits`` says which streams drop messages in silence, or have little room left, and
+    what to do.
     """
 
     server_version: str
@@ -30,7 +32,7 @@ class BrokerFacts:
     backlog: Backlog | None
     consumer_problem: str | None
     dead_letters: int
-    losses: tuple[str, ...]
+    limits: tuple[str, ...]
 
 
 async def inspect_broker(client: Client, names: Names, *, ack_wait_seconds: float) -> BrokerFacts:
@@ -64,7 +66,7 @@ async def inspect_broker(client: Client, names: Names, *, ack_wait_seconds: floa
         results = [await found(subject, f"stream {names.results_stream}") for subject in names.result_subjects]
         letters = await found(names.dead_subject, f"stream {names.dead_stream}")
         streams = [stream for stream in dict.fromkeys((jobs, *results, letters)) if stream is not None]
-        losses = [loss for stream in streams for loss in _losses((await js.stream_info(stream)).config)]
+        limits = [limit for stream in streams for limit in _limits(await js.stream_info(stream))]
         if letters is not None:
             state = (await js.stream_info(letters, subjects_filter=names.dead_subject)).state
             dead_letters = sum((state.subjects or {}).values())
@@ -75,20 +77,27 @@ async def inspect_broker(client: Client, names: Names, *, ack_wait_seconds: floa
         backlog=backlog,
         consumer_problem=refusal,
         dead_letters=dead_letters,
-        losses=tuple(losses),
+        limits=tuple(limits),
     )
 
 
-def _losses(config: StreamConfig) -> Iterator[str]:
-    """Give each limit by which the stream drops its oldest messages, whether they are done or not."""
-    name = config.name
-    if config.discard == DiscardPolicy.OLD:
-        for limit, value in ("max_msgs", config.max_msgs or 0), ("max_bytes", config.max_bytes or 0):
-            if value > 0:
-                yield (
-                    f"{name} has {limit} {value} and then drops the oldest, done or not: take the limit away, "
-                    f"or let publishers hear of it with `nats stream edit {name} --discard new`"
-                )
+def _limits(stream: StreamInfo) -> Iterator[str]:
+    """Give each limit by which the stream drops its oldest messages, or soon refuses new ones, done or not."""
+    config, state, name = stream.config, stream.state, stream.config.name
+    for limit, value, used in (
+        ("max_msgs", config.max_msgs or 0, state.messages),
+        ("max_bytes", config.max_bytes or 0, state.bytes),
+    ):
+        if value > 0 and config.discard == DiscardPolicy.OLD:
+            yield (
+                f"{name} has {limit} {value} and then drops the oldest, done or not: take the limit away, "
+                f"or let publishers hear of it with `nats stream edit {name} --discard new`"
+            )
+        elif value > 0 and used >= _NEARLY_FULL * value:
+            yield (
+                f"{name} holds {used} of {limit} {value}, done or not, and refuses what does not fit: "
+                f"take the limit away with `nats stream edit {name} --{limit.replace('_', '-')} -1`"
+            )
     if config.max_msgs_per_subject > 0 and not config.discard_new_per_subject:
         limit = f"max_msgs_per_subject {config.max_msgs_per_subject}"
         yield f"{name} has {limit} and then drops the oldest, done or not: take the limit away"

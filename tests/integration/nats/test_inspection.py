@@ -12,6 +12,9 @@ from adapters.nats_jetstream.jobs.consumer import Backlog
 from adapters.nats_jetstream.names import Names
 from tests.broker import ACK_WAIT, provisioned
 
+_FRAME = 30
+"""Bytes that a stored message takes besides its subject and its body."""
+
 
 async def test_what_is_missing_is_missing(client: Client, names: Names) -> None:
     """Nobody provisioned: all of it is named."""
@@ -68,19 +71,28 @@ async def test_a_stream_that_drops_in_silence_is_told(
     """Whichever it is, with its limit; as it is provisioned, none does."""
     await provisioned(client, names)
     facts = await inspect_broker(client, names, ack_wait_seconds=ACK_WAIT)
-    assert facts.losses == ()
+    assert facts.limits == ()
     stream = getattr(names, which)
     config = (await js.stream_info(stream)).config
     await js.update_stream(config.evolve(**{"discard": DiscardPolicy.OLD, **limits}))
-    [loss] = (await inspect_broker(client, names, ack_wait_seconds=ACK_WAIT)).losses
+    [loss] = (await inspect_broker(client, names, ack_wait_seconds=ACK_WAIT)).limits
     assert loss.startswith(f"{stream} has {expected} and ")
 
 
-async def test_a_stream_that_refuses_what_does_not_fit_loses_nothing(
-    client: Client, js: JetStreamContext, names: Names
+@pytest.mark.parametrize(
+    ("limits", "expected"),
+    [({"max_msgs": 10}, "10 of max_msgs 10"), ({"max_bytes": 1000}, "900 of max_bytes 1000")],
+)
+async def test_a_stream_that_refuses_what_does_not_fit_is_told_once_it_is_nearly_full(
+    client: Client, js: JetStreamContext, names: Names, limits: dict[str, Any], expected: str
 ) -> None:
-    """Publishers hear of it."""
+    """Publishers hear of it, and with room it loses nothing; what is done takes room, too."""
     await provisioned(client, names)
     config = (await js.stream_info(names.stream)).config
-    await js.update_stream(config.evolve(max_msgs=10, max_bytes=4096))
-    assert (await inspect_broker(client, names, ack_wait_seconds=ACK_WAIT)).losses == ()
+    await js.update_stream(config.evolve(**limits))
+    assert (await inspect_broker(client, names, ack_wait_seconds=ACK_WAIT)).limits == ()
+    size = 90 - len(names.subject) - _FRAME
+    for _ in range(10):
+        await js.publish(names.subject, bytes(size))
+    [limit] = (await inspect_broker(client, names, ack_wait_seconds=ACK_WAIT)).limits
+    assert limit.startswith(f"{names.stream} holds {expected}, done or not, and refuses what does not fit: ")

@@ -79,6 +79,15 @@ class Codes:
             self._in_use.release()
 
 
+def can_be_made(learnt: bytes, dimension: int) -> bool:
+    """Tell whether there can be codes of vectors of that dimension by what was learnt, which may be damaged."""
+    try:
+        _Part(learnt, _SHORTLISTED).add(np.zeros((1, _ID_BYTES), np.uint8), np.zeros((1, dimension), np.float32))
+    except (RuntimeError, ValueError, AssertionError, MemoryError):
+        return False
+    return True
+
+
 class _Part:
     """Some of the users, for one thread at a time."""
 

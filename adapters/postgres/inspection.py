@@ -6,6 +6,7 @@ import attrs
 from psycopg import sql
 
 from adapters.postgres.connection.database import Connection, Database
+from adapters.postgres.search_index.feed import CODEBOOK
 from adapters.postgres.search_index.filling import count_missing
 from adapters.postgres.search_index.parts import Parts
 from adapters.postgres.search_index.standing import IndexState, look_at_index
@@ -48,7 +49,7 @@ class DatabaseFacts:
     ``enrolled`` are those of this model who may be named; ``unfit`` of them have a vector that cannot be compared, of
     another dimension or of no length. ``unusable`` counts those of other models, but for deleted ones, by model ('': of
     an unknown one). ``advice`` are statements for the tables' owner. ``index`` is what this model's users are searched
-    through, and ``unindexed`` of them are not in it.
+    through by what was ``learnt``, which is None where it is not used; ``unindexed`` of them are not in it.
     ``logged`` is a statement for a superuser, where the server's log gets what statements are run with: embeddings.
     """
 
@@ -59,6 +60,7 @@ class DatabaseFacts:
     unusable: dict[str, int]
     advice: tuple[str, ...]
     index: IndexState | None
+    learnt: bytes | None
     unindexed: int
     logged: str | None
 
@@ -86,9 +88,10 @@ async def inspect_database(database: Database, info: EmbedderInfo) -> DatabaseFa
         advice = await _advice(connection, schema)
         index = await look_at_index(connection, schema, info.id)
         is_used = index is not None and index.serves(info.dimension)
+        [(learnt,)] = await _rows(connection, sql.SQL(CODEBOOK), [info.id]) if is_used else [(None,)]
         unindexed = await count_missing(connection, Parts(schema, info.id, info.dimension)) if is_used else 0
         logged = await _logged(connection)
-    return DatabaseFacts(server, pgvector, usable, unfit, unusable, advice, index, unindexed, logged)
+    return DatabaseFacts(server, pgvector, usable, unfit, unusable, advice, index, learnt, unindexed, logged)
 
 
 async def _logged(connection: Connection) -> str | None:

@@ -11,6 +11,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
+from adapters.faiss_codes.codes import can_be_made
 from adapters.nats_jetstream.inspection import inspect_broker
 from adapters.object_store.buckets import Bucket, look_for_buckets
 from adapters.postgres.inspection import inspect_database
@@ -167,7 +168,12 @@ async def _database(settings: Settings) -> AsyncIterator[Finding]:
         yield Finding(
             "other embeddings", Status.WARNING, f"{users} users have one of {name}: run `facematch reenroll prepare`"
         )
-    yield search_finding(facts.enrolled, facts.index, facts.unindexed, info.dimension)
+    if facts.learnt is not None and not can_be_made(facts.learnt, info.dimension):
+        detail = "what the index has learnt is damaged, or of a newer release, and workers may not start with it"
+        detail = f"{detail}: run `facematch index`"
+        yield Finding("search", Status.FAILED, detail)
+    else:
+        yield search_finding(facts.enrolled, facts.index, facts.unindexed, info.dimension)
     if facts.logged is not None:
         detail = f"PostgreSQL writes embeddings to its log, with the statements; a superuser can run: {facts.logged}"
         yield Finding("database log", Status.WARNING, detail)

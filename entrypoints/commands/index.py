@@ -7,6 +7,7 @@ import typer
 from rich.table import Table
 
 from adapters.faiss_codes.codebook import EXAMPLES, learn
+from adapters.faiss_codes.codes import can_be_made
 from adapters.postgres.search_index.building import IndexKeeper, IndexReport, Model
 from adapters.postgres.search_index.standing import EXACT_BELOW
 from entrypoints.terminal.console import ExitCode, err, explained, fail, load_settings, out, print_document, visible
@@ -46,7 +47,7 @@ def index(
 
 async def _keep(url: str, wanted: str | None, *, build: bool) -> list[IndexReport]:
     """Build, where that is asked for, and compare."""
-    async with IndexKeeper.opened(url) as keeper:
+    async with IndexKeeper.opened(url, can_be_made) as keeper:
         models = _selected(await keeper.models(), wanted)
         if build:
             for model in models:
@@ -60,7 +61,7 @@ async def _keep(url: str, wanted: str | None, *, build: bool) -> list[IndexRepor
 
 
 async def _drop(url: str, wanted: str | None) -> None:
-    async with IndexKeeper.opened(url) as keeper:
+    async with IndexKeeper.opened(url, can_be_made) as keeper:
         for model in _selected(await keeper.models(), wanted):
             if model.is_indexed:
                 await keeper.drop(model.name)
@@ -92,6 +93,8 @@ def _print(reports: list[IndexReport]) -> None:
         )
     out.print(table)
     for report in reports:
+        if not report.serves:
+            out.print(f"{visible(report.model)}: a part is missing or damaged; run `facematch index`")
         if report.difference.examples:
             ids = ", ".join(map(str, report.difference.examples))
             out.print(f"{visible(report.model)}: not as they should be: {ids}; run `facematch index`")

@@ -371,10 +371,16 @@ async def test_doctor_tells_what_is_missing_and_then_that_all_is_well(bare_world
     assert warnings == ["references that name none are refused: images is not in FACEMATCH_S3_ALLOWED_BUCKETS"]
     del world.environment["FACEMATCH_S3_ALLOWED_BUCKETS"]
     world.environment["FACEMATCH_S3_BUCKET"] = "nothere"
+    model = checks["embedder"]["detail"].partition(",")[0]
+    template = "face_embedding = array_fill(1, ARRAY[128])::vector, face_embedding_model = %s"
+    world.sql(f"UPDATE users SET {template} WHERE id = %s", model, user)
+    world.cli("index", "--model", model)
+    world.sql("UPDATE facematch.codebooks SET content = substr(content, 1, 9)")
     misled = world.cli("doctor", "--json", check=False)
     failed = [check for check in json.loads(misled.stdout)["checks"] if check["status"] == "failed"]
-    assert (misled.returncode, [check["what"] for check in failed]) == (1, ["bucket"])
-    assert "no bucket nothere: correct FACEMATCH_S3_BUCKET" in failed[0]["detail"]
+    assert (misled.returncode, [check["what"] for check in failed]) == (1, ["search", "bucket"])
+    assert "is damaged, or of a newer release, " in failed[0]["detail"]
+    assert "no bucket nothere: correct FACEMATCH_S3_BUCKET" in failed[1]["detail"]
 
 
 def test_a_broken_embedder_is_all_that_is_wrong(world: World) -> None:

@@ -14,7 +14,7 @@ from psycopg.rows import TupleRow
 from adapters.postgres.connection.conninfo import connection_string
 from adapters.postgres.connection.errors import first_line, translated
 from adapters.postgres.migrations.versions import pending
-from adapters.postgres.search_index.feed import unit_vectors
+from adapters.postgres.search_index.feed import CODEBOOK, unit_vectors
 from adapters.postgres.search_index.filling import Difference, compare, fill
 from adapters.postgres.search_index.parts import MOST_DIMENSIONS, Parts
 from adapters.postgres.search_index.standing import IndexState, Names, look_at_index
@@ -55,6 +55,8 @@ UPDATE {partition} SET changed = pg_catalog.pg_current_xact_id() WHERE changed >
 """
 Learn = Callable[[NDArray[np.float32]], bytes]
 """Makes a codebook, from examples, [examples, dimension]."""
+CanBeUsed = Callable[[bytes, int], bool]
+"""Tells whether a codebook is one for vectors of that dimension; it may be damaged."""
 
 
 class IndexRefusedError(FacematchError):
@@ -76,7 +78,7 @@ class Model:
 
 @attrs.frozen
 class IndexReport:
-    """One model's index after a comparison; ``serves`` is False where a part of it is missing or not valid."""
+    """One model's index after a comparison; ``serves`` is False where a part of it is missing or damaged."""
 
     model: str
     serves: bool
@@ -92,13 +94,14 @@ class IndexReport:
 class IndexKeeper:
     """The one who works on indexes, until the block of :meth:`opened` ends."""
 
-    def __init__(self, connection: AsyncConnection[TupleRow], schema: Schema) -> None:
+    def __init__(self, connection: AsyncConnection[TupleRow], schema: Schema, can_be_used: CanBeUsed) -> None:
         self._connection = connection
         self._schema = schema
+        self._can_be_used = can_be_used
 
     @classmethod
     @asynccontextmanager
-    async def opened(cls, url: str) -> AsyncIterator["IndexKeeper"]:
+    async def opened(cls, url: str, can_be_used: CanBeUsed) -> AsyncIterator["IndexKeeper"]:
         """Connect as the owner of the tables.
 
         Raises:
@@ -112,7 +115,7 @@ class IndexKeeper:
                 schema = await Schema.resolve(connection)
                 await connection.execute(_SESSION)
                 await _check(connection, schema)
-                yield cls(connection, schema)
+                yield cls(connection, schema, can_be_used)
 
     async def models(self) -> list[Model]:
         """Return every model that is in use or has an index, finished or not."""
@@ -144,7 +147,8 @@ class IndexKeeper:
         await self._fill(parts, model.users, progress)
         await self._connection.execute(parts.compose(_FROM_NOW_ON))
         await self._connection.execute(sql.SQL("ANALYZE {}").format(parts.partition))
-        if state is None or state.dimension != dimension or model.users > _LEARN_AGAIN * state.learnt_from:
+        fits = state is not None and state.dimension == dimension and model.users <= _LEARN_AGAIN * state.learnt_from
+        if not (fits and await self._has_codebook(model.name, dimension)):
             progress("learning", 0, 0)
             sample = await self._take_examples(parts, examples, model.users)
             content = await asyncio.to_thread(learn, sample)
@@ -157,7 +161,8 @@ class IndexKeeper:
         parts = Parts(self._schema, model.name, dimension)
         difference = await compare(self._connection, parts)
         [size] = await (await self._connection.execute(_BYTES, [parts.partition.as_string()])).fetchone() or (0,)
-        return IndexReport(model.name, state is not None and state.serves(dimension), size, difference)
+        serves = state is not None and state.serves(dimension) and await self._has_codebook(model.name, dimension)
+        return IndexReport(model.name, serves, size, difference)
 
     async def drop(self, model: str) -> None:
         """Take a model's index away with all its parts: searches are exact from then on."""
@@ -206,6 +211,10 @@ class IndexKeeper:
                 return
             await asyncio.sleep(_PAUSE_SECONDS)
         raise IndexRefusedError("rows of users stayed locked by somebody's long transaction; run it again")
+
+    async def _has_codebook(self, model: str, dimension: int) -> bool:
+        row = await (await self._connection.execute(CODEBOOK, [model])).fetchone()
+        return row is not None and await asyncio.to_thread(self._can_be_used, row[0], dimension)
 
     async def _take_examples(self, parts: Parts, count: int, users: int) -> NDArray[np.float32]:
         count = min(count, _SAMPLE_BYTES // (_ELEMENT_BYTES * parts.dimension))

@@ -15,7 +15,8 @@ _PAGE_BYTES: Final = 4 * 1024**2
 _ID_BYTES: Final = 16
 _HEAD_BYTES: Final = 4
 """Before the elements that pgvector sends of a ``halfvec``: how many there are, and nothing, as two 16-bit numbers."""
-_CODEBOOK = "SELECT content FROM facematch.codebooks WHERE model = %s"
+CODEBOOK: Final = "SELECT content FROM facematch.codebooks WHERE model = %s"
+"""SQL for what a model's codes are made by."""
 SERVER: Final = """
 concat_ws(' ', extract(epoch FROM pg_catalog.pg_postmaster_start_time()),
                extract(epoch FROM pg_catalog.pg_stat_get_bgwriter_stat_reset_time()))
@@ -77,7 +78,7 @@ class GalleryFeed:
     async def codebook(self) -> bytes | None:
         """Return what codes are made by, None where nothing was learnt."""
         async with self._database.operation("read_codebook") as connection:
-            row = await (await connection.execute(_CODEBOOK, [self.model])).fetchone()
+            row = await (await connection.execute(CODEBOOK, [self.model])).fetchone()
         return row[0] if row is not None else None
 
     async def moment(self) -> Moment:

@@ -106,8 +106,8 @@ class Follower:
             codes = await asyncio.to_thread(self._make_codes, learnt)
         except RuntimeError as error:
             raise SchemaError(
-                f"what `facematch index` has learnt for {self._feed.model} cannot be read by this release: run "
-                "`facematch index --drop`, and `facematch index` with the oldest release that still works"
+                f"what `facematch index` has learnt for {self._feed.model} is damaged, or of a newer release: run "
+                "`facematch index`, with the oldest release that is in use"
             ) from error
         adding: asyncio.Task[None] | None = None
         try:

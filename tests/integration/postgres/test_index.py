@@ -16,7 +16,7 @@ import pytest
 from psycopg import sql
 
 from adapters.faiss_codes.codebook import EXAMPLES, learn
-from adapters.faiss_codes.codes import Codes
+from adapters.faiss_codes.codes import Codes, can_be_made
 from adapters.postgres.gallery.gallery import PostgresGallery
 from adapters.postgres.gallery.nearest import Wanted, exact, proposed
 from adapters.postgres.migrate import migrate
@@ -60,7 +60,7 @@ def enrol(connection: psycopg.Connection, count: int, *, model: str = MODEL, dim
 @asynccontextmanager
 async def keeper(url: str) -> AsyncIterator[IndexKeeper]:
     """Be the one who works on indexes."""
-    async with IndexKeeper.opened(url) as opened_keeper:
+    async with IndexKeeper.opened(url, can_be_made) as opened_keeper:
         yield opened_keeper
 
 
@@ -362,6 +362,22 @@ async def test_a_comparison_names_what_differs_and_a_build_puts_it_right(
         [model] = await opened_keeper.models()
         await opened_keeper.build(model, learn, nothing, examples=EXAMPLES)
     assert (await check(database_url)).is_good
+
+
+@pytest.mark.parametrize("content", ["of another time", ""])
+@pytest.mark.usefixtures("people")
+async def test_what_was_learnt_and_is_damaged_is_told_and_learnt_again(
+    admin: psycopg.Connection, database_url: str, content: str
+) -> None:
+    """A worker that starts cannot use it, so that a comparison fails and a build puts it right."""
+    admin.execute("UPDATE facematch.codebooks SET content = %s", [content.encode()])
+    damaged = await check(database_url)
+    assert (damaged.serves, damaged.is_good, damaged.difference.rows) == (False, False, 0)
+    async with keeper(database_url) as opened_keeper:
+        [model] = await opened_keeper.models()
+        await opened_keeper.build(model, learn, nothing, examples=EXAMPLES)
+    assert (await check(database_url)).is_good
+    assert len(await nearest(database_url)) == 4
 
 
 async def test_an_index_that_goes_away_hides_nobody(database_url: str, people: list[UUID]) -> None:

@@ -5,12 +5,13 @@ from threading import Event
 from typing import Any
 from uuid import UUID
 
+import faiss
 import numpy as np
 import pytest
 
 from adapters.faiss_codes import codes as module
 from adapters.faiss_codes.codebook import learn
-from adapters.faiss_codes.codes import Codes, Users
+from adapters.faiss_codes.codes import Codes, Users, can_be_made
 from tests.benchmarks.synthetic_faces import Vectors, photographed_twice
 
 PARTS = 8
@@ -203,6 +204,19 @@ def test_what_takes_long_is_left_to_a_thread() -> None:
     codes.add(ids(100, first=2_500), np.eye(100, 1_024, dtype=np.float32))
     assert codes.near_at_once(probe) is None
     assert codes.near(probe)[0] == UUID(int=0)
+
+
+def test_what_was_learnt_and_is_damaged_makes_no_codes(people: tuple[Vectors, Vectors]) -> None:
+    """Cut off, empty, of another dimension, or with a number of users that it does not hold; whole, it does."""
+    _, vectors = people
+    learnt = learn(vectors)
+    full = faiss.deserialize_index(np.frombuffer(learn(vectors[:1]), np.uint8))
+    full.add(vectors[:1])
+    dimension = vectors.shape[1]
+    assert can_be_made(learnt, dimension)
+    for damaged in learnt[: len(learnt) // 2], b"", bytes(faiss.serialize_index(full)):
+        assert not can_be_made(damaged, dimension)
+    assert not can_be_made(learnt, dimension + 1)
 
 
 def test_what_was_learnt_holds_nobody(people: tuple[Vectors, Vectors]) -> None:

@@ -10,8 +10,15 @@ from adapters.postgres.gallery.reenrolment import PostgresReenrolment
 from adapters.postgres.records.ledger import PostgresLedger
 from adapters.postgres.records.statistics import PostgresStatistics
 from application.ports.face_pipeline import EmbedderInfo
-from entrypoints import configured
 from entrypoints.composition.base import BaseContainer
+from entrypoints.settings import WorkerSettings
+
+_SPARE_CONNECTIONS = 1
+
+
+def connections(worker: WorkerSettings) -> int:
+    """Return how many database connections serve the jobs in hand, and the worker itself; its looks have one beside."""
+    return worker.jobs_in_hand + _SPARE_CONNECTIONS
 
 
 class DatabaseContainer(BaseContainer):
@@ -22,7 +29,7 @@ class DatabaseContainer(BaseContainer):
     database = providers.Singleton(
         Database,
         settings.provided.database_url,
-        size=providers.Callable(configured.connections, settings.provided.worker),
+        size=providers.Callable(connections, settings.provided.worker),
     )
     ledger = providers.Singleton(PostgresLedger, database)
     ledger_statistics = providers.Singleton(PostgresStatistics, database)

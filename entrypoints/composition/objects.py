@@ -6,11 +6,17 @@ from adapters.object_store.retrying import RetryingPhotoStore
 from adapters.object_store.store import ObjectStoreDependency, S3PhotoStore, StoreOptions
 from adapters.object_store.witnesses import Witnesses
 from domain.retries import LinearBackoff
-from entrypoints import configured
 from entrypoints.composition.base import BaseContainer
-from entrypoints.settings import S3Settings
+from entrypoints.settings import NatsSettings, S3Settings
 
+_FETCH_SHARE = 0.8
+"""How much of the ack wait a photograph may take to come, all tries together."""
 _LONGEST_TRY_SECONDS = 20.0
+
+
+def fetch_seconds(nats: NatsSettings) -> float:
+    """Return the time that a photograph has to come."""
+    return _FETCH_SHARE * nats.ack_wait
 
 
 def _store_options(s3: S3Settings, connections: int, seconds: float) -> StoreOptions:
@@ -33,7 +39,7 @@ class ObjectsContainer(BaseContainer):
     settings = BaseContainer.settings
     clock = BaseContainer.clock
 
-    fetch_seconds = providers.Callable(configured.fetch_seconds, settings.provided.nats)
+    fetch_seconds = providers.Callable(fetch_seconds, settings.provided.nats)
     store_options = providers.Singleton(
         _store_options, settings.provided.s3, settings.provided.worker.jobs_in_hand, fetch_seconds
     )

@@ -1,5 +1,6 @@
 """The room of the worker: all that a job needs on its way."""
 
+import math
 import pkgutil
 from collections.abc import Mapping
 
@@ -19,8 +20,8 @@ from adapters.system.cores import usable_cores
 from adapters.telemetry.instruments import Instruments
 from adapters.telemetry.job import OtelTelemetry
 from adapters.vision.processes.pool import ProcessPoolFaceReader
-from application.matching.match_single_face import MatchSingleFace
-from application.matching.process_delivery import ProcessDelivery
+from application.matching.match_single_face import MatchPolicy, MatchSingleFace
+from application.matching.process_delivery import DeliveryPolicy, ProcessDelivery
 from application.ports.dependency import Dependency
 from application.running.broker_watch import BrokerWatch, WatchedDeadLetters, WatchedResults
 from application.running.event_relay import EventRelay
@@ -33,12 +34,36 @@ from domain.errors import (
     GalleryNotReadyError,
     StorageUnavailableError,
 )
-from entrypoints import configured
+from domain.retries import LinearBackoff
 from entrypoints.composition.broker import BrokerContainer
 from entrypoints.composition.gallery import GalleryContainer
 from entrypoints.composition.objects import ObjectsContainer
 from entrypoints.figures import FiguresWatch
+from entrypoints.settings import NatsSettings, Settings
 from entrypoints.versions import VERSION
+
+_HEARTBEATS_PER_ACK_WAIT = 3
+_FETCH_AND_RECORD_SECONDS = 120.0
+"""What an attempt may spend on the object store and the database, by their own time limits and retries."""
+
+
+def delivery_policy(settings: Settings) -> DeliveryPolicy:
+    """Return what is configured about deliveries.
+
+    The deadline is for what hangs: it leaves each part of an attempt the time that its own limits allow, because
+    those tell better what is wrong, and a photograph its turn when every job in hand waits for a process.
+    """
+    turns = math.ceil(settings.worker.jobs_in_hand / settings.worker.processes)
+    return DeliveryPolicy(
+        retries=LinearBackoff(settings.nats.max_deliver, settings.nats.retry_base),
+        heartbeat_seconds=settings.nats.ack_wait / _HEARTBEATS_PER_ACK_WAIT,
+        deadline_seconds=turns * settings.vision.timeout + _FETCH_AND_RECORD_SECONDS,
+    )
+
+
+def _forget_seconds(nats: NatsSettings) -> float:
+    """Return when a job that could not be settled has certainly been delivered again, to whichever worker."""
+    return 2 * nats.ack_wait
 
 
 def make_codes(learnt: bytes) -> Codes:
@@ -101,7 +126,7 @@ class WorkerContainer(GalleryContainer, BrokerContainer, ObjectsContainer):
         BrokerWatch,
         clock=clock,
         telemetry=telemetry,
-        forget_seconds=providers.Callable(configured.forget_seconds, settings.provided.nats),
+        forget_seconds=providers.Callable(_forget_seconds, settings.provided.nats),
     )
     results = providers.Singleton(
         WatchedResults, providers.Singleton(JetStreamResultPublisher, nats_client, names), broker
@@ -117,10 +142,12 @@ class WorkerContainer(GalleryContainer, BrokerContainer, ObjectsContainer):
         gallery=gallery,
         clock=clock,
         policy=providers.Singleton(
-            configured.match_policy,
-            settings.provided.vision,
-            GalleryContainer.image_refs,
-            factory.provided.info,
+            MatchPolicy,
+            image_refs=GalleryContainer.image_refs,
+            threshold=GalleryContainer.threshold,
+            quality=GalleryContainer.quality,
+            max_image_bytes=settings.provided.vision.max_bytes,
+            margin=settings.provided.vision.margin,
         ),
         worker=settings.provided.worker.identity,
     )
@@ -141,7 +168,7 @@ class WorkerContainer(GalleryContainer, BrokerContainer, ObjectsContainer):
         outages=outages,
         telemetry=telemetry,
         clock=clock,
-        policy=providers.Callable(configured.delivery_policy, settings),
+        policy=providers.Callable(delivery_policy, settings),
         worker=settings.provided.worker.identity,
         on_published=relay.provided.published,
     )

@@ -16,7 +16,7 @@ from adapters.postgres.migrate import migrate
 from adapters.postgres.records.ledger import PostgresLedger
 from domain.errors import DatabaseExhaustedError, DatabaseUnavailableError
 from domain.records import JobRecord
-from entrypoints.configured import connections
+from entrypoints.composition.database import connections
 from entrypoints.settings import WorkerSettings
 from infra.local_stack.postgres import PostgresServer
 from tests.contract.ledger.jobs import accepted, embedding, header, record, recorded

@@ -3,7 +3,8 @@
 import pytest
 
 from domain.retries import LinearBackoff
-from entrypoints.configured import delivery_policy, fetch_seconds
+from entrypoints.composition.objects import fetch_seconds
+from entrypoints.composition.worker import delivery_policy
 from entrypoints.environment.variables import read
 from entrypoints.settings import Settings
 

@@ -73,7 +73,7 @@ def _die_with_parent() -> None:
 
 
 class ServerProcess:
-    """One child process with its log; it dies when this process does.
+    """One child process with its log; it dies when the thread that started it does.
 
     ``stop_signal`` asks it politely; after ``patience`` seconds it is killed.
     """

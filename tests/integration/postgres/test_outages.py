@@ -107,6 +107,7 @@ async def test_a_short_outage_is_waited_for(server: PostgresServer) -> None:
         asking = asyncio.create_task(recall(database))
         await asyncio.to_thread(server.start)
         assert await asking == UNKNOWN
+    server.stop()  # at some moment it would end with the thread that started it
 
 
 async def test_a_transaction_that_loses_its_server_leaves_nothing(server: PostgresServer) -> None:

@@ -25,7 +25,7 @@ if ! .venv/bin/python -c "import pip, sys; sys.exit(str(sys.version_info[:2]) !=
     fi
 fi
 rm -f .venv/.ready .venv/.installed
-echo "Installing the locked dependencies (about 1.8 GB on disk; a minute or more the first time)"
+echo "Installing the locked dependencies (about 2.3 GB on disk; a minute or more the first time)"
 pip() { .venv/bin/python -m pip --disable-pip-version-check "$@"; }
 {
     pip install --require-hashes -r requirements.lock && touch .venv/.installed

@@ -19,7 +19,7 @@ import matplotlib as mpl
 from rich.console import Console
 
 from adapters.system.cores import usable_cores
-from tests.benchmarks import backfill, end_to_end, latency, overhead, scale_out, search, vision, worker_memory
+from tests.benchmarks import backfill, end_to_end, latency, overhead, printing, scale_out, search, vision, worker_memory
 
 mpl.use("Agg")
 
@@ -62,7 +62,7 @@ def main() -> None:
     parts = _PARTS | {name: partial(part, scale=asked.scale) for name, part in _OF_THE_SERVICE.items()}
     if unknown := set(asked.names) - set(parts):
         parser.error(f"there is no part {', '.join(sorted(unknown))}; there are {', '.join(parts)}")
-    console = Console()
+    console = printing.console()
     _OUTPUT.mkdir(exist_ok=True)
     for name in asked.names or _PARTS:
         document = {"machine": machine()} | parts[name](console, _OUTPUT)

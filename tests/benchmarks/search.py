@@ -37,6 +37,7 @@ from domain.decision import NEEDED_CANDIDATES
 from domain.faces import FaceEmbedding
 from entrypoints.composition.worker import make_codes
 from infra.local_stack.postgres import PostgresServer
+from tests.benchmarks import printing
 from tests.benchmarks.site import cpu_seconds
 from tests.benchmarks.synthetic_faces import PEOPLE, Vectors, photographed_twice
 
@@ -293,5 +294,5 @@ def draw(found: Sequence[Found], path: Path) -> None:
 if __name__ == "__main__":
     output = Path("bench-output")
     output.mkdir(exist_ok=True)
-    document = run(Console(), output, [int(size) for size in sys.argv[1:]] or _SIZES)
+    document = run(printing.console(), output, [int(size) for size in sys.argv[1:]] or _SIZES)
     (output / "search.json").write_text(json.dumps(document, indent=1), encoding="utf-8")

@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
@@ -41,10 +41,10 @@ def told() -> Iterator[None]:
         finally:
             sys.stdout.flush()
     except OutputError as error:
-        sys.stdout = io.StringIO()  # the other one would be tried once more at Python's end
+        _lead_nowhere(sys.stdout)
         sys.exit(str(error))
     except BrokenPipeError:
-        sys.stdout = io.StringIO()
+        _lead_nowhere(sys.stdout)
         sys.exit(1)
 
 
@@ -52,6 +52,11 @@ def _stream() -> io.TextIOWrapper:
     if sys.stdout is None:  # closed: something that cannot be written to takes its number, before a connection does
         return _over(os.open(os.devnull, os.O_RDONLY))
     return _over(sys.stdout.fileno(), sys.stdout.encoding, sys.stdout.errors, line_buffering=sys.stdout.isatty())
+
+
+def _lead_nowhere(stream: IO[str]) -> None:
+    """Let go what is still buffered: else Python tries to write it once more at its end, and says so from 3.13 on."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _lost() -> io.TextIOWrapper:

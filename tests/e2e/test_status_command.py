@@ -119,6 +119,7 @@ def test_where_nothing_can_be_seen_no_empty_frame_is_drawn() -> None:
     assert (done.returncode, unseen, when.startswith("facematch, 2")) == (1, "the queue cannot be seen", True)
     database, broker = sorted(problems)
     assert database.startswith("database, connect: connection failed")
+    assert database.endswith(" (FACEMATCH_DATABASE_URL)")
     assert broker.startswith("message broker: cannot connect to NATS at nats://127.0.0.1:1 ")
 
 

@@ -55,7 +55,8 @@ def translated(what: str) -> Iterator[None]:
     except _PASSING as error:
         exhausted = (error.sqlstate or "").startswith(_EXHAUSTED)
         kind = DatabaseExhaustedError if exhausted else DatabaseUnavailableError
-        raise kind(f"database, {what}: {first_line(error)}") from error
+        where = " (FACEMATCH_DATABASE_URL)" if error.sqlstate is None else ""  # it is about the connection
+        raise kind(f"database, {what}: {first_line(error)}{where}") from error
     except psycopg.DatabaseError as error:
         if error.sqlstate is None or error.sqlstate.startswith(_MISTAKEN):
             raise

@@ -169,7 +169,7 @@ async def _database(settings: Settings) -> AsyncIterator[Finding]:
             "other embeddings", Status.WARNING, f"{users} users have one of {name}: run `facematch reenroll prepare`"
         )
     if facts.learnt is not None and not can_be_made(facts.learnt, info.dimension):
-        detail = "what the index has learnt is damaged, or of a newer release, and workers may not start with it"
+        detail = "what the index has learnt is damaged, or of a newer release, and workers compare with everybody"
         detail = f"{detail}: run `facematch index`"
         yield Finding("search", Status.FAILED, detail)
     else:

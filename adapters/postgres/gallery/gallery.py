@@ -54,9 +54,10 @@ class PostgresGallery:
     async def load(self, model: str, dimension: int) -> None:
         """Return when searches are as quick as they will be: an index that serves is loaded.
 
+        One that cannot be read here is reported.
+
         Raises:
             DatabaseUnavailableError: no answer.
-            SchemaError: the index cannot be read here.
 
         """
         index = await self._serving(model, dimension)

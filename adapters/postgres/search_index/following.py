@@ -8,6 +8,7 @@ import asyncio
 import hashlib
 import math
 from collections.abc import Callable, Coroutine, Sequence
+from contextlib import suppress
 from typing import Any, Final, Protocol
 from uuid import UUID
 
@@ -92,13 +93,15 @@ class Follower:
         return Proposal(users, moment)
 
     async def load(self, version: str) -> None:
-        """Return when that version is loaded.
+        """Return when that version is loaded, or was told to be of no use: everybody is compared with, then.
 
         Raises:
             DatabaseUnavailableError: no answer.
-            SchemaError: what was learnt cannot be read here.
 
         """
+        await self._told(version, self._load(version))
+
+    async def _load(self, version: str) -> None:
         learnt, moment = await self._feed.codebook(), await self._feed.moment()
         if learnt is None:
             return
@@ -135,20 +138,24 @@ class Follower:
         if loaded is not None and loaded.version == version and len(loaded.codes) <= 2 * loaded.at_first + _SPARE:
             self._work = asyncio.create_task(self._attempt(version, self._refresh(loaded)))
         elif now >= self._not_before:
-            self._work = asyncio.create_task(self._attempt(version, self.load(version)))
+            self._work = asyncio.create_task(self._attempt(version, self._load(version)))
 
     async def _attempt(self, version: str, work: Coroutine[None, None, None]) -> None:
-        """Do it; what the database does not answer, the next search tries again.
+        """Do it; what the database does not answer, the next search tries again."""
+        with suppress(DatabaseUnavailableError):
+            await self._told(version, work)
 
-        What else is wrong is told once until that is over, and nothing is loaded for a while: that may be hundreds of
-        megabytes.
+    async def _told(self, version: str, work: Coroutine[None, None, None]) -> None:
+        """Do it; what is wrong, but for no answer, is told once until that is over.
+
+        Then nothing is loaded for a while: that may be hundreds of megabytes.
         """
         try:
             await work
             self._told_of = ""
         except DatabaseUnavailableError:
-            return
-        except Exception as error:  # noqa: BLE001 - nobody waits for this task, and searches find everybody without it
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever it is, searches find everybody without codes
             self._not_before = self._clock.monotonic() + _PAUSE_SECONDS
             if version != self._told_of:
                 self._told_of = version

@@ -14,7 +14,6 @@ from adapters.postgres.gallery import nearest
 from adapters.postgres.gallery.gallery import PostgresGallery
 from adapters.postgres.migrate import migrate
 from adapters.postgres.search_index.feed import GalleryFeed, Moment
-from adapters.postgres.tables.catalogue import SchemaError
 from domain.faces import FaceEmbedding
 from tests.databases import make_index
 from tests.fakes.clock import ManualClock
@@ -195,11 +194,29 @@ async def test_the_first_of_all_ids_is_loaded(admin: psycopg.Connection, worker:
     assert len(worker.made[1]) == 21
 
 
-async def test_an_index_that_cannot_be_read_is_told_at_the_start(admin: psycopg.Connection, worker: Worker) -> None:
-    """In a sentence that says what to do; workers that were there tell it once, and go on."""
+async def test_an_index_that_cannot_be_read_is_told_once(
+    admin: psycopg.Connection, database_url: str, worker: Worker
+) -> None:
+    """In a sentence that says what to do; a worker starts without it, and finds everybody."""
     admin.execute("UPDATE facematch.codebooks SET content = 'of another time', learnt_at = now()")
-    with pytest.raises(SchemaError, match=r"is damaged, or of a newer release: run `facematch index`"):
-        await worker.gallery.load(MODEL, 4)
+    async with opened(database_url) as database:
+        gallery = PostgresGallery(database, Codes, clock=worker.clock, report=worker.troubles.append, exact_below=0)
+        await gallery.load(MODEL, 4)
+        starting = attrs.evolve(worker, gallery=gallery)
+        admin.execute(ENROL, [NEW])
+        for _ in range(3):
+            worker.clock.advance(11)
+            assert await starting.nearest() == NEW
+            await asyncio.sleep(0.1)
+    (told,) = worker.troubles
+    assert "is damaged, or of a newer release: run `facematch index`" in str(told)
+
+
+async def test_a_worker_that_was_there_before_an_index_that_cannot_be_read_goes_on(
+    admin: psycopg.Connection, worker: Worker
+) -> None:
+    """It tells it once, too."""
+    admin.execute("UPDATE facematch.codebooks SET content = 'of another time', learnt_at = now()")
     admin.execute(ENROL, [NEW])
     for _ in range(3):
         worker.clock.advance(11)

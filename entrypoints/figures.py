@@ -4,13 +4,13 @@ from collections.abc import Mapping
 
 import attrs
 
-from adapters.nats_jetstream.jobs.consumer import JetStreamJobQueue
 from adapters.postgres.connection.database import Database
 from adapters.postgres.gallery.gallery import PostgresGallery
 from adapters.telemetry.figures import WorkerFigures
 from adapters.vision.processes.pool import ProcessPoolFaceReader
 from application.ports.clock import Clock
 from application.ports.face_pipeline import EmbedderInfo
+from application.ports.statistics import QueueState, QueueStatistics
 from application.ports.telemetry import Telemetry
 from domain.errors import DatabaseUnavailableError, MessagingUnavailableError
 
@@ -23,7 +23,7 @@ class FiguresWatch:
     def __init__(
         self,
         *,
-        queue: JetStreamJobQueue,
+        queue: QueueStatistics,
         gallery: PostgresGallery,
         database: Database,
         reader: ProcessPoolFaceReader,
@@ -56,8 +56,7 @@ class FiguresWatch:
         info = self._reader.info
         while True:
             try:
-                self._jobs = attrs.asdict(await self._queue.backlog())
-                self._oldest_age = await self._age_of_oldest()
+                self._show(await self._queue.look())
             except Exception as error:  # noqa: BLE001 - what cannot be known is not shown, and the watch goes on
                 self._jobs, self._oldest_age = {}, None
                 self._report(error)
@@ -75,10 +74,12 @@ class FiguresWatch:
             self._told_of_slowness = True
             self._telemetry.search_is_slow(self._users[info.id])
 
-    async def _age_of_oldest(self) -> float:
-        now = self._clock.now()
-        oldest = await self._queue.oldest(now)
-        return 0.0 if oldest is None else max(0.0, (now - oldest).total_seconds())
+    def _show(self, queue: QueueState) -> None:
+        self._jobs = {"pending": queue.pending, "ack_pending": queue.ack_pending, "redelivered": queue.redelivered}
+        if queue.oldest is not None:
+            self._oldest_age = max(0.0, (self._clock.now() - queue.oldest).total_seconds())
+        else:
+            self._oldest_age = None if queue.pending or queue.ack_pending else 0.0
 
     def _report(self, error: Exception) -> None:
         """Report a defect; an outage is reported by whoever works."""

@@ -9,13 +9,21 @@ from nats.aio.client import Client
 from nats.js.api import DiscardPolicy, StreamInfo
 
 from adapters.nats_jetstream.connection.connecting import jetstream, translated
-from adapters.nats_jetstream.jobs.consumer import Backlog
 from adapters.nats_jetstream.jobs.consumer_config import problem
 from adapters.nats_jetstream.names import Names
 
 _SHORTEST_AGE_SECONDS = 7 * 24 * 3600
 """What a job may wait for somebody to come back from a few days off and mend an outage."""
 _NEARLY_FULL = 0.9
+
+
+@attrs.frozen
+class Backlog:
+    """What the consumer has before it: jobs waiting, delivered but not acknowledged, and delivered again."""
+
+    pending: int
+    ack_pending: int
+    redelivered: int
 
 
 @attrs.frozen

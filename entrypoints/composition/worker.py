@@ -115,7 +115,7 @@ class WorkerContainer(GalleryContainer, BrokerContainer, ObjectsContainer):
     queue = providers.Singleton(JetStreamJobQueue, nats_client, names, ack_wait_seconds=settings.provided.nats.ack_wait)
     figures = providers.Singleton(
         FiguresWatch,
-        queue=queue,
+        queue=BrokerContainer.queue_statistics,
         gallery=gallery,
         database=database,
         reader=face_reader,

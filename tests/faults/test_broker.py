@@ -150,7 +150,7 @@ async def test_jobs_that_nobody_is_given_are_told(nats_server: NatsServer) -> No
     """Fetches are answered, jobs wait, and none is delivered: that is said as long as it lasts."""
     async with connected(nats_server) as client:
         names, js = await provisioned(client), client.jetstream()
-        queue = JetStreamJobQueue(client, names, ack_wait_seconds=ACK_WAIT, stall_seconds=0.3)
+        queue = JetStreamJobQueue(client, names, ack_wait_seconds=ACK_WAIT, look_seconds=0.3)
         await js.pause_consumer(names.stream, names.durable, "2099-01-01T00:00:00Z")
         assert list(await queue.fetch(1, timeout_seconds=0.1)) == []
         await js.publish(names.subject, b"a job")

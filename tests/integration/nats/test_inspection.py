@@ -7,8 +7,7 @@ from nats.aio.client import Client
 from nats.js import JetStreamContext
 from nats.js.api import DiscardPolicy
 
-from adapters.nats_jetstream.inspection import inspect_broker
-from adapters.nats_jetstream.jobs.consumer import Backlog
+from adapters.nats_jetstream.inspection import Backlog, inspect_broker
 from adapters.nats_jetstream.names import Names
 from tests.broker import ACK_WAIT, provisioned
 

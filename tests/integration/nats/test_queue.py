@@ -6,7 +6,6 @@ import os
 import re
 import signal
 import time
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +16,9 @@ from nats.js import JetStreamContext
 from nats.js.api import ConsumerConfig
 
 from adapters.nats_jetstream.inspection import inspect_broker
-from adapters.nats_jetstream.jobs.consumer import Backlog, JetStreamJobQueue
+from adapters.nats_jetstream.jobs.consumer import JetStreamJobQueue
 from adapters.nats_jetstream.jobs.delivery import JetStreamDelivery
+from adapters.nats_jetstream.jobs.queue_statistics import JetStreamQueueStatistics
 from adapters.nats_jetstream.names import Names
 from domain.errors import MessagingUnavailableError
 from infra.local_stack.nats import NatsServer
@@ -38,6 +38,12 @@ async def one(queue: JetStreamJobQueue) -> JetStreamDelivery:
     """Return the one delivery that comes."""
     [delivery] = await queue.fetch(1, timeout_seconds=SOON)
     return delivery
+
+
+async def counted(client: Client, names: Names) -> tuple[int, int]:
+    """Return how many jobs wait, and how many are in hand."""
+    state = await JetStreamQueueStatistics(client, names).look()
+    return state.pending, state.ack_pending
 
 
 async def fetch_in_the_end(queue: JetStreamJobQueue) -> JetStreamDelivery:
@@ -125,7 +131,7 @@ async def test_a_job_in_hand_survives_a_restart(tmp_path: Path) -> None:
         server.stop()
         server.start()
         await delivery.ack()
-        assert await queue.backlog() == Backlog(pending=0, ack_pending=0, redelivered=0)
+        assert await counted(client, names) == (0, 0)
 
 
 async def test_a_delivery_of_a_deleted_consumer_cannot_be_settled(
@@ -170,7 +176,7 @@ async def test_a_job_of_a_deleted_stream_ends_no_other(tmp_path: Path, how: str)
         for settled in (first.ack(), second.retry(after_seconds=0), third.terminate("hopeless")):
             with pytest.raises(MessagingUnavailableError, match=f"the stream {names.stream} .* was deleted"):
                 await settled
-        assert await another.backlog() == Backlog(pending=0, ack_pending=3, redelivered=0)
+        assert await counted(client, names) == (0, 3)
         await js.publish(names.subject, b"one more")
         assert (await one(queue)).body == b"one more"
 
@@ -193,7 +199,7 @@ async def test_a_job_that_takes_long_is_settled(
     sent = client.stats["out_msgs"]
     await asyncio.gather(*(delivery.ack() for delivery in deliveries))
     assert client.stats["out_msgs"] - sent == 5 + 1
-    assert await queue.backlog() == Backlog(pending=0, ack_pending=0, redelivered=0)
+    assert await counted(client, names) == (0, 0)
 
 
 async def test_jobs_that_took_long_wait_together_for_a_server_that_says_nothing(tmp_path: Path) -> None:
@@ -245,18 +251,18 @@ async def test_a_consumer_that_would_do_harm_is_not_used(
     ],
 )
 async def test_a_consumer_that_is_changed_under_a_worker_is_not_used_any_more(
-    queue: JetStreamJobQueue, client: Client, names: Names, change: dict[str, Any], expected: str
+    client: Client, names: Names, change: dict[str, Any], expected: str
 ) -> None:
-    """The next look at the consumer, which is for metrics as well, tells it; put right, the consumer is used again."""
+    """A fetch looks at it now and then, though each brings jobs; put right, the consumer is used again."""
     prefix = await _on_a_wider_stream(client, names)
-    assert list(await queue.fetch(1, timeout_seconds=0.1)) == []
+    queue = JetStreamJobQueue(client, names, ack_wait_seconds=ACK_WAIT, look_seconds=0)
+    await asyncio.gather(*(client.jetstream().publish(names.subject, b"a job") for _ in range(3)))
+    await (await one(queue)).ack()
     await _change(client, names, json.loads(json.dumps(change).replace("{prefix}", prefix)))
-    await queue.backlog()
     for _ in range(2):
         with pytest.raises(MessagingUnavailableError, match=re.escape(expected.replace("{prefix}", prefix))):
             await queue.fetch(1, timeout_seconds=SOON)
     await provisioned(client, names)
-    await client.jetstream().publish(names.subject, b"a job")
     assert (await one(queue)).body == b"a job"
 
 
@@ -362,50 +368,16 @@ async def test_a_stream_of_somebody_else_delivers_our_jobs_only(
     assert [delivery.body for delivery in await queue.fetch(5, timeout_seconds=SOON)] == [b"ours"]
 
 
-async def test_the_backlog_is_told(
-    queue: JetStreamJobQueue, client: Client, js: JetStreamContext, names: Names
-) -> None:
-    """Jobs waiting, in hand, and delivered again."""
-    await provisioned(client, names)
-    for _ in range(5):
-        await js.publish(names.subject, b"a job")
-    first, _ = await queue.fetch(2, timeout_seconds=SOON)
-    assert await queue.backlog() == Backlog(pending=3, ack_pending=2, redelivered=0)
-    await first.retry(after_seconds=0)
-    await one(queue)
-    assert await queue.backlog() == Backlog(pending=3, ack_pending=2, redelivered=1)
-
-
-async def test_the_age_of_the_oldest_job_is_told(
-    queue: JetStreamJobQueue, client: Client, js: JetStreamContext, names: Names
-) -> None:
-    """From one that only waits to one that was given back; nothing is left when all are settled."""
-    await provisioned(client, names)
-    assert await queue.oldest(datetime.now(UTC)) is None
-    await js.publish(names.subject, b"first")
-    seen = datetime.now(UTC)
-    assert await queue.oldest(seen) == seen
-    await js.publish(names.subject, b"second")
-    first, second = await queue.fetch(2, timeout_seconds=SOON)
-    assert await queue.oldest(datetime.now(UTC)) == first.key.stored_at
-    await second.ack()
-    await first.retry(after_seconds=60)
-    assert await queue.oldest(datetime.now(UTC)) == first.key.stored_at
-    await first.ack()
-    assert await queue.oldest(datetime.now(UTC)) is None
-
-
 async def test_the_age_of_the_oldest_job_knows_no_other_messages(
-    queue: JetStreamJobQueue, client: Client, js: JetStreamContext, names: Names
+    client: Client, js: JetStreamContext, names: Names
 ) -> None:
     """On somebody else's stream, messages that are no jobs make none older."""
-    await js.add_stream(name=f"X_{names.stream}", subjects=[names.subject.replace("requested", "*")])
-    await provisioned(client, names)
+    await _on_a_wider_stream(client, names)
+    statistics = JetStreamQueueStatistics(client, names)
     await js.publish(names.subject.replace("requested", "other"), b"not ours")
-    assert await queue.oldest(datetime.now(UTC)) is None
-    await js.publish(names.subject, b"ours")
-    seen = datetime.now(UTC)
-    assert await queue.oldest(seen) == seen
+    assert (await statistics.look()).oldest is None
+    ours = await js.publish(names.subject, b"ours")
+    assert (await statistics.look()).oldest == (await js.get_msg(ours.stream, ours.seq)).time
 
 
 @pytest.mark.parametrize("why", ["all in hand", "paused"])
@@ -459,10 +431,13 @@ async def test_who_comes_too_late_waits_for_the_next(
 async def test_many_jobs_come_in_one_fetch(
     queue: JetStreamJobQueue, client: Client, js: JetStreamContext, names: Names
 ) -> None:
-    """Two requests at most bring a thousand jobs, each once."""
+    """Two requests at most bring a thousand jobs, each once; the consumer is not looked at each time."""
     await provisioned(client, names)
+    assert list(await queue.fetch(1, timeout_seconds=0.1)) == []
     await asyncio.gather(*(js.publish(names.subject, b"%d" % number) for number in range(1000)))
+    sent = client.stats["out_msgs"]
     deliveries = await queue.fetch(1000, timeout_seconds=SOON)
+    assert client.stats["out_msgs"] - sent <= 2
     assert sorted(int(delivery.body) for delivery in deliveries) == list(range(1000))
 
 

@@ -1,15 +1,23 @@
 """What a worker looks at now and then."""
 
 import asyncio
-from contextlib import suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from types import SimpleNamespace
-from typing import Any, NoReturn
+from typing import Any
 
+import attrs
+
+from adapters.telemetry.figures import WorkerFigures
+from application.ports.clock import Clock
 from application.ports.face_pipeline import EmbedderInfo
+from application.ports.statistics import QueueState, QueueStatistics
+from application.running.tasks import ended
 from domain.calibration import Calibration
-from domain.errors import MessagingUnavailableError
 from entrypoints.figures import FiguresWatch
-from tests.fakes.clock import ManualClock, settle
+from tests.fakes.clock import ManualClock, SteppedClock, settle
+from tests.fakes.queue import InMemoryJobQueue
+from tests.fakes.statistics import InMemoryQueueStatistics
 from tests.fakes.telemetry import RecordingTelemetry
 
 INFO = EmbedderInfo(id="model@1", dimension=4, licence="-", description="-", calibration=Calibration(((0.01, 0.1),)))
@@ -30,24 +38,57 @@ class GrowingGallery:
         return self.users >= 30_000
 
 
-async def _no_answer() -> NoReturn:
-    raise MessagingUnavailableError("no answer")
+@attrs.define
+class Unreadable:
+    """Statistics of a queue whose jobs may not be read, once that is said."""
+
+    of: QueueStatistics
+    may_read: bool = True
+
+    async def look(self) -> QueueState:
+        """Leave the time of the oldest job out."""
+        state = await self.of.look()
+        return state if self.may_read else attrs.evolve(state, oldest=None)
+
+
+@asynccontextmanager
+async def watching(
+    queue: QueueStatistics, gallery: Any, clock: Clock, telemetry: RecordingTelemetry
+) -> AsyncIterator[WorkerFigures]:
+    """Look, as a worker does, and give what its gauges read."""
+    reader: Any = SimpleNamespace(info=INFO)
+    database: Any = None
+    watch = FiguresWatch(
+        queue=queue, gallery=gallery, database=database, reader=reader, clock=clock, telemetry=telemetry
+    )
+    looking = asyncio.create_task(watch.run())
+    await settle()
+    yield watch.figures()
+    await ended(looking)
 
 
 async def test_a_slow_search_is_told_once() -> None:
-    """When it becomes slow, and however long it stays so."""
-    gallery: Any = GrowingGallery()
-    queue: Any = SimpleNamespace(backlog=_no_answer)
-    reader: Any = SimpleNamespace(info=INFO)
-    database: Any = None
-    telemetry = RecordingTelemetry()
-    watch = FiguresWatch(
-        queue=queue, gallery=gallery, database=database, reader=reader, clock=ManualClock(), telemetry=telemetry
-    )
-    watching = asyncio.create_task(watch.run())
-    await settle()
-    watching.cancel()
-    with suppress(asyncio.CancelledError):
-        await watching
-    assert gallery.users > 50_000
+    """When it becomes slow, and however long it stays so; that the queue does not answer is no matter."""
+    queue, gallery, telemetry = InMemoryJobQueue(), GrowingGallery(), RecordingTelemetry()
+    queue.available = False
+    async with watching(InMemoryQueueStatistics(queue), gallery, ManualClock(), telemetry):
+        assert gallery.users > 50_000
     assert (telemetry.slow_searches, telemetry.errors) == ([30_000], [])
+
+
+async def test_the_queue_is_shown_with_the_age_of_its_oldest_job() -> None:
+    """0 while all are settled; unknown where jobs wait that may not be read, or the broker does not answer."""
+    clock = SteppedClock()
+    queue = InMemoryJobQueue(clock)
+    statistics = Unreadable(InMemoryQueueStatistics(queue))
+    async with watching(statistics, GrowingGallery(), clock, RecordingTelemetry()) as figures:
+        assert (figures.queue()["pending"], figures.oldest_job()) == (0, 0)
+        queue.publish(b"a job", {})
+        await clock.advance(10)
+        assert (figures.queue(), figures.oldest_job()) == ({"pending": 1, "ack_pending": 0, "redelivered": 0}, 10)
+        statistics.may_read = False
+        await clock.advance(10)
+        assert (figures.queue()["pending"], figures.oldest_job()) == (1, None)
+        queue.available = False
+        await clock.advance(10)
+        assert (figures.queue(), figures.oldest_job()) == ({}, None)

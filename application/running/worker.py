@@ -6,13 +6,13 @@ from contextlib import suppress
 
 import attrs
 
-from application.matching.process_delivery import ProcessDelivery
 from application.ports.clock import Clock
 from application.ports.job_queue import Delivery, JobQueue
 from application.ports.telemetry import Telemetry
 from application.running.broker_watch import BROKER, BrokerWatch
 from application.running.event_relay import EventRelay
 from application.running.outages import Outages
+from application.running.process_delivery import ProcessDelivery
 from application.running.tasks import ended
 from domain.errors import DatabaseUnavailableError, GalleryNotReadyError, MessagingUnavailableError
 

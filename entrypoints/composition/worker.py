@@ -21,11 +21,11 @@ from adapters.telemetry.instruments import Instruments
 from adapters.telemetry.job import OtelTelemetry
 from adapters.vision.processes.pool import ProcessPoolFaceReader
 from application.matching.match_single_face import MatchPolicy, MatchSingleFace
-from application.matching.process_delivery import DeliveryPolicy, ProcessDelivery
 from application.ports.dependency import Dependency
 from application.running.broker_watch import BrokerWatch, WatchedDeadLetters, WatchedResults
 from application.running.event_relay import EventRelay
 from application.running.outages import Outages
+from application.running.process_delivery import DeliveryPolicy, ProcessDelivery
 from application.running.worker import Worker
 from domain.errors import (
     AttemptFailedError,

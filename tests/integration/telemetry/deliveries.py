@@ -31,8 +31,8 @@ from adapters.telemetry.instruments import Instruments
 from adapters.telemetry.job import OtelTelemetry
 from adapters.telemetry.logging import configure_logging
 from adapters.telemetry.providers import set_up
-from application.matching.process_delivery import ProcessDelivery
 from application.ports.face_pipeline import Embed, EmbedderInfo
+from application.running.process_delivery import ProcessDelivery
 from domain.errors import StorageUnavailableError
 from domain.faces import PhotoReading, StageTiming
 from domain.jobs import JobKey, MatchJob

@@ -7,11 +7,11 @@ import attrs
 
 from adapters.nats_jetstream.jobs.payload import JsonJobParser
 from application.matching.match_single_face import MatchPolicy, MatchSingleFace
-from application.matching.process_delivery import DeliveryPolicy, ProcessDelivery
 from application.ports.face_pipeline import Embed
 from application.running.broker_watch import BrokerWatch, WatchedDeadLetters, WatchedResults
 from application.running.event_relay import EventRelay
 from application.running.outages import Outages
+from application.running.process_delivery import DeliveryPolicy, ProcessDelivery
 from domain.decision import FixedThreshold
 from domain.errors import (
     DatabaseUnavailableError,

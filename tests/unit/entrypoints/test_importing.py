@@ -7,7 +7,7 @@ import pytest
 
 SEEING = {"numpy", "PIL", "dlib", "mediapipe", "onnxruntime", "adapters.vision.processes.pool"}
 DRIVERS = {"nats", "psycopg", "minio"}
-REST = {"faiss", "matplotlib", "grpc", "opentelemetry.sdk", "application.matching.process_delivery"}
+REST = {"faiss", "matplotlib", "grpc", "opentelemetry.sdk", "application.running.process_delivery"}
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,9 @@ from application.ports.dependency import Dependency
 from application.ports.telemetry import Telemetry
 from domain.errors import AttemptFailedError, FacematchError
 
+_PROBE_SECONDS = 1.0
+_LONGEST_PAUSE_SECONDS = 15.0
+
 
 class StoppingError(FacematchError):
     """The worker stops: whoever waits gives its job back."""
@@ -17,9 +20,9 @@ class StoppingError(FacematchError):
 class Outages:
     """Tells an outage from a single job's trouble, and lets everyone wait behind one probe.
 
-    Give each kind of failure the dependency that it blames. ``probe_seconds`` is the pause between two probes; a
-    dependency that has not answered one within ``patience_seconds``, or answers with an error of any kind, is down.
-    One that answers but keeps failing everybody is left alone ever longer, up to ``longest_pause_seconds``.
+    Give each kind of failure the dependency that it blames. One that has not answered a probe within
+    ``patience_seconds``, or answers with an error of any kind, is down. One that answers but keeps failing everybody
+    is left alone ever longer.
     """
 
     def __init__(
@@ -28,16 +31,12 @@ class Outages:
         *,
         clock: Clock,
         telemetry: Telemetry,
-        probe_seconds: float = 1.0,
         patience_seconds: float = 30.0,
-        longest_pause_seconds: float = 15.0,
     ) -> None:
         self._blamed = dict(blamed)
         self._clock = clock
         self._telemetry = telemetry
-        self._probe_seconds = probe_seconds
         self._patience_seconds = patience_seconds
-        self._longest_pause_seconds = longest_pause_seconds
         self._pauses: dict[str, float] = {}
         self._up_since: dict[str, float] = {}
         self._down: dict[str, str] = {}
@@ -121,7 +120,7 @@ class Outages:
         why = await self._probe(dependency)
         if why is None:
             return False
-        self._begin(dependency, why, self._probe_seconds)
+        self._begin(dependency, why, _PROBE_SECONDS)
         return True
 
     def _begin(self, dependency: Dependency, why: str, pause: float) -> None:
@@ -133,11 +132,11 @@ class Outages:
     def _growing_pause(self, name: str) -> float:
         """Return the seconds to leave alone what a probe finds up: twice the last ones where it failed again soon."""
         if name in self._down:
-            return self._pauses.get(name, self._probe_seconds)
+            return self._pauses.get(name, _PROBE_SECONDS)
         up_for = self._clock.monotonic() - self._up_since.get(name, -math.inf)
-        relapsed = name in self._pauses and up_for < self._longest_pause_seconds
-        pause = 2 * self._pauses[name] if relapsed else self._probe_seconds
-        self._pauses[name] = min(pause, self._longest_pause_seconds)
+        relapsed = name in self._pauses and up_for < _LONGEST_PAUSE_SECONDS
+        pause = 2 * self._pauses[name] if relapsed else _PROBE_SECONDS
+        self._pauses[name] = min(pause, _LONGEST_PAUSE_SECONDS)
         return self._pauses[name]
 
     async def _recover(self, dependency: Dependency, pause: float) -> None:
@@ -148,7 +147,7 @@ class Outages:
             if why is None:
                 break
             self._down[dependency.name] = why
-            await self._clock.sleep(self._probe_seconds)
+            await self._clock.sleep(_PROBE_SECONDS)
         self._up_since[dependency.name] = self._clock.monotonic()
         del self._down[dependency.name]
         del self._recoveries[dependency.name]

@@ -1,5 +1,6 @@
 """Errors that the product raises on purpose; transient and permanent are types, not strings."""
 
+from enum import Enum, auto
 from typing import ClassVar
 
 from domain.outcomes import Reason
@@ -33,17 +34,24 @@ class UnreadableImageError(JobRejectedError):
     reason = Reason.UNREADABLE_IMAGE
 
 
-class AttemptFailedError(FacematchError):
-    """This attempt failed through no fault of the job: another one may succeed.
+class Scope(Enum):
+    """Whose trouble a failed attempt is, as far as the failure itself tells."""
 
-    ``for_everyone`` where the failure itself says that every job would meet it, whatever a probe would find;
-    ``for_one`` where it says that others need not; ``for_other_workers`` where one of these may have done it by then.
-    """
+    UNKNOWN = auto()
+    """A probe of the dependency that it blames tells."""
+    EVERYONE = auto()
+    """Every job fails alike, whatever a probe would find: hold them."""
+    ONE = auto()
+    """The photograph's or user's own: do not count it towards a general failure."""
+    OTHER_WORKERS = auto()
+    """This worker cannot do it, another may: give it back, uncounted."""
+
+
+class AttemptFailedError(FacematchError):
+    """This attempt failed through no fault of the job: another one may succeed."""
 
     reason: ClassVar[Reason] = Reason.INTERNAL_ERROR
-    for_everyone: ClassVar[bool] = False
-    for_one: ClassVar[bool] = False
-    for_other_workers: ClassVar[bool] = False
+    scope: ClassVar[Scope] = Scope.UNKNOWN
 
 
 class StorageUnavailableError(AttemptFailedError):
@@ -61,13 +69,13 @@ class DatabaseUnavailableError(AttemptFailedError):
 class DatabaseExhaustedError(DatabaseUnavailableError):
     """The database answers, but has no room or no memory for what it is to keep."""
 
-    for_everyone = True
+    scope = Scope.EVERYONE
 
 
 class DatabaseRefusedError(DatabaseUnavailableError):
     """The database answers, and refuses what was to be written, as by a rule of the application's."""
 
-    for_one = True
+    scope = Scope.ONE
 
 
 class DatabaseForbiddenError(DatabaseUnavailableError):
@@ -77,33 +85,33 @@ class DatabaseForbiddenError(DatabaseUnavailableError):
 class GalleryNotReadyError(DatabaseUnavailableError):
     """The gallery is another embedder's, or is just being switched: nobody can be found in it, or not everybody."""
 
-    for_other_workers = True
+    scope = Scope.OTHER_WORKERS
 
 
 class GalleryTooSlowError(DatabaseUnavailableError):
     """A search did not end in time: it is the same work for every job."""
 
-    for_everyone = True
+    scope = Scope.EVERYONE
 
 
 class EmbedderCrashedError(AttemptFailedError):
     """The process that looked at the photograph died."""
 
     reason = Reason.EMBEDDER_CRASHED
-    for_one = True
+    scope = Scope.ONE
 
 
 class EmbedderTimeoutError(AttemptFailedError):
     """The process that looked at the photograph was stopped at its time limit."""
 
     reason = Reason.EMBEDDER_TIMEOUT
-    for_one = True
+    scope = Scope.ONE
 
 
 class EmbedderFailedError(AttemptFailedError):
     """The embedder raised an error of its own on the photograph, or answered what it must not."""
 
-    for_one = True
+    scope = Scope.ONE
 
 
 class EmbedderUnavailableError(AttemptFailedError):

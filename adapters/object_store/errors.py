@@ -1,6 +1,6 @@
 """How a store's refusals differ from its faults; to the use cases both are ``storage_unavailable``."""
 
-from domain.errors import StorageUnavailableError
+from domain.errors import Scope, StorageUnavailableError
 
 
 class StorageRefusedError(StorageUnavailableError):
@@ -20,13 +20,13 @@ class ObjectForbiddenError(StorageRefusedError):
     grant that, and such jobs end as ``image_not_found``.
     """
 
-    for_one = True
+    scope = Scope.ONE
 
 
 class ObjectArchivedError(StorageRefusedError):
     """This one object lies in an archive, from which it has to be restored first; that says nothing of rights."""
 
-    for_one = True
+    scope = Scope.ONE
 
 
 class RefusalError(Exception):

@@ -7,7 +7,7 @@ import attrs
 
 from application.enrolment.doubts import EnrolmentDoubt
 from application.enrolment.images import EnrolmentRefusedError
-from domain.errors import AttemptFailedError
+from domain.errors import AttemptFailedError, Scope
 from domain.faces import InvalidEmbeddingError
 
 
@@ -46,7 +46,7 @@ class FaultTolerantEnrolment:
         try:
             doubts = await store()
         except AttemptFailedError as error:
-            self._in_a_row = 0 if error.for_one else self._in_a_row + 1
+            self._in_a_row = 0 if error.scope is Scope.ONE else self._in_a_row + 1
             if self._in_a_row >= _MOST_IN_A_ROW:
                 raise
             return EnrolmentResult(user_id, photographs, (str(error),))

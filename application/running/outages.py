@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from application.ports.clock import Clock
 from application.ports.dependency import Dependency
 from application.ports.telemetry import Telemetry
-from domain.errors import AttemptFailedError, FacematchError
+from domain.errors import AttemptFailedError, FacematchError, Scope
 
 _PROBE_SECONDS = 1.0
 _LONGEST_PAUSE_SECONDS = 15.0
@@ -67,7 +67,7 @@ class Outages:
 
         """
         dependency = self._blamed_by(type(failure))
-        if dependency is not None and failure.for_everyone:
+        if dependency is not None and failure.scope is Scope.EVERYONE:
             if self._stopping.is_set():
                 raise StoppingError
             self._begin(dependency, str(failure), self._growing_pause(dependency.name))

@@ -13,7 +13,7 @@ from application.ports.job_queue import Delivery, JobParser
 from application.ports.ledger import Attempt, Ledger
 from application.ports.telemetry import JobTrace, Telemetry
 from application.running.outages import Outages, StoppingError
-from domain.errors import AttemptFailedError, DatabaseUnavailableError, MessagingUnavailableError
+from domain.errors import AttemptFailedError, DatabaseUnavailableError, MessagingUnavailableError, Scope
 from domain.jobs import JobKey, MalformedJob, MatchJob
 from domain.outcomes import Reason
 from domain.records import JobRecord
@@ -108,7 +108,7 @@ class ProcessDelivery:
             except AttemptFailedError as error:
                 failure = error
             down = await self.outages.outage_behind(failure)
-            if failure.for_other_workers:
+            if failure.scope is Scope.OTHER_WORKERS:
                 pause = self.policy.retries.delay(1)  # for whoever takes it next may not be one that can do it
                 await self._release(job, why=f"given back: {failure}", after_seconds=pause)
                 return None

@@ -13,7 +13,7 @@ from adapters.postgres.connection.database import Connection, Database
 from adapters.postgres.gallery.gallery import PostgresGallery
 from adapters.postgres.migrate import migrate
 from domain.decision import Candidate
-from domain.errors import DatabaseUnavailableError, GalleryTooSlowError
+from domain.errors import DatabaseUnavailableError, GalleryTooSlowError, Scope
 from domain.faces import FaceEmbedding
 from tests.databases import PreparedDatabase, make_index
 from tests.fakes.clock import ManualClock
@@ -194,4 +194,4 @@ async def test_a_search_that_takes_too_long_does_so_for_everyone(
             with pytest.raises(GalleryTooSlowError, match=f"database, {slow}: "):
                 await gallery.search(PROBE, limit=1)
         assert [candidate.user_id for candidate in (await gallery.search(PROBE, limit=1)).nearest] == [user]
-    assert GalleryTooSlowError.for_everyone
+    assert GalleryTooSlowError.scope is Scope.EVERYONE

@@ -112,20 +112,22 @@ class ProcessDelivery:
                 pause = self.policy.retries.delay(1)  # for whoever takes it next may not be one that can do it
                 await self._release(job, why=f"given back: {failure}", after_seconds=pause)
                 return None
-            if down is not None:
-                await self._hold(job, down, failure)
-                continue
-            try:
-                if await self._count(job) < self.policy.retries.attempts:
-                    await self._retry(job, failure)
-                    return None
-                return await self._give_up(job, failure.reason, str(failure))
-            except DatabaseUnavailableError as unrecorded:
-                down = await self.outages.outage_behind(unrecorded)
-                if down is None:
-                    await self._retry(job, unrecorded)
-                    return None
-                await self._hold(job, down, unrecorded)
+            if down is None:
+                try:
+                    return await self._retry_or_give_up(job, failure)
+                except DatabaseUnavailableError as unrecorded:
+                    failure = unrecorded
+                down = await self.outages.outage_behind(failure)
+            if down is None:
+                await self._retry(job, failure)
+                return None
+            await self._hold(job, down, failure)
+
+    async def _retry_or_give_up(self, job: _Job, failure: AttemptFailedError) -> Conclusion | None:
+        if await self._count(job) < self.policy.retries.attempts:
+            await self._retry(job, failure)
+            return None
+        return await self._give_up(job, failure.reason, str(failure))
 
     async def _hold(self, job: _Job, down: str, failure: AttemptFailedError) -> None:
         """Keep the job until the dependency that is down answers again."""

@@ -1,6 +1,6 @@
 """Publishing a job for each photo that lacks one, or is to be looked at again, and has none in flight."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 
 import attrs
 
@@ -73,34 +73,44 @@ class RepublishPhotos:
             FacematchError: database or broker do not answer, or may not be asked. What was published stays.
 
         """
-        found = Republication()
+        found, done = Republication(), 0
         pace = _Pace(self.clock, None if dry_run else self.jobs_per_second)
-        enough = self.batch_size if self.grace_seconds else self.page_size
         estimate = await self.catalogue.estimate()
-        progress(found, 0, estimate)
+        progress(found, done, estimate)
         await self.in_flight.among(())
+        async for batch, looked_at in self._batches(last_outcome, found):
+            if batch:
+                await self.clock.sleep(self.grace_seconds)
+            settled = 0
+            for part in pace.parts(batch):
+                await pace.wait(len(part))
+                await self._settle(part, found, dry_run=dry_run)
+                settled += len(part)
+                progress(found, done + looked_at * settled // len(batch), max(estimate, found.photos))
+            done += looked_at
+            progress(found, done, max(estimate, found.photos))
+        progress(found, done, found.photos)
+        return found
+
+    async def _batches(
+        self, last_outcome: LastOutcome, found: Republication
+    ) -> AsyncIterator[tuple[Sequence[CataloguedPhoto], int]]:
+        """After each page yield the photos that seem to lack a job, and among how many; none until they are enough."""
+        enough = self.batch_size if self.grace_seconds else self.page_size
         batch: list[CataloguedPhoto] = []
-        last, done = None, 0
+        looked_at, last = 0, None
         while True:
             page = await self.catalogue.unmatched(last_outcome, after=last, limit=self.page_size)
             last = page.last
             batch += await self._without_job(page, found)
-            if batch and (last is None or len(batch) >= enough):
-                await self.clock.sleep(self.grace_seconds)
-                settled = 0
-                for part in pace.parts(batch):
-                    await pace.wait(len(part))
-                    await self._settle(part, found, dry_run=dry_run)
-                    settled += len(part)
-                    of_batch = (found.photos - done) * settled // len(batch)
-                    progress(found, done + of_batch, max(estimate, found.photos))
-                batch = []
-            if not batch:
-                done = found.photos
+            looked_at += page.looked_at
+            if batch and last is not None and len(batch) < enough:
+                yield (), 0
+                continue
+            yield batch, looked_at
             if last is None:
-                progress(found, done, found.photos)
-                return found
-            progress(found, done, max(estimate, found.photos))
+                return
+            batch, looked_at = [], 0
 
     async def _without_job(self, page: CataloguePage, found: Republication) -> list[CataloguedPhoto]:
         found.photos += page.looked_at
@@ -146,7 +156,7 @@ class _Pace:
 
     def parts(self, photos: Sequence[CataloguedPhoto]) -> Iterator[Sequence[CataloguedPhoto]]:
         """Cut into what may pass within one second."""
-        size = len(photos) if self.per_second is None else max(1, int(self.per_second))
+        size = max(1, len(photos) if self.per_second is None else int(self.per_second))
         return (photos[start : start + size] for start in range(0, len(photos), size))
 
     async def wait(self, count: int) -> None:

@@ -87,6 +87,17 @@ class SwitchUsers:
             DatabaseUnavailableError: no answer.
 
         """
+        total = await self._look(partial=partial)
+        await self._begin(jobs_wait)
+        switched, locked, refused = await self._switch(total, progress)
+        if (locked or refused) and not partial:
+            raise HalfSwitchedError(locked, refused)
+        if not await self.reenrolment.finish(self.model):
+            raise OvertakenError(self.model)
+        return Switch(switched, await self.reenrolment.count(self.model), refused)
+
+    async def _look(self, *, partial: bool) -> int:
+        """Return how many are to be switched, once it is known that they can be."""
         await self.reenrolment.tidy()
         total = behind = 0
         async for user in outdated(self.reenrolment, self.model):
@@ -96,16 +107,13 @@ class SwitchUsers:
             raise LeftBehindError(behind, self.model, half_done=half_done)
         if total and not half_done:
             await self._rehearse()
+        return total
+
+    async def _begin(self, jobs_wait: Callable[[], None]) -> None:
         if not await self.reenrolment.begin(self.model):
             raise NobodyPreparedError(self.model)
         if await self.reenrolment.half_done() == self.model:
             jobs_wait()
-        switched, locked, refused = await self._switch(total, progress)
-        if (locked or refused) and not partial:
-            raise HalfSwitchedError(locked, refused)
-        if not await self.reenrolment.finish(self.model):
-            raise OvertakenError(self.model)
-        return Switch(switched, await self.reenrolment.count(self.model), refused)
 
     async def _rehearse(self) -> None:
         """Find somebody who can be switched, before anything waits for it."""

@@ -37,34 +37,47 @@ class EnrollList:
             AttemptFailedError: a system that everybody needs failed; who was told before without a problem is enrolled.
 
         """
-        seen = passed_over = 0
-        enrolled = FaultTolerantEnrolment()
+        run = _Run(self.enroll, self.enrolment, listed, fetch, tell, progress)
+        await some_at_once(run.wanting(), run.work, concurrency=self.concurrency)
+        return run.passed_over
 
-        def looked_at(users: int) -> None:
-            nonlocal seen
-            seen += users
-            progress(seen, len(listed))
 
-        async def work(user_id: UUID) -> None:
-            photographs = listed[user_id]
+@attrs.define
+class _Run:
+    """One time through a list."""
 
-            async def store() -> Sequence[EnrolmentDoubt]:
-                return (await self.enroll(user_id, photographs, fetch, replace=False)).doubts
+    enroll: Enroll
+    enrolment: Enrolment
+    listed: Mapping[UUID, Sequence[str]]
+    fetch: Fetch
+    tell: TellResult
+    progress: Progress
+    passed_over: int = 0
+    _seen: int = 0
+    _tolerant: FaultTolerantEnrolment = attrs.field(factory=FaultTolerantEnrolment)
 
-            tell(await enrolled(user_id, len(photographs), store))
-            looked_at(1)
+    async def wanting(self) -> AsyncIterator[UUID]:
+        """Yield who is to be enrolled; count the others."""
+        users = list(self.listed)
+        for start in range(0, len(users), _PAGE):
+            page = users[start : start + _PAGE]
+            left_alone = await self.enrolment.not_to_enrol(page)
+            self.passed_over += len(left_alone)
+            self._looked_at(len(left_alone))
+            for user in page:
+                if user not in left_alone:
+                    yield user
 
-        async def wanting() -> AsyncIterator[UUID]:
-            nonlocal passed_over
-            users = list(listed)
-            for start in range(0, len(users), _PAGE):
-                page = users[start : start + _PAGE]
-                left_alone = await self.enrolment.not_to_enrol(page)
-                passed_over += len(left_alone)
-                looked_at(len(left_alone))
-                for user in page:
-                    if user not in left_alone:
-                        yield user
+    async def work(self, user_id: UUID) -> None:
+        """Enrol a user, and tell what came of it."""
+        photographs = self.listed[user_id]
 
-        await some_at_once(wanting(), work, concurrency=self.concurrency)
-        return passed_over
+        async def store() -> Sequence[EnrolmentDoubt]:
+            return (await self.enroll(user_id, photographs, self.fetch, replace=False)).doubts
+
+        self.tell(await self._tolerant(user_id, len(photographs), store))
+        self._looked_at(1)
+
+    def _looked_at(self, users: int) -> None:
+        self._seen += users
+        self.progress(self._seen, len(self.listed))

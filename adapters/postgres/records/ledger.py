@@ -1,9 +1,10 @@
 """The ledger and the outbox, in schema ``facematch``."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, LiteralString
+from typing import Any, LiteralString, Self
 from uuid import UUID, uuid4
 
+import attrs
 import psycopg
 from psycopg import sql
 
@@ -94,6 +95,22 @@ _ATTEMPTS_ON = sql.SQL(
 
 class _OvertakenError(Exception):
     """Another delivery recorded the job's outcome while this one was writing: nothing of this one may stay."""
+
+
+@attrs.frozen
+class _Written:
+    """What came of writing a face: its id, or None with what was found instead."""
+
+    face_id: UUID | None
+    may_be_written: bool
+    is_anothers: bool
+    known: Recollection
+
+    @classmethod
+    def of(cls, row: Sequence[Any] | None) -> Self:
+        """Read a row of :func:`upsert_face`."""
+        face_id, may_be_written, is_anothers, *known = row or (None, False, False)
+        return cls(face_id, may_be_written, is_anothers, _recollection(known))
 
 
 class PostgresLedger:
@@ -203,16 +220,12 @@ class PostgresLedger:
             lock += _KEYS_AT_ONCE.format(sql.SQL(", ").join(schema.deferred_keys)).as_string()
         async with self._database.transaction("conclude_face", lock) as connection:
             values = face_values(schema, header, result, new_id=self._new_id())
-            written = await (await connection.execute(_WRITE_FACE.on(schema), values)).fetchone()
-            face_id, may_be_written, is_anothers, *known = written or (None, False, False)
-            if face_id is None:
-                if may_be_written:
+            written = _Written.of(await (await connection.execute(_WRITE_FACE.on(schema), values)).fetchone())
+            if written.face_id is None:
+                if written.may_be_written:
                     raise swallowed("conclude_face", schema.photo_faces)
-                recollection = _recollection(known)
-                if recollection.record is not None:
-                    return recollection.record
-                return await self._record(connection, _objection(recollection, header, is_anothers=is_anothers))
-            seen = SeenFace(face_id, result.box)
+                return written.known.record or await self._record(connection, _objection(written, header))
+            seen = SeenFace(written.face_id, result.box)
             record = header.record(outcome_of(result.decision, seen, new_id=self._new_id))
             if isinstance(record.outcome, Matched):
                 standing = await self._record_match(connection, record, result.embedding.model)
@@ -259,7 +272,7 @@ def _recollection(row: Sequence[Any] | None) -> Recollection:
     return Recollection(record=known, photo_exists=exists, already_matched=matched)
 
 
-def _objection(recollection: Recollection, header: JobHeader, *, is_anothers: bool) -> JobRecord:
+def _objection(written: _Written, header: JobHeader) -> JobRecord:
     """Return why nothing was written, when not all was as it was when the photo was looked at.
 
     Raises:
@@ -267,10 +280,11 @@ def _objection(recollection: Recollection, header: JobHeader, *, is_anothers: bo
         CandidateGoneError: the accepted user may not be named any more.
 
     """
-    objection = check_photo_again(exists=recollection.photo_exists, already_matched=recollection.already_matched)
+    known = written.known
+    objection = check_photo_again(exists=known.photo_exists, already_matched=known.already_matched)
     if objection is not None:
         return header.record(Skipped(objection.reason, objection.detail))
-    if is_anothers:
+    if written.is_anothers:
         raise GalleryNotReadyError(f"the gallery is not of {header.embedder} any more")
     raise CandidateGoneError
 

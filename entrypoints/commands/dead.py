@@ -3,10 +3,10 @@
 import asyncio
 import json
 import sys
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 import attrs
 import typer
@@ -105,22 +105,8 @@ def show_letter(
     if as_json:
         print_document(document)
         return
-    table = Table(show_header=False, title=f"Dead letter {letter.sequence}", title_justify="left")
-    for _ in range(2):
-        table.add_column(overflow="fold")
-    for name, value in document.items():
-        if name not in {"body", "body_base64", "headers"} and value is not None:
-            table.add_row(name.replace("_", " "), visible(str(value)))
-    for name, value in letter.headers.items():
-        table.add_row(visible(name), visible(value))
-    out.print(table)
-    text = document["body"]
-    if text is None:
-        out.print(f"The body is no text; --json has its {len(letter.body)} bytes.")
-    else:
-        out.print(visible(text[:_LONGEST_BODY]))
-        if len(text) > _LONGEST_BODY:
-            out.print(f"… {len(text) - _LONGEST_BODY} more characters; --json has all.")
+    out.print(_letter_table(letter, document))
+    _print_body(letter, document["body"])
 
 
 def replay(  # noqa: PLR0913, PLR0917 - each is an argument or option of the command
@@ -328,6 +314,27 @@ def _table(letters: Iterable[DeadLetter]) -> Table:
         buried = f"{letter.stored_at:%Y-%m-%d %H:%M:%S}"
         table.add_row(str(letter.sequence), buried, visible("\n".join(text for text in story if text)))
     return table
+
+
+def _letter_table(letter: DeadLetter, document: Mapping[str, Any]) -> Table:
+    table = Table(show_header=False, title=f"Dead letter {letter.sequence}", title_justify="left")
+    for _ in range(2):
+        table.add_column(overflow="fold")
+    for name, value in document.items():
+        if name not in {"body", "body_base64", "headers"} and value is not None:
+            table.add_row(name.replace("_", " "), visible(str(value)))
+    for name, value in letter.headers.items():
+        table.add_row(visible(name), visible(value))
+    return table
+
+
+def _print_body(letter: DeadLetter, text: str | None) -> None:
+    if text is None:
+        out.print(f"The body is no text; --json has its {len(letter.body)} bytes.")
+        return
+    out.print(visible(text[:_LONGEST_BODY]))
+    if len(text) > _LONGEST_BODY:
+        out.print(f"… {len(text) - _LONGEST_BODY} more characters; --json has all.")
 
 
 def _counted(count: int) -> str:

@@ -73,15 +73,22 @@ class RepairDeadLetters:
 
     box: DeadLetterBox
 
-    async def bounded(self, selection: Selection) -> Selection:
-        """Return the selection without the letters that are not there yet."""
-        if selection.up_to is not None:
-            return selection
-        return attrs.evolve(selection, up_to=(await self.box.extent()).newest)
+    async def counted(self, selection: Selection) -> tuple[Selection, int]:
+        """Return the selection without the letters that are not there yet, and how many are meant.
+
+        Where all letters are meant, none is read.
+        """
+        extent = await self.box.extent()
+        bounded = attrs.evolve(selection, up_to=extent.newest)
+        if selection == Selection():
+            return bounded, extent.count
+        return bounded, sum([1 async for _ in self.select(bounded)])
 
     async def select(self, selection: Selection) -> AsyncIterator[DeadLetter]:
-        """Go through the letters that are meant, oldest first."""
-        async for letter in self._candidates(await self.bounded(selection)):
+        """Go through the letters that are meant, oldest first, without those that are not there yet."""
+        if selection.up_to is None:
+            selection = attrs.evolve(selection, up_to=(await self.box.extent()).newest)
+        async for letter in self._candidates(selection):
             if selection.includes(letter):
                 yield letter
             elif selection.until is not None and letter.stored_at >= selection.until and not selection.sequences:

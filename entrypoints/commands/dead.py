@@ -128,8 +128,8 @@ def replay(  # noqa: PLR0913, PLR0917 - each is an argument or option of the com
     settings = load_settings()
     selection = _selection(letters, reason, since, until)
 
-    def repairs(repair: RepairDeadLetters, bounded: Selection) -> AsyncIterator[Repaired]:
-        return repair.replay(bounded, include_malformed=include_malformed, rehearse=dry_run)
+    def repairs(repair: RepairDeadLetters, chosen: Selection) -> AsyncIterator[Repaired]:
+        return repair.replay(chosen, include_malformed=include_malformed, rehearse=dry_run)
 
     told = _Told("would_be_" if dry_run else "", as_json=as_json, missing=set(selection.sequences))
     with explained(), told.summarised():
@@ -151,13 +151,17 @@ def purge(  # noqa: PLR0913, PLR0917 - as above
     All are deleted but those that an argument or option leaves out.
     """
     settings = load_settings()
-    selection = _selection(letters, reason, since, until)
+    selection, count = _selection(letters, reason, since, until), None
+
+    def repairs(repair: RepairDeadLetters, chosen: Selection) -> AsyncIterator[Repaired]:
+        return repair.purge(chosen, rehearse=dry_run)
+
     with explained():
         if not (yes or dry_run):
-            selection = _confirmed(settings, selection)
+            selection, count = _confirmed(settings, selection)
         told = _Told("would_be_" if dry_run else "", as_json=as_json, missing=set(selection.sequences))
         with told.summarised():
-            asyncio.run(_repair(settings, selection, lambda repair, b: repair.purge(b, rehearse=dry_run), told))
+            asyncio.run(_repair(settings, selection, repairs, told, count))
     _end(selection, told)
 
 
@@ -221,16 +225,18 @@ async def _repair(
     selection: Selection,
     repairs: Callable[[RepairDeadLetters, Selection], AsyncIterator[Repaired]],
     told: _Told,
+    count: int | None = None,
 ) -> None:
+    """Repair; show how far it is where somebody watches, of ``count`` where it is known already."""
     container = build(BrokerContainer, settings)
     async with connected_to_nats(container):
         repair = container.repair_dead_letters()
-        selection = await repair.bounded(selection)
         if not is_interactive() or told.as_json:
             async for repaired in repairs(repair, selection):
                 told(repaired)
             return
-        count = await _count(repair, selection)
+        if count is None:
+            selection, count = await repair.counted(selection)
         with watched("dead letters") as progress:
             async for repaired in repairs(repair, selection):
                 told(repaired)
@@ -248,29 +254,20 @@ def _end(selection: Selection, told: _Told, *, unless_left: bool = False) -> Non
         raise typer.Exit(ExitCode.FAILED)
 
 
-def _confirmed(settings: Settings, selection: Selection) -> Selection:
-    """Ask; return the selection without what is buried after the question."""
+def _confirmed(settings: Settings, selection: Selection) -> tuple[Selection, int]:
+    """Ask; return the selection without what is buried after the question, and how many letters that are."""
     if not (sys.stdin.isatty() and is_interactive()):
         fail("nobody can be asked here: say --yes, or --dry-run to see what would be deleted", ExitCode.USAGE)
-    selection, count = asyncio.run(_bounded_count(settings, selection))
+    selection, count = asyncio.run(_count(settings, selection))
     if count:
         typer.confirm(f"Delete {_counted(count)} for good?", abort=True, err=True)
-    return selection
+    return selection, count
 
 
-async def _bounded_count(settings: Settings, selection: Selection) -> tuple[Selection, int]:
+async def _count(settings: Settings, selection: Selection) -> tuple[Selection, int]:
     container = build(BrokerContainer, settings)
     async with connected_to_nats(container):
-        repair = container.repair_dead_letters()
-        bounded = await repair.bounded(selection)
-        return bounded, await _count(repair, bounded)
-
-
-async def _count(repair: RepairDeadLetters, selection: Selection) -> int:
-    count = 0
-    async for _ in repair.select(selection):
-        count += 1
-    return count
+        return await container.repair_dead_letters().counted(selection)
 
 
 async def _newest(settings: Settings, selection: Selection, limit: int) -> tuple[Collection[DeadLetter], int]:

@@ -14,6 +14,8 @@ from uuid import uuid4
 
 import attrs
 import pytest
+from nats.aio.client import Client
+from nats.aio.msg import Msg
 from nats.js import JetStreamContext
 from nats.js.errors import NotFoundError
 
@@ -32,8 +34,13 @@ _ESCAPE = "\x1b[2J"
 class Broker:
     """A provisioned broker, and a way to do what an operator does about its letters."""
 
-    js: JetStreamContext
+    client: Client
     environment: dict[str, str]
+
+    @property
+    def js(self) -> JetStreamContext:
+        """What asks for streams."""
+        return self.client.jetstream()
 
     async def ask(self, *arguments: str, code: int = 0) -> str:
         """Run ``facematch dead …``, which must end with that code, and return what it prints."""
@@ -59,7 +66,7 @@ async def broker(tmp_path: Path) -> AsyncIterator[Broker]:
     """Return a broker with the default streams, without any letters."""
     async with running(tmp_path) as server, connected(server) as client:
         await provisioned(client, Names())
-        yield Broker(client.jetstream(), {"FACEMATCH_NATS_URL": server.url})
+        yield Broker(client, {"FACEMATCH_NATS_URL": server.url})
 
 
 def lines_of(printed: str) -> list[dict[str, Any]]:
@@ -214,8 +221,14 @@ async def test_whoever_has_seen_enough_of_a_rehearsal_is_told_nothing_wrong(brok
 
 @pytest.mark.parametrize(("answer", "code", "left"), [("n", 1, 1), ("y", 0, 0)])
 async def test_on_a_terminal_a_purge_asks(broker: Broker, answer: str, code: int, left: int) -> None:
-    """It says how many letters there are; whoever declines loses none."""
+    """It says how many letters there are, and reads none for it; whoever declines loses none."""
     await bury(broker, "internal_error", b"{}")
+    read = []
+
+    async def note(request: Msg) -> None:
+        read.append(request.data)
+
+    await broker.client.subscribe("$JS.API.STREAM.MSG.GET.PHOTO_FACES_DEAD", cb=note)
     ours, theirs = pty.openpty()
     os.set_blocking(ours, False)
     said = bytearray()
@@ -237,6 +250,8 @@ async def test_on_a_terminal_a_purge_asks(broker: Broker, answer: str, code: int
         os.write(ours, f"{answer}\n".encode())
         assert await asyncio.to_thread(process.wait, 60) == code
     os.close(ours)
+    await broker.client.flush()
+    assert len(read) == 1 - left
     assert len(await broker.kept()) == left
 
 

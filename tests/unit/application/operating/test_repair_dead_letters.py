@@ -78,12 +78,13 @@ async def test_the_newest_are_found_beyond_every_gap(limit: int, expected: list[
 
 
 async def test_the_newest_are_read_without_all_that_are_older() -> None:
-    """A list of ten among 500 reads ten; only what a selection means has to be looked for in all."""
+    """A list of ten among 500 reads ten, a count none; only what a selection means has to be looked for in all."""
     box = CountingBox()
     for kept in box_of(500).kept.values():
         box.put(kept)
     newest, count = await RepairDeadLetters(box).newest(Selection(), 10)
     assert ([found.sequence for found in newest], count, box.read) == (list(range(491, 501)), 500, 10)
+    assert (await RepairDeadLetters(box).counted(Selection()), box.read) == ((Selection(up_to=500), 500), 10)
     chosen, count = await RepairDeadLetters(box).newest(Selection(reasons=frozenset({REASONS[0]})), 1)
     assert ([found.sequence for found in chosen], count) == ([499], 167)
 
@@ -159,7 +160,9 @@ async def test_a_purge_deletes_what_is_selected_and_nothing_that_came_later() ->
     """The bounds are those of the moment at which somebody agreed; what another has deleted meanwhile is gone."""
     box = box_of(3)
     repair = RepairDeadLetters(box)
-    agreed = await repair.bounded(Selection(reasons=frozenset({Reason.STORAGE_UNAVAILABLE, Reason.EMBEDDER_CRASHED})))
+    chosen = Selection(reasons=frozenset({Reason.STORAGE_UNAVAILABLE, Reason.EMBEDDER_CRASHED}))
+    agreed, count = await repair.counted(chosen)
+    assert count == 2
     box.put(letter(4))
     assert [each.letter.sequence async for each in repair.purge(agreed)] == [1, 3]
     assert (sorted(box.kept), box.queue.jobs) == ([2, 4], [])

@@ -131,10 +131,10 @@ def replay(  # noqa: PLR0913, PLR0917 - each is an argument or option of the com
     def repairs(repair: RepairDeadLetters, chosen: Selection) -> AsyncIterator[Repaired]:
         return repair.replay(chosen, include_malformed=include_malformed, rehearse=dry_run)
 
-    told = _Told("would_be_" if dry_run else "", as_json=as_json, missing=set(selection.sequences))
-    with explained(), told.summarised():
-        asyncio.run(_repair(settings, selection, repairs, told))
-    _end(selection, told, unless_left=True)
+    report = _RepairReport("would_be_" if dry_run else "", as_json=as_json, missing=set(selection.sequences))
+    with explained(), report.summarised():
+        asyncio.run(_repair(settings, selection, repairs, report))
+    _end(selection, report, unless_left=True)
 
 
 def purge(  # noqa: PLR0913, PLR0917 - as above
@@ -159,10 +159,10 @@ def purge(  # noqa: PLR0913, PLR0917 - as above
     with explained():
         if not (yes or dry_run):
             selection, count = _confirmed(settings, selection)
-        told = _Told("would_be_" if dry_run else "", as_json=as_json, missing=set(selection.sequences))
-        with told.summarised():
-            asyncio.run(_repair(settings, selection, repairs, told, count))
-    _end(selection, told)
+        report = _RepairReport("would_be_" if dry_run else "", as_json=as_json, missing=set(selection.sequences))
+        with report.summarised():
+            asyncio.run(_repair(settings, selection, repairs, report, count))
+    _end(selection, report)
 
 
 def _selection(
@@ -174,7 +174,7 @@ def _selection(
 
 
 @attrs.define
-class _Told:
+class _RepairReport:
     """Tells of every letter as it is done where a machine reads, and of all of them at the end."""
 
     prefix: str
@@ -224,31 +224,31 @@ async def _repair(
     settings: Settings,
     selection: Selection,
     repairs: Callable[[RepairDeadLetters, Selection], AsyncIterator[Repaired]],
-    told: _Told,
+    report: _RepairReport,
     count: int | None = None,
 ) -> None:
     """Repair; show how far it is where somebody watches, of ``count`` where it is known already."""
     container = build(BrokerContainer, settings)
     async with connected_to_nats(container):
         repair = container.repair_dead_letters()
-        if not is_interactive() or told.as_json:
+        if not is_interactive() or report.as_json:
             async for repaired in repairs(repair, selection):
-                told(repaired)
+                report(repaired)
             return
         if count is None:
             selection, count = await repair.counted(selection)
         with watched("dead letters") as progress:
             async for repaired in repairs(repair, selection):
-                told(repaired)
-                progress(told.letters, count)
+                report(repaired)
+                progress(report.letters, count)
 
 
-def _end(selection: Selection, told: _Told, *, unless_left: bool = False) -> None:
+def _end(selection: Selection, report: _RepairReport, *, unless_left: bool = False) -> None:
     """End with 1 where a letter that was named is not there, or could not be done."""
-    left = sum(count for action, count in told.counts.items() if action.is_left)
-    if told.missing:
-        numbers = ", ".join(map(str, sorted(told.missing)))
-        one = len(told.missing) == 1
+    left = sum(count for action, count in report.counts.items() if action.is_left)
+    if report.missing:
+        numbers = ", ".join(map(str, sorted(report.missing)))
+        one = len(report.missing) == 1
         fail(f"{f'letter {numbers} is' if one else f'letters {numbers} are'} not there, or not selected")
     if selection.sequences and unless_left and left:
         raise typer.Exit(ExitCode.FAILED)

@@ -10,7 +10,7 @@ import typer
 from application.enrolment.bulk import EnrolmentResult
 from application.enrolment.enroll import Enrolled
 from application.enrolment.images import EnrolmentRefusedError
-from entrypoints.commands.common.bulk_enrolment import ToldUsers, document, photographs_of
+from entrypoints.commands.common.bulk_enrolment import EnrolmentReport, document, photographs_of
 from entrypoints.commands.common.doubts import in_words
 from entrypoints.commands.common.enrolling import EnrolmentImages, rights_explained
 from entrypoints.composition.base import build
@@ -92,10 +92,10 @@ def _enroll_list(listed: typer.FileText, *, as_json: bool) -> None:
     photographs = photographs_of(listed)
     with explained(), rights_explained():
         container = build(EnrolmentContainer, settings)
-        told = ToldUsers("enrolled", container.factory().info.id, as_json=as_json)
-        with told.summarised():
-            asyncio.run(_enroll_all(container, photographs, told))
-    told.end()
+        report = EnrolmentReport("enrolled", container.factory().info.id, as_json=as_json)
+        with report.summarised():
+            asyncio.run(_enroll_all(container, photographs, report))
+    report.end()
 
 
 async def _enroll(container: EnrolmentContainer, user_id: UUID, images: Sequence[str]) -> Enrolled:
@@ -105,9 +105,11 @@ async def _enroll(container: EnrolmentContainer, user_id: UUID, images: Sequence
 
 
 async def _enroll_all(
-    container: EnrolmentContainer, photographs: Mapping[UUID, Sequence[str]], told: ToldUsers
+    container: EnrolmentContainer, photographs: Mapping[UUID, Sequence[str]], report: EnrolmentReport
 ) -> None:
     async with opened_database(container, container.factory().info), container.photo_store(), started_reader(container):
         await container.active_model().check()
         with watched("enrolling users") as progress:
-            told.passed_over = await container.enroll_list()(photographs, EnrolmentImages(container), told, progress)
+            report.passed_over = await container.enroll_list()(
+                photographs, EnrolmentImages(container), report, progress
+            )

@@ -16,7 +16,7 @@ from application.enrolment.switch_users import (
     Switch,
 )
 from domain.errors import DatabaseUnavailableError
-from entrypoints.commands.common.bulk_enrolment import ToldUsers, photographs_of, users
+from entrypoints.commands.common.bulk_enrolment import EnrolmentReport, photographs_of, users
 from entrypoints.commands.common.enrolling import EnrolmentImages, rights_explained
 from entrypoints.composition.base import build
 from entrypoints.composition.database import opened_database
@@ -52,10 +52,10 @@ def prepare(
     photographs = photographs_of(listed) if listed else {}
     with explained(), rights_explained():
         container = build(EnrolmentContainer, settings)
-        told = ToldUsers("prepared", container.factory().info.id, as_json=as_json)
-        with told.summarised():
-            asyncio.run(_prepare(container, photographs, told))
-    told.end()
+        report = EnrolmentReport("prepared", container.factory().info.id, as_json=as_json)
+        with report.summarised():
+            asyncio.run(_prepare(container, photographs, report))
+    report.end()
 
 
 def switch(
@@ -106,10 +106,12 @@ def discard(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON
         out.print(f"{users(count)} had a template prepared; it is deleted.")
 
 
-async def _prepare(container: EnrolmentContainer, photographs: Mapping[UUID, Sequence[str]], told: ToldUsers) -> None:
+async def _prepare(
+    container: EnrolmentContainer, photographs: Mapping[UUID, Sequence[str]], report: EnrolmentReport
+) -> None:
     async with opened_database(container, container.factory().info), container.photo_store(), started_reader(container):
         with watched("preparing users") as progress:
-            await container.reenroll_users().prepare(EnrolmentImages(container), photographs, told, progress)
+            await container.reenroll_users().prepare(EnrolmentImages(container), photographs, report, progress)
 
 
 async def _switch(settings: Settings, *, partial: bool) -> tuple[str, Switch]:

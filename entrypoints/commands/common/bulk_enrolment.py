@@ -39,7 +39,7 @@ def document(user: EnrolmentResult, verb: str) -> dict[str, object]:
 
 
 @attrs.define
-class ToldUsers:
+class EnrolmentReport:
     """Tells machines of each user; people of those of whom the ``verb`` is not true, and of doubts."""
 
     verb: str

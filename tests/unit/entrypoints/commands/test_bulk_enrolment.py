@@ -1,4 +1,4 @@
-"""What is told at the end of an enrolment of many."""
+"""What is reported at the end of an enrolment of many."""
 
 from collections.abc import Sequence
 from uuid import UUID
@@ -6,7 +6,7 @@ from uuid import UUID
 import pytest
 
 from application.enrolment.bulk import EnrolmentResult
-from entrypoints.commands.common.bulk_enrolment import ToldUsers
+from entrypoints.commands.common.bulk_enrolment import EnrolmentReport
 
 _ANNA = EnrolmentResult(UUID(int=1), 2)
 _BORIS = EnrolmentResult(UUID(int=2), 1, ("no face",))
@@ -14,11 +14,11 @@ _BORIS = EnrolmentResult(UUID(int=2), 1, ("no face",))
 
 def test_everybody_is_in_the_summary(capsys: pytest.CaptureFixture[str]) -> None:
     """Who is enrolled, who could not be, and who is passed over."""
-    told = ToldUsers("enrolled", "dlib@2", as_json=True)
-    with told.summarised():
-        told(_ANNA)
-        told(_BORIS)
-        told.passed_over = 1200
+    report = EnrolmentReport("enrolled", "dlib@2", as_json=True)
+    with report.summarised():
+        report(_ANNA)
+        report(_BORIS)
+        report.passed_over = 1200
     assert capsys.readouterr().err == (
         "1 user enrolled with dlib@2; 1 user could not be; "
         "1,200 users passed over, who had a template or are deleted.\n"
@@ -36,8 +36,8 @@ def test_a_run_that_is_cut_off_does_not_look_like_one_that_came_to_its_end(
 
 
 def _interrupted_after(results: Sequence[EnrolmentResult]) -> None:
-    told = ToldUsers("prepared", "dlib@2", as_json=True)
-    with told.summarised():
+    report = EnrolmentReport("prepared", "dlib@2", as_json=True)
+    with report.summarised():
         for result in results:
-            told(result)
+            report(result)
         raise KeyboardInterrupt

@@ -79,7 +79,7 @@ class OtelJobTrace:
             finally:
                 self._took(name, time.perf_counter() - started)
 
-    def stages(self, timings: tuple[StageTiming, ...]) -> None:
+    def record_timings(self, timings: tuple[StageTiming, ...]) -> None:
         """Make spans of what ran in another process, at the times that it told."""
         for timing in timings:
             span = self._tracer.start_span(

@@ -120,7 +120,7 @@ class MatchSingleFace:
             image = await self.photos.fetch(ref, max_bytes=self.policy.max_image_bytes)
         with trace.stage("vision"):
             reading = await self.reader.read(image, embed=Embed.ONLY_FACE)
-            trace.stages(reading.stages)
+            trace.record_timings(reading.stages)
         _pass(check_face_count(len(reading.faces)))
         [face] = reading.faces
         _pass(check_quality(face, self.policy.quality))

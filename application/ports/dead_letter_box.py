@@ -32,7 +32,7 @@ class DeadLetter:
 
 @attrs.frozen
 class Extent:
-    """How many letters there are, and a sequence that none of them is beyond; 0 where there never was one."""
+    """``count`` letters; ``newest``: the last sequence that was given where they are kept (0: never any)."""
 
     count: int
     newest: int

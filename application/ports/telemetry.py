@@ -23,7 +23,7 @@ class JobTrace(Protocol):
     def stage(self, name: str) -> AbstractContextManager[None]:
         """Time a stage of the job: a span, a histogram and a figure in the canonical line."""
 
-    def stages(self, timings: tuple[StageTiming, ...]) -> None:
+    def record_timings(self, timings: tuple[StageTiming, ...]) -> None:
         """Report stages that ran in another process."""
 
     def concluded(self, record: JobRecord, *, repeated: bool) -> None:

@@ -49,10 +49,10 @@ class BrokerWatch:
         return "; ".join(dict.fromkeys(problem.reason for problem in self._problems.values())) or None
 
     def pause(self) -> float | None:
-        """Return the seconds to wait before a single job is tried, ever more; None where jobs are settled.
+        """Return the seconds to wait before trying one job, 1 growing to 5, while the last publication failed.
 
-        Jobs are settled when the latest publication succeeded, of whatever kind: what concerns one kind of outcome, or
-        one job alone, is a problem but does not hold up the others.
+        None: run at full concurrency. The last one counts, of whatever kind: what concerns one kind of outcome, or one
+        job alone, is a problem but does not hold up the others.
         """
         self._forget()
         if self._doubt_since is None:

@@ -41,7 +41,7 @@ class RecordingJobTrace:
         self.stage_names.append(name)
         yield
 
-    def stages(self, timings: tuple[StageTiming, ...]) -> None:
+    def record_timings(self, timings: tuple[StageTiming, ...]) -> None:
         """Remember their names."""
         self.stage_names.extend(timing.name for timing in timings)
 

@@ -38,8 +38,8 @@ class _ReaderGoneError(Exception):
 class JetStreamJobsInFlight:
     """Reads the stream with a consumer of its own, which acknowledges nothing and is forgotten by the server.
 
-    What the service's consumer has behind it is known up to its floor, below which everything is acknowledged. Above
-    it every job counts as one in flight, though some may have ended: the floor rises past those with the oldest.
+    Jobs up to the service's consumer's ack floor are done. All above it count as in flight, finished or not, because
+    acknowledgements may be out of order.
     """
 
     def __init__(self, client: Client, names: Names) -> None:

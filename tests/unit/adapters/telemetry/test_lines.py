@@ -59,7 +59,7 @@ def test_a_matched_job_has_one_line(observed: Observed) -> None:
         with trace.stage("fetch"):
             pass
         with trace.stage("vision"):
-            trace.stages(TIMINGS)
+            trace.record_timings(TIMINGS)
         trace.concluded(record(MATCHED), repeated=False)
     [line] = observed.log.lines
     process = observed.span("process jobs").get_span_context()
@@ -198,7 +198,7 @@ def test_a_repeated_stage_is_shown_as_a_sum(observed: Observed) -> None:
     """Two searches are one figure."""
     with observed.telemetry.job(SampleDelivery()) as trace:
         for _ in range(2):
-            trace.stages(TIMINGS[:1])
+            trace.record_timings(TIMINGS[:1])
     assert observed.log.jobs()[0]["stages_ms"] == {"decode": 4.0}
 
 

@@ -71,7 +71,7 @@ def test_durations_are_recorded(observed: Observed) -> None:
     """Each stage, each delivery by what became of it, and the wait of first deliveries."""
     for number in (1, 2):
         with observed.telemetry.job(SampleDelivery(number=number)) as trace, trace.stage("vision"):
-            trace.stages(TIMINGS)
+            trace.record_timings(TIMINGS)
             trace.released("the worker stops")
     assert observed.metric("facematch.stage.duration") == {
         (("stage", "decode"),): 2,

@@ -57,7 +57,7 @@ def do_everything(telemetry: OtelTelemetry) -> None:
             trace.held("database", "no answer")
             for stage in STAGES:
                 with suppress(StorageUnavailableError), trace.stage(stage):
-                    trace.stages(TIMINGS)
+                    trace.record_timings(TIMINGS)
                     raise StorageUnavailableError("busy")
             end(trace)
             if number == len(endings) - 1:

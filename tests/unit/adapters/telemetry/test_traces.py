@@ -132,7 +132,7 @@ def test_stages_hang_under_each_other_in_time(observed: Observed) -> None:
 def test_stages_of_another_process_keep_its_times(observed: Observed) -> None:
     """What ran elsewhere hangs under the stage that waited for it, with the times and the process that were told."""
     with observed.telemetry.job(TRACED) as trace, trace.stage("vision"):
-        trace.stages(TIMINGS)
+        trace.record_timings(TIMINGS)
     vision, decode = observed.span("vision"), observed.span("decode")
     assert parent_of(decode) == id_of(vision)
     assert (decode.start_time, decode.end_time) == (1_000_000, 3_000_000)

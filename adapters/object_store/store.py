@@ -107,36 +107,18 @@ class S3PhotoStore:
 
         The witnesses are told what came of it; of a refusal they make their own picture.
         """
-        if self._closed:
-            raise StorageUnavailableError("the object store's client is closed")
-        _check_names(ref)
         answer = _Answer(ref, max_bytes)
-        session = None
+        if self._witnesses is None:
+            return await self._fetch(answer)
         try:
-            async with asyncio.timeout(self._options.deadline_seconds), self._slots:
-                session = self._session = self._session or self._opened()
-                content = await self._get(session, ref, answer)
+            content = await self._fetch(answer)
         except StorageRefusedError:
             raise
-        except StorageUnavailableError as error:
-            self._abandon_session(session)
-            was_slow = isinstance(error.__cause__, aiohttp.SocketTimeoutError)
-            self._did_not_come(ref, Size(answer.announced if was_slow else 0, max_bytes))
+        except (StorageUnavailableError, asyncio.CancelledError) as error:
+            self._witnesses.failed(ref, Size(answer.announced if _is_slow(error) else 0, max_bytes))
             raise
-        except TimeoutError as error:
-            self._abandon_session(session)
-            self._did_not_come(ref, Size(answer.announced, max_bytes))
-            raise self._unavailable(f"{ref} did not come within {self._options.deadline_seconds:g} s") from error
-        except asyncio.CancelledError:
-            self._did_not_come(ref, Size(answer.announced, max_bytes))
-            raise
-        if self._witnesses is not None:
-            self._witnesses.came(ref, Size(len(content), max_bytes))
+        self._witnesses.came(ref, Size(len(content), max_bytes))
         return content
-
-    def _did_not_come(self, ref: ImageRef, size: Size) -> None:
-        if self._witnesses is not None:
-            self._witnesses.failed(ref, size)
 
     async def close(self) -> None:
         """Cut what is going on and refuse what comes; waits for nothing."""
@@ -147,6 +129,25 @@ class S3PhotoStore:
         for session in (current, *self._left):
             if session is not None:
                 await session.close()
+
+    async def _fetch(self, answer: "_Answer") -> bytes:
+        if self._closed:
+            raise StorageUnavailableError("the object store's client is closed")
+        _check_names(answer.ref)
+        session = None
+        try:
+            async with asyncio.timeout(self._options.deadline_seconds), self._slots:
+                session = self._session = self._session or self._opened()
+                return await self._get(session, answer)
+        except StorageRefusedError:
+            raise
+        except StorageUnavailableError:
+            self._abandon_session(session)
+            raise
+        except TimeoutError as error:
+            self._abandon_session(session)
+            what = f"{answer.ref} did not come within {self._options.deadline_seconds:g} s"
+            raise self._unavailable(what) from error
 
     def _opened(self) -> aiohttp.ClientSession:
         try:
@@ -165,7 +166,8 @@ class S3PhotoStore:
         await session.close()
         del self._left[session]
 
-    async def _get(self, session: aiohttp.ClientSession, ref: ImageRef, answer: "_Answer") -> bytes:
+    async def _get(self, session: aiohttp.ClientSession, answer: "_Answer") -> bytes:
+        ref = answer.ref
         url, headers = self._requests.get(ref)
         try:
             async with session.get(url, headers=headers, allow_redirects=False) as response:
@@ -268,6 +270,11 @@ class _Answer:
                 raise ImageTooLargeError(f"{self.ref} has more than {self.max_bytes} bytes")
             content.write(piece)
         return content.getvalue()
+
+
+def _is_slow(error: BaseException) -> bool:
+    """Tell whether time was over: for one try, for all of them, or between two bytes."""
+    return isinstance(error, asyncio.CancelledError) or isinstance(error.__cause__, TimeoutError)
 
 
 def _open_session(options: StoreOptions) -> aiohttp.ClientSession:

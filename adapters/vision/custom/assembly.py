@@ -33,11 +33,11 @@ class Opened:
 
 def opened(parts: Parts) -> Opened:
     """Open the models, as far as they are known, and compare them with what is said of them."""
-    problems: list[str] = []
-    recogniser = _network("model", parts.model, problems)
+    recogniser, problems = _opened("model", parts.model)
     if recogniser and parts.input:
         problems += _misfits(recogniser, parts.input, parts.dimension)
-    detector = _network("detector", parts.detector, problems)
+    detector, more = _opened("detector", parts.detector)
+    problems += more
     if detector and (missing := yunet.missing(detector)):
         problems.append(f"detector.file: is no YuNet: {missing}")
     return Opened(tuple(problems), recogniser, detector)
@@ -57,30 +57,42 @@ def assembled(said: Description, models: Opened, info: EmbedderInfo, budget: Ima
     )
 
 
-def _network(place: str, file: ModelFile | None, problems: list[str]) -> Network | None:
+def _opened(place: str, file: ModelFile | None) -> tuple[Network | None, list[str]]:
+    """Return one model, or what is wrong with it; neither where it is not known."""
     if file is None:
-        return None
-    if told := [f"{place}.{problem}" for problem in file.problems()]:
-        problems += told
-        return None
-    try:
-        contents = file.read()
-        if file.path.suffix != OPENVINO:
-            if refers_elsewhere(contents[0]):
-                problems.append(f"{place}.file: keeps weights in other files, which its checksum does not cover")
-                return None
-            return OnnxNetwork(*contents)
-        from adapters.vision.recognition.openvino_network import OpenVinoNetwork  # noqa: PLC0415 - an optional dependency
+        return None, []
+    problems = list(file.problems())
+    if not problems:
+        try:
+            return _network(file), []
+        except ModelFileError as error:
+            problems = [str(error)]
+    return None, [f"{place}.{problem}" for problem in problems]
 
-        return OpenVinoNetwork(*contents)
+
+def _network(file: ModelFile) -> Network:
+    contents = file.read()
+    try:
+        return _of_openvino(*contents) if file.path.suffix == OPENVINO else _in_onnx(*contents)
+    except ModelFileError:
+        raise
+    except Exception as error:  # the runtimes raise what they like at files they do not understand
+        raise ModelFileError(f"file: cannot be loaded: {_first_line(error)}") from error
+
+
+def _in_onnx(graph: bytes) -> Network:
+    if refers_elsewhere(graph):
+        raise ModelFileError("file: keeps weights in other files, which its checksum does not cover")
+    return OnnxNetwork(graph)
+
+
+def _of_openvino(graph: bytes, weights: bytes) -> Network:
+    try:
+        from adapters.vision.recognition.openvino_network import OpenVinoNetwork  # noqa: PLC0415 - an optional dependency
     except ImportError as error:
         advice = "OpenVINO's models need an extra: from the clone, `pip install '.[openvino]'`"
-        problems.append(f"{place}.file: {advice} ({error})")
-    except ModelFileError as error:
-        problems.append(f"{place}.{error}")
-    except Exception as error:  # noqa: BLE001 - the runtimes raise what they like at files they do not understand
-        problems.append(f"{place}.file: cannot be loaded: {_first_line(error)}")
-    return None
+        raise ModelFileError(f"file: {advice} ({error})") from error
+    return OpenVinoNetwork(graph, weights)
 
 
 def _misfits(network: Network, said: InputSection, dimension: int | None) -> Iterator[str]:
@@ -103,7 +115,7 @@ def _misfits(network: Network, said: InputSection, dimension: int | None) -> Ite
     grey = np.full((said.size, said.size, CHANNELS), 128, np.uint8)
     try:
         [vector] = network.run(said.preparation(grey))
-    except Exception as error:  # noqa: BLE001 - as above
+    except Exception as error:  # noqa: BLE001 - the runtimes raise what they like
         yield f"model.file: cannot be run: {_first_line(error)}"
         return
     if dimension is not None and vector.size != dimension:

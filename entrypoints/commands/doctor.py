@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from enum import StrEnum
 from typing import Annotated, Final
 
@@ -14,8 +14,8 @@ from rich.text import Text
 from adapters.faiss_codes.codes import can_be_made
 from adapters.nats_jetstream.inspection import inspect_broker
 from adapters.object_store.buckets import Bucket, look_for_buckets
-from adapters.postgres.inspection import inspect_database
-from adapters.postgres.search_index.standing import EXACT_BELOW, IndexState
+from adapters.postgres.inspection import DatabaseFacts, inspect_database
+from adapters.postgres.search_index.standing import EXACT_BELOW
 from adapters.vision.guard import load
 from application.ports.face_pipeline import EmbedderInfo
 from domain.calibration import Calibration
@@ -152,33 +152,13 @@ async def _database(settings: Settings) -> AsyncIterator[Finding]:
         tables = ", ".join(map(str, database.schema.tables))
     versions = f"PostgreSQL {facts.server_version}, pgvector {facts.pgvector_version}"
     yield Finding("database", Status.OK, f"{versions}; your tables: {tables}")
-    yield Finding(
-        "enrolled users",
-        Status.OK if facts.enrolled else Status.WARNING,
-        f"{facts.enrolled} with {info.id}" if facts.enrolled else "none: nobody can be named; run `facematch enroll`",
-    )
+    yield enrolment_finding(facts.enrolled, info.id)
     yield threshold_finding(settings.vision, info, facts.enrolled)
-    if facts.unfit:
-        detail = f"{facts.unfit} users have one of {info.id} that no photo can be compared with: enrol them again"
-        yield Finding("unfit embeddings", Status.WARNING, detail)
-    for finding in gallery:
+    for finding in (*gallery, *embedding_findings(facts, info.id)):
         yield finding
-    for model, users in facts.unusable.items():
-        name = f"model {model}" if model else "an unknown model (face_embedding_model is null)"
-        yield Finding(
-            "other embeddings", Status.WARNING, f"{users} users have one of {name}: run `facematch reenroll prepare`"
-        )
-    if facts.learnt is not None and not can_be_made(facts.learnt, info.dimension):
-        detail = "what the index has learnt is damaged, or of a newer release, and workers compare with everybody"
-        detail = f"{detail}: run `facematch index`"
-        yield Finding("search", Status.FAILED, detail)
-    else:
-        yield search_finding(facts.enrolled, facts.index, facts.unindexed, info.dimension)
-    if facts.logged is not None:
-        detail = f"PostgreSQL writes embeddings to its log, with the statements; a superuser can run: {facts.logged}"
-        yield Finding("database log", Status.WARNING, detail)
-    for statement in facts.advice:
-        yield Finding("database speed", Status.WARNING, f"every job needs this index; the owner can run: {statement}")
+    yield search_finding(facts, info.dimension)
+    for finding in server_findings(facts):
+        yield finding
 
 
 async def _gallery(container: GalleryContainer) -> AsyncIterator[Finding]:
@@ -186,20 +166,51 @@ async def _gallery(container: GalleryContainer) -> AsyncIterator[Finding]:
     yield Finding("gallery", Status.OK, "jobs are decided by templates of this embedder")
 
 
-def search_finding(enrolled: int, index: IndexState | None, unindexed: int, dimension: int) -> Finding:
-    """Return how users are searched for, and whether that overlooks somebody or could be faster."""
-    if unindexed:
-        detail = f"{unindexed} users are not in the index, so that it finds none of them: run `facematch index`"
+def enrolment_finding(enrolled: int, embedder: str) -> Finding:
+    """Return whether there is anybody to name."""
+    if not enrolled:
+        return Finding("enrolled users", Status.WARNING, "none: nobody can be named; run `facematch enroll`")
+    return Finding("enrolled users", Status.OK, f"{enrolled} with {embedder}")
+
+
+def embedding_findings(facts: DatabaseFacts, embedder: str) -> Iterator[Finding]:
+    """Yield whose embeddings no photo is compared with."""
+    if facts.unfit:
+        detail = f"{facts.unfit} users have one of {embedder} that no photo can be compared with: enrol them again"
+        yield Finding("unfit embeddings", Status.WARNING, detail)
+    for model, users in facts.unusable.items():
+        name = f"model {model}" if model else "an unknown model (face_embedding_model is null)"
+        detail = f"{users} users have one of {name}: run `facematch reenroll prepare`"
+        yield Finding("other embeddings", Status.WARNING, detail)
+
+
+def search_finding(facts: DatabaseFacts, dimension: int) -> Finding:
+    """Return how users are searched for, and whether that fails, overlooks somebody or could be faster."""
+    index = facts.index
+    if facts.learnt is not None and not can_be_made(facts.learnt, dimension):
+        detail = "what the index has learnt is damaged, or of a newer release, and workers compare with everybody"
+        return Finding("search", Status.FAILED, f"{detail}: run `facematch index`")
+    if facts.unindexed:
+        detail = f"{facts.unindexed} users are not in the index, so that it finds none of them: run `facematch index`"
         return Finding("search", Status.WARNING, detail)
     if index is not None and index.serves(dimension):
         return Finding("search", Status.OK, f"through an index of about {index.users} users")
     if index is not None:
         detail = "the index is not complete, so that every user is compared with: run `facematch index`"
         return Finding("search", Status.WARNING, detail)
-    if enrolled >= EXACT_BELOW:
-        detail = f"{enrolled} users are compared with one by one: `facematch index` makes searches faster"
+    if facts.enrolled >= EXACT_BELOW:
+        detail = f"{facts.enrolled} users are compared with one by one: `facematch index` makes searches faster"
         return Finding("search", Status.WARNING, detail)
     return Finding("search", Status.OK, "every user is compared with")
+
+
+def server_findings(facts: DatabaseFacts) -> Iterator[Finding]:
+    """Yield what somebody with more rights can do about the server's log, and for speed."""
+    if facts.logged is not None:
+        detail = f"PostgreSQL writes embeddings to its log, with the statements; a superuser can run: {facts.logged}"
+        yield Finding("database log", Status.WARNING, detail)
+    for statement in facts.advice:
+        yield Finding("database speed", Status.WARNING, f"every job needs this index; the owner can run: {statement}")
 
 
 def threshold_finding(vision: VisionSettings, info: EmbedderInfo, enrolled: int) -> Finding:

@@ -6,6 +6,7 @@ import attrs
 import pytest
 
 from adapters.object_store.buckets import Bucket
+from adapters.postgres.inspection import DatabaseFacts
 from adapters.postgres.search_index.standing import IndexState
 from application.ports.face_pipeline import EmbedderInfo
 from domain.calibration import Calibration
@@ -26,6 +27,8 @@ MINE = EmbedderInfo("mine@1", 128, "mine", "mine", Calibration(((1e-3, 0.05), (1
 ONE_DISTANCE = attrs.evolve(MINE, calibration=Calibration(((1.0, 0.4),)))
 NEARER = MeasuredCalibration("mine@1", (MeasuredCurve(1, 142, 10_000, ((2e-3, 0.05), (1e-1, 0.1))),))
 MEASURED = MeasuredCalibration("mine@1", (MeasuredCurve(1, 142, 10_000, ((2e-3, 0.05),)),))
+
+FACTS = DatabaseFacts("18", "0.8", 1, 0, {}, (), None, None, 0, None)
 
 
 def within(distance: float | None, calibration: MeasuredCalibration | None = None) -> VisionSettings:
@@ -92,7 +95,7 @@ def test_a_search_that_could_be_better_is_told(
     enrolled: int, index: IndexState | None, unindexed: int, status: Status, words: str
 ) -> None:
     """A slow one, an index that nobody can rely on, and one that lacks somebody."""
-    found = search_finding(enrolled, index, unindexed, 128)
+    found = search_finding(attrs.evolve(FACTS, enrolled=enrolled, index=index, unindexed=unindexed), 128)
     assert (found.what, found.status, words in found.detail) == ("search", status, True)
 
 

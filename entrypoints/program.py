@@ -19,7 +19,7 @@ def main() -> None:
     for name in _NOT_ASKED:
         os.environ.pop(name, None)
     closed_input.stand_in()
-    with output.told():
+    with output.guarded_stdout():
         try:
             run = imported("entrypoints.cli:app")
         except KeyboardInterrupt:

@@ -16,7 +16,7 @@ class OutputError(Exception):
     """What a command has to say cannot be written; no use case's failure, so that none is told instead."""
 
 
-class _Told(io.FileIO):
+class _GuardedFile(io.FileIO):
     """A file whose errors are told from those of others; of a reader who has seen enough, nothing is told."""
 
     def write(self, data: "ReadableBuffer", /) -> int:
@@ -30,7 +30,7 @@ class _Told(io.FileIO):
 
 
 @contextmanager
-def told() -> Iterator[None]:
+def guarded_stdout() -> Iterator[None]:
     """End with 1, and one line on standard error, where the block writes to a standard output that takes nothing."""
     sys.stdout = _stream()
     if sys.stderr is None:
@@ -70,5 +70,5 @@ def _lost() -> io.TextIOWrapper:
 def _over(
     descriptor: int, encoding: str = "utf-8", errors: str | None = None, *, line_buffering: bool = False
 ) -> io.TextIOWrapper:
-    file = io.BufferedWriter(_Told(descriptor, "wb", closefd=False))
+    file = io.BufferedWriter(_GuardedFile(descriptor, "wb", closefd=False))
     return io.TextIOWrapper(file, encoding, errors, line_buffering=line_buffering)

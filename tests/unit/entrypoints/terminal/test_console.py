@@ -24,7 +24,7 @@ async def both():
         group.create_task(tell())
         group.create_task(asyncio.sleep(60))
 
-with output.told():
+with output.guarded_stdout():
     asyncio.run(both())
 """
 

@@ -1,4 +1,4 @@
-"""Standard output that may be full or closed: that is told in one line, but to a closed standard error."""
+"""A full or closed standard output, reported as one line on standard error and exit code 1."""
 
 import errno
 import io

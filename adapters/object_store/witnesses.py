@@ -33,7 +33,7 @@ class Size:
 
 
 class Witnesses:
-    """The objects that can tell a store which gives nobody a photograph from one bad object.
+    """Tells a store that serves nobody from one bad object, by fetching others: good ones, while any are known.
 
     Two are asked: the largest that came and are no less than half as large as what did not come, for a store may be
     too slow for large ones only; where there are fewer, those that did not come. If neither comes nobody's would;

@@ -124,9 +124,9 @@ class Calibration:
 
 
 def _least(photographs: int | None, curves: Curves, value: Callable[[Curve], float], lowered: Sequence[float]) -> float:
-    """Return the least that the curves for templates of so many photographs or fewer say, of any where it is unknown.
+    """Return the least value of the curves for so many photographs or fewer; of all, where the number is unknown.
 
-    The last one, where it is for fewer, is ``lowered``: by the proportion at the place of the number, from 1.
+    With no curve for so many, the nearest smaller one's value is scaled by ``lowered[n - 1]``, relative to its own.
     """
     wanted = max(photographs, 1) if photographs is not None else max(len(lowered), curves[-1][0])
     values = [(number, value(curve)) for number, curve in curves if number <= wanted]

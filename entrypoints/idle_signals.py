@@ -18,8 +18,8 @@ def end_at_once() -> None:
 
 
 @contextmanager
-def waiting(*, then: Callable[[], None]) -> Iterator[None]:
-    """Defer both signals while the block runs; one that came meanwhile, or comes later, calls ``then`` and exits."""
+def deferred(*, then: Callable[[], None]) -> Iterator[None]:
+    """Hold signals back during the block; afterwards the first one, held or new, calls ``then`` and exits with 0."""
     if signal.getsignal(signal.SIGTERM) is not _end:
         yield
         return

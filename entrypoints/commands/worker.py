@@ -41,7 +41,7 @@ def worker() -> None:
     try:
         vision = build(VisionContainer, settings)
         reader = vision.face_reader()
-        with idle_signals.waiting(then=reader.abandon):
+        with idle_signals.deferred(then=reader.abandon):
             reader.begin()  # it loads its models while this process imports the rest
         wrong_settings = imported("entrypoints.service:WRONG_SETTINGS")
         uvloop.run(imported("entrypoints.service:serve")(settings, vision))

@@ -50,10 +50,10 @@ def test_a_signal_waits_while_something_is_begun_which_is_undone() -> None:
     """What is not known yet could not be ended."""
     code = """
 import os, signal
-from entrypoints.idle_signals import end_at_once, waiting
+from entrypoints.idle_signals import deferred, end_at_once
 
 end_at_once()
-with waiting(then=lambda: print("undone", flush=True)):
+with deferred(then=lambda: print("undone", flush=True)):
     os.kill(os.getpid(), signal.SIGTERM)
     print("begun", flush=True)
 print("never")

@@ -6,7 +6,7 @@ from typing import Any
 
 
 def imported(path: str) -> Any:  # noqa: ANN401 - whatever the module has there
-    """Return what ``module:name`` names; it stays, so the garbage collector need not look at it meanwhile."""
+    """Import ``module:name`` with garbage collection off: modules are never garbage, and scanning them is slow."""
     gc.disable()
     try:
         return pkgutil.resolve_name(path)

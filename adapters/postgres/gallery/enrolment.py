@@ -8,7 +8,7 @@ from psycopg import sql
 from adapters.postgres.connection.database import Database
 from adapters.postgres.connection.errors import swallowed
 from adapters.postgres.gallery.active_model import IS_ANOTHERS
-from adapters.postgres.gallery.nearest import Wanted, besides, candidates, counting, number
+from adapters.postgres.gallery.nearest import Wanted, candidates, counting, exact_except, number
 from adapters.postgres.gallery.templates import REMEMBER, as_vector, fingerprint
 from application.ports.gallery import Others
 from domain.errors import GalleryNotReadyError
@@ -94,7 +94,7 @@ class PostgresEnrolment:
     async def others(self, user_id: UUID, template: FaceEmbedding, *, limit: int) -> Others:
         """Compare with every template there is, index or not: an enroller has no right to read an index."""
         schema = self._database.schema
-        search = besides(schema, Wanted(template.model, template.dimension, limit))
+        search = exact_except(schema, Wanted(template.model, template.dimension, limit))
         count = counting(schema, sql.SQL("u.id <> %(user)s"))
         values = {"probe": as_vector(template), "model": template.model, "user": user_id}
         async with self._database.operation("others") as connection:

@@ -54,8 +54,6 @@ class Wanted:
 
     ``counted`` asks for the number of all who are searched, too, in each row; it is NULL otherwise. These are part of
     the statements' text, so that a plan for any probe is a plan for such searches.
-
-    Every row repeats whether the gallery is ready for the model; there is at least one row.
     """
 
     model: str
@@ -65,12 +63,15 @@ class Wanted:
 
 
 def exact(schema: Schema, wanted: Wanted) -> sql.Composed:
-    """Return the search among all users of a model for those near a ``probe``."""
+    """Return the search among all users of a model for those near a ``probe``.
+
+    Every row repeats whether the gallery is ready for the model; there is at least one row.
+    """
     ready = is_ready(schema, sql.SQL("n.id IS NOT NULL"))
     return _exact(_parts(schema, wanted, schema.candidate_condition("u")), ready)
 
 
-def besides(schema: Schema, wanted: Wanted) -> sql.Composed:
+def exact_except(schema: Schema, wanted: Wanted) -> sql.Composed:
     """Return the search among all of a model but one ``user``, those who may not be named included.
 
     It reads no column but the templates: an enroller has no right to more.

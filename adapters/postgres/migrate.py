@@ -191,7 +191,7 @@ class _Migration:
 
     @property
     def for_the_owner(self) -> list[str]:
-        """What another role has to run so that the one that was refused can work, or owns what is made."""
+        """The SQL for an owner to run instead, and what makes the refused role owner, or worker, of the result."""
         return [*self.statements, *self._for_me]
 
     async def run(self) -> Migrated:

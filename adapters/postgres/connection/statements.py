@@ -13,7 +13,7 @@ from adapters.postgres.tables.schema import Schema
 class Statement:
     """A statement that names the application's tables: composed when the schema changes, else the same bytes.
 
-    It is for use with parameters.
+    Its percent signs are doubled: always execute it with parameters.
     """
 
     def __init__(self, compose: Callable[[Schema], sql.Composed]) -> None:

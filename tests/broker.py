@@ -11,7 +11,7 @@ from nats.aio.client import Client
 from nats.js.api import RawStreamMsg
 
 from adapters.nats_jetstream.connection.connecting import ConnectionOptions, connect, disconnect
-from adapters.nats_jetstream.names import Names
+from adapters.nats_jetstream.names import BrokerNames
 from adapters.nats_jetstream.provisioning import provision
 from infra.local_stack.nats import NatsServer
 
@@ -25,13 +25,13 @@ class OwnBroker:
 
     server: NatsServer
     client: Client
-    names: Names
+    names: BrokerNames
 
 
-def own_names() -> Names:
+def own_names() -> BrokerNames:
     """Return names that no other test uses."""
     token = uuid4().hex[:8]
-    return Names(
+    return BrokerNames(
         stream=f"JOBS_{token}",
         subject=f"jobs.{token}.requested",
         durable=f"worker-{token}",
@@ -62,7 +62,9 @@ async def running(folder: Path, extra: str = "") -> AsyncIterator[NatsServer]:
         server.stop()
 
 
-async def provisioned(client: Client, names: Names | None = None, ack_wait_seconds: float = ACK_WAIT) -> Names:
+async def provisioned(
+    client: Client, names: BrokerNames | None = None, ack_wait_seconds: float = ACK_WAIT
+) -> BrokerNames:
     """Make streams and consumer, and return their names."""
     names = names or own_names()
     await provision(client, names, ack_wait_seconds=ack_wait_seconds)

@@ -10,7 +10,7 @@ from nats.js.api import DiscardPolicy, StreamInfo
 
 from adapters.nats_jetstream.connection.connecting import jetstream, translated
 from adapters.nats_jetstream.jobs.consumer_config import problem
-from adapters.nats_jetstream.names import Names
+from adapters.nats_jetstream.names import BrokerNames
 
 _SHORTEST_AGE_SECONDS = 7 * 24 * 3600
 """What a job may wait for somebody to come back from a few days off and mend an outage."""
@@ -43,7 +43,7 @@ class BrokerFacts:
     limits: tuple[str, ...]
 
 
-async def inspect_broker(client: Client, names: Names, *, ack_wait_seconds: float) -> BrokerFacts:
+async def inspect_broker(client: Client, names: BrokerNames, *, ack_wait_seconds: float) -> BrokerFacts:
     """Look at everything that ``provision`` makes.
 
     Raises:

@@ -6,7 +6,7 @@ from domain.outcomes import OutcomeKind
 
 
 @attrs.frozen
-class Names:
+class BrokerNames:
     """What things are called on the broker; results and dead letters live beside the subject of jobs."""
 
     stream: str = "PHOTO_FACES"

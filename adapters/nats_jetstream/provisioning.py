@@ -20,7 +20,7 @@ from nats.js.api import (
 
 from adapters.nats_jetstream.connection.connecting import reason, translated
 from adapters.nats_jetstream.jobs.consumer_config import desired, unusable
-from adapters.nats_jetstream.names import Names
+from adapters.nats_jetstream.names import BrokerNames
 from domain.errors import FacematchError
 
 _API_SECONDS = 10.0
@@ -43,7 +43,9 @@ class Provisioned:
     action: str
 
 
-async def provision(client: Client, names: Names, *, ack_wait_seconds: float, replicas: int = 1) -> list[Provisioned]:
+async def provision(
+    client: Client, names: BrokerNames, *, ack_wait_seconds: float, replicas: int = 1
+) -> list[Provisioned]:
     """Make everything that the service needs on the broker; a subject that is captured already stays where it is.
 
     Raises:
@@ -134,7 +136,7 @@ def _check_stream(config: StreamConfig, how: str) -> None:
     )
 
 
-async def _consumer(js: JetStreamContext, stream: str, names: Names, ack_wait_seconds: float) -> Provisioned:
+async def _consumer(js: JetStreamContext, stream: str, names: BrokerNames, ack_wait_seconds: float) -> Provisioned:
     fields = desired(names, ack_wait_seconds)
     try:
         present = (await js.consumer_info(stream, names.durable)).config

@@ -8,7 +8,7 @@ from psycopg import sql
 from adapters.postgres.connection.database import Connection, Database
 from adapters.postgres.search_index.feed import CODEBOOK
 from adapters.postgres.search_index.filling import count_missing
-from adapters.postgres.search_index.parts import Parts
+from adapters.postgres.search_index.parts import IndexParts
 from adapters.postgres.search_index.standing import IndexState, look_at_index
 from adapters.postgres.tables.schema import Schema
 from application.ports.face_pipeline import EmbedderInfo
@@ -89,7 +89,7 @@ async def inspect_database(database: Database, info: EmbedderInfo) -> DatabaseFa
         index = await look_at_index(connection, schema, info.id)
         is_used = index is not None and index.serves(info.dimension)
         [(learnt,)] = await _rows(connection, sql.SQL(CODEBOOK), [info.id]) if is_used else [(None,)]
-        unindexed = await count_missing(connection, Parts(schema, info.id, info.dimension)) if is_used else 0
+        unindexed = await count_missing(connection, IndexParts(schema, info.id, info.dimension)) if is_used else 0
         logged = await _logged(connection)
     return DatabaseFacts(server, pgvector, usable, unfit, unusable, advice, index, learnt, unindexed, logged)
 

@@ -9,7 +9,7 @@ from nats.aio.client import Client
 from adapters.nats_jetstream.connection.connecting import ConnectionOptions, connect, disconnect
 from adapters.nats_jetstream.dead_letters.box import JetStreamDeadLetterBox
 from adapters.nats_jetstream.jobs.queue_statistics import JetStreamQueueStatistics
-from adapters.nats_jetstream.names import Names
+from adapters.nats_jetstream.names import BrokerNames
 from adapters.nats_jetstream.publishing.publisher import JetStreamJobPublisher
 from application.operating.repair_dead_letters import RepairDeadLetters
 from entrypoints.composition.base import BaseContainer
@@ -30,8 +30,8 @@ def _connection_options(nats: NatsSettings) -> ConnectionOptions:
     )
 
 
-def _names(nats: NatsSettings) -> Names:
-    return Names(
+def _names(nats: NatsSettings) -> BrokerNames:
+    return BrokerNames(
         stream=nats.stream,
         subject=nats.subject,
         durable=nats.durable,

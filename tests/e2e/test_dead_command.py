@@ -19,7 +19,7 @@ from nats.aio.msg import Msg
 from nats.js import JetStreamContext
 from nats.js.errors import NotFoundError
 
-from adapters.nats_jetstream.names import Names
+from adapters.nats_jetstream.names import BrokerNames
 from infra.local_stack.otlp import OtlpReceiver
 from tests.broker import connected, provisioned, running
 from tests.e2e.command import FACEMATCH, Done, clean_environment, facematch
@@ -65,7 +65,7 @@ class Broker:
 async def broker(tmp_path: Path) -> AsyncIterator[Broker]:
     """Return a broker with the default streams, without any letters."""
     async with running(tmp_path) as server, connected(server) as client:
-        await provisioned(client, Names())
+        await provisioned(client, BrokerNames())
         yield Broker(client, {"FACEMATCH_NATS_URL": server.url})
 
 

@@ -17,7 +17,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.js import JetStreamContext
 
-from adapters.nats_jetstream.names import Names
+from adapters.nats_jetstream.names import BrokerNames
 from adapters.postgres.migrate import migrate
 from infra.local_stack.postgres import PostgresServer
 from tests.broker import connected, provisioned, running
@@ -59,7 +59,7 @@ async def service(tmp_path: Path, database_url: str) -> AsyncIterator[Service]:
     """Return a service without jobs, users and letters, and without a worker."""
     await migrate(database_url)
     async with running(tmp_path) as server, connected(server) as client:
-        await provisioned(client, Names())
+        await provisioned(client, BrokerNames())
         environment = {"FACEMATCH_NATS_URL": server.url, "FACEMATCH_DATABASE_URL": database_url}
         yield Service(client, client.jetstream(), environment)
 

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from uuid import UUID
 
-from adapters.nats_jetstream.names import Names
+from adapters.nats_jetstream.names import BrokerNames
 from adapters.nats_jetstream.provisioning import provision
 from adapters.postgres.migrate import migrate
 from domain.errors import MessagingUnavailableError
@@ -64,7 +64,7 @@ async def _provision(world: World) -> None:
         try:
             await provision(
                 world.client,
-                Names(),
+                BrokerNames(),
                 ack_wait_seconds=float(world.environment.get("FACEMATCH_NATS_ACK_WAIT", "30")),
                 replicas=int(world.environment.get("FACEMATCH_NATS_REPLICAS", "1")),
             )

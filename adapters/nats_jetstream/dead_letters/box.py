@@ -26,7 +26,7 @@ from adapters.nats_jetstream.headers import (
     TRUNCATED_FROM,
     trace_context,
 )
-from adapters.nats_jetstream.names import Names
+from adapters.nats_jetstream.names import BrokerNames
 from adapters.nats_jetstream.publishing.confirmed import ConfirmedPublisher
 from application.ports.dead_letter_box import DeadLetter, Extent
 from domain.errors import MessagingUnavailableError
@@ -40,7 +40,7 @@ _NOT_SENT_AGAIN = {*OF_A_LETTER, REPLAY_OF.lower(), *OF_TRACES}
 class JetStreamDeadLetterBox(ConfirmedPublisher):
     """Dead letters in whichever stream captures their subject; other messages in it are none of ours."""
 
-    def __init__(self, client: Client, names: Names) -> None:
+    def __init__(self, client: Client, names: BrokerNames) -> None:
         super().__init__(client, names)
         self._js = client.jetstream(timeout=_TRY_SECONDS)
         self._found: str | None = None

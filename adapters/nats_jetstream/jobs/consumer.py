@@ -14,7 +14,7 @@ from adapters.nats_jetstream.jobs.consumer_config import problem
 from adapters.nats_jetstream.jobs.delivery import JetStreamDelivery
 from adapters.nats_jetstream.jobs.pulling import PullInbox, SilentConsumerError
 from adapters.nats_jetstream.jobs.stream_life import StreamLife
-from adapters.nats_jetstream.names import Names
+from adapters.nats_jetstream.names import BrokerNames
 from domain.errors import MessagingUnavailableError
 
 _LOOK_SECONDS = 10.0
@@ -37,7 +37,7 @@ class JetStreamJobQueue:
     """
 
     def __init__(
-        self, client: Client, names: Names, *, ack_wait_seconds: float, look_seconds: float = _LOOK_SECONDS
+        self, client: Client, names: BrokerNames, *, ack_wait_seconds: float, look_seconds: float = _LOOK_SECONDS
     ) -> None:
         self._client = client
         self._js = jetstream(client)

@@ -5,13 +5,13 @@ from typing import Any
 from nats.js import JetStreamContext
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy, ReplayPolicy
 
-from adapters.nats_jetstream.names import Names
+from adapters.nats_jetstream.names import BrokerNames
 
 _MAX_ACK_PENDING = 20_000
 _TOLERANCE_SECONDS = 1e-6
 
 
-def desired(names: Names, ack_wait_seconds: float) -> dict[str, Any]:
+def desired(names: BrokerNames, ack_wait_seconds: float) -> dict[str, Any]:
     """Return the fields that ``provision`` sets; the server never gives up on a job, the worker does."""
     return {
         "filter_subject": names.subject,
@@ -26,7 +26,7 @@ def desired(names: Names, ack_wait_seconds: float) -> dict[str, Any]:
 
 
 async def problem(
-    js: JetStreamContext, stream: str, config: ConsumerConfig, names: Names, ack_wait_seconds: float
+    js: JetStreamContext, stream: str, config: ConsumerConfig, names: BrokerNames, ack_wait_seconds: float
 ) -> str | None:
     """Return why a worker does not work with this consumer of the stream; None where it does.
 

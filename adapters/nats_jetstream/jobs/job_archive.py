@@ -5,14 +5,14 @@ from nats.aio.client import Client
 
 from adapters.nats_jetstream.connection.connecting import jetstream, translated
 from adapters.nats_jetstream.connection.finding import NO_MESSAGE, stream_of
-from adapters.nats_jetstream.names import Names
+from adapters.nats_jetstream.names import BrokerNames
 from domain.jobs import JobKey
 
 
 class JetStreamJobArchive:
     """The stream of jobs; where it was made anew, a sequence belongs to another job, of another time."""
 
-    def __init__(self, client: Client, names: Names) -> None:
+    def __init__(self, client: Client, names: BrokerNames) -> None:
         self._js = jetstream(client)
         self._names = names
 

@@ -18,7 +18,7 @@ from adapters.nats_jetstream.jobs.delivery import Receipt
 from adapters.nats_jetstream.jobs.payload import photo_of
 from adapters.nats_jetstream.jobs.photo_ids import PhotoIds
 from adapters.nats_jetstream.jobs.pull_protocol import next_subject, refusal
-from adapters.nats_jetstream.names import Names
+from adapters.nats_jetstream.names import BrokerNames
 from application.ports.jobs_in_flight import InFlight
 from domain.errors import MessagingUnavailableError
 
@@ -42,7 +42,7 @@ class JetStreamJobsInFlight:
     acknowledgements may be out of order.
     """
 
-    def __init__(self, client: Client, names: Names) -> None:
+    def __init__(self, client: Client, names: BrokerNames) -> None:
         self._client = client
         self._js = jetstream(client)
         self._names = names

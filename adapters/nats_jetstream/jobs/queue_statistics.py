@@ -9,14 +9,14 @@ from nats.js.api import ConsumerInfo
 
 from adapters.nats_jetstream.connection.connecting import jetstream, translated
 from adapters.nats_jetstream.connection.finding import NO_MESSAGE, consumer_of, stream_of
-from adapters.nats_jetstream.names import Names
+from adapters.nats_jetstream.names import BrokerNames
 from application.ports.statistics import QueueState
 
 
 class JetStreamQueueStatistics:
     """Asks for the consumer's state, and reads the oldest job that is not settled for its time."""
 
-    def __init__(self, client: Client, names: Names) -> None:
+    def __init__(self, client: Client, names: BrokerNames) -> None:
         self._js = jetstream(client)
         self._names = names
 

@@ -7,7 +7,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 
 from adapters.nats_jetstream.connection.connecting import jetstream, retry_once, translated
 from adapters.nats_jetstream.headers import MESSAGE_ID
-from adapters.nats_jetstream.names import Names
+from adapters.nats_jetstream.names import BrokerNames
 
 _TRACER = trace.get_tracer("facematch.nats")
 _PROPAGATOR = TraceContextTextMapPropagator()
@@ -17,7 +17,7 @@ _PROPAGATOR = TraceContextTextMapPropagator()
 class ConfirmedPublisher:
     """What every publisher has in common."""
 
-    def __init__(self, client: Client, names: Names) -> None:
+    def __init__(self, client: Client, names: BrokerNames) -> None:
         self._client = client
         self._js = jetstream(client)
         self._names = names

@@ -8,7 +8,7 @@ from nats.aio.client import Client
 
 from adapters.nats_jetstream.headers import MESSAGE_ID
 from adapters.nats_jetstream.jobs.payload import encode_job
-from adapters.nats_jetstream.names import Names
+from adapters.nats_jetstream.names import BrokerNames
 from adapters.nats_jetstream.publishing.batches import MOST_MESSAGES, Message, publish_batch, takes_batches
 from adapters.nats_jetstream.publishing.confirmed import ConfirmedPublisher
 from application.some_at_once import each, some_at_once
@@ -30,7 +30,7 @@ class JetStreamRepublisher(ConfirmedPublisher):
     where it knows the id from a job that is behind everybody, the next id names that job.
     """
 
-    def __init__(self, client: Client, names: Names) -> None:
+    def __init__(self, client: Client, names: BrokerNames) -> None:
         super().__init__(client, names)
         self._in_batches: bool | None = None
 

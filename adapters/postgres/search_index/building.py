@@ -16,8 +16,8 @@ from adapters.postgres.connection.errors import first_line, translated
 from adapters.postgres.migrations.versions import pending
 from adapters.postgres.search_index.feed import CODEBOOK, unit_vectors
 from adapters.postgres.search_index.filling import Difference, compare, fill
-from adapters.postgres.search_index.parts import MOST_DIMENSIONS, Parts
-from adapters.postgres.search_index.standing import IndexState, Names, look_at_index
+from adapters.postgres.search_index.parts import MOST_DIMENSIONS, IndexParts
+from adapters.postgres.search_index.standing import IndexNames, IndexState, look_at_index
 from adapters.postgres.tables.catalogue import OWN_SCHEMA
 from adapters.postgres.tables.schema import Schema
 from application.progress import StepProgress
@@ -142,7 +142,7 @@ class IndexKeeper:
             raise IndexRefusedError(
                 f"{model.name} has vectors of {dimension} dimensions, and {MOST_DIMENSIONS} at most can be indexed"
             )
-        parts = Parts(self._schema, model.name, dimension)
+        parts = IndexParts(self._schema, model.name, dimension)
         await self._follow(parts, state)
         await self._fill(parts, model.users, progress)
         await self._connection.execute(parts.compose(_FROM_NOW_ON))
@@ -158,7 +158,7 @@ class IndexKeeper:
         """Compare the index of a model that has one with ``users``, row by row."""
         state = await look_at_index(self._connection, self._schema, model.name)
         dimension = model.dimension or (state and state.dimension) or 1
-        parts = Parts(self._schema, model.name, dimension)
+        parts = IndexParts(self._schema, model.name, dimension)
         difference = await compare(self._connection, parts)
         [size] = await (await self._connection.execute(_BYTES, [parts.partition.as_string()])).fetchone() or (0,)
         serves = state is not None and state.serves(dimension) and await self._has_codebook(model.name, dimension)
@@ -166,7 +166,7 @@ class IndexKeeper:
 
     async def drop(self, model: str) -> None:
         """Take a model's index away with all its parts: searches are exact from then on."""
-        names = Names.of(model)
+        names = IndexNames.of(model)
         users = self._schema.users.identifier
         await self._briefly(
             sql.SQL(template).format(
@@ -186,7 +186,7 @@ class IndexKeeper:
             )
         )
 
-    async def _follow(self, parts: Parts, state: IndexState | None) -> None:
+    async def _follow(self, parts: IndexParts, state: IndexState | None) -> None:
         """From its commit on, what anybody writes to ``users`` is in the partition, too."""
         await self._briefly(
             [
@@ -196,7 +196,7 @@ class IndexKeeper:
             ]
         )
 
-    async def _fill(self, parts: Parts, users: int, progress: StepProgress) -> None:
+    async def _fill(self, parts: IndexParts, users: int, progress: StepProgress) -> None:
         copied = 0
 
         def on_copied(rows: int) -> None:
@@ -216,7 +216,7 @@ class IndexKeeper:
         row = await (await self._connection.execute(CODEBOOK, [model])).fetchone()
         return row is not None and await asyncio.to_thread(self._can_be_used, row[0], dimension)
 
-    async def _take_examples(self, parts: Parts, count: int, users: int) -> NDArray[np.float32]:
+    async def _take_examples(self, parts: IndexParts, count: int, users: int) -> NDArray[np.float32]:
         count = min(count, _SAMPLE_BYTES // (_ELEMENT_BYTES * parts.dimension))
         query = parts.taking_examples(count, users)
         row = await (await self._connection.execute(query, binary=True)).fetchone()

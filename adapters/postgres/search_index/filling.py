@@ -8,7 +8,7 @@ import attrs
 from psycopg import AsyncConnection, sql
 from psycopg.rows import TupleRow
 
-from adapters.postgres.search_index.parts import Parts
+from adapters.postgres.search_index.parts import IndexParts
 
 _PAGE = 5_000
 _EXAMPLES = 10
@@ -72,7 +72,7 @@ class Difference:
         return self.missing + self.left_over + self.different
 
 
-async def fill(connection: AsyncConnection[TupleRow], parts: Parts, *, on_copied: Callable[[int], None]) -> None:
+async def fill(connection: AsyncConnection[TupleRow], parts: IndexParts, *, on_copied: Callable[[int], None]) -> None:
     """Copy what is missing or different, page by page, and delete what is left over; ``on_copied`` hears of rows."""
     after: UUID | None = None
     while True:
@@ -88,7 +88,7 @@ async def fill(connection: AsyncConnection[TupleRow], parts: Parts, *, on_copied
     await connection.execute(_composed(_CLEAR, parts))
 
 
-async def compare(connection: AsyncConnection[TupleRow], parts: Parts) -> Difference:
+async def compare(connection: AsyncConnection[TupleRow], parts: IndexParts) -> Difference:
     """Compare every row, as of one moment."""
     row = await (await connection.execute(_composed(_COMPARE, parts, examples=sql.Literal(_EXAMPLES)))).fetchone()
     if row is None:
@@ -97,7 +97,7 @@ async def compare(connection: AsyncConnection[TupleRow], parts: Parts) -> Differ
     return Difference(users, indexed, missing, left_over, different, tuple(examples or ()))
 
 
-async def count_missing(connection: AsyncConnection[TupleRow], parts: Parts) -> int:
+async def count_missing(connection: AsyncConnection[TupleRow], parts: IndexParts) -> int:
     """Return how many users belong into the index and are not in it, as of one moment; any worker may ask."""
     [missing] = await (await connection.execute(_composed(_MISSING, parts))).fetchone() or (0,)
     return int(missing)
@@ -112,5 +112,5 @@ def _within(column: LiteralString, after: UUID | None, last: UUID | None) -> sql
     return sql.SQL("true") + sql.Composed(conditions)
 
 
-def _composed(template: LiteralString, parts: Parts, **more: sql.Composable) -> sql.Composed:
+def _composed(template: LiteralString, parts: IndexParts, **more: sql.Composable) -> sql.Composed:
     return parts.compose(template, fits=parts.fits("u"), unit=parts.unit("u"), **more)

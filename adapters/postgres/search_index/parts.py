@@ -6,7 +6,7 @@ from typing import LiteralString
 import attrs
 from psycopg import sql
 
-from adapters.postgres.search_index.standing import Names
+from adapters.postgres.search_index.standing import IndexNames
 from adapters.postgres.tables.catalogue import OWN_SCHEMA
 from adapters.postgres.tables.schema import Schema
 
@@ -66,7 +66,7 @@ SELECT string_agg({extension}.halfvec_send(embedding), '')
 
 
 @attrs.frozen
-class Parts:
+class IndexParts:
     """The parts for one model with vectors of one dimension."""
 
     schema: Schema
@@ -74,9 +74,9 @@ class Parts:
     dimension: int
 
     @property
-    def names(self) -> Names:
+    def names(self) -> IndexNames:
         """What the parts are called."""
-        return Names.of(self.model)
+        return IndexNames.of(self.model)
 
     @property
     def partition(self) -> sql.Identifier:

@@ -31,13 +31,13 @@ SELECT c.dimension,
 
 
 @attrs.frozen
-class Names:
+class IndexNames:
     """What the parts are called; a model's own name may be longer than PostgreSQL allows, and of any letters."""
 
     partition: str
 
     @classmethod
-    def of(cls, model: str) -> "Names":
+    def of(cls, model: str) -> "IndexNames":
         """Return the names for a model."""
         return cls(f"gallery_{hashlib.sha256(model.encode()).hexdigest()[:_DIGITS]}")
 
@@ -77,7 +77,7 @@ class IndexState:
 
 async def look_at_index(connection: AsyncConnection[TupleRow], schema: Schema, model: str) -> IndexState | None:
     """Return the state of a model's index, which any worker may see; None where there is none."""
-    names = Names.of(model)
+    names = IndexNames.of(model)
     values = {
         "schema": OWN_SCHEMA,
         "users": schema.users.identifier.as_string(),

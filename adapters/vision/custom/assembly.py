@@ -7,7 +7,7 @@ import numpy as np
 
 from adapters.vision.assembly import AlignedFacePipeline, dlib_aligner
 from adapters.vision.custom.described_values import DetectorKind
-from adapters.vision.custom.description import Description, DetectorSection, InputSection, Parts
+from adapters.vision.custom.description import Description, DetectorSection, InputSection, UnderstoodDescription
 from adapters.vision.detection import yunet
 from adapters.vision.detection.detectors import Detector
 from adapters.vision.detection.landmarks import EYES_NOSE_MOUTH
@@ -31,7 +31,7 @@ class Opened:
     detector: Network | None = None
 
 
-def opened(parts: Parts) -> Opened:
+def opened(parts: UnderstoodDescription) -> Opened:
     """Open the models, as far as they are known, and compare them with what is said of them."""
     recogniser, problems = _opened("model", parts.model)
     if recogniser and parts.input:

@@ -89,7 +89,7 @@ class Description:
 
 
 @attrs.frozen
-class Parts:
+class UnderstoodDescription:
     """What a file says that can be understood, and what is wrong with it: ``description`` is whole or None.
 
     The models can be tried out even where something else is wrong.
@@ -103,16 +103,16 @@ class Parts:
     detector: ModelFile | None = None
 
 
-def read(path: Path) -> Parts:
+def read(path: Path) -> UnderstoodDescription:
     """Return what the file says; all files that it names are checked, no model is loaded."""
     try:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        return Parts((f"cannot be read ({error.strerror})",))
+        return UnderstoodDescription((f"cannot be read ({error.strerror})",))
     except RecursionError:
-        return Parts(("is nested too deeply",))
+        return UnderstoodDescription(("is nested too deeply",))
     except ValueError as error:
-        return Parts((f"is not TOML in UTF-8: {error}",))
+        return UnderstoodDescription((f"is not TOML in UTF-8: {error}",))
     problems: list[str] = []
     description = _structured(document, Description, problems)
     model = _structured(document.get("model"), ModelSection)
@@ -126,7 +126,7 @@ def read(path: Path) -> Parts:
         detector_file = ModelFile(path.parent / detector.file, detector.sha256, formats=(ONNX,))
         problems += [f"detector.{told}" for told in detector_file.problems()]
     problems += _contradictions(sight, detector)
-    return Parts(
+    return UnderstoodDescription(
         tuple(problems),
         None if problems else description,
         recogniser_file,

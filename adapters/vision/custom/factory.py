@@ -6,7 +6,7 @@ from typing import Final
 import attrs
 
 from adapters.vision.custom.described_values import DetectorKind
-from adapters.vision.custom.description import Description, Parts, read
+from adapters.vision.custom.description import Description, UnderstoodDescription, read
 from adapters.vision.custom.names import NAME
 from adapters.vision.detection.landmarks import EYES_NOSE_MOUTH
 from adapters.vision.registry import MisdescribedEmbedderError, known
@@ -24,7 +24,7 @@ class CustomFactory:
     """Makes the pipeline of a description whose files have been checked."""
 
     file: Path
-    parts: Parts
+    parts: UnderstoodDescription
     description: Description
 
     @property
@@ -71,7 +71,7 @@ def described(file: Path) -> CustomFactory:
     return CustomFactory(file, parts, parts.description)
 
 
-def _misfits(parts: Parts) -> tuple[str, ...]:
+def _misfits(parts: UnderstoodDescription) -> tuple[str, ...]:
     """Return what else is wrong, with the models: who has to correct a file wants to know all of it."""
     from adapters.vision.custom import assembly  # noqa: PLC0415 - loads native libraries: not before they are needed
 

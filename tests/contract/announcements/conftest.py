@@ -10,7 +10,7 @@ from nats.aio.client import Client
 
 from adapters.nats_jetstream.dead_letters.burial import JetStreamDeadLetters
 from adapters.nats_jetstream.jobs.consumer import JetStreamJobQueue
-from adapters.nats_jetstream.names import Names
+from adapters.nats_jetstream.names import BrokerNames
 from adapters.nats_jetstream.publishing.events import encode_event
 from adapters.nats_jetstream.publishing.publisher import JetStreamJobPublisher, JetStreamResultPublisher
 from application.ports.announcements import DeadLetters, ResultPublisher
@@ -54,7 +54,7 @@ def _in_memory() -> Subject:
     return Subject(results, dead_letters, queue, queue, events, letters, stop)
 
 
-def _jetstream(client: Client, names: Names, stop: Callable[[], None]) -> Subject:
+def _jetstream(client: Client, names: BrokerNames, stop: Callable[[], None]) -> Subject:
     async def events() -> Sequence[Event]:
         messages = await stored(client, names.results_stream)
         return [(OutcomeKind(str(m.subject).rsplit(".", 1)[1]), json.loads(m.data or b"")) for m in messages]

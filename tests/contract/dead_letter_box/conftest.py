@@ -10,7 +10,7 @@ from nats.aio.client import Client
 from adapters.nats_jetstream.dead_letters.box import JetStreamDeadLetterBox
 from adapters.nats_jetstream.dead_letters.burial import JetStreamDeadLetters
 from adapters.nats_jetstream.jobs.consumer import JetStreamJobQueue
-from adapters.nats_jetstream.names import Names
+from adapters.nats_jetstream.names import BrokerNames
 from application.ports.dead_letter_box import DeadLetter, DeadLetterBox
 from application.ports.job_queue import JobQueue
 from domain.records import Failed, JobRecord, Skipped
@@ -57,7 +57,7 @@ def _in_memory() -> Subject:
     return Subject(box, bury, queue, stop)
 
 
-def _jetstream(client: Client, names: Names, stop: Callable[[], None]) -> Subject:
+def _jetstream(client: Client, names: BrokerNames, stop: Callable[[], None]) -> Subject:
     letters = JetStreamDeadLetters(client, names)
 
     async def bury(body: bytes, headers: Mapping[str, str], record: JobRecord) -> None:

@@ -7,7 +7,7 @@ import pytest_asyncio
 from nats.aio.client import Client
 from nats.js import JetStreamContext
 
-from adapters.nats_jetstream.names import Names
+from adapters.nats_jetstream.names import BrokerNames
 from infra.local_stack.nats import NatsServer
 from tests.broker import connected, own_names
 
@@ -26,6 +26,6 @@ def js(client: Client) -> JetStreamContext:
 
 
 @pytest.fixture
-def names() -> Names:
+def names() -> BrokerNames:
     """Return names that nobody else uses; nothing is there yet."""
     return own_names()

@@ -10,7 +10,7 @@ from nats.js.api import StreamConfig
 from adapters.nats_jetstream.dead_letters.box import JetStreamDeadLetterBox
 from adapters.nats_jetstream.dead_letters.burial import JetStreamDeadLetters
 from adapters.nats_jetstream.jobs.consumer import JetStreamJobQueue
-from adapters.nats_jetstream.names import Names
+from adapters.nats_jetstream.names import BrokerNames
 from application.ports.dead_letter_box import DeadLetter
 from domain.errors import MessagingUnavailableError
 from domain.jobs import JobKey
@@ -20,7 +20,7 @@ from tests.contract.announcements.records import OUTCOMES, TRACEPARENT, delivery
 _PUBLISHERS = "00-aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa-bbbbbbbbbbbbbbbb-01"
 
 
-async def sent_again(client: Client, names: Names, box: JetStreamDeadLetterBox, sequence: int) -> dict[str, str]:
+async def sent_again(client: Client, names: BrokerNames, box: JetStreamDeadLetterBox, sequence: int) -> dict[str, str]:
     """Send the letter again and return the new job's headers as a worker gets them."""
     letter = await box.find(sequence)
     assert letter is not None
@@ -30,7 +30,7 @@ async def sent_again(client: Client, names: Names, box: JetStreamDeadLetterBox, 
     return dict(job.headers)
 
 
-async def test_what_is_sent_again_has_the_originals_headers(client: Client, names: Names) -> None:
+async def test_what_is_sent_again_has_the_originals_headers(client: Client, names: BrokerNames) -> None:
     """None of the letter's own, a new id; what the broker would obey stays renamed, and the trace is only told."""
     await provisioned(client, names)
     box = JetStreamDeadLetterBox(client, names)
@@ -51,7 +51,7 @@ async def test_what_is_sent_again_has_the_originals_headers(client: Client, name
     }
 
 
-async def test_a_job_that_dies_again_can_be_sent_again(client: Client, names: Names) -> None:
+async def test_a_job_that_dies_again_can_be_sent_again(client: Client, names: BrokerNames) -> None:
     """Its second letter is another one; the publisher's headers are still there, and the link is to the last trace."""
     await provisioned(client, names)
     box, letters = JetStreamDeadLetterBox(client, names), JetStreamDeadLetters(client, names)
@@ -71,7 +71,7 @@ async def test_a_job_that_dies_again_can_be_sent_again(client: Client, names: Na
 
 
 async def test_other_messages_of_the_stream_are_none_of_ours(
-    client: Client, js: JetStreamContext, names: Names
+    client: Client, js: JetStreamContext, names: BrokerNames
 ) -> None:
     """Where somebody else's stream captures the subject, only its dead letters are counted, found and gone through."""
     foreign = f"{names.results_prefix}.foreign"
@@ -88,14 +88,14 @@ async def test_other_messages_of_the_stream_are_none_of_ours(
     assert [letter.sequence async for letter in box.letters(up_to=35, since=since)] == [20, 30]
 
 
-async def test_no_stream_is_a_clear_failure(client: Client, names: Names) -> None:
+async def test_no_stream_is_a_clear_failure(client: Client, names: BrokerNames) -> None:
     """It says what to run."""
     with pytest.raises(MessagingUnavailableError, match="facematch provision"):
         await JetStreamDeadLetterBox(client, names).extent()
 
 
 async def test_a_stream_that_lets_nothing_be_deleted_says_so(
-    client: Client, js: JetStreamContext, names: Names
+    client: Client, js: JetStreamContext, names: BrokerNames
 ) -> None:
     """A letter that is still there was not discarded."""
     await js.add_stream(StreamConfig(name=names.dead_stream, subjects=[names.dead_subject], deny_delete=True))

@@ -10,7 +10,7 @@ from opentelemetry.trace import NonRecordingSpan, SpanContext, use_span
 
 from adapters.nats_jetstream.dead_letters.burial import JetStreamDeadLetters
 from adapters.nats_jetstream.jobs.consumer import JetStreamJobQueue
-from adapters.nats_jetstream.names import Names
+from adapters.nats_jetstream.names import BrokerNames
 from domain.outcomes import Reason
 from domain.records import Failed
 from tests.broker import ACK_WAIT, connected, own_names, provisioned, running, stored
@@ -26,7 +26,7 @@ OURS = {
 
 
 async def buried(
-    client: Client, names: Names, body: bytes, headers: Mapping[str, str] | None = None, detail: str = "not JSON"
+    client: Client, names: BrokerNames, body: bytes, headers: Mapping[str, str] | None = None, detail: str = "not JSON"
 ) -> tuple[bytes, dict[str, str]]:
     """Bury a job, and return the copy as it is stored; the connection must not have suffered."""
     await provisioned(client, names)
@@ -36,13 +36,13 @@ async def buried(
     return message.data or b"", dict(message.headers or {})
 
 
-async def test_a_letter_says_all(client: Client, names: Names) -> None:
+async def test_a_letter_says_all(client: Client, names: BrokerNames) -> None:
     """Body and headers of the original, and five headers of ours."""
     headers = {"X-Own": "kept", "traceparent": "00-1-2-01", "Status": "404"}
     assert await buried(client, names, b"not json", headers) == (b"not json", {**headers, **OURS})
 
 
-async def test_headers_of_the_broker_are_renamed(client: Client, names: Names) -> None:
+async def test_headers_of_the_broker_are_renamed(client: Client, names: BrokerNames) -> None:
     """As they are they would be obeyed: refused, dropped as a duplicate, or deleted after a while."""
     meaningful = {
         "Nats-Msg-Id": "of the publisher",
@@ -56,7 +56,7 @@ async def test_headers_of_the_broker_are_renamed(client: Client, names: Names) -
     assert headers == {**{f"Facematch-Original-{name}": value for name, value in meaningful.items()}, **OURS}
 
 
-async def test_the_trace_of_the_original_is_kept(client: Client, names: Names) -> None:
+async def test_the_trace_of_the_original_is_kept(client: Client, names: BrokerNames) -> None:
     """The letter belongs to whoever published the job, also when it is buried within another span."""
     with use_span(NonRecordingSpan(SpanContext(0xABC, 0xDEF, is_remote=False))):
         _, headers = await buried(client, names, b"x", {"traceparent": "of the publisher"})
@@ -64,7 +64,7 @@ async def test_the_trace_of_the_original_is_kept(client: Client, names: Names) -
 
 
 async def test_headers_that_cannot_be_sent_again_are_renamed(
-    client: Client, js: JetStreamContext, names: Names
+    client: Client, js: JetStreamContext, names: BrokerNames
 ) -> None:
     """Any name and value that a server lets through comes to the letter, in a form that it lets through again."""
     await provisioned(client, names)
@@ -87,7 +87,7 @@ async def test_headers_that_cannot_be_sent_again_are_renamed(
     assert "umlaut" in headers
 
 
-async def test_a_letter_that_is_published_as_a_job_and_fails_again(client: Client, names: Names) -> None:
+async def test_a_letter_that_is_published_as_a_job_and_fails_again(client: Client, names: BrokerNames) -> None:
     """What was said of the first failure is replaced, in whatever case it came back; the original stays known."""
     again = {
         "facematch-reason": "internal_error",
@@ -108,14 +108,14 @@ async def test_a_letter_that_is_published_as_a_job_and_fails_again(client: Clien
         ("x" * 10_000, "x" * 500),
     ],
 )
-async def test_the_error_is_one_line(client: Client, names: Names, detail: str, expected: str) -> None:
+async def test_the_error_is_one_line(client: Client, names: BrokerNames, detail: str, expected: str) -> None:
     """Printable and bounded."""
     _, headers = await buried(client, names, b"x", detail=detail)
     assert headers["Facematch-Error"] == expected
 
 
 @pytest.mark.parametrize("over", [-1000, -10, 0])
-async def test_a_body_at_the_limit_is_cut(client: Client, names: Names, over: int) -> None:
+async def test_a_body_at_the_limit_is_cut(client: Client, names: BrokerNames, over: int) -> None:
     """A copy says more than its original and may not be larger: the body gives way, and the letter says so."""
     size = client.max_payload + over
     original = bytes(range(256)) * (size // 256) + b"x" * (size % 256)
@@ -138,13 +138,13 @@ async def test_a_small_limit_is_kept_too(tmp_path: Path) -> None:
     assert body.strip(b"x") == b""
 
 
-async def test_headers_at_the_limit_are_left_out(client: Client, names: Names) -> None:
+async def test_headers_at_the_limit_are_left_out(client: Client, names: BrokerNames) -> None:
     """JetStream keeps 64 KiB of headers: the largest give way to what the letter has to say."""
     _, headers = await buried(client, names, b"x", {"X-Large": "y" * 65_000, "X-Small": "z", "X-Half": "h" * 400})
     assert headers == {"X-Small": "z", "X-Half": "h" * 400, "Facematch-Dropped-Headers": "X-Large", **OURS}
 
 
-async def test_any_number_of_headers_is_left_out_in_time(client: Client, names: Names) -> None:
+async def test_any_number_of_headers_is_left_out_in_time(client: Client, names: BrokerNames) -> None:
     """Thousands of small ones are as good as a large one."""
     _, headers = await buried(client, names, b"x", {f"X-{number}": "y" for number in range(8000)})
     assert OURS.items() <= headers.items()
@@ -152,7 +152,7 @@ async def test_any_number_of_headers_is_left_out_in_time(client: Client, names: 
 
 
 @pytest.mark.parametrize("count", [3106, 3112, 3119])
-async def test_headers_and_body_at_the_limit_make_a_letter(client: Client, names: Names, count: int) -> None:
+async def test_headers_and_body_at_the_limit_make_a_letter(client: Client, names: BrokerNames, count: int) -> None:
     """Where headers just fit beside what the letter says, there is room as well to say that the body was cut."""
     original = {f"X{number:05}": "abcdefghijk" for number in range(count)}
     size = client.max_payload - len(b"NATS/1.0\r\n\r\n") - count * len(b"X00000: abcdefghijk\r\n")
@@ -161,7 +161,7 @@ async def test_headers_and_body_at_the_limit_make_a_letter(client: Client, names
     assert headers.get("Facematch-Truncated-From", str(len(body))) == str(size)
 
 
-async def test_a_failed_job_says_what_failed(client: Client, names: Names) -> None:
+async def test_a_failed_job_says_what_failed(client: Client, names: BrokerNames) -> None:
     """The reason is the outcome's, the error its detail."""
     await provisioned(client, names)
     failed = record(Failed(Reason.EMBEDDER_CRASHED, "the process died"))

@@ -15,7 +15,7 @@ from opentelemetry.trace import NonRecordingSpan, SpanContext, use_span
 from adapters.nats_jetstream.dead_letters.burial import JetStreamDeadLetters
 from adapters.nats_jetstream.headers import ORIGINAL
 from adapters.nats_jetstream.jobs.payload import MAX_BODY_BYTES, MAX_FACE_INDEX
-from adapters.nats_jetstream.names import Names
+from adapters.nats_jetstream.names import BrokerNames
 from adapters.nats_jetstream.publishing.events import encode_event
 from adapters.nats_jetstream.publishing.publisher import JetStreamResultPublisher
 from domain.jobs import MatchJob
@@ -77,7 +77,7 @@ def test_the_version_is_the_products() -> None:
 
 def test_the_channels_are_where_the_code_publishes() -> None:
     """Addresses, streams and consumer are the defaults of the settings."""
-    names = Names()
+    names = BrokerNames()
     channels = DOCUMENT["channels"]
     addresses = {name: channel["address"] for name, channel in channels.items()}
     assert addresses == {
@@ -94,7 +94,7 @@ def test_the_channels_are_where_the_code_publishes() -> None:
     assert channels["jobs"]["x-jetstream"]["consumer"]["durable"] == names.durable
 
 
-async def test_the_streams_are_as_described(client: Client, names: Names) -> None:
+async def test_the_streams_are_as_described(client: Client, names: BrokerNames) -> None:
     """What ``provision`` makes has the properties that each channel tells."""
     await provisioned(client, names, ack_wait_seconds=30)
     js = client.jetstream()
@@ -176,7 +176,7 @@ def test_the_fields_of_a_job_are_the_schemas() -> None:
     assert str(MAX_BODY_BYTES) in JOB["description"]
 
 
-async def test_the_headers_that_are_written_are_documented(client: Client, names: Names) -> None:
+async def test_the_headers_that_are_written_are_documented(client: Client, names: BrokerNames) -> None:
     """Those of an event and those of every kind of letter, as they are stored."""
     await provisioned(client, names)
     with use_span(NonRecordingSpan(SpanContext(0xABC, 0xDEF, is_remote=False))):
@@ -198,9 +198,9 @@ async def test_the_headers_that_are_written_are_documented(client: Client, names
 
 def test_the_page_names_everything() -> None:
     """Every subject, stream, field and header that the documents for machines have is on the page for people."""
-    names = Names()
+    names = BrokerNames()
     words = {
-        *(getattr(names, field.name) for field in attrs.fields(Names)),
+        *(getattr(names, field.name) for field in attrs.fields(BrokerNames)),
         names.dead_subject,
         *JOB["properties"],
         *EVENT["properties"],

@@ -8,14 +8,14 @@ from nats.js import JetStreamContext
 from nats.js.api import DiscardPolicy
 
 from adapters.nats_jetstream.inspection import Backlog, inspect_broker
-from adapters.nats_jetstream.names import Names
+from adapters.nats_jetstream.names import BrokerNames
 from tests.broker import ACK_WAIT, provisioned
 
 _FRAME = 30
 """Bytes that a stored message takes besides its subject and its body."""
 
 
-async def test_what_is_missing_is_missing(client: Client, names: Names) -> None:
+async def test_what_is_missing_is_missing(client: Client, names: BrokerNames) -> None:
     """Nobody provisioned: all of it is named."""
     facts = await inspect_broker(client, names, ack_wait_seconds=ACK_WAIT)
     assert facts.server_version.count(".") == 2
@@ -28,7 +28,7 @@ async def test_what_is_missing_is_missing(client: Client, names: Names) -> None:
     )
 
 
-async def test_what_is_there_is_counted(client: Client, names: Names) -> None:
+async def test_what_is_there_is_counted(client: Client, names: BrokerNames) -> None:
     """Jobs that wait, and dead letters."""
     await provisioned(client, names)
     await client.jetstream().publish(names.subject, b"a job")
@@ -38,14 +38,14 @@ async def test_what_is_there_is_counted(client: Client, names: Names) -> None:
     assert (facts.backlog, facts.dead_letters) == (Backlog(1, 0, 0), 1)
 
 
-async def test_a_consumer_that_a_worker_refuses_is_told(client: Client, names: Names) -> None:
+async def test_a_consumer_that_a_worker_refuses_is_told(client: Client, names: BrokerNames) -> None:
     """A consumer that delivers again sooner than the setting says is a problem, in words."""
     await provisioned(client, names)
     facts = await inspect_broker(client, names, ack_wait_seconds=10 * ACK_WAIT)
     assert "FACEMATCH_NATS_ACK_WAIT" in (facts.consumer_problem or "")
 
 
-async def test_a_foreign_stream_is_as_good(client: Client, js: JetStreamContext, names: Names) -> None:
+async def test_a_foreign_stream_is_as_good(client: Client, js: JetStreamContext, names: BrokerNames) -> None:
     """Dead letters in somebody else's stream are found, and only they are counted."""
     await js.add_stream(name=f"X_{names.stream}", subjects=[names.dead_subject, f"x.{names.stream}"])
     await provisioned(client, names)
@@ -65,7 +65,7 @@ async def test_a_foreign_stream_is_as_good(client: Client, js: JetStreamContext,
 )
 @pytest.mark.parametrize("which", ["stream", "results_stream", "dead_stream"])
 async def test_a_stream_that_drops_in_silence_is_told(
-    client: Client, js: JetStreamContext, names: Names, limits: dict[str, Any], expected: str, which: str
+    client: Client, js: JetStreamContext, names: BrokerNames, limits: dict[str, Any], expected: str, which: str
 ) -> None:
     """Whichever it is, with its limit; as it is provisioned, none does."""
     await provisioned(client, names)
@@ -83,7 +83,7 @@ async def test_a_stream_that_drops_in_silence_is_told(
     [({"max_msgs": 10}, "10 of max_msgs 10"), ({"max_bytes": 1000}, "900 of max_bytes 1000")],
 )
 async def test_a_stream_that_refuses_what_does_not_fit_is_told_once_it_is_nearly_full(
-    client: Client, js: JetStreamContext, names: Names, limits: dict[str, Any], expected: str
+    client: Client, js: JetStreamContext, names: BrokerNames, limits: dict[str, Any], expected: str
 ) -> None:
     """Publishers hear of it, and with room it loses nothing; what is done takes room, too."""
     await provisioned(client, names)

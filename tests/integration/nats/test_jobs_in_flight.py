@@ -11,7 +11,7 @@ from nats.aio.client import Client
 
 from adapters.nats_jetstream.connection.connecting import ConnectionOptions, connect, disconnect
 from adapters.nats_jetstream.jobs.jobs_in_flight import JetStreamJobsInFlight
-from adapters.nats_jetstream.names import Names
+from adapters.nats_jetstream.names import BrokerNames
 from adapters.nats_jetstream.publishing.republisher import JetStreamRepublisher
 from domain.errors import MessagingUnavailableError
 from domain.jobs import MatchJob
@@ -28,13 +28,13 @@ async def client(nats_server: NatsServer) -> AsyncIterator[Client]:
         yield client
 
 
-async def submit(client: Client, names: Names, *photos: UUID) -> None:
+async def submit(client: Client, names: BrokerNames, *photos: UUID) -> None:
     """Publish a job for each photo."""
     for photo in photos:
         await client.jetstream().publish(names.subject, json.dumps({"photo_id": str(photo)}).encode())
 
 
-async def readers(client: Client, names: Names) -> list[str]:
+async def readers(client: Client, names: BrokerNames) -> list[str]:
     """Return the consumers of the jobs' stream that are not the service's."""
     infos = await client.jetstream().consumers_info(names.stream)
     return [info.name for info in infos if info.name != names.durable]

@@ -21,7 +21,7 @@ from nats.js.api import (
 
 from adapters.nats_jetstream.dead_letters.burial import JetStreamDeadLetters
 from adapters.nats_jetstream.jobs.consumer import JetStreamJobQueue
-from adapters.nats_jetstream.names import Names
+from adapters.nats_jetstream.names import BrokerNames
 from adapters.nats_jetstream.provisioning import Provisioned, ProvisioningError, provision
 from adapters.nats_jetstream.publishing.publisher import JetStreamJobPublisher, JetStreamResultPublisher
 from domain.errors import MessagingUnavailableError
@@ -32,18 +32,18 @@ from tests.contract.announcements.records import malformed, record
 ACK_WAIT = 30.0
 
 
-async def actions(client: Client, names: Names, **options: Any) -> dict[str, str]:
+async def actions(client: Client, names: BrokerNames, **options: Any) -> dict[str, str]:
     """Provision, and return what was done to each thing."""
     done = await provision(client, names, **{"ack_wait_seconds": ACK_WAIT, **options})
     return {thing.name: thing.action for thing in done}
 
 
-def all_of(names: Names, action: str) -> dict[str, str]:
+def all_of(names: BrokerNames, action: str) -> dict[str, str]:
     """Return that everything of ours had this done to it."""
     return dict.fromkeys((names.stream, names.results_stream, names.dead_stream, names.durable), action)
 
 
-async def works(client: Client, names: Names) -> bool:
+async def works(client: Client, names: BrokerNames) -> bool:
     """Tell whether a job comes through, and its event and its dead letter are stored."""
     await JetStreamJobPublisher(client, names).submit(MatchJob(UUID(int=1)))
     queue = JetStreamJobQueue(client, names, ack_wait_seconds=ACK_WAIT)
@@ -54,7 +54,7 @@ async def works(client: Client, names: Names) -> bool:
     return True
 
 
-async def test_everything_is_made(client: Client, js: JetStreamContext, names: Names) -> None:
+async def test_everything_is_made(client: Client, js: JetStreamContext, names: BrokerNames) -> None:
     """Three streams on disk and the consumer, each told; dead letters are kept for ever."""
     done = await provision(client, names, ack_wait_seconds=ACK_WAIT)
     assert done == [
@@ -78,7 +78,7 @@ async def test_everything_is_made(client: Client, js: JetStreamContext, names: N
 
 
 @pytest.mark.parametrize("ack_wait", [30.0, 1.1, 0.3])
-async def test_again_changes_nothing(client: Client, names: Names, ack_wait: float) -> None:
+async def test_again_changes_nothing(client: Client, names: BrokerNames, ack_wait: float) -> None:
     """It can be run at every deployment."""
     await actions(client, names, ack_wait_seconds=ack_wait)
     assert await actions(client, names, ack_wait_seconds=ack_wait) == all_of(names, "unchanged")
@@ -86,7 +86,7 @@ async def test_again_changes_nothing(client: Client, names: Names, ack_wait: flo
 
 async def test_defaults_are_the_published_names() -> None:
     """Other systems know them."""
-    assert Names() == Names(
+    assert BrokerNames() == BrokerNames(
         stream="PHOTO_FACES",
         subject="photo_faces.single.requested",
         durable="single-face-match",
@@ -97,7 +97,7 @@ async def test_defaults_are_the_published_names() -> None:
 
 
 async def test_a_stream_whose_size_is_limited_later_drops_nothing(
-    client: Client, js: JetStreamContext, names: Names
+    client: Client, js: JetStreamContext, names: BrokerNames
 ) -> None:
     """Whoever publishes hears that it is full; NATS's own default would drop the oldest jobs in silence."""
     await actions(client, names)
@@ -110,7 +110,7 @@ async def test_a_stream_whose_size_is_limited_later_drops_nothing(
     assert await actions(client, names) == all_of(names, "unchanged")
 
 
-async def test_jobs_may_come_in_batches(client: Client, js: JetStreamContext, names: Names) -> None:
+async def test_jobs_may_come_in_batches(client: Client, js: JetStreamContext, names: BrokerNames) -> None:
     """Into a stream that is made, and into one that was made before there were batches; into no other."""
     await actions(client, names)
     assert (await js.stream_info(names.stream)).config.allow_atomic
@@ -121,7 +121,7 @@ async def test_jobs_may_come_in_batches(client: Client, js: JetStreamContext, na
 
 
 async def test_a_stream_that_cannot_take_batches_stays_as_it_is(
-    client: Client, js: JetStreamContext, names: Names
+    client: Client, js: JetStreamContext, names: BrokerNames
 ) -> None:
     """The server would refuse the change, and with it everything else."""
     await js.add_stream(name=names.stream, subjects=[names.subject], persist_mode=PersistMode.ASYNC)
@@ -129,7 +129,7 @@ async def test_a_stream_that_cannot_take_batches_stays_as_it_is(
     assert not (await js.stream_info(names.stream)).config.allow_atomic
 
 
-async def test_another_ack_wait_updates_the_consumer(client: Client, js: JetStreamContext, names: Names) -> None:
+async def test_another_ack_wait_updates_the_consumer(client: Client, js: JetStreamContext, names: BrokerNames) -> None:
     """And the consumer keeps its place."""
     await actions(client, names)
     assert await actions(client, names, ack_wait_seconds=45) == {**all_of(names, "unchanged"), names.durable: "updated"}
@@ -150,7 +150,7 @@ async def test_another_ack_wait_updates_the_consumer(client: Client, js: JetStre
     ids=", ".join,
 )
 async def test_a_consumer_that_drifted_is_mended(
-    client: Client, js: JetStreamContext, names: Names, drifted: dict[str, Any]
+    client: Client, js: JetStreamContext, names: BrokerNames, drifted: dict[str, Any]
 ) -> None:
     """Whatever would lose jobs or deliver them half is put right; what is somebody's own is kept."""
     await actions(client, names)
@@ -161,7 +161,7 @@ async def test_a_consumer_that_drifted_is_mended(
     assert mended == expected.evolve(description="ours")
 
 
-async def test_a_missing_subject_is_added(client: Client, js: JetStreamContext, names: Names) -> None:
+async def test_a_missing_subject_is_added(client: Client, js: JetStreamContext, names: BrokerNames) -> None:
     """A stream of ours keeps what it has and gets what it lacks."""
     await js.add_stream(name=names.results_stream, subjects=[f"{names.results_prefix}.matched", f"own.{names.stream}"])
     assert (await actions(client, names))[names.results_stream] == "updated"
@@ -170,7 +170,7 @@ async def test_a_missing_subject_is_added(client: Client, js: JetStreamContext, 
     assert await works(client, names)
 
 
-async def test_settings_of_an_operator_are_kept(client: Client, js: JetStreamContext, names: Names) -> None:
+async def test_settings_of_an_operator_are_kept(client: Client, js: JetStreamContext, names: BrokerNames) -> None:
     """What somebody tuned on our streams stays tuned."""
     await actions(client, names)
     tuned = (await js.stream_info(names.stream)).config.evolve(max_age=7 * 86400.0, max_bytes=10_000_000)
@@ -180,7 +180,7 @@ async def test_settings_of_an_operator_are_kept(client: Client, js: JetStreamCon
 
 
 async def test_one_stream_of_somebody_else_may_hold_everything(
-    client: Client, js: JetStreamContext, names: Names
+    client: Client, js: JetStreamContext, names: BrokerNames
 ) -> None:
     """A stream that captures all our subjects by a wildcard is used for all of them, and not changed."""
     token = names.stream.lower()
@@ -193,7 +193,7 @@ async def test_one_stream_of_somebody_else_may_hold_everything(
     assert len(await stored(client, f"ALL_{token}")) == 3
 
 
-async def test_some_subjects_may_be_elsewhere(client: Client, js: JetStreamContext, names: Names) -> None:
+async def test_some_subjects_may_be_elsewhere(client: Client, js: JetStreamContext, names: BrokerNames) -> None:
     """Events that another stream captures stay there; ours gets the others."""
     await js.add_stream(name=f"X_{names.stream}", subjects=[f"{names.results_prefix}.failed"])
     assert await actions(client, names) == {f"X_{names.stream}": "unchanged", **all_of(names, "created")}
@@ -204,7 +204,7 @@ async def test_some_subjects_may_be_elsewhere(client: Client, js: JetStreamConte
 @pytest.mark.parametrize("retention", ["workqueue", "interest"])
 @pytest.mark.parametrize("what", ["subject", "dead_subject", "result"])
 async def test_a_queue_of_somebody_else_stops_it(
-    client: Client, js: JetStreamContext, names: Names, retention: str, what: str
+    client: Client, js: JetStreamContext, names: BrokerNames, retention: str, what: str
 ) -> None:
     """Its messages would disappear, or ours would take them from others: the error says which stream and why."""
     subject = names.result_subjects[1] if what == "result" else getattr(names, what)
@@ -215,7 +215,7 @@ async def test_a_queue_of_somebody_else_stops_it(
 
 @pytest.mark.parametrize("retention", ["workqueue", "interest"])
 async def test_a_queue_with_our_name_stops_it(
-    client: Client, js: JetStreamContext, names: Names, retention: str
+    client: Client, js: JetStreamContext, names: BrokerNames, retention: str
 ) -> None:
     """Retention cannot be changed: the error says what to do."""
     await js.add_stream(name=names.dead_stream, subjects=[f"x.{names.stream}"], retention=RetentionPolicy(retention))
@@ -223,7 +223,9 @@ async def test_a_queue_with_our_name_stops_it(
         await actions(client, names)
 
 
-async def test_a_stream_that_confirms_nothing_stops_it(client: Client, js: JetStreamContext, names: Names) -> None:
+async def test_a_stream_that_confirms_nothing_stops_it(
+    client: Client, js: JetStreamContext, names: BrokerNames
+) -> None:
     """Nothing that is published there is ever known to be stored."""
     await js.add_stream(name=f"N_{names.stream}", subjects=[names.dead_subject], no_ack=True)
     with pytest.raises(ProvisioningError, match="acknowledgements turned off"):
@@ -241,7 +243,7 @@ async def test_a_stream_that_confirms_nothing_stops_it(client: Client, js: JetSt
     ],
 )
 async def test_a_consumer_of_another_kind_stops_it(
-    client: Client, js: JetStreamContext, names: Names, config: dict[str, Any], expected: str
+    client: Client, js: JetStreamContext, names: BrokerNames, config: dict[str, Any], expected: str
 ) -> None:
     """What the server does not let be changed is told, with what to do; the consumer is left alone."""
     await js.add_stream(name=names.stream, subjects=[names.subject])
@@ -259,13 +261,15 @@ async def test_a_consumer_of_another_kind_stops_it(
         ({"subject": "$JS.API.x"}, "NATS refuses"),
     ],
 )
-async def test_impossible_names_are_told(client: Client, names: Names, changed: dict[str, str], expected: str) -> None:
+async def test_impossible_names_are_told(
+    client: Client, names: BrokerNames, changed: dict[str, str], expected: str
+) -> None:
     """The broker's or the client's own words."""
     with pytest.raises(ProvisioningError, match=expected):
         await actions(client, attrs.evolve(names, **changed))
 
 
-async def test_more_copies_than_servers_are_told(client: Client, names: Names) -> None:
+async def test_more_copies_than_servers_are_told(client: Client, names: BrokerNames) -> None:
     """A single server cannot keep three copies."""
     with pytest.raises(ProvisioningError, match="replicas > 1 not supported"):
         await actions(client, names, replicas=3)

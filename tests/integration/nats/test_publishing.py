@@ -11,7 +11,7 @@ from nats.js.api import DiscardPolicy
 from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, use_span
 
 from adapters.nats_jetstream.dead_letters.burial import JetStreamDeadLetters
-from adapters.nats_jetstream.names import Names
+from adapters.nats_jetstream.names import BrokerNames
 from adapters.nats_jetstream.publishing.publisher import JetStreamJobPublisher, JetStreamResultPublisher
 from domain.errors import MessagingUnavailableError
 from domain.jobs import MatchJob
@@ -24,7 +24,7 @@ CURRENT = SpanContext(0xABC, 0xDEF, is_remote=False, trace_flags=TraceFlags(Trac
 
 
 @pytest.mark.parametrize("name", OUTCOMES)
-async def test_an_event_has_the_jobs_identity(client: Client, names: Names, name: str) -> None:
+async def test_an_event_has_the_jobs_identity(client: Client, names: BrokerNames, name: str) -> None:
     """On the subject of its outcome, with an id made of sequence and stored time."""
     await provisioned(client, names)
     await JetStreamResultPublisher(client, names).publish(record(OUTCOMES[name]))
@@ -35,15 +35,15 @@ async def test_an_event_has_the_jobs_identity(client: Client, names: Names, name
 
 async def test_the_default_subjects_are_the_published_ones() -> None:
     """Other systems listen there."""
-    assert [Names().result_subject(kind) for kind in OutcomeKind] == [
+    assert [BrokerNames().result_subject(kind) for kind in OutcomeKind] == [
         "photo_faces.single.matched",
         "photo_faces.single.skipped",
         "photo_faces.single.failed",
     ]
-    assert Names().dead_subject == "photo_faces.single.dead"
+    assert BrokerNames().dead_subject == "photo_faces.single.dead"
 
 
-async def test_an_event_belongs_to_the_trace_of_its_job(client: Client, names: Names) -> None:
+async def test_an_event_belongs_to_the_trace_of_its_job(client: Client, names: BrokerNames) -> None:
     """Within the job's trace it continues that; published later, by another worker, the recorded one."""
     await provisioned(client, names)
     publisher = JetStreamResultPublisher(client, names)
@@ -55,7 +55,7 @@ async def test_an_event_belongs_to_the_trace_of_its_job(client: Client, names: N
     assert traces == [TRACE, f"{CURRENT.trace_id:032x}"]
 
 
-async def test_a_submitted_job_carries_the_trace(client: Client, names: Names) -> None:
+async def test_a_submitted_job_carries_the_trace(client: Client, names: BrokerNames) -> None:
     """So that one trace leads from whoever asked to the answer."""
     await provisioned(client, names)
     with use_span(NonRecordingSpan(CURRENT)):
@@ -64,7 +64,7 @@ async def test_a_submitted_job_carries_the_trace(client: Client, names: Names) -
     assert (message.headers or {})["traceparent"].split("-")[1] == f"{CURRENT.trace_id:032x}"
 
 
-async def test_what_is_not_provisioned_is_told(client: Client, names: Names) -> None:
+async def test_what_is_not_provisioned_is_told(client: Client, names: BrokerNames) -> None:
     """No stream takes it: the message says what to do."""
     with pytest.raises(MessagingUnavailableError, match="run `facematch provision`"):
         await JetStreamResultPublisher(client, names).publish(record())
@@ -74,7 +74,7 @@ async def test_what_is_not_provisioned_is_told(client: Client, names: Names) -> 
         await JetStreamJobPublisher(client, names).submit(MatchJob(UUID(int=1)))
 
 
-async def test_a_full_stream_is_told(client: Client, js: JetStreamContext, names: Names) -> None:
+async def test_a_full_stream_is_told(client: Client, js: JetStreamContext, names: BrokerNames) -> None:
     """A stream that takes no more refuses, with its own reason, and takes more once there is room."""
     await js.add_stream(
         name=names.results_stream, subjects=names.result_subjects, max_bytes=1500, discard=DiscardPolicy.NEW

@@ -19,7 +19,7 @@ from adapters.nats_jetstream.inspection import inspect_broker
 from adapters.nats_jetstream.jobs.consumer import JetStreamJobQueue
 from adapters.nats_jetstream.jobs.delivery import JetStreamDelivery
 from adapters.nats_jetstream.jobs.queue_statistics import JetStreamQueueStatistics
-from adapters.nats_jetstream.names import Names
+from adapters.nats_jetstream.names import BrokerNames
 from domain.errors import MessagingUnavailableError
 from infra.local_stack.nats import NatsServer
 from tests.broker import ACK_WAIT, connected, provisioned, running
@@ -29,7 +29,7 @@ SOON = 5.0
 
 
 @pytest.fixture
-def queue(client: Client, names: Names) -> JetStreamJobQueue:
+def queue(client: Client, names: BrokerNames) -> JetStreamJobQueue:
     """Return a queue; nothing is provisioned."""
     return JetStreamJobQueue(client, names, ack_wait_seconds=ACK_WAIT)
 
@@ -40,7 +40,7 @@ async def one(queue: JetStreamJobQueue) -> JetStreamDelivery:
     return delivery
 
 
-async def counted(client: Client, names: Names) -> tuple[int, int]:
+async def counted(client: Client, names: BrokerNames) -> tuple[int, int]:
     """Return how many jobs wait, and how many are in hand."""
     state = await JetStreamQueueStatistics(client, names).look()
     return state.pending, state.ack_pending
@@ -60,7 +60,7 @@ async def fetch_in_the_end(queue: JetStreamJobQueue) -> JetStreamDelivery:
     return delivery
 
 
-async def test_a_missing_stream_is_told(queue: JetStreamJobQueue, names: Names) -> None:
+async def test_a_missing_stream_is_told(queue: JetStreamJobQueue, names: BrokerNames) -> None:
     """Nobody provisioned: the message says so."""
     expected = f"no stream holds the subject {names.subject}: run `facematch provision`"
     with pytest.raises(MessagingUnavailableError) as caught:
@@ -68,7 +68,7 @@ async def test_a_missing_stream_is_told(queue: JetStreamJobQueue, names: Names) 
     assert str(caught.value).removeprefix("NATS, stream: ") == expected
 
 
-async def test_a_missing_consumer_is_told(queue: JetStreamJobQueue, js: JetStreamContext, names: Names) -> None:
+async def test_a_missing_consumer_is_told(queue: JetStreamJobQueue, js: JetStreamContext, names: BrokerNames) -> None:
     """The stream alone is not enough."""
     await js.add_stream(name=names.stream, subjects=[names.subject])
     with pytest.raises(MessagingUnavailableError, match=f"no consumer {names.durable} .* run `facematch provision`"):
@@ -78,7 +78,7 @@ async def test_a_missing_consumer_is_told(queue: JetStreamJobQueue, js: JetStrea
 @pytest.mark.parametrize("what", ["consumer", "stream"])
 @pytest.mark.parametrize("when", ["between two fetches", "during a fetch"])
 async def test_what_is_deleted_under_a_worker_is_told_and_used_again(
-    queue: JetStreamJobQueue, client: Client, js: JetStreamContext, names: Names, what: str, when: str
+    queue: JetStreamJobQueue, client: Client, js: JetStreamContext, names: BrokerNames, what: str, when: str
 ) -> None:
     """At once, with what to do; after provisioning the same queue goes on."""
     await provisioned(client, names)
@@ -97,7 +97,7 @@ async def test_what_is_deleted_under_a_worker_is_told_and_used_again(
     assert (await one(queue)).body == b"a job"
 
 
-async def _delete(js: JetStreamContext, names: Names, what: str) -> None:
+async def _delete(js: JetStreamContext, names: BrokerNames, what: str) -> None:
     if what == "consumer":
         await js.delete_consumer(names.stream, names.durable)
     else:
@@ -135,7 +135,7 @@ async def test_a_job_in_hand_survives_a_restart(tmp_path: Path) -> None:
 
 
 async def test_a_delivery_of_a_deleted_consumer_cannot_be_settled(
-    queue: JetStreamJobQueue, client: Client, js: JetStreamContext, names: Names
+    queue: JetStreamJobQueue, client: Client, js: JetStreamContext, names: BrokerNames
 ) -> None:
     """Nobody confirms: the worker hears it, and the next consumer delivers the job again."""
     await provisioned(client, names)
@@ -189,7 +189,7 @@ def _connected_again(*clients: Client) -> Any:
 
 
 async def test_a_job_that_takes_long_is_settled(
-    queue: JetStreamJobQueue, client: Client, js: JetStreamContext, names: Names
+    queue: JetStreamJobQueue, client: Client, js: JetStreamContext, names: BrokerNames
 ) -> None:
     """Its stream is looked at again, and is the same; once for all jobs in hand."""
     await provisioned(client, names)
@@ -232,7 +232,7 @@ async def test_jobs_that_took_long_wait_together_for_a_server_that_says_nothing(
     ],
 )
 async def test_a_consumer_that_would_do_harm_is_not_used(
-    queue: JetStreamJobQueue, js: JetStreamContext, names: Names, config: dict[str, Any], expected: str
+    queue: JetStreamJobQueue, js: JetStreamContext, names: BrokerNames, config: dict[str, Any], expected: str
 ) -> None:
     """Jobs would be lost, or delivered while they are in hand: the message says which, and what to do."""
     await js.add_stream(name=names.stream, subjects=[names.subject])
@@ -251,7 +251,7 @@ async def test_a_consumer_that_would_do_harm_is_not_used(
     ],
 )
 async def test_a_consumer_that_is_changed_under_a_worker_is_not_used_any_more(
-    client: Client, names: Names, change: dict[str, Any], expected: str
+    client: Client, names: BrokerNames, change: dict[str, Any], expected: str
 ) -> None:
     """A fetch looks at it now and then, though each brings jobs; put right, the consumer is used again."""
     prefix = await _on_a_wider_stream(client, names)
@@ -270,7 +270,7 @@ async def test_a_consumer_that_is_changed_under_a_worker_is_not_used_any_more(
     ("change", "subject"), [({"headers_only": True}, "{prefix}.requested"), ({"filter_subject": ""}, "{prefix}.other")]
 )
 async def test_what_only_a_changed_consumer_delivers_is_no_job(
-    queue: JetStreamJobQueue, client: Client, names: Names, change: dict[str, Any], subject: str
+    queue: JetStreamJobQueue, client: Client, names: BrokerNames, change: dict[str, Any], subject: str
 ) -> None:
     """A job without its body, and what is none, are not judged before the consumer was looked at."""
     prefix = await _on_a_wider_stream(client, names)
@@ -285,7 +285,7 @@ async def test_what_only_a_changed_consumer_delivers_is_no_job(
         assert (await one(queue)).body == b"a job, or none"
 
 
-async def _on_a_wider_stream(client: Client, names: Names) -> str:
+async def _on_a_wider_stream(client: Client, names: BrokerNames) -> str:
     """Provision on a stream that holds more than jobs; return what its subjects begin with."""
     prefix = names.subject.removesuffix(".requested")
     await client.jetstream().add_stream(name=f"X_{names.stream}", subjects=[f"{prefix}.*"])
@@ -293,7 +293,7 @@ async def _on_a_wider_stream(client: Client, names: Names) -> str:
     return prefix
 
 
-async def _change(client: Client, names: Names, change: dict[str, Any]) -> None:
+async def _change(client: Client, names: BrokerNames, change: dict[str, Any]) -> None:
     js = client.jetstream()
     stream = await js.find_stream_name_by_subject(names.subject)
     config = (await js.consumer_info(stream, names.durable)).config
@@ -301,7 +301,7 @@ async def _change(client: Client, names: Names, change: dict[str, Any]) -> None:
 
 
 async def test_a_publisher_that_pretends_a_body_is_judged_by_what_came(
-    queue: JetStreamJobQueue, client: Client, js: JetStreamContext, names: Names
+    queue: JetStreamJobQueue, client: Client, js: JetStreamContext, names: BrokerNames
 ) -> None:
     """A header that NATS gives to messages whose body it leaves out is only a header where it leaves out none."""
     await provisioned(client, names)
@@ -315,7 +315,7 @@ async def test_a_publisher_that_pretends_a_body_is_judged_by_what_came(
     ids=["no filter", "a wider filter", "several filters"],
 )
 async def test_a_consumer_that_delivers_more_than_jobs_is_not_used(
-    client: Client, js: JetStreamContext, names: Names, config: dict[str, Any]
+    client: Client, js: JetStreamContext, names: BrokerNames, config: dict[str, Any]
 ) -> None:
     """On a stream that holds the events too, each event would be taken for a job, and cause another event."""
     token = names.stream.lower()
@@ -338,7 +338,7 @@ async def test_a_consumer_that_delivers_more_than_jobs_is_not_used(
 
 @pytest.mark.parametrize("way", ["no filter", "one of a list"])
 async def test_a_consumer_that_delivers_jobs_only_is_used(
-    queue: JetStreamJobQueue, js: JetStreamContext, names: Names, way: str
+    queue: JetStreamJobQueue, js: JetStreamContext, names: BrokerNames, way: str
 ) -> None:
     """A stream of jobs alone needs no filter, and a list of one is a filter."""
     filters: dict[str, Any] = {} if way == "no filter" else {"filter_subjects": [names.subject]}
@@ -349,7 +349,7 @@ async def test_a_consumer_that_delivers_jobs_only_is_used(
 
 
 async def test_a_consumer_that_waits_longer_does_no_harm(
-    queue: JetStreamJobQueue, client: Client, js: JetStreamContext, names: Names
+    queue: JetStreamJobQueue, client: Client, js: JetStreamContext, names: BrokerNames
 ) -> None:
     """Signs of life come more often than it needs them."""
     await provisioned(client, names, ack_wait_seconds=60)
@@ -358,7 +358,7 @@ async def test_a_consumer_that_waits_longer_does_no_harm(
 
 
 async def test_a_stream_of_somebody_else_delivers_our_jobs_only(
-    queue: JetStreamJobQueue, client: Client, js: JetStreamContext, names: Names
+    queue: JetStreamJobQueue, client: Client, js: JetStreamContext, names: BrokerNames
 ) -> None:
     """Whatever else a foreign stream holds, a job is what came on the subject of jobs."""
     await js.add_stream(name=f"X_{names.stream}", subjects=[names.subject.replace("requested", "*")])
@@ -369,7 +369,7 @@ async def test_a_stream_of_somebody_else_delivers_our_jobs_only(
 
 
 async def test_the_age_of_the_oldest_job_knows_no_other_messages(
-    client: Client, js: JetStreamContext, names: Names
+    client: Client, js: JetStreamContext, names: BrokerNames
 ) -> None:
     """On somebody else's stream, messages that are no jobs make none older."""
     await _on_a_wider_stream(client, names)
@@ -382,7 +382,7 @@ async def test_the_age_of_the_oldest_job_knows_no_other_messages(
 
 @pytest.mark.parametrize("why", ["all in hand", "paused"])
 async def test_a_consumer_that_holds_back_is_not_asked_in_a_hurry(
-    queue: JetStreamJobQueue, client: Client, js: JetStreamContext, names: Names, why: str
+    queue: JetStreamJobQueue, client: Client, js: JetStreamContext, names: BrokerNames, why: str
 ) -> None:
     """Jobs wait but may not be delivered: a fetch lasts its time, with a handful of requests."""
     await provisioned(client, names, ack_wait_seconds=60)
@@ -402,7 +402,7 @@ async def test_a_consumer_that_holds_back_is_not_asked_in_a_hurry(
 
 
 async def test_who_comes_too_late_waits_for_the_next(
-    nats_server: NatsServer, client: Client, js: JetStreamContext, names: Names
+    nats_server: NatsServer, client: Client, js: JetStreamContext, names: BrokerNames
 ) -> None:
     """Where others are faster, a fetch without jobs still lasts its time: nobody asks again and again."""
     await provisioned(client, names, ack_wait_seconds=60)
@@ -429,7 +429,7 @@ async def test_who_comes_too_late_waits_for_the_next(
 
 
 async def test_many_jobs_come_in_one_fetch(
-    queue: JetStreamJobQueue, client: Client, js: JetStreamContext, names: Names
+    queue: JetStreamJobQueue, client: Client, js: JetStreamContext, names: BrokerNames
 ) -> None:
     """Two requests at most bring a thousand jobs, each once; the consumer is not looked at each time."""
     await provisioned(client, names)
@@ -442,7 +442,7 @@ async def test_many_jobs_come_in_one_fetch(
 
 
 async def test_a_fetch_cut_off_at_any_moment_leaves_its_jobs_to_the_close(
-    nats_server: NatsServer, client: Client, js: JetStreamContext, names: Names
+    nats_server: NatsServer, client: Client, js: JetStreamContext, names: BrokerNames
 ) -> None:
     """Whatever the fetch took, and what was on its way to it, is handed over: no delivery is hidden from the worker."""
     await provisioned(client, names, ack_wait_seconds=60)
@@ -466,7 +466,7 @@ async def test_a_fetch_cut_off_at_any_moment_leaves_its_jobs_to_the_close(
 
 
 async def test_a_malformed_header_block_does_not_stop_a_worker(
-    queue: JetStreamJobQueue, nats_server: NatsServer, client: Client, names: Names
+    queue: JetStreamJobQueue, nats_server: NatsServer, client: Client, names: BrokerNames
 ) -> None:
     """A message that breaks the client's reading of headers is delivered like any other, without headers."""
     await provisioned(client, names)

@@ -14,7 +14,7 @@ from nats.js.api import DiscardPolicy
 from adapters.nats_jetstream.connection.connecting import ConnectionOptions, connect, disconnect
 from adapters.nats_jetstream.jobs.jobs_in_flight import JetStreamJobsInFlight
 from adapters.nats_jetstream.jobs.payload import JsonJobParser
-from adapters.nats_jetstream.names import Names
+from adapters.nats_jetstream.names import BrokerNames
 from adapters.nats_jetstream.provisioning import provision
 from adapters.nats_jetstream.publishing.batches import MOST_MESSAGES
 from adapters.nats_jetstream.publishing.republisher import JetStreamRepublisher
@@ -30,7 +30,7 @@ def jobs(count: int) -> list[MatchJob]:
     return [MatchJob(uuid4(), "a.jpg") for _ in range(count)]
 
 
-async def in_the_stream(client: Client, names: Names) -> list[MatchJob | MalformedJob]:
+async def in_the_stream(client: Client, names: BrokerNames) -> list[MatchJob | MalformedJob]:
     """Return every job that the stream holds."""
     return [JsonJobParser().parse(message.data or b"") for message in await stored(client, names.stream)]
 

@@ -21,7 +21,7 @@ from adapters.postgres.gallery.gallery import PostgresGallery
 from adapters.postgres.gallery.nearest import Wanted, exact, proposed
 from adapters.postgres.migrate import migrate
 from adapters.postgres.search_index.building import IndexKeeper, IndexRefusedError, IndexReport, Model
-from adapters.postgres.search_index.standing import IndexState, Names, look_at_index
+from adapters.postgres.search_index.standing import IndexNames, IndexState, look_at_index
 from adapters.postgres.tables.schema import Schema
 from domain.decision import Candidate
 from domain.faces import FaceEmbedding
@@ -206,10 +206,10 @@ async def test_the_index_is_what_is_searched(admin: psycopg.Connection, database
                 f"EXPLAIN EXECUTE search{number}('[1,0,0,0,0,0,0,0]', ARRAY[gen_random_uuid()], '999999999', '', '')"
             )
             plan = "\n".join(row[0] for row in admin.execute(execute.encode()))
-            assert re.search(rf"Index Scan (on|using) {Names.of(model).partition}_changed_idx", plan)
+            assert re.search(rf"Index Scan (on|using) {IndexNames.of(model).partition}_changed_idx", plan)
             assert "Index Scan using users_pkey" in plan
             assert "Seq Scan" not in re.sub("Seq Scan on (templates|codebooks|active_model)", "", plan)
-            assert len({name for name in (MODEL, ODD_MODEL) if Names.of(name).partition in plan}) == 1
+            assert len({name for name in (MODEL, ODD_MODEL) if IndexNames.of(name).partition in plan}) == 1
 
 
 @pytest.mark.parametrize("mode", ["force_custom_plan", "force_generic_plan"])
@@ -328,7 +328,7 @@ async def test_without_one_of_its_parts_nobody_relies_on_the_index(
     admin: psycopg.Connection, database_url: str, harm: str
 ) -> None:
     """Searches are exact until it has been built again."""
-    names = Names.of(MODEL)
+    names = IndexNames.of(MODEL)
     admin.execute(harm.format(trigger=names.trigger).encode())
     admin.execute("INSERT INTO users VALUES (%s, '[1,0,0,0]', %s)", [UUID(int=7), MODEL])
     seen = await state(database_url)

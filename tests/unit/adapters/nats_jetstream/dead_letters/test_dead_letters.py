@@ -9,7 +9,7 @@ from nats.js.api import PubAck
 
 from adapters.nats_jetstream.dead_letters.burial import JetStreamDeadLetters
 from adapters.nats_jetstream.headers import TRUNCATED_FROM
-from adapters.nats_jetstream.names import Names
+from adapters.nats_jetstream.names import BrokerNames
 from tests.contract.announcements.records import delivery, malformed
 
 MAX_PAYLOAD = 1_048_576
@@ -21,7 +21,7 @@ class Outbound(JetStreamDeadLetters):
 
     def __init__(self) -> None:
         client: Any = SimpleNamespace(max_payload=MAX_PAYLOAD, jetstream=lambda **_: None)
-        super().__init__(client, Names())
+        super().__init__(client, BrokerNames())
         self.letters: list[tuple[bytes, bytes]] = []
 
     async def _publish(

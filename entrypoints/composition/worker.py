@@ -38,7 +38,7 @@ from domain.retries import LinearBackoff
 from entrypoints.composition.broker import BrokerContainer
 from entrypoints.composition.gallery import GalleryContainer
 from entrypoints.composition.objects import ObjectsContainer
-from entrypoints.figures import FiguresWatch
+from entrypoints.gauges import GaugeWatch
 from entrypoints.settings import NatsSettings, Settings
 from entrypoints.versions import VERSION
 
@@ -113,8 +113,8 @@ class WorkerContainer(GalleryContainer, BrokerContainer, ObjectsContainer):
         report=telemetry.provided.unexpected,
     )
     queue = providers.Singleton(JetStreamJobQueue, nats_client, names, ack_wait_seconds=settings.provided.nats.ack_wait)
-    figures = providers.Singleton(
-        FiguresWatch,
+    gauge_watch = providers.Singleton(
+        GaugeWatch,
         queue=BrokerContainer.queue_statistics,
         gallery=gallery,
         database=database,

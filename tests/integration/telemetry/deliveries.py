@@ -26,7 +26,7 @@ from adapters.postgres.connection.database import Database
 from adapters.postgres.gallery.gallery import PostgresGallery
 from adapters.postgres.records.ledger import PostgresLedger
 from adapters.system.clock import SystemClock
-from adapters.telemetry.figures import WorkerFigures, observe
+from adapters.telemetry.gauges import WorkerGauges, observe
 from adapters.telemetry.instruments import Instruments
 from adapters.telemetry.job import OtelTelemetry
 from adapters.telemetry.logging import configure_logging
@@ -45,7 +45,7 @@ from tests.unit.application.world import IMAGE, JOB_ID, World, face, reading
 PATIENCE_SECONDS = 30.0
 SECRET = "hunter2-s3cret"
 PHOTOS = tuple(UUID(int=number) for number in (1, 2, 3))
-_FIGURES = WorkerFigures(
+_GAUGES = WorkerGauges(
     queue=lambda: {"pending": 5, "ack_pending": 1, "redelivered": 0},
     oldest_job=lambda: 3.5,
     vision_restarts=lambda: 2,
@@ -121,7 +121,7 @@ async def main() -> None:
     logging.getLogger().addHandler(complaints)
     providers = set_up(os.environ, version="9.9", instance="worker-1", secrets=(SECRET,))
     instruments = Instruments(metrics.get_meter("facematch", "9.9"))
-    observe(instruments, _FIGURES)
+    observe(instruments, _GAUGES)
     telemetry = OtelTelemetry(instruments, subject="jobs", durable="workers", worker="worker-1", embedder=INFO.id)
     world = World()
     for photo in PHOTOS:

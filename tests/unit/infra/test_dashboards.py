@@ -18,11 +18,11 @@ from opentelemetry.sdk.metrics import MeterProvider
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from adapters.telemetry.figures import observe, observe_readiness
+from adapters.telemetry.gauges import observe, observe_readiness
 from adapters.telemetry.instruments import Instruments
 from adapters.telemetry.job import OtelTelemetry
 from domain.outcomes import OutcomeKind, Reason
-from tests.unit.adapters.telemetry.test_reference import FIGURES, do_everything
+from tests.unit.adapters.telemetry.test_reference import GAUGES, do_everything
 from tests.unit.docs.pages import ROOT, Page, page, rows
 
 DASHBOARD: Final[dict[str, Any]] = json.loads((ROOT / "infra/grafana/facematch.json").read_text())
@@ -101,7 +101,7 @@ def told() -> Mapping[str, frozenset[str]]:
     reader = PrometheusMetricReader(registry=registry, scope_info_enabled=False, disable_target_info=True)
     instruments = Instruments(MeterProvider([reader], shutdown_on_exit=False).get_meter("test"))
     instruments.start_from_zero(VALUES["dependency"])
-    observe(instruments, FIGURES)
+    observe(instruments, GAUGES)
     observe_readiness(instruments, lambda: {"database": "no answer"})
     do_everything(OtelTelemetry(instruments, subject="jobs", durable="workers", worker="w"))
     labels: dict[str, frozenset[str]] = {}

@@ -7,7 +7,7 @@ from opentelemetry.exporter.prometheus import PrometheusMetricReader
 from opentelemetry.sdk.metrics import MeterProvider
 from prometheus_client import CollectorRegistry, generate_latest
 
-from adapters.telemetry.figures import WorkerFigures, observe, observe_readiness
+from adapters.telemetry.gauges import WorkerGauges, observe, observe_readiness
 from adapters.telemetry.instruments import Instruments
 from domain.outcomes import Reason
 from domain.records import Failed, Matched, Outcome, Skipped
@@ -93,7 +93,7 @@ def test_outages_holds_and_orphans_are_counted(observed: Observed) -> None:
     assert observed.metric("facematch.events.orphaned") == {(): 3}
 
 
-def test_figures_are_read_when_they_are_asked_for() -> None:
+def test_gauges_are_read_when_they_are_asked_for() -> None:
     """A worker's gauges show what its parts say now; what is not known yet has no line."""
     registry = CollectorRegistry()
     reader = PrometheusMetricReader(registry=registry, scope_info_enabled=False, disable_target_info=True)
@@ -101,14 +101,14 @@ def test_figures_are_read_when_they_are_asked_for() -> None:
     queue: dict[str, int] = {}
     gallery: dict[str, int] = {}
     ages: list[float] = []
-    figures = WorkerFigures(
+    gauges = WorkerGauges(
         queue=lambda: queue,
         oldest_job=lambda: ages[0] if ages else None,
         vision_restarts=lambda: 2,
         gallery=lambda: gallery,
         database=lambda: {"used": 3, "idle": 1, "waiting": 4, "maximum": 8},
     )
-    observe(Instruments(meter), figures)
+    observe(Instruments(meter), gauges)
     before = generate_latest(registry).decode()
     assert "facematch_queue_" not in before
     queue.update(pending=10, ack_pending=2, redelivered=1)

@@ -11,7 +11,7 @@ from opentelemetry.sdk.metrics import MeterProvider
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from adapters.telemetry.figures import WorkerFigures, observe, observe_readiness
+from adapters.telemetry.gauges import WorkerGauges, observe, observe_readiness
 from adapters.telemetry.instruments import Instruments
 from adapters.telemetry.job import OtelTelemetry
 from application.ports.telemetry import JobTrace
@@ -23,7 +23,7 @@ from tests.unit.docs.pages import ROOT, page, rows
 
 PAGE = page("docs/reference/telemetry.md")
 STAGES = ("guardrails", "fetch", "vision", "search", "transaction", "publish", "ack")
-FIGURES = WorkerFigures(
+GAUGES = WorkerGauges(
     queue=lambda: {"pending": 1, "ack_pending": 1, "redelivered": 1},
     oldest_job=lambda: 1.5,
     vision_restarts=lambda: 1,
@@ -69,7 +69,7 @@ def test_every_metric_is_listed_as_it_is(observed: Observed) -> None:
     registry = CollectorRegistry()
     reader = PrometheusMetricReader(registry=registry, scope_info_enabled=False, disable_target_info=True)
     instruments = Instruments(MeterProvider([reader], shutdown_on_exit=False).get_meter("test"))
-    observe(instruments, FIGURES)
+    observe(instruments, GAUGES)
     observe_readiness(instruments, lambda: {"database": "no answer"})
     do_everything(OtelTelemetry(instruments, subject="jobs", durable="workers", worker="w"))
     families = text_string_to_metric_families(generate_latest(registry).decode())
@@ -86,7 +86,7 @@ def test_every_metric_is_listed_as_it_is(observed: Observed) -> None:
 def test_every_metric_has_its_otlp_name(observed: Observed) -> None:
     """The second name is the one that is exported."""
     instruments = observed.telemetry._instruments
-    observe(instruments, FIGURES)
+    observe(instruments, GAUGES)
     observe_readiness(instruments, lambda: {"database": "no answer"})
     do_everything(observed.telemetry)
     data = observed.reader.get_metrics_data()

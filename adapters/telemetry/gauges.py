@@ -1,4 +1,4 @@
-"""The figures of a worker that are read when somebody asks, rather than counted when something happens."""
+"""The gauges of a worker: they are read when somebody asks, rather than counted when something happens."""
 
 from collections.abc import Callable, Iterable, Mapping
 
@@ -8,7 +8,7 @@ from adapters.telemetry.instruments import Attributes, Instruments
 
 
 @attrs.frozen(kw_only=True)
-class WorkerFigures:
+class WorkerGauges:
     """What a worker's gauges show; each is called whenever metrics are collected, in any thread, and must not wait.
 
     ``queue`` gives the jobs by state (``pending``, ``ack_pending``, ``redelivered``) and ``gallery`` the enrolled
@@ -25,33 +25,33 @@ class WorkerFigures:
     database: Callable[[], Mapping[str, int]]
 
 
-def observe(instruments: Instruments, figures: WorkerFigures) -> None:
+def observe(instruments: Instruments, gauges: WorkerGauges) -> None:
     """Register the gauges of a worker."""
     instruments.gauge(
         "facematch.queue.jobs",
         "{job}",
         "Jobs of the consumer by state",
-        lambda: [(count, {"state": state}) for state, count in figures.queue().items()],
+        lambda: [(count, {"state": state}) for state, count in gauges.queue().items()],
     )
     instruments.gauge(
         "facematch.queue.oldest.age",
         "s",
         "Age of the oldest job that is not settled",
-        lambda: [(age, {}) for age in [figures.oldest_job()] if age is not None],
+        lambda: [(age, {}) for age in [gauges.oldest_job()] if age is not None],
     )
     instruments.gauge(
         "facematch.gallery.users",
         "{user}",
         "Users who may be named, by embedder",
-        lambda: [(count, {"embedder": embedder}) for embedder, count in figures.gallery().items()],
+        lambda: [(count, {"embedder": embedder}) for embedder, count in gauges.gallery().items()],
     )
     instruments.counter(
         "facematch.vision.restarts",
         "{process}",
         "Vision processes that were lost and replaced",
-        lambda: [(figures.vision_restarts(), {})],
+        lambda: [(gauges.vision_restarts(), {})],
     )
-    _observe_pool(instruments, figures.database)
+    _observe_pool(instruments, gauges.database)
 
 
 def observe_readiness(instruments: Instruments, not_ready: Callable[[], Mapping[str, str]]) -> None:
@@ -75,9 +75,9 @@ def _observe_pool(instruments: Instruments, read: Callable[[], Mapping[str, int]
     pool = {"db.client.connection.pool.name": "facematch"}
 
     def count() -> Iterable[tuple[float, Attributes]]:
-        figures = read()
+        connections = read()
         for state in ("used", "idle"):
-            yield figures[state], {**pool, "db.client.connection.state": state}
+            yield connections[state], {**pool, "db.client.connection.state": state}
 
     instruments.gauge("db.client.connection.count", "{connection}", "Database connections by state", count)
     instruments.gauge(

@@ -1,4 +1,4 @@
-"""The figures that a worker shows of what it shares with others: the queue, the gallery, its pools."""
+"""The gauges that a worker shows of what it shares with others: the queue, the gallery, its pools."""
 
 from collections.abc import Mapping
 
@@ -6,7 +6,7 @@ import attrs
 
 from adapters.postgres.connection.database import Database
 from adapters.postgres.gallery.gallery import PostgresGallery
-from adapters.telemetry.figures import WorkerFigures
+from adapters.telemetry.gauges import WorkerGauges
 from adapters.vision.processes.pool import ProcessPoolFaceReader
 from application.ports.clock import Clock
 from application.ports.face_pipeline import EmbedderInfo
@@ -17,7 +17,7 @@ from domain.errors import DatabaseUnavailableError, MessagingUnavailableError
 _INTERVAL_SECONDS = 10.0
 
 
-class FiguresWatch:
+class GaugeWatch:
     """Asks broker and database now and then, so that whoever collects metrics need not wait for them."""
 
     def __init__(
@@ -41,9 +41,9 @@ class FiguresWatch:
         self._users: Mapping[str, int] = {}
         self._told_of_slowness = False
 
-    def figures(self) -> WorkerFigures:
+    def gauges(self) -> WorkerGauges:
         """Return what the gauges read."""
-        return WorkerFigures(
+        return WorkerGauges(
             queue=lambda: self._jobs,
             oldest_job=lambda: self._oldest_age,
             gallery=lambda: self._users,

@@ -8,13 +8,13 @@ from typing import Any
 
 import attrs
 
-from adapters.telemetry.figures import WorkerFigures
+from adapters.telemetry.gauges import WorkerGauges
 from application.ports.clock import Clock
 from application.ports.face_pipeline import EmbedderInfo
 from application.ports.statistics import QueueState, QueueStatistics
 from application.running.tasks import ended
 from domain.calibration import Calibration
-from entrypoints.figures import FiguresWatch
+from entrypoints.gauges import GaugeWatch
 from tests.fakes.clock import ManualClock, SteppedClock, settle
 from tests.fakes.queue import InMemoryJobQueue
 from tests.fakes.statistics import InMemoryQueueStatistics
@@ -54,16 +54,16 @@ class Unreadable:
 @asynccontextmanager
 async def watching(
     queue: QueueStatistics, gallery: Any, clock: Clock, telemetry: RecordingTelemetry
-) -> AsyncIterator[WorkerFigures]:
+) -> AsyncIterator[WorkerGauges]:
     """Look, as a worker does, and give what its gauges read."""
     reader: Any = SimpleNamespace(info=INFO)
     database: Any = None
-    watch = FiguresWatch(
+    watch = GaugeWatch(
         queue=queue, gallery=gallery, database=database, reader=reader, clock=clock, telemetry=telemetry
     )
     looking = asyncio.create_task(watch.run())
     await settle()
-    yield watch.figures()
+    yield watch.gauges()
     await ended(looking)
 
 
@@ -81,14 +81,14 @@ async def test_the_queue_is_shown_with_the_age_of_its_oldest_job() -> None:
     clock = SteppedClock()
     queue = InMemoryJobQueue(clock)
     statistics = Unreadable(InMemoryQueueStatistics(queue))
-    async with watching(statistics, GrowingGallery(), clock, RecordingTelemetry()) as figures:
-        assert (figures.queue()["pending"], figures.oldest_job()) == (0, 0)
+    async with watching(statistics, GrowingGallery(), clock, RecordingTelemetry()) as gauges:
+        assert (gauges.queue()["pending"], gauges.oldest_job()) == (0, 0)
         queue.publish(b"a job", {})
         await clock.advance(10)
-        assert (figures.queue(), figures.oldest_job()) == ({"pending": 1, "ack_pending": 0, "redelivered": 0}, 10)
+        assert (gauges.queue(), gauges.oldest_job()) == ({"pending": 1, "ack_pending": 0, "redelivered": 0}, 10)
         statistics.may_read = False
         await clock.advance(10)
-        assert (figures.queue()["pending"], figures.oldest_job()) == (1, None)
+        assert (gauges.queue()["pending"], gauges.oldest_job()) == (1, None)
         queue.available = False
         await clock.advance(10)
-        assert (figures.queue(), figures.oldest_job()) == ({}, None)
+        assert (gauges.queue(), gauges.oldest_job()) == ({}, None)

@@ -1,4 +1,4 @@
-"""What every room has: the settings, and what they say without any driver."""
+"""What every container has: the settings, and what they say without any driver."""
 
 from typing import TypeVar
 
@@ -8,7 +8,7 @@ from adapters.system.clock import SystemClock
 from domain.images import ImageRefPolicy
 from entrypoints.settings import Settings
 
-Room = TypeVar("Room", bound="BaseContainer")
+Container = TypeVar("Container", bound="BaseContainer")
 
 
 class BaseContainer(containers.DeclarativeContainer):
@@ -21,6 +21,6 @@ class BaseContainer(containers.DeclarativeContainer):
     )
 
 
-def build(room: type[Room], settings: Settings) -> Room:
-    """Return a room for these settings; nothing is opened yet."""
-    return room(settings=providers.Object(settings))
+def build(container: type[Container], settings: Settings) -> Container:
+    """Return a container for these settings; nothing is opened yet."""
+    return container(settings=providers.Object(settings))

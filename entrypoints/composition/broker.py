@@ -1,4 +1,4 @@
-"""The room of the message broker."""
+"""The container of the message broker."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager

@@ -1,4 +1,4 @@
-"""The room of the database."""
+"""The container of the database."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

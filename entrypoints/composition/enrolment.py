@@ -1,4 +1,4 @@
-"""The room that enrols users, one, many, or all of them anew."""
+"""The container that enrols users, one, many, or all of them anew."""
 
 from dependency_injector import providers
 

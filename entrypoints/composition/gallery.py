@@ -1,4 +1,4 @@
-"""The room of the active embedder's templates in the database."""
+"""The container of the active embedder's templates in the database."""
 
 from dependency_injector import providers
 

@@ -1,4 +1,4 @@
-"""The room that measures on folders of photographs; it needs no server."""
+"""The container that measures on folders of photographs; it needs no server."""
 
 from dependency_injector import providers
 

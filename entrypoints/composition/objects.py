@@ -1,4 +1,4 @@
-"""The room of the object store."""
+"""The container of the object store."""
 
 from dependency_injector import providers
 

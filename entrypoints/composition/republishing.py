@@ -1,4 +1,4 @@
-"""The room that publishes jobs of photos that have none, or shall have another."""
+"""The container that publishes jobs of photos that have none, or shall have another."""
 
 from dependency_injector import providers
 

@@ -1,4 +1,4 @@
-"""The room that fetches the image of a job that has ended."""
+"""The container that fetches the image of a job that has ended."""
 
 from dependency_injector import providers
 

@@ -1,4 +1,4 @@
-"""The room that sees, and what it is to see by.
+"""The container that sees, and what it is to see by.
 
 It needs no driver because its models take longest to load: a worker has that begun before it imports the rest.
 """

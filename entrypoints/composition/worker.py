@@ -1,4 +1,4 @@
-"""The room of the worker: all that a job needs on its way."""
+"""The container of the worker: all that a job needs on its way."""
 
 import math
 import pkgutil

@@ -23,6 +23,7 @@ from nats.js.errors import NotFoundError
 from infra.local_stack.process import free_port
 from tests.e2e.command import Done, clean_environment, run_cli
 from tests.e2e.forked import Forked, run_forked
+from tests.processes import command, descendants
 
 SUBJECT = "photo_faces.single.requested"
 PATIENCE_SECONDS = 60.0
@@ -73,26 +74,11 @@ class WorkerProcess:
 
     def vision_processes(self) -> list[int]:
         """Return the ids of its vision processes, after that of the one that makes them; none where it is gone."""
-        return [pid for pid in _descendants(self.process.pid) if b"adapters.vision.processes.child" in _command(pid)]
+        return [pid for pid in descendants(self.process.pid) if b"adapters.vision.processes.child" in command(pid)]
 
     def lines(self) -> list[dict[str, Any]]:
         """Return the log's JSON lines."""
         return [json.loads(line) for line in self.log.read_text().splitlines() if line.startswith("{")]
-
-
-def _descendants(pid: int) -> list[int]:
-    try:
-        children = list(map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split()))
-    except OSError:
-        return []
-    return children + [descendant for child in children for descendant in _descendants(child)]
-
-
-def _command(pid: int) -> bytes:
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes()
-    except OSError:
-        return b""
 
 
 class World:

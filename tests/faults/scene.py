@@ -1,6 +1,5 @@
 """A world whose jobs cost next to nothing, and whose servers are reached by ways that tests can break."""
 
-import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -110,10 +109,3 @@ async def all_matched_once(world: World, photos: list[UUID]) -> None:
 def outages_told(worker: WorkerProcess, name: str) -> list[str]:
     """Return the actions of the log's lines about one dependency."""
     return [line["action"] for line in worker.lines() if line.get("dependency") == name]
-
-
-def cpu_seconds(worker: WorkerProcess) -> float:
-    """Return the time that the worker itself, without its vision processes, has had on a processor."""
-    fields = Path(f"/proc/{worker.process.pid}/stat").read_text().rpartition(")")[2].split()
-    user, system = fields[11:13]
-    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")

@@ -20,11 +20,11 @@ from tests.faults.scene import (
     LONGER_THAN_ALL_DELIVERIES,
     add_photos,
     all_matched_once,
-    cpu_seconds,
     outages_told,
     publish,
     scene,
 )
+from tests.processes import cpu_seconds
 
 _BUSY = 0.5
 
@@ -70,9 +70,9 @@ async def test_a_full_store_costs_no_job(small: World) -> None:
             worker.not_ready, lambda found: "message broker" in found, "/readyz to name the broker"
         )
         assert found["message broker"] == "NATS, publish photo_faces.single.matched: insufficient resources"
-        used = cpu_seconds(worker)
+        used = cpu_seconds(worker.process.pid)
         await asyncio.sleep(LONGER_THAN_ALL_DELIVERIES)
-        assert cpu_seconds(worker) - used < _BUSY * LONGER_THAN_ALL_DELIVERIES
+        assert cpu_seconds(worker.process.pid) - used < _BUSY * LONGER_THAN_ALL_DELIVERIES
         assert worker.get("/livez")[0] == 200
         assert "message broker" in await worker.not_ready()
         await small.js.delete_stream("FOREIGN")
@@ -131,9 +131,9 @@ async def test_what_is_deleted_under_a_worker_is_told_once(small: World) -> None
                 worker.not_ready, lambda found: "message broker" in found, "/readyz to name the broker"
             )
             assert found["message broker"].endswith(expected)
-            used = cpu_seconds(worker)
+            used = cpu_seconds(worker.process.pid)
             await asyncio.sleep(2)
-            assert cpu_seconds(worker) - used < _BUSY * 2
+            assert cpu_seconds(worker.process.pid) - used < _BUSY * 2
             assert worker.get("/livez")[0] == 200
             small.cli("provision")
             later = add_photos(small, 4)

@@ -22,8 +22,9 @@ from infra.local_stack.process import ServerProcess, free_port, program
 from infra.local_stack.s3 import S3Server
 from tests.e2e.command import run_cli
 from tests.e2e.world import PATIENCE_SECONDS, SUBJECT, WorkerProcess, World, eventually
-from tests.faults.scene import IMAGE, add_photos, all_matched_once, cpu_seconds, outages_told, publish, scene
+from tests.faults.scene import IMAGE, add_photos, all_matched_once, outages_told, publish, scene
 from tests.guarded_nats import PASSWORDS, SHIPPED, lay_out
+from tests.processes import cpu_seconds
 
 _PHOTOS = 3000
 """More than are published before all servers have been killed."""
@@ -179,9 +180,9 @@ async def test_a_lost_majority_costs_no_job(world: World, cluster: NatsCluster) 
             for victim in victims:
                 repair.callback(victim.start)
             await eventually(worker.not_ready, lambda found: "message broker" in found, "/readyz to name the broker")
-            used, started = cpu_seconds(worker), time.monotonic()
+            used, started = cpu_seconds(worker.process.pid), time.monotonic()
             await asyncio.sleep(5)
-            assert cpu_seconds(worker) - used < _BUSY * (time.monotonic() - started)
+            assert cpu_seconds(worker.process.pid) - used < _BUSY * (time.monotonic() - started)
             assert worker.get("/livez")[0] == 200
         await _healthy(cluster)
         await _insist(lambda: all_matched_once(world, photos))

@@ -20,12 +20,12 @@ from tests.faults.scene import (
     LONGER_THAN_ALL_DELIVERIES,
     add_photos,
     all_matched_once,
-    cpu_seconds,
     outages_told,
     publish,
     scene,
 )
 from tests.faulty_s3 import FaultyS3, cut_mid_body, error, only_for, pass_on, trickle_photographs
+from tests.processes import cpu_seconds
 
 _BUSY = 0.5
 """The share of a processor that a worker in an outage stays well below; a loop without a pause takes all of it."""
@@ -84,11 +84,11 @@ async def test_a_half_open_connection_costs_no_job(network: Network, name: str) 
         way.silence()
         await publish(world, during)
         await eventually(worker.not_ready, lambda found: name in found, f"/readyz to name the {name}")
-        used = cpu_seconds(worker)
+        used = cpu_seconds(worker.process.pid)
         await asyncio.sleep(LONGER_THAN_ALL_DELIVERIES)
         assert (await worker.not_ready()).keys() == {name}
         assert worker.get("/livez")[0] == 200
-        assert cpu_seconds(worker) - used < _BUSY * LONGER_THAN_ALL_DELIVERIES
+        assert cpu_seconds(worker.process.pid) - used < _BUSY * LONGER_THAN_ALL_DELIVERIES
         assert await world.stored("PHOTO_FACES_DEAD") == []
         way.speak()
         await all_matched_once(world, before + during)
@@ -213,9 +213,9 @@ async def test_a_store_that_is_slow_for_everybody_costs_no_job(shop: Shop, when:
             worker.not_ready, lambda found: "object store" in found, "/readyz to name the object store"
         )
         assert "the object store answers, but neither of two photographs comes" in found["object store"]
-        used = cpu_seconds(worker)
+        used = cpu_seconds(worker.process.pid)
         await asyncio.sleep(LONGER_THAN_ALL_DELIVERIES)
-        assert cpu_seconds(worker) - used < _BUSY * LONGER_THAN_ALL_DELIVERIES
+        assert cpu_seconds(worker.process.pid) - used < _BUSY * LONGER_THAN_ALL_DELIVERIES
         assert await world.stored("PHOTO_FACES_DEAD") == []
         store.standing = pass_on
         await all_matched_once(world, early + late)

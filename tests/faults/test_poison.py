@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 
 from tests.e2e.world import World, eventually
-from tests.hostile import usage
+from tests.processes import cpu_seconds, forget_peak, is_running, peak, resident
 
 POISON = {
     "segfault": "embedder_crashed",
@@ -43,14 +43,6 @@ def poisoned(world: World) -> World:
     return world
 
 
-def is_running(pid: int) -> bool:
-    """Tell whether a process exists and is no zombie."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
-
-
 async def publish(world: World, keys: list[str]) -> list[tuple[UUID, str]]:
     """Publish a job for each of these images; return the photographs with their images."""
     photos = [(world.add_photo(), key) for key in keys]
@@ -71,11 +63,11 @@ async def test_poison_among_good_photographs_harms_none_of_them(poisoned: World)
     with poisoned.worker() as worker:
         await publish(poisoned, ["fine"])
         await poisoned.settled()
-        before = usage.resident(worker.process.pid)
+        before = resident(worker.process.pid)
         photos = await publish(poisoned, keys)
         events = await eventually(poisoned.events, lambda events: len(events) > len(keys), "every event")
         await poisoned.settled()
-        grown = usage.resident(worker.process.pid) - before
+        grown = resident(worker.process.pid) - before
         assert worker.get("/livez")[0] == 200
     lines = [line for line in worker.lines() if line.get("event") == "job"]
     told = {event["photo_id"]: event["reason"] for event in events}
@@ -96,11 +88,11 @@ async def test_the_processes_end_with_their_worker(poisoned: World) -> None:
     poisoned.environment |= {"FACEMATCH_VISION_TIMEOUT_SECONDS": "600", "FACEMATCH_WORKER_PROCESSES": "4"}
     with poisoned.worker() as worker:
         pids = worker.vision_processes()
-        before = sum(map(usage.cpu_seconds, pids))
+        before = sum(map(cpu_seconds, pids))
         await publish(poisoned, hanging)
 
         async def burnt() -> float:
-            return sum(map(usage.cpu_seconds, pids)) - before
+            return sum(map(cpu_seconds, pids)) - before
 
         await eventually(burnt, lambda seconds: seconds > 1.0, "two of them at work")
         worker.process.kill()
@@ -123,11 +115,11 @@ async def test_many_of_the_largest_photographs_at_once(poisoned: World) -> None:
     with poisoned.worker() as worker:
         await publish(poisoned, ["fine"])
         await poisoned.settled()
-        usage.forget_peak(worker.process.pid)
-        before = usage.resident(worker.process.pid)
+        forget_peak(worker.process.pid)
+        before = resident(worker.process.pid)
         await publish(poisoned, ["large"] * count)
         await poisoned.settled()
-        peak, after = usage.peak(worker.process.pid), usage.resident(worker.process.pid)
+        most, after = peak(worker.process.pid), resident(worker.process.pid)
     assert [event["reason"] for event in await poisoned.events()] == ["no_enrolled_users"] * (1 + count)
-    assert peak - before < (in_hand + processes) * LARGE + 64 * MEBIBYTE
+    assert most - before < (in_hand + processes) * LARGE + 64 * MEBIBYTE
     assert after - before < 48 * MEBIBYTE

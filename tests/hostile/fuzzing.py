@@ -17,8 +17,8 @@ import attrs
 from adapters.vision.processes.pool import PoolLimits, ProcessPoolFaceReader
 from application.ports.face_pipeline import Embed, ImageBudget
 from domain.errors import FacematchError, ImageTooLargeError, UnreadableImageError
-from tests.hostile import usage
 from tests.hostile.mutation import mutated
+from tests.processes import cpu_seconds, peak
 from tests.readers import pool_of
 
 EMBEDDERS: Final = Path(__file__).parent / "embedders"
@@ -54,7 +54,7 @@ async def hunt(seeds: Iterable[int], embedder: str = "decoder", processes: int =
         found.restarts = pool.restarts
         for place in pool._places:
             pid = (await place.process()).pid
-            found.peaks[pid], found.processor[pid] = usage.peak(pid), usage.cpu_seconds(pid)
+            found.peaks[pid], found.processor[pid] = peak(pid), cpu_seconds(pid)
     finally:
         await pool.close()
     return found
@@ -80,4 +80,4 @@ if __name__ == "__main__":
     sys.path.insert(0, str(EMBEDDERS))
     first, count, name = (*sys.argv[1:], "decoder")[:3]
     numbers = range(int(first), int(first) + int(count))
-    print(asyncio.run(hunt(numbers, name)), usage.peak(os.getpid()))  # noqa: T201 - it is a program
+    print(asyncio.run(hunt(numbers, name)), peak(os.getpid()))  # noqa: T201 - it is a program

@@ -5,7 +5,7 @@ import os
 import pytest
 
 from domain.errors import ImageTooLargeError, UnreadableImageError
-from tests.hostile import usage
+from tests import processes
 from tests.hostile.fuzzing import EMBEDDERS, EXPECTED, hunt
 from tests.hostile.mutation import mutated, seeds
 
@@ -22,7 +22,7 @@ def installed(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("installed")
 async def test_ten_thousand_files_have_one_outcome_each() -> None:
     """Whatever is done to a file, it is read or refused: no other error, no crash, no hang, and little memory."""
-    before = usage.resident(os.getpid())
+    before = processes.resident(os.getpid())
     found = await hunt(range(10_000))
     assert found.unexpected == {}
     assert found.restarts == 0
@@ -31,7 +31,7 @@ async def test_ten_thousand_files_have_one_outcome_each() -> None:
     assert found.outcomes[UnreadableImageError.__name__] > 1_000
     assert found.outcomes[ImageTooLargeError.__name__] > 50
     assert max(found.peaks.values()) < MOST_MEMORY
-    assert usage.resident(os.getpid()) - before < 64 * MEBIBYTE
+    assert processes.resident(os.getpid()) - before < 64 * MEBIBYTE
 
 
 async def test_what_the_decoder_lets_through_harms_no_pipeline() -> None:

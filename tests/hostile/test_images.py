@@ -10,7 +10,7 @@ import pytest_asyncio
 from adapters.vision.processes.pool import ProcessPoolFaceReader
 from application.ports.face_pipeline import Embed
 from domain.errors import FacematchError
-from tests.hostile import usage
+from tests import processes
 from tests.hostile.cases import Case, sample
 from tests.hostile.corpus import CASES, COSTLY
 from tests.readers import pool_of
@@ -54,15 +54,15 @@ async def worker(pool: ProcessPoolFaceReader) -> int:
 async def spent(pool: ProcessPoolFaceReader, content: bytes) -> Spent:
     """Read a file and return what it cost."""
     pid = await worker(pool)
-    usage.forget_peak(pid)
-    before = usage.cpu_seconds(pid)
+    processes.forget_peak(pid)
+    before = processes.cpu_seconds(pid)
     error = None
     try:
         await pool.read(content, embed=Embed.ONLY_FACE)
     except FacematchError as raised:
         error = type(raised)
     assert await worker(pool) == pid, "the process was replaced"
-    return Spent(error, usage.cpu_seconds(pid) - before, usage.peak(pid))
+    return Spent(error, processes.cpu_seconds(pid) - before, processes.peak(pid))
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
@@ -79,10 +79,10 @@ async def test_memory_is_given_back(pool: ProcessPoolFaceReader) -> None:
     """However much a file has needed, neither the process nor its parent keeps it."""
     pid = await worker(pool)
     await spent(pool, sample("JPEG"))
-    before = usage.resident(pid), usage.resident(os.getpid())
+    before = processes.resident(pid), processes.resident(os.getpid())
     for name in ("PNG with 19 MB of EXIF", "GIF with 4,000,000 comments", "AVIF of 14,400 tiles"):
         [case] = [case for case in COSTLY if case.name == name]
         await spent(pool, case.make())
     await spent(pool, sample("JPEG"))
-    assert usage.resident(pid) - before[0] < MOST_LEFT
-    assert usage.resident(os.getpid()) - before[1] < MOST_LEFT
+    assert processes.resident(pid) - before[0] < MOST_LEFT
+    assert processes.resident(os.getpid()) - before[1] < MOST_LEFT

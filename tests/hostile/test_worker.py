@@ -3,9 +3,9 @@
 from uuid import UUID
 
 from domain.errors import ImageTooLargeError, JobRejectedError, UnreadableImageError
+from tests import processes
 from tests.e2e.world import World, eventually
 from tests.faulty_s3 import Exchange, FaultyS3, announce_half, cut_mid_body, pass_on
-from tests.hostile import usage
 from tests.hostile.bombs import bombs, endless
 from tests.hostile.cases import sample
 from tests.hostile.corpus import SMALL
@@ -50,9 +50,9 @@ async def test_every_file_is_one_outcome_of_the_worker(world: World) -> None:
             files[case.name] = content, REASONS[case.error]
     keys = {name: world.put(f"{number}.jpg", content) for number, (name, (content, _)) in enumerate(files.items())}
     with world.worker() as worker:
-        before = usage.resident(worker.process.pid)
+        before = processes.resident(worker.process.pid)
         found = await outcomes(world, await published(world, keys))
-        grown = usage.resident(worker.process.pid) - before
+        grown = processes.resident(worker.process.pid) - before
         metrics = worker.get("/metrics")[1]
         said = worker.log.read_text().splitlines()
     assert found == {name: reason for name, (_, reason) in files.items()}
@@ -80,10 +80,10 @@ async def test_what_the_object_store_says_of_a_file_is_not_trusted(world: World)
         proxy.standing = lie
         world.environment["FACEMATCH_S3_ENDPOINT"] = proxy.endpoint
         with world.worker() as worker:
-            usage.forget_peak(worker.process.pid)
-            before = usage.resident(worker.process.pid)
+            processes.forget_peak(worker.process.pid)
+            before = processes.resident(worker.process.pid)
             found = await outcomes(world, await published(world, {key: key for key in expected}))
-            peak = usage.peak(worker.process.pid)
+            peak = processes.peak(worker.process.pid)
     assert found in (expected, expected | {"halved": "no_face"})  # the rest may come in time to give the lie away
     assert peak - before < size / 2
     assert await world.stored("PHOTO_FACES_DEAD") == []

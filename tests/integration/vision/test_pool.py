@@ -27,7 +27,8 @@ from domain.errors import (
     FacematchError,
     UnreadableImageError,
 )
-from tests.integration.vision.conftest import EMBEDDERS, StartPool, eventually, is_running
+from tests.integration.vision.conftest import EMBEDDERS, StartPool, eventually
+from tests.processes import children, command, is_running
 from tests.readers import pool_of
 
 GONE_SECONDS = 5.0
@@ -652,7 +653,7 @@ def expendability(pid: int) -> int:
 
 def makers() -> list[int]:
     """Return the ids of this process's living children that are of a pool: they make its processes."""
-    return [pid for pid in processes_of(os.getpid()) if b"adapters.vision.processes.child" in command_of(pid)]
+    return [pid for pid in processes_of(os.getpid()) if b"adapters.vision.processes.child" in command(pid)]
 
 
 def end_maker() -> None:
@@ -663,15 +664,7 @@ def end_maker() -> None:
 
 def processes_of(pid: int) -> list[int]:
     """Return the ids of a process's living children."""
-    listed = map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())
-    return list(filter(is_running, listed))
-
-
-def command_of(pid: int) -> bytes:
-    """Return a process's program and arguments; nothing when it has just ended."""
-    with contextlib.suppress(OSError):
-        return Path(f"/proc/{pid}/cmdline").read_bytes()
-    return b""
+    return list(filter(is_running, children(pid)))
 
 
 def resident(pid: int) -> int:

@@ -7,15 +7,13 @@ import subprocess
 import time
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import attrs
-import nats
-import psycopg
 from rich.console import Console
 from rich.progress import track
 
-from infra.local_stack.stack import LocalStack
-from tests.benchmarks.site import SUBJECT, Site, job
+from tests.benchmarks.site import Site, job, open_site
 from tests.e2e.command import FACEMATCH
 
 _SMALL, _LARGE = 10_000, 100_000
@@ -48,20 +46,19 @@ class Comparison:
 
 def run(console: Console, _folder: Path) -> dict[str, Any]:
     """Measure, print, and return the figures."""
-    found = measure()
+    found = asyncio.run(measure())
     report(found, console)
     return attrs.asdict(found) | {"ratio": found.ratio, "photos": {"small": _SMALL, "large": _LARGE}}
 
 
-def measure() -> Comparison:
+async def measure() -> Comparison:
     """Measure both in turns, each round with new photos and an empty stream."""
-    with LocalStack() as stack:
-        site = Site(stack)
+    async with open_site() as site:
         rounds = [
-            (_backfill(site, _SMALL), asyncio.run(_loop(site, _BY_THE_LOOP)))
+            (await _backfill(site, _SMALL), await _loop(site, _BY_THE_LOOP))
             for _ in track(range(_ROUNDS), "backfill", console=Console(stderr=True))
         ]
-        large = _backfill(site, _LARGE)
+        large = await _backfill(site, _LARGE)
     small, loop = zip(*rounds, strict=True)
     rates, peaks = zip(*map(attrs.astuple, small), strict=True)
     return Comparison(Backfill(statistics.median(rates), max(peaks)), large, statistics.median(loop))
@@ -76,19 +73,18 @@ def report(found: Comparison, console: Console) -> None:
         console.print(f"{count:,} photos: {each.per_second:.0f} jobs/s, {each.peak / _MIB:.0f} MiB at most")
 
 
-def _backfill(site: Site, count: int) -> Backfill:
+async def _backfill(site: Site, count: int) -> Backfill:
     """Run the command on so many photos."""
-    asyncio.run(site.forget())
-    _add_photos(site, count)
+    await _begin_with(site, count)
     command = [FACEMATCH, "backfill", "--image-ref", "photos/{id}.jpg", "--json"]
-    process = subprocess.Popen(
-        command, env=site.environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    process = await asyncio.create_subprocess_exec(
+        *command, env=site.world.environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
     )
     peak = 0
-    while process.poll() is None:
+    while process.returncode is None:
         peak = max(peak, _peak(process.pid))
-        time.sleep(0.05)
-    stdout, _ = process.communicate()
+        await asyncio.sleep(0.05)
+    stdout, _ = await process.communicate()
     found = json.loads(stdout)
     if found["published"] != count:
         raise RuntimeError(f"{found['published']} of {count} jobs were published")
@@ -97,27 +93,20 @@ def _backfill(site: Site, count: int) -> Backfill:
 
 async def _loop(site: Site, count: int) -> float:
     """Return the jobs a second of one publish after the other, as in a first script."""
+    photos = await _begin_with(site, count)
+    started = time.monotonic()
+    for photo in photos:
+        await site.world.publish(job(photo, f"photos/{photo}.jpg"), headers={"Nats-Msg-Id": str(photo)})
+    return count / (time.monotonic() - started)
+
+
+async def _begin_with(site: Site, count: int) -> list[UUID]:
+    """Put new photos in the place of all, without a job or an outcome."""
     await site.forget()
-    _add_photos(site, count)
-    with psycopg.connect(site.database_url) as connection:
-        photos = [photo for (photo,) in connection.execute("SELECT id FROM photos")]
-    client = await nats.connect(site.stack.nats.url)
-    try:
-        stream = client.jetstream()
-        started = time.monotonic()
-        for photo in photos:
-            await stream.publish(SUBJECT, job(photo, f"photos/{photo}.jpg"), headers={"Nats-Msg-Id": str(photo)})
-        return count / (time.monotonic() - started)
-    finally:
-        await client.close()
-
-
-def _add_photos(site: Site, count: int) -> None:
-    """Put new photos in the place of all."""
-    with psycopg.connect(site.database_url, autocommit=True) as connection:
-        connection.execute("TRUNCATE photos CASCADE")
-        connection.execute("INSERT INTO photos (id) SELECT gen_random_uuid() FROM generate_series(1, %s)", (count,))
-        connection.execute("ANALYZE photos")
+    site.world.sql("TRUNCATE photos CASCADE")
+    photos = site.world.add_photos(count)
+    site.world.sql("ANALYZE photos")
+    return photos
 
 
 def _peak(pid: int) -> int:

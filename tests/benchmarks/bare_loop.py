@@ -21,8 +21,8 @@ from pgvector.psycopg import register_vector_async
 from psycopg.types.json import Jsonb
 from psycopg_pool import AsyncConnectionPool
 
-from tests.benchmarks.site import BUCKET, SUBJECT
 from tests.benchmarks.stored_embedding.stored_embedding import MODEL, vector
+from tests.e2e.world import SUBJECT, World
 
 _DURABLE = "bare-loop"
 _LOOK = "SELECT EXISTS (SELECT FROM photos WHERE id = %s)"
@@ -99,7 +99,7 @@ class BareLoop:
         await message.ack_sync()
 
     def _fetch(self, key: str) -> bytes:
-        response = self.s3.get_object(BUCKET, key)
+        response = self.s3.get_object("images", key)
         try:
             return response.read()
         finally:
@@ -107,20 +107,24 @@ class BareLoop:
             response.release_conn()
 
 
-async def run(nats_url: str, database_url: str, s3: Minio, *, concurrency: int, jobs: int) -> tuple[float, float]:
+async def run(world: World, *, concurrency: int, jobs: int) -> tuple[float, float]:
     """Return jobs per second, and the loop's own CPU seconds per job."""
 
     async def configure(connection: psycopg.AsyncConnection[tuple[object, ...]]) -> None:
         await connection.set_autocommit(True)
         await register_vector_async(connection)
 
-    client = await nats.connect(nats_url)
+    client = await nats.connect(world.environment["FACEMATCH_NATS_URL"])
     pool: AsyncConnectionPool[psycopg.AsyncConnection[tuple[object, ...]]] = AsyncConnectionPool(
-        database_url, min_size=concurrency, max_size=concurrency, configure=configure, open=False
+        world.environment["FACEMATCH_DATABASE_URL"],
+        min_size=concurrency,
+        max_size=concurrency,
+        configure=configure,
+        open=False,
     )
     async with pool:
         await pool.wait()
-        loop = BareLoop(client, pool, s3, concurrency)
+        loop = BareLoop(client, pool, world.s3, concurrency)
         before = os.times()
         rate = await loop.run(jobs)
         after = os.times()

@@ -3,7 +3,6 @@
 import asyncio
 import os
 import statistics
-import subprocess
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,7 +18,9 @@ from adapters.system.cores import usable_cores
 from adapters.vision.processes.pool import ProcessPoolFaceReader
 from application.ports.face_pipeline import Embed
 from tests.benchmarks.everyday import EMBEDDER, Everyday, everyday
-from tests.benchmarks.site import Cpu, children, cpu_seconds, steady_rate
+from tests.benchmarks.site import Cpu, steady_rate
+from tests.e2e.world import WorkerProcess
+from tests.processes import children, cpu_seconds_of_all
 from tests.readers import pool_of
 
 _JOBS = 300
@@ -61,27 +62,28 @@ class EndToEnd:
 
 def run(console: Console, folder: Path, *, scale: float = 1.0) -> dict[str, Any]:
     """Measure, print, draw, and return the figures."""
-    found = measure(round(_JOBS * scale))
+    found = uvloop.run(measure(round(_JOBS * scale)))
     report(found, console)
     draw(found, folder / "end_to_end.png")
     return found.document()
 
 
-def measure(jobs: int) -> EndToEnd:
+async def measure(jobs: int) -> EndToEnd:
     """Measure both in turns; the servers and a worker run all the time, and idle while its vision alone works."""
     service, vision = [], []
-    with everyday() as day, day.site.worker() as worker, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        pool = pool_of(EMBEDDER, _PROCESSES)
-        runner.run(pool.start())
-        try:
-            runner.run(_see(pool, worker.pid, day.photographs))
-            runner.run(_serve(day, worker, len(day.keys)))
-            contents = [day.photographs[number % len(day.photographs)] for number in range(jobs)]
-            for _ in track(range(_ROUNDS), "end to end", console=Console(stderr=True)):
-                vision.append(runner.run(_see(pool, worker.pid, contents)))
-                service.append(runner.run(_serve(day, worker, jobs)))
-        finally:
-            runner.run(pool.close())
+    async with everyday() as day:
+        with day.site.worker() as worker:
+            pool = pool_of(EMBEDDER, _PROCESSES)
+            await pool.start()
+            try:
+                await _see(pool, worker, day.photographs)
+                await _serve(day, worker, len(day.keys))
+                contents = [day.photographs[number % len(day.photographs)] for number in range(jobs)]
+                for _ in track(range(_ROUNDS), "end to end", console=Console(stderr=True)):
+                    vision.append(await _see(pool, worker, contents))
+                    service.append(await _serve(day, worker, jobs))
+            finally:
+                await pool.close()
     return EndToEnd(service, vision)
 
 
@@ -117,9 +119,9 @@ def draw(found: EndToEnd, path: Path) -> None:
     plt.close(figure)
 
 
-async def _see(pool: ProcessPoolFaceReader, worker: int, photographs: Sequence[bytes]) -> Turn:
+async def _see(pool: ProcessPoolFaceReader, worker: WorkerProcess, photographs: Sequence[bytes]) -> Turn:
     """Have them looked at, while there are always some waiting."""
-    processes = [pid for pid in children(os.getpid()) if pid != worker]
+    processes = [pid for pid in children(os.getpid()) if pid != worker.process.pid]
     ends: list[float] = []
 
     async def see(photograph: bytes) -> None:
@@ -127,21 +129,21 @@ async def _see(pool: ProcessPoolFaceReader, worker: int, photographs: Sequence[b
         ends.append(time.monotonic())
 
     def used() -> Cpu:
-        return Cpu(time.process_time(), sum(cpu_seconds(pid, with_children=True) for pid in processes), 0, 0, 0)
+        return Cpu(time.process_time(), sum(map(cpu_seconds_of_all, processes)), 0, 0, 0)
 
     before = used()
     await asyncio.gather(*map(see, photographs))
     return Turn(steady_rate(ends), used().since(before, per=len(photographs)))
 
 
-async def _serve(day: Everyday, worker: subprocess.Popen[bytes], jobs: int) -> Turn:
+async def _serve(day: Everyday, worker: WorkerProcess, jobs: int) -> Turn:
     """Have so many jobs done."""
     site = day.site
     await site.forget()
-    photos = site.add_photos(jobs)
+    photos = site.world.add_photos(jobs)
     before = site.cpu(worker)
     await site.publish(photos, day.keys)
-    await site.settle()
+    await site.settled()
     return Turn(site.rate(jobs), site.cpu(worker).since(before, per=jobs))
 
 

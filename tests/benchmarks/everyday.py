@@ -1,15 +1,14 @@
 """What a worker meets every day: a gallery of 1,000 users, and real photographs of some of them."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import attrs
 
 from adapters.vision import registry
 from application.ports.face_pipeline import Embed, FacePipeline, ImageBudget
-from infra.local_stack.stack import LocalStack
 from tests.benchmarks.photographs import Sample, mix
-from tests.benchmarks.site import Site, Template
+from tests.benchmarks.site import Site, Template, open_site
 from tests.benchmarks.stored_embedding.stored_embedding import vector
 
 EMBEDDER = "dlib"
@@ -26,19 +25,18 @@ class Everyday:
     keys: list[str]
 
 
-@contextmanager
-def everyday() -> Iterator[Everyday]:
+@asynccontextmanager
+async def everyday() -> AsyncIterator[Everyday]:
     """Run it until the block ends; every photograph shows somebody who is enrolled."""
     photographs = mix()
     pipeline = registry.load(EMBEDDER)(ImageBudget())
     portraits = {sample.name: sample for sample in photographs if sample.megapixels == 1}
     enrolled = [_template(pipeline, sample) for sample in portraits.values()]
     others = [Template(pipeline.info.id, vector(seed)) for seed in range(USERS - len(enrolled))]
-    with LocalStack() as stack:
-        site = Site(stack)
+    async with open_site() as site:
         site.enrol(enrolled + others)
         stored = {
-            (sample.name, sample.megapixels): site.put(f"{sample.name}-{sample.megapixels:g}.jpg", sample.content)
+            (sample.name, sample.megapixels): site.world.put(f"{sample.name}-{sample.megapixels:g}.jpg", sample.content)
             for sample in dict.fromkeys(photographs)
         }
         keys = [stored[sample.name, sample.megapixels] for sample in photographs]

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import random
-import tempfile
 import time
 from collections.abc import Sequence
 from datetime import datetime
@@ -12,7 +11,6 @@ from typing import Any
 from uuid import UUID
 
 import attrs
-import nats
 import numpy as np
 from matplotlib import pyplot as plt
 from rich.console import Console
@@ -20,14 +18,15 @@ from rich.progress import track
 from rich.table import Table
 
 from tests.benchmarks.everyday import Everyday, everyday
-from tests.benchmarks.site import SUBJECT, Site, job
+from tests.benchmarks.site import job
+from tests.e2e.world import World
 
 _SATURATING = 300
 _JOBS = 1_000
 _SINGLE = 200
 _LOAD = 0.5
 _PAUSE_SECONDS = (0.1, 0.3)
-_RESULTS, _MATCHED = "PHOTO_FACES_RESULTS", "photo_faces.single.matched"
+_MATCHED = "photo_faces.single.matched"
 _IN_A_PROCESS = ("decode", "detect", "embed")
 
 
@@ -80,23 +79,22 @@ class Latency:
 
 def run(console: Console, folder: Path, *, scale: float = 1.0) -> dict[str, Any]:
     """Measure, print, draw, and return the figures."""
-    found = measure(scale)
+    found = asyncio.run(measure(scale))
     report(found, console)
     draw(found, folder / "latency.png")
     return found.document()
 
 
-def measure(scale: float) -> Latency:
+async def measure(scale: float) -> Latency:
     """Measure the capacity, then half of it with the arrivals of a Poisson process, then single jobs."""
-    with everyday() as day, tempfile.TemporaryDirectory() as folder:
-        log = Path(folder) / "worker.log"
-        with day.site.worker(log=log):
-            asyncio.run(_saturate(day, len(day.keys)))
-            capacity = asyncio.run(_saturate(day, round(_SATURATING * scale)))
-            loaded = asyncio.run(_arrive(day, round(_JOBS * scale), _LOAD * capacity))
-            idle = asyncio.run(_one_by_one(day, round(_SINGLE * scale)))
-            told = asyncio.run(_events(day.site))
-        lines = _lines(log)
+    async with everyday() as day:
+        with day.site.world.worker() as worker:
+            await _saturate(day, len(day.keys))
+            capacity = await _saturate(day, round(_SATURATING * scale))
+            loaded = await _arrive(day, round(_JOBS * scale), _LOAD * capacity)
+            idle = await _one_by_one(day, round(_SINGLE * scale))
+            told = await _events(day.site.world)
+        lines = {UUID(line["photo_id"]): line for line in worker.lines() if line["event"] == "job"}
     journeys = (
         [_journey(at, told[photo], lines[photo]) for photo, at in published.items()] for published in (loaded, idle)
     )
@@ -143,71 +141,48 @@ def draw(found: Latency, path: Path) -> None:
 async def _saturate(day: Everyday, jobs: int) -> float:
     """Return how many jobs a second are done while there are always some waiting."""
     await day.site.forget()
-    await day.site.publish(day.site.add_photos(jobs), day.keys)
-    await day.site.settle()
+    await day.site.publish(day.site.world.add_photos(jobs), day.keys)
+    await day.site.settled()
     return day.site.rate(jobs)
 
 
 async def _arrive(day: Everyday, jobs: int, rate: float) -> dict[UUID, float]:
     """Publish at random moments, whatever becomes of the jobs; return when each was published."""
     published = {}
-    client = await nats.connect(day.site.nats_urls)
-    try:
-        photos = day.site.add_photos(jobs)
-        random_pauses = random.Random(0)
-        confirmed = []
-        due = time.monotonic()
-        for number, photo in enumerate(track(photos, "arrivals", console=Console(stderr=True))):
-            due += random_pauses.expovariate(rate)
-            await asyncio.sleep(due - time.monotonic())
-            published[photo] = time.time()
-            body = job(photo, day.keys[number % len(day.keys)])
-            confirmed.append(asyncio.create_task(client.jetstream().publish(SUBJECT, body)))
-        await asyncio.gather(*confirmed)
-    finally:
-        await client.close()
-    await day.site.settle()
+    world = day.site.world
+    photos = world.add_photos(jobs)
+    random_pauses = random.Random(0)
+    confirmed = []
+    due = time.monotonic()
+    for number, photo in enumerate(track(photos, "arrivals", console=Console(stderr=True))):
+        due += random_pauses.expovariate(rate)
+        await asyncio.sleep(due - time.monotonic())
+        published[photo] = time.time()
+        confirmed.append(asyncio.create_task(world.publish(job(photo, day.keys[number % len(day.keys)]))))
+    await asyncio.gather(*confirmed)
+    await day.site.settled()
     return published
 
 
 async def _one_by_one(day: Everyday, jobs: int) -> dict[UUID, float]:
     """Publish to a worker that has had nothing to do for a while; return when each was published."""
     published = {}
-    client = await nats.connect(day.site.nats_urls)
-    try:
-        matches = await client.subscribe(_MATCHED)
-        pauses = random.Random(0)
-        for photo in track(day.site.add_photos(jobs), "single jobs", console=Console(stderr=True)):
-            await asyncio.sleep(pauses.uniform(*_PAUSE_SECONDS))
-            published[photo] = time.time()
-            await client.jetstream().publish(SUBJECT, job(photo, day.keys[0]))
-            await matches.next_msg(timeout=60)
-    finally:
-        await client.close()
-    await day.site.settle()
+    world = day.site.world
+    matches = await world.client.subscribe(_MATCHED)
+    pauses = random.Random(0)
+    for photo in track(world.add_photos(jobs), "single jobs", console=Console(stderr=True)):
+        await asyncio.sleep(pauses.uniform(*_PAUSE_SECONDS))
+        published[photo] = time.time()
+        await world.publish(job(photo, day.keys[0]))
+        await matches.next_msg(timeout=60)
+    await day.site.settled()
     return published
 
 
-async def _events(site: Site) -> dict[UUID, float]:
+async def _events(world: World) -> dict[UUID, float]:
     """Return when the broker stored each photo's event."""
-    client = await nats.connect(site.nats_urls)
-    try:
-        stream = client.jetstream()
-        state = (await stream.stream_info(_RESULTS)).state
-        events = [await stream.get_msg(_RESULTS, seq) for seq in range(state.first_seq, state.last_seq + 1)]
-    finally:
-        await client.close()
-    return {
-        UUID(json.loads(event.data)["photo_id"]): event.time.timestamp()
-        for event in events
-        if event.data is not None and event.time is not None
-    }
-
-
-def _lines(log: Path) -> dict[UUID, dict[str, Any]]:
-    """Return the worker's word on each photo."""
-    lines = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
-    return {UUID(line["photo_id"]): line for line in lines if line["event"] == "job"}
+    events = await world.stored("PHOTO_FACES_RESULTS")
+    return {UUID(json.loads(event.data)["photo_id"]): event.time.timestamp() for event in events}
 
 
 def _journey(published: float, told: float, line: dict[str, Any]) -> Journey:

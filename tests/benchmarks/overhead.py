@@ -9,10 +9,9 @@ import attrs
 from rich.console import Console
 from rich.progress import track
 
-from infra.local_stack.stack import LocalStack
 from tests.benchmarks import bare_loop
 from tests.benchmarks.photographs import noise
-from tests.benchmarks.site import Site, Template, without_vision
+from tests.benchmarks.site import Site, Template, open_site, without_vision
 from tests.benchmarks.stored_embedding.stored_embedding import MODEL, vector
 
 _USERS = 1_000
@@ -39,21 +38,20 @@ class Overhead:
 
 def run(console: Console, _folder: Path) -> dict[str, Any]:
     """Measure, print, and return the figures."""
-    found = measure()
+    found = asyncio.run(measure())
     report(found, console)
     return attrs.asdict(found) | {"share": found.share}
 
 
-def measure() -> Overhead:
+async def measure() -> Overhead:
     """Measure both in turns, each round on empty tables."""
     rounds = []
-    with LocalStack() as stack:
-        site = Site(stack)
+    async with open_site() as site:
         site.enrol([Template(MODEL, vector(seed)) for seed in range(1, _USERS + 1)])
-        keys = [site.put("photo.jpg", noise())]
+        keys = [site.world.put("photo.jpg", noise())]
         for _ in track(range(_ROUNDS), "overhead", console=Console(stderr=True)):
-            service = _service(site, keys)
-            bare = asyncio.run(_bare(site, keys))
+            service = await _service(site, keys)
+            bare = await _bare(site, keys)
             rounds.append((*service, *bare))
     service_rate, service_cpu, servers_cpu, bare_rate, bare_cpu = map(statistics.median, zip(*rounds, strict=True))
     return Overhead(service_rate, bare_rate, 1000 * service_cpu, 1000 * bare_cpu, 1000 * servers_cpu)
@@ -68,20 +66,20 @@ def report(found: Overhead, console: Console) -> None:
     )
 
 
-def _service(site: Site, keys: list[str]) -> tuple[float, float, float]:
+async def _service(site: Site, keys: list[str]) -> tuple[float, float, float]:
     """Return jobs a second, and the CPU seconds per job of the worker's main process and of the servers."""
-    asyncio.run(site.forget())
-    photos = site.add_photos(_JOBS)
+    await site.forget()
+    photos = site.world.add_photos(_JOBS)
     variables = without_vision("stored") | {"FACEMATCH_WORKER_CONCURRENCY": str(_CONCURRENCY)}
     with site.worker(variables) as worker:
         before = site.cpu(worker)
-        asyncio.run(site.publish(photos, keys))
-        asyncio.run(site.settle())
+        await site.publish(photos, keys)
+        await site.settled()
         used = site.cpu(worker).since(before, per=_JOBS)
     return site.rate(_JOBS), used.worker, used.without_vision - used.worker
 
 
 async def _bare(site: Site, keys: list[str]) -> tuple[float, float]:
     await site.forget()
-    await site.publish(site.add_photos(_JOBS), keys)
-    return await bare_loop.run(site.stack.nats.url, site.database_url, site.s3, concurrency=_CONCURRENCY, jobs=_JOBS)
+    await site.publish(site.world.add_photos(_JOBS), keys)
+    return await bare_loop.run(site.world, concurrency=_CONCURRENCY, jobs=_JOBS)

@@ -4,11 +4,10 @@ Vision only sleeps, as if every worker had a machine of its own: what is measure
 """
 
 import asyncio
-import subprocess
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +19,10 @@ from rich.table import Table
 
 from adapters.system.cores import usable_cores
 from infra.local_stack.nats_cluster import NatsCluster
-from infra.local_stack.stack import LocalStack
 from tests.benchmarks.photographs import noise
-from tests.benchmarks.site import Cpu, Site, Template, without_vision
+from tests.benchmarks.site import Cpu, Template, open_site, without_vision
 from tests.benchmarks.stored_embedding.stored_embedding import MODEL, SLOW_SECONDS, vector
+from tests.e2e.world import WorkerProcess
 
 _USERS = 1_000
 _WORKERS = (1, 2, 4, 8, 12)
@@ -50,7 +49,7 @@ class Step:
 
 def run(console: Console, folder: Path, *, scale: float = 1.0) -> dict[str, Any]:
     """Measure, print, draw, and return the figures."""
-    found = measure(_SECONDS * scale)
+    found = asyncio.run(measure(_SECONDS * scale))
     report(found, console)
     draw(found, folder / "scale_out.png")
     return {
@@ -60,23 +59,24 @@ def run(console: Console, folder: Path, *, scale: float = 1.0) -> dict[str, Any]
     }
 
 
-def measure(seconds: float) -> list[Step]:
+async def measure(seconds: float) -> list[Step]:
     """Measure with more and more workers, each time with jobs for so many seconds."""
-    with _site() as site, ExitStack() as stack:
+    async with AsyncExitStack() as stack:
+        site = await stack.enter_async_context(open_site(stack.enter_context(_cluster())))
         site.enrol([Template(MODEL, vector(seed)) for seed in range(1, _USERS + 1)])
-        keys = [site.put("photo.jpg", noise())]
-        workers: list[subprocess.Popen[bytes]] = []
+        keys = [site.world.put("photo.jpg", noise())]
+        workers: list[WorkerProcess] = []
         steps = []
         for count in track(_WORKERS, "scale out", console=Console(stderr=True)):
             while len(workers) < count:
                 variables = without_vision("slow") | {"FACEMATCH_WORKER_PROCESSES": str(_PROCESSES)}
                 workers.append(stack.enter_context(site.worker(variables)))
             jobs = round(count * _IDEAL * seconds)
-            asyncio.run(site.forget())
-            photos = site.add_photos(jobs)
+            await site.forget()
+            photos = site.world.add_photos(jobs)
             before, started = site.cpu(*workers), time.monotonic()
-            asyncio.run(site.publish(photos, keys))
-            asyncio.run(site.settle())
+            await site.publish(photos, keys)
+            await site.settled()
             cores = site.cpu(*workers).since(before, per=time.monotonic() - started)
             steps.append(Step(count, site.rate(jobs), cores))
     return steps
@@ -117,14 +117,14 @@ def _linear(step: Step, steps: Sequence[Step]) -> float:
 
 
 @contextmanager
-def _site() -> Iterator[Site]:
-    """Run an installation on a cluster of three NATS servers."""
-    with LocalStack() as stack, tempfile.TemporaryDirectory() as folder:
+def _cluster() -> Iterator[NatsCluster]:
+    """Run three NATS servers until the block ends."""
+    with tempfile.TemporaryDirectory() as folder:
         cluster = NatsCluster(Path(folder))
         cluster.start()
         try:
             while not cluster.healthy:
                 time.sleep(0.1)
-            yield Site(stack, cluster)
+            yield cluster
         finally:
             cluster.stop()

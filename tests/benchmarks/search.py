@@ -38,8 +38,8 @@ from domain.faces import FaceEmbedding
 from entrypoints.composition.worker import make_codes
 from infra.local_stack.postgres import PostgresServer
 from tests.benchmarks import printing
-from tests.benchmarks.site import cpu_seconds
 from tests.benchmarks.synthetic_faces import PEOPLE, Vectors, photographed_twice
+from tests.processes import cpu_seconds
 
 _SIZES = (1_000, 5_000, 20_000)
 _DIMENSIONS = (128, 512)
@@ -154,14 +154,14 @@ async def _search(url: str, probes: Probes, *, by_index: bool) -> tuple[Timing, 
             pid = connection.info.backend_pid
         await gallery.load(_MODEL, probes.vectors.shape[1])
         await gallery.search(_face(probes.vectors[0]), limit=NEEDED_CANDIDATES)
-        cpu = cpu_seconds(pid, with_children=False) + time.process_time()
+        cpu = cpu_seconds(pid) + time.process_time()
         for vector in probes.vectors:
             face = _face(vector)
             started = time.perf_counter()
             candidates = (await gallery.search(face, limit=NEEDED_CANDIDATES)).nearest
             seconds.append(time.perf_counter() - started)
             found.append([candidate.user_id for candidate in candidates])
-        cpu = cpu_seconds(pid, with_children=False) + time.process_time() - cpu
+        cpu = cpu_seconds(pid) + time.process_time() - cpu
     finally:
         await database.close()
     p50, p95 = np.quantile(seconds, [0.5, 0.95])

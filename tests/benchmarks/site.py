@@ -4,32 +4,26 @@ import asyncio
 import json
 import os
 import subprocess
-import sysconfig
-import time
-import urllib.request
+import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from io import BytesIO
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractContextManager, asynccontextmanager
 from pathlib import Path
 from uuid import UUID, uuid4
 
 import attrs
-import nats
 import psycopg
 from pgvector import Vector
 from pgvector.psycopg import register_vector
 
 from infra.local_stack.nats_cluster import NatsCluster
-from infra.local_stack.process import free_port
 from infra.local_stack.stack import LocalStack
+from tests.e2e.command import FACEMATCH
+from tests.e2e.world import SUBJECT, WorkerProcess, World, eventually, make_world, open_jobs
+from tests.processes import cpu_seconds, cpu_seconds_of_all
 
-_FACEMATCH = str(Path(sysconfig.get_path("scripts")) / "facematch")
-_TICKS = os.sysconf("SC_CLK_TCK")
-SUBJECT = "photo_faces.single.requested"
-_STREAM, _DURABLE = "PHOTO_FACES", "single-face-match"
-BUCKET = "images"
 _LOOK_SECONDS = 0.5
+_PATIENCE_SECONDS = 3600.0
 
 
 def without_vision(embedder: str) -> dict[str, str]:
@@ -77,42 +71,25 @@ class Cpu:
         return Cpu(*(seconds / per for seconds in used))
 
 
+class _InProduction(WorkerProcess):
+    """A worker that is started as people start it, since that is measured, too."""
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        with self.log.open("wb") as log:
+            return subprocess.Popen([FACEMATCH, "worker"], env=self._environment, stdout=log, stderr=log)
+
+
 class Site:
-    """Servers that keep what they confirm, as in production: NATS syncs always, PostgreSQL on every commit.
+    """A world on servers that keep what they confirm, as in production: NATS syncs always, PostgreSQL every commit."""
 
-    With a ``cluster``, its servers take the place of the stack's NATS, and each has a copy of every stream.
-    """
-
-    def __init__(self, stack: LocalStack, cluster: NatsCluster | None = None) -> None:
-        stack.postgres.create_database("app")
-        self.stack = stack
-        self._brokers = [stack.nats] if cluster is None else list(cluster.servers.values())
-        self.environment = {
-            key: value for key, value in os.environ.items() if not key.startswith(("FACEMATCH_", "OTEL_"))
-        } | stack.environment("app")
-        self.environment |= {
-            "FACEMATCH_NATS_URL": ",".join(self.nats_urls),
-            "FACEMATCH_NATS_REPLICAS": str(len(self._brokers)),
-        }
-        self.database_url = self.environment["FACEMATCH_DATABASE_URL"]
-        for command in ("migrate", "provision"):
-            subprocess.run([_FACEMATCH, command], env=self.environment, check=True, capture_output=True)
-        self.s3 = stack.s3.client()
-        self.s3.make_bucket(BUCKET)
-
-    @property
-    def nats_urls(self) -> list[str]:
-        """Where clients connect to NATS."""
-        return [broker.url for broker in self._brokers]
-
-    def put(self, key: str, content: bytes) -> str:
-        """Store a photograph; return its key."""
-        self.s3.put_object(BUCKET, key, BytesIO(content), len(content))
-        return key
+    def __init__(self, world: World, servers: Sequence[Sequence[int | None]]) -> None:
+        self.world = world
+        self._servers = servers
+        self._publisher = world.client.jetstream(publish_async_max_pending=256)
 
     def enrol(self, templates: Sequence[Template]) -> None:
         """Insert a user for each template."""
-        with psycopg.connect(self.database_url, autocommit=True) as connection:
+        with psycopg.connect(self.world.environment["FACEMATCH_DATABASE_URL"], autocommit=True) as connection:
             register_vector(connection)
             with connection.cursor() as cursor:
                 cursor.executemany(
@@ -121,44 +98,28 @@ class Site:
                 )
             connection.execute("ANALYZE users")
 
-    def add_photos(self, count: int) -> list[UUID]:
-        """Insert photos; return their ids."""
-        photos = [uuid4() for _ in range(count)]
-        with psycopg.connect(self.database_url, autocommit=True) as connection, connection.cursor() as cursor:
-            cursor.executemany("INSERT INTO photos (id) VALUES (%s)", [(photo,) for photo in photos])
-        return photos
-
     async def publish(self, photos: Sequence[UUID], keys: Sequence[str]) -> None:
-        """Publish a job for each photo, with the keys in turn."""
-        client = await nats.connect(self.nats_urls)
-        try:
-            stream = client.jetstream(publish_async_max_pending=256)
-            futures = [
-                await stream.publish_async(SUBJECT, job(photo, keys[number % len(keys)]))
-                for number, photo in enumerate(photos)
-            ]
-            await asyncio.gather(*futures)
-        finally:
-            await client.close()
+        """Publish a job for each photo, with the keys in turn, many at a time."""
+        futures = [
+            await self._publisher.publish_async(SUBJECT, job(photo, keys[number % len(keys)]))
+            for number, photo in enumerate(photos)
+        ]
+        await asyncio.gather(*futures)
 
-    async def settle(self, *, seconds: float = 600.0, look: Callable[[int], None] = lambda _: None) -> None:
+    async def settled(self, look: Callable[[int], None] = lambda _: None) -> None:
         """Return when no job waits or is in hand.
 
         Until then, ``look`` is told twice a second how many are left.
         """
-        deadline = time.monotonic() + seconds
-        client = await nats.connect(self.nats_urls)
-        try:
-            while time.monotonic() < deadline:
-                info = await client.jetstream().consumer_info(_STREAM, _DURABLE)
-                left = (info.num_pending or 0) + (info.num_ack_pending or 0)
-                look(left)
-                if not left:
-                    return
-                await asyncio.sleep(_LOOK_SECONDS)
-        finally:
-            await client.close()
-        raise TimeoutError(f"the jobs were not settled within {seconds:g} s")
+
+        async def left() -> int:
+            count = await open_jobs(self.world.js)
+            look(count)
+            return count
+
+        await eventually(
+            left, lambda count: count == 0, "an empty queue", seconds=_PATIENCE_SECONDS, pause=_LOOK_SECONDS
+        )
 
     def rate(self, matches: int) -> float:
         """Return how many jobs a second were recorded, see :func:`steady_rate`.
@@ -167,48 +128,44 @@ class Site:
             RuntimeError: there are not so many matches, or other outcomes.
 
         """
-        with psycopg.connect(self.database_url) as connection:
-            rows = connection.execute("SELECT outcome, recorded_at FROM facematch.outcomes").fetchall()
+        rows = self.world.sql("SELECT outcome, recorded_at FROM facematch.outcomes")
         if [outcome for outcome, _ in rows] != ["matched"] * matches:
             raise RuntimeError(f"instead of {matches} matches: {Counter(outcome for outcome, _ in rows)}")
         return steady_rate([at.timestamp() for _, at in rows])
 
     async def forget(self) -> None:
         """Empty the ledger and the stream of jobs, so that the next round begins with nothing."""
-        with psycopg.connect(self.database_url, autocommit=True) as connection:
-            connection.execute("TRUNCATE facematch.outcomes, facematch.attempts")
-        client = await nats.connect(self.nats_urls)
-        try:
-            await client.jetstream().purge_stream(_STREAM)
-        finally:
-            await client.close()
+        self.world.sql("TRUNCATE facematch.outcomes, facematch.attempts")
+        await self.world.js.purge_stream("PHOTO_FACES")
 
-    def cpu(self, *workers: subprocess.Popen[bytes]) -> Cpu:
+    def cpu(self, *workers: WorkerProcess) -> Cpu:
         """Return the CPU seconds that workers and servers have used."""
-        own = sum(cpu_seconds(worker.pid, with_children=False) for worker in workers)
-        whole = sum(cpu_seconds(worker.pid, with_children=True) for worker in workers)
-        brokers = [broker.pid for broker in self._brokers]
-        servers = [
-            sum(cpu_seconds(pid, with_children=True) for pid in pids if pid is not None)
-            for pids in (brokers, [self.stack.postgres.pid], [self.stack.s3.pid])
-        ]
+        own = sum(cpu_seconds(worker.process.pid) for worker in workers)
+        whole = sum(cpu_seconds_of_all(worker.process.pid) for worker in workers)
+        servers = (sum(cpu_seconds_of_all(pid) for pid in pids if pid is not None) for pids in self._servers)
         return Cpu(own, whole - own, *servers)
 
-    @contextmanager
-    def worker(
-        self, variables: Mapping[str, str] | None = None, *, log: Path = Path(os.devnull)
-    ) -> Iterator[subprocess.Popen[bytes]]:
-        """Run a worker that is ready, until the block ends."""
-        address = f"127.0.0.1:{free_port()}"
-        environment = self.environment | {"FACEMATCH_HEALTH_ADDRESS": address, **(variables or {})}
-        with log.open("wb") as stream:
-            process = subprocess.Popen([_FACEMATCH, "worker"], env=environment, stdout=stream, stderr=stream)
-        try:
-            _wait_ready(process, address)
-            yield process
-        finally:
-            process.terminate()
-            process.wait()
+    def worker(self, variables: dict[str, str] | None = None) -> AbstractContextManager[WorkerProcess]:
+        """Run a worker that is ready, until the block ends; nobody keeps its log."""
+        return self.world.worker(Path(os.devnull), **(variables or {}))
+
+
+@asynccontextmanager
+async def open_site(cluster: NatsCluster | None = None) -> AsyncIterator[Site]:
+    """Open a site on servers of its own; a cluster takes the place of its NATS, and each server there has all streams.
+
+    It waits for its servers and workers without letting anything else run.
+    """
+    with LocalStack() as stack, tempfile.TemporaryDirectory() as folder:
+        brokers = [stack.nats] if cluster is None else list(cluster.servers.values())
+        stack.postgres.create_database("app")
+        environment = stack.environment("app") | {
+            "FACEMATCH_NATS_URL": ",".join(broker.url for broker in brokers),
+            "FACEMATCH_NATS_REPLICAS": str(len(brokers)),
+        }
+        async with make_world(environment, stack.s3.client(), Path(folder), _InProduction) as world:
+            world.prepare()
+            yield Site(world, ([broker.pid for broker in brokers], [stack.postgres.pid], [stack.s3.pid]))
 
 
 def steady_rate(times: Sequence[float]) -> float:
@@ -221,32 +178,3 @@ def steady_rate(times: Sequence[float]) -> float:
 def job(photo: UUID, key: str) -> bytes:
     """Return a job's body."""
     return json.dumps({"photo_id": str(photo), "image_ref": key, "faces_detected": 1}).encode()
-
-
-def cpu_seconds(pid: int, *, with_children: bool) -> float:
-    """Return user and system time of a process and, where asked, of its descendants and those that have ended."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
-    except (FileNotFoundError, ProcessLookupError):
-        return 0.0
-    own = sum(map(int, fields[11:15] if with_children else fields[11:13])) / _TICKS
-    return own + (sum(cpu_seconds(child, with_children=True) for child in children(pid)) if with_children else 0.0)
-
-
-def children(pid: int) -> list[int]:
-    """Return the ids of the processes that a process's main thread has started; none when it has ended."""
-    try:
-        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="utf-8").split()]
-    except (FileNotFoundError, ProcessLookupError):
-        return []
-
-
-def _wait_ready(process: subprocess.Popen[bytes], address: str) -> None:
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline and process.poll() is None:
-        try:
-            with urllib.request.urlopen(f"http://{address}/readyz", timeout=2):
-                return
-        except OSError:
-            time.sleep(0.02)
-    raise RuntimeError("the worker was not ready")

@@ -3,7 +3,6 @@
 import asyncio
 import statistics
 import time
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ from rich.table import Table
 
 from tests.benchmarks.everyday import USERS, Everyday, everyday
 from tests.benchmarks.photographs import noise
-from tests.benchmarks.site import Cpu, Site, Template, children, without_vision
+from tests.benchmarks.site import Cpu, Site, Template, without_vision
 from tests.benchmarks.stored_embedding.stored_embedding import MODEL, vector
 
 _STORED_JOBS = 20_000
@@ -103,22 +102,22 @@ class WorkerMemory:
 
 def run(console: Console, folder: Path, *, scale: float = 1.0) -> dict[str, Any]:
     """Measure, print, draw, and return the figures."""
-    found = measure(scale)
+    found = asyncio.run(measure(scale))
     report(found, console)
     draw(found, folder / "memory.png")
     return found.document()
 
 
-def measure(scale: float) -> WorkerMemory:
+async def measure(scale: float) -> WorkerMemory:
     """Measure one after the other, each with a worker of its own."""
-    with everyday() as day:
+    async with everyday() as day:
         site = day.site
         starts = [_start(site) for _ in track(range(_STARTS), "starts", console=Console(stderr=True))]
-        idle = _idle(site, _IDLE_SECONDS * min(1.0, scale))
+        idle = await _idle(site, _IDLE_SECONDS * min(1.0, scale))
         site.enrol([Template(MODEL, vector(seed)) for seed in range(1, USERS + 1)])
-        noisy = attrs.evolve(day, keys=[site.put("noise.jpg", noise())])
-        stored = _grow(noisy, round(_STORED_JOBS * scale), without_vision("stored"))
-        photographs = _grow(day, round(_PHOTOGRAPHS * scale))
+        noisy = attrs.evolve(day, keys=[site.world.put("noise.jpg", noise())])
+        stored = await _grow(noisy, round(_STORED_JOBS * scale), without_vision("stored"))
+        photographs = await _grow(day, round(_PHOTOGRAPHS * scale))
     return WorkerMemory(stored[:1], photographs, starts, idle)
 
 
@@ -163,24 +162,24 @@ def _start(site: Site) -> float:
         return time.monotonic() - started
 
 
-def _idle(site: Site, seconds: float) -> Cpu:
+async def _idle(site: Site, seconds: float) -> Cpu:
     """Return how much of a core an idle worker and its servers use."""
     with site.worker() as worker:
-        time.sleep(_CALM_SECONDS)
+        await asyncio.sleep(_CALM_SECONDS)
         before = site.cpu(worker)
-        time.sleep(seconds)
+        await asyncio.sleep(seconds)
         return site.cpu(worker).since(before, per=seconds)
 
 
-def _grow(day: Everyday, jobs: int, variables: Mapping[str, str] | None = None) -> list[Series]:
+async def _grow(day: Everyday, jobs: int, variables: dict[str, str] | None = None) -> list[Series]:
     """Have so many jobs done by a new worker, and look twice a second at the processes that it began with."""
     site = day.site
-    asyncio.run(site.forget())
+    await site.forget()
     with Progress(console=Console(stderr=True)) as progress, site.worker(variables) as worker:
         task = progress.add_task("memory", total=jobs)
-        [maker] = children(worker.pid)
-        vision = {f"vision process {number}": pid for number, pid in enumerate(children(maker), 1)}
-        processes = {"main process": worker.pid, "fork server": maker} | vision
+        maker, *seeing = worker.vision_processes()
+        vision = {f"vision process {number}": pid for number, pid in enumerate(seeing, 1)}
+        processes = {"main process": worker.process.pid, "fork server": maker} | vision
         series = {name: Series(name, [], []) for name in processes}
 
         def look(left: int) -> None:
@@ -191,8 +190,8 @@ def _grow(day: Everyday, jobs: int, variables: Mapping[str, str] | None = None) 
                     series[name].jobs.append(jobs - left)
                     series[name].footprints.append(footprint)
 
-        asyncio.run(site.publish(site.add_photos(jobs), day.keys))
-        asyncio.run(site.settle(look=look, seconds=3600))
+        await site.publish(site.world.add_photos(jobs), day.keys)
+        await site.settled(look)
     site.rate(jobs)
     return list(series.values())
 

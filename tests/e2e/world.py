@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import signal
+import subprocess
 import time
 import urllib.error
 import urllib.request
@@ -36,7 +37,10 @@ class WorkerProcess:
         self.health = f"127.0.0.1:{free_port()}"
         self.log = log
         self._environment = {**environment, "FACEMATCH_HEALTH_ADDRESS": self.health}
-        self.process = Forked(self._environment, ["worker"], log, log)
+        self.process = self._start()
+
+    def _start(self) -> Forked | subprocess.Popen[bytes]:
+        return Forked(self._environment, ["worker"], self.log, self.log)
 
     def get(self, path: str) -> tuple[int, str]:
         """Return status and body of a health endpoint; 0 when nobody listens."""
@@ -60,7 +64,7 @@ class WorkerProcess:
         while self.get("/readyz")[0] != 200:
             if self.process.poll() is not None or time.monotonic() > deadline:
                 raise AssertionError(f"worker not ready {self.get('/readyz')}:\n{self.log.read_text()[-4000:]}")
-            time.sleep(0.05)
+            time.sleep(0.02)
 
     def stop(self) -> int:
         """Send SIGTERM and return the exit code."""
@@ -84,12 +88,20 @@ class WorkerProcess:
 class World:
     """Databases, buckets and streams of one test."""
 
-    def __init__(self, environment: dict[str, str], s3: Minio, client: Client, folder: Path) -> None:
+    def __init__(
+        self,
+        environment: dict[str, str],
+        s3: Minio,
+        client: Client,
+        folder: Path,
+        worker_type: type[WorkerProcess] = WorkerProcess,
+    ) -> None:
         self.environment = environment
         self.s3 = s3
         self.client = client
         self.js: JetStreamContext = client.jetstream()
         self._folder = folder
+        self._worker_type = worker_type
         self._workers: list[WorkerProcess] = []
         self._read: dict[tuple[str, object], dict[int, Any]] = {}
 
@@ -109,17 +121,17 @@ class World:
         return done
 
     @contextlib.contextmanager
-    def worker(self, **overrides: str) -> Iterator[WorkerProcess]:
+    def worker(self, log: Path | None = None, /, **overrides: str) -> Iterator[WorkerProcess]:
         """Run a worker until the block ends, which begins when it takes jobs."""
-        with self.starting_worker(**overrides) as worker:
+        with self.starting_worker(log, **overrides) as worker:
             worker.wait_ready()
             yield worker
 
     @contextlib.contextmanager
-    def starting_worker(self, **overrides: str) -> Iterator[WorkerProcess]:
+    def starting_worker(self, log: Path | None = None, /, **overrides: str) -> Iterator[WorkerProcess]:
         """Run a worker until the block ends, whatever it waits for."""
-        number = len(self._workers)
-        worker = WorkerProcess({**self.environment, **overrides}, self._folder / f"worker-{number}.log")
+        log = log or self._folder / f"worker-{len(self._workers)}.log"
+        worker = self._worker_type({**self.environment, **overrides}, log)
         self._workers.append(worker)
         try:
             yield worker
@@ -140,9 +152,13 @@ class World:
 
     def add_photo(self) -> UUID:
         """Insert a photo row."""
-        photo = uuid4()
-        self.sql("INSERT INTO photos (id) VALUES (%s)", photo)
+        [photo] = self.add_photos(1)
         return photo
+
+    def add_photos(self, count: int) -> list[UUID]:
+        """Insert so many photo rows."""
+        insert = "INSERT INTO photos (id) SELECT gen_random_uuid() FROM generate_series(1, %s) RETURNING id"
+        return [photo for (photo,) in self.sql(insert, count)]
 
     def put(self, key: str, content: bytes, bucket: str = "images") -> str:
         """Store an object and return its key."""
@@ -198,25 +214,34 @@ async def open_jobs(js: JetStreamContext) -> int:
     return max(int(unheard_of), (info.num_pending or 0) + (info.num_ack_pending or 0))
 
 
-async def eventually(look: Callable[[], Any], good: Callable[[Any], bool], what: str) -> Any:
-    """Look again and again until it is good; fail after :data:`PATIENCE_SECONDS` with what was seen last."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
+async def eventually(
+    look: Callable[[], Any],
+    good: Callable[[Any], bool],
+    what: str,
+    *,
+    seconds: float = PATIENCE_SECONDS,
+    pause: float = 0.05,
+) -> Any:
+    """Look again and again until it is good; fail after so many ``seconds`` with what was seen last."""
+    deadline = time.monotonic() + seconds
     while True:
         seen = await look()
         if good(seen):
             return seen
         if time.monotonic() > deadline:
             raise AssertionError(f"waited in vain for {what}; last seen: {seen}")
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(pause)
 
 
 @contextlib.asynccontextmanager
-async def make_world(environment: dict[str, str], s3: Minio, folder: Path) -> AsyncIterator[World]:
+async def make_world(
+    environment: dict[str, str], s3: Minio, folder: Path, worker_type: type[WorkerProcess] = WorkerProcess
+) -> AsyncIterator[World]:
     """Open a world on the servers that the environment names."""
     client = await nats.connect(
         environment["FACEMATCH_NATS_URL"].split(","), reconnect_time_wait=0.2, max_reconnect_attempts=-1
     )
     try:
-        yield World(clean_environment() | environment, s3, client, folder)
+        yield World(clean_environment() | environment, s3, client, folder, worker_type)
     finally:
         await client.close()

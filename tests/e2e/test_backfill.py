@@ -23,9 +23,9 @@ def world(imageless_world: World) -> World:
     return imageless_world
 
 
-def add_photos(world: World, count: int, reason: str) -> list[str]:
+def add_skipped(world: World, count: int, reason: str) -> list[str]:
     """Insert photos whose job was skipped for that reason."""
-    photos = [str(world.add_photo()) for _ in range(count)]
+    photos = list(map(str, world.add_photos(count)))
     skip(world, photos, reason)
     return photos
 
@@ -75,9 +75,9 @@ def told(stderr: str) -> list[str]:
 
 async def test_an_interruption_costs_nothing(world: World) -> None:
     """Strangers' photos get a job each, although Ctrl-C comes in between and the first are done by then."""
-    strangers = add_photos(world, 40, "no_match")
-    waiting, *_ = add_photos(world, 1, "no_match")
-    add_photos(world, 3, "no_face")
+    strangers = add_skipped(world, 40, "no_match")
+    waiting, *_ = add_skipped(world, 1, "no_match")
+    add_skipped(world, 3, "no_face")
     await world.publish({"photo_id": waiting, "image_ref": "gone.jpg"})
 
     async def published() -> int:
@@ -104,7 +104,7 @@ async def test_an_interruption_costs_nothing(world: World) -> None:
 
 async def test_what_ends_it_is_told_and_how_to_go_on(world: World) -> None:
     """A stream that is full in the midst of it: exit code 1, and the rest comes later."""
-    photos = add_photos(world, 10, "no_match")
+    photos = add_skipped(world, 10, "no_match")
     config = (await world.js.stream_info("PHOTO_FACES")).config
     await world.js.update_stream(config.evolve(max_msgs=4, discard=DiscardPolicy.NEW))
     done = await facematch(world.environment, "backfill", *_IMAGES, "--outcome", "skipped")
@@ -130,7 +130,7 @@ async def test_what_ends_it_is_told_and_how_to_go_on(world: World) -> None:
 
 async def test_a_dry_run_publishes_nothing(world: World) -> None:
     """It counts what is selected, several ways of ending taken together; without a selection it is everything."""
-    add_photos(world, 2, "no_match"), add_photos(world, 3, "no_face"), world.add_photo()
+    add_skipped(world, 2, "no_match"), add_skipped(world, 3, "no_face"), world.add_photo()
     world.sql("INSERT INTO photos VALUES (%s)", UUID(int=1))
     for selection, due in (
         ((), 7),

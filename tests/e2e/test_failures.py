@@ -79,7 +79,7 @@ async def test_an_embedder_that_cannot_be_loaded_any_more_costs_no_other_job(tro
     model.touch()
     troubled.environment |= {"TROUBLESOME_MODEL": str(model), "FACEMATCH_WORKER_PROCESSES": "1"}
     poisoned = troubled.add_photo()
-    photos = [troubled.add_photo() for _ in range(8)]
+    photos = troubled.add_photos(8)
     with troubled.worker() as worker:
         model.unlink()
         os.kill(worker.vision_processes()[0], signal.SIGKILL)

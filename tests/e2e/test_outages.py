@@ -35,7 +35,7 @@ def _patient(world: World, photographs: Any, count: int) -> list[UUID]:
     world.environment |= _PATIENCE
     world.cli("provision")
     world.put("coffee.png", photographs.path("coffee").read_bytes())
-    return [world.add_photo() for _ in range(count)]
+    return world.add_photos(count)
 
 
 async def _publish(world: World, photos: list[UUID]) -> None:

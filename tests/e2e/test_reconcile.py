@@ -40,7 +40,7 @@ async def in_the_queue(world: World) -> list[str]:
 
 async def test_each_lost_job_is_published_once_and_done(world: World) -> None:
     """Photos with an outcome, a match or a job in flight are left alone; afterwards nothing is missing any more."""
-    answered, matched, *_ = lost = [world.add_photo() for _ in range(40)]
+    answered, matched, *_ = lost = world.add_photos(40)
     waiting, user, face = world.add_photo(), world.add_user(), uuid4()
     world.sql(
         "INSERT INTO facematch.outcomes (stream_seq, stored_at, photo_id, outcome, reason, embedder, worker, "

@@ -105,7 +105,7 @@ async def test_an_event_left_behind_by_a_dead_worker_is_published(world: World, 
 async def test_a_stopping_worker_settles_its_jobs_and_exits_with_zero(world: World, photographs: Any) -> None:
     """SIGTERM under load loses nothing: what the first worker leaves, the second does."""
     world.put("coffee.png", photographs.path("coffee").read_bytes())
-    photos = [world.add_photo() for _ in range(30)]
+    photos = world.add_photos(30)
     with world.worker() as first:
         for photo in photos:
             await world.publish({"photo_id": str(photo), "image_ref": "coffee.png"})

@@ -74,12 +74,6 @@ async def _provision(world: World) -> None:
             return
 
 
-def add_photos(world: World, count: int) -> list[UUID]:
-    """Insert so many photos."""
-    rows = world.sql("INSERT INTO photos (id) SELECT gen_random_uuid() FROM generate_series(1, %s) RETURNING id", count)
-    return [row[0] for row in rows]
-
-
 async def publish(world: World, photos: list[UUID], image: str = IMAGE) -> None:
     """Publish a job for each photo."""
     for photo in photos:

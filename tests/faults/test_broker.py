@@ -18,7 +18,6 @@ from tests.e2e.world import World, eventually
 from tests.faults.scene import (
     FEW_DELIVERIES,
     LONGER_THAN_ALL_DELIVERIES,
-    add_photos,
     all_matched_once,
     outages_told,
     publish,
@@ -62,7 +61,7 @@ async def _limit(world: World, stream: str, max_bytes: int) -> None:
 
 async def test_a_full_store_costs_no_job(small: World) -> None:
     """No event can be stored: jobs wait, ``/readyz`` says why, nothing is in a hurry, and room is used at once."""
-    photos = add_photos(small, 12)
+    photos = small.add_photos(12)
     await publish(small, photos)
     await _fill(small)
     with small.starting_worker() as worker:
@@ -83,7 +82,7 @@ async def test_a_full_store_costs_no_job(small: World) -> None:
 
 async def test_a_dead_letter_without_room_waits_for_it(small: World) -> None:
     """Its job is not ended, however often it comes back; the others go on; with room it is stored once."""
-    photos = add_photos(small, 6)
+    photos = small.add_photos(6)
     with small.worker() as worker:
         await _limit(small, "PHOTO_FACES_DEAD", 1)
         await small.publish(b"no job at all")
@@ -121,7 +120,7 @@ async def _delete(world: World, what: str) -> None:
 
 async def test_what_is_deleted_under_a_worker_is_told_once(small: World) -> None:
     """On ``/readyz`` and in the log, with what to do; once that is done the same worker goes on."""
-    done = add_photos(small, 4)
+    done = small.add_photos(4)
     with small.worker() as worker:
         await publish(small, done)
         await all_matched_once(small, done)
@@ -136,7 +135,7 @@ async def test_what_is_deleted_under_a_worker_is_told_once(small: World) -> None
             assert cpu_seconds(worker.process.pid) - used < _BUSY * 2
             assert worker.get("/livez")[0] == 200
             small.cli("provision")
-            later = add_photos(small, 4)
+            later = small.add_photos(4)
             done += later
             await publish(small, later)
             await all_matched_once(small, done)

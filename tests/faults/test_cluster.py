@@ -22,7 +22,7 @@ from infra.local_stack.process import ServerProcess, free_port, program
 from infra.local_stack.s3 import S3Server
 from tests.e2e.command import run_cli
 from tests.e2e.world import PATIENCE_SECONDS, SUBJECT, WorkerProcess, World, eventually
-from tests.faults.scene import IMAGE, add_photos, all_matched_once, outages_told, publish, scene
+from tests.faults.scene import IMAGE, all_matched_once, outages_told, publish, scene
 from tests.guarded_nats import PASSWORDS, SHIPPED, lay_out
 from tests.processes import cpu_seconds
 
@@ -136,7 +136,7 @@ async def test_servers_that_die_under_load_cost_no_job(world: World, cluster: Na
     """The leader of the jobs, the one of the consumer, and the one that a worker talks to die, each once."""
     publisher = Publisher(world)
     with world.worker() as first, world.worker() as second:
-        publishing = asyncio.create_task(publisher.publish(add_photos(world, _PHOTOS)))
+        publishing = asyncio.create_task(publisher.publish(world.add_photos(_PHOTOS)))
         await publisher.goes_on()
         for choose in (_leader_of_the_stream, _leader_of_the_consumer, _home_of_the_worker):
             victim = cluster.servers[await choose(world, cluster, first)]
@@ -153,7 +153,7 @@ async def test_servers_that_die_under_load_cost_no_job(world: World, cluster: Na
 
 async def test_a_server_that_is_missing_at_the_start_is_not_missed(world: World, cluster: NatsCluster) -> None:
     """Two of three are enough to begin with, too."""
-    photos = add_photos(world, 4)
+    photos = world.add_photos(4)
     victim = next(iter(cluster.servers.values()))
     victim.kill()
     try:
@@ -170,7 +170,7 @@ async def test_a_lost_majority_costs_no_job(world: World, cluster: NatsCluster) 
 
     The cluster may elect its leaders anew after it has answered for the first time, which is told as another outage.
     """
-    photos = add_photos(world, 40)
+    photos = world.add_photos(40)
     with world.worker() as worker:
         await publish(world, photos)
         victims = list(cluster.servers.values())[:2]

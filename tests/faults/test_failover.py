@@ -18,7 +18,6 @@ from tests.faults.proxy import Fate, Proxy
 from tests.faults.scene import (
     FEW_DELIVERIES,
     LONGER_THAN_ALL_DELIVERIES,
-    add_photos,
     all_matched_once,
     outages_told,
     publish,
@@ -83,7 +82,7 @@ async def test_a_commit_that_is_not_answered_leaves_one_outcome(
 ) -> None:
     """Whether it was lost, after every row had been written, or only its confirmation: nobody can tell, nor need to."""
     async with site(tmp_path, s3_server, database_url, _QUICK) as place:
-        photos = add_photos(place.world, 1)
+        photos = place.world.add_photos(1)
         with place.world.worker() as worker:
             place.address.listener = Interruption([b"INSERT INTO facematch.outcomes", b"COMMIT\0"], fate)
             await publish(place.world, photos)
@@ -116,7 +115,7 @@ async def test_a_fail_over_to_a_standby_costs_no_job(tmp_path: Path, s3_server: 
     with pair(servers_folder / "followed") as (primary, standby, url):
         standby.follow("app")
         async with site(tmp_path, s3_server, url, FEW_DELIVERIES) as place:
-            world, photos = place.world, add_photos(place.world, 200)
+            world, photos = place.world, place.world.add_photos(200)
             with world.worker() as worker:
                 await publish(world, photos)
                 await eventually(world.events, lambda events: len(events) >= 20, "the first events")
@@ -140,7 +139,7 @@ async def test_a_fail_over_takes_back_no_outcome_that_was_relied_on(
     """Commits that the standby, which is away, has not seen are visible on the primary; then that dies with them."""
     with pair(servers_folder / "forsaken") as (primary, standby, url):
         async with site(tmp_path, s3_server, url, FEW_DELIVERIES) as place:
-            world, photos = place.world, add_photos(place.world, 4)
+            world, photos = place.world, place.world.add_photos(4)
             standby.follow("app")
             with world.worker() as worker:
                 standby.kill()

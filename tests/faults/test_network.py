@@ -18,7 +18,6 @@ from tests.faults.proxy import Proxy
 from tests.faults.scene import (
     FEW_DELIVERIES,
     LONGER_THAN_ALL_DELIVERIES,
-    add_photos,
     all_matched_once,
     outages_told,
     publish,
@@ -77,7 +76,7 @@ async def test_a_half_open_connection_costs_no_job(network: Network, name: str) 
     A store that has answered its first probe may be too slow for the photographs, which is told as another outage.
     """
     world, way = network.world, network.ways[name]
-    before, during = add_photos(world, 2), add_photos(world, 8)
+    before, during = world.add_photos(2), world.add_photos(8)
     with network.worker() as worker:
         await publish(world, before)
         await all_matched_once(world, before)
@@ -99,7 +98,7 @@ async def test_a_half_open_connection_costs_no_job(network: Network, name: str) 
 
 async def test_a_worker_stops_although_nothing_answers(network: Network) -> None:
     """With jobs in hand and every connection half-open it ends in time, with 0; another worker does the jobs."""
-    photos = add_photos(network.world, 8)
+    photos = network.world.add_photos(8)
     with network.worker(FACEMATCH_WORKER_SHUTDOWN_GRACE="2") as worker:
         network.ways["object store"].silence()
         await publish(network.world, photos)
@@ -197,12 +196,12 @@ async def test_a_store_that_is_slow_for_everybody_costs_no_job(shop: Shop, when:
     Photographs that it is too slow for at once, although it is well again, are told as another one.
     """
     world, store = shop.world, shop.store
-    early, late = [], add_photos(world, 8)
+    early, late = [], world.add_photos(8)
     if when == "before the worker starts":
         store.standing = trickle_photographs
     with world.worker() as worker:
         if when == "while it works":
-            early = add_photos(world, 2)
+            early = world.add_photos(2)
             for photo, image in zip(early, _LARGE_ONES, strict=False):
                 await publish(world, [photo], image)
             await all_matched_once(world, early)
@@ -226,7 +225,7 @@ async def test_a_store_that_is_slow_for_everybody_costs_no_job(shop: Shop, when:
 async def test_rights_that_are_taken_away_cost_no_job(shop: Shop) -> None:
     """A policy that was changed lets the worker read nothing any more: jobs wait until it may again."""
     world, store = shop.world, shop.store
-    early, late = add_photos(world, 2), add_photos(world, 4)
+    early, late = world.add_photos(2), world.add_photos(4)
     with world.worker() as worker:
         for photo, image in zip(early, _LARGE_ONES, strict=False):
             await publish(world, [photo], image)
@@ -244,7 +243,7 @@ async def test_rights_that_are_taken_away_cost_no_job(shop: Shop) -> None:
 async def test_a_store_that_is_too_slow_for_large_photographs_costs_none(shop: Shop) -> None:
     """Small ones still come, and are no reason to blame the large ones."""
     world, store = shop.world, shop.store
-    early, large, small = add_photos(world, 2), add_photos(world, 4), add_photos(world, 40)
+    early, large, small = world.add_photos(2), world.add_photos(4), world.add_photos(40)
     with world.worker() as worker:
         for photo, image in zip(early, _LARGE_ONES, strict=False):
             await publish(world, [photo], image)
@@ -263,7 +262,7 @@ async def test_a_store_that_is_too_slow_for_large_photographs_costs_none(shop: S
 async def test_two_bad_photographs_hold_up_no_other(shop: Shop) -> None:
     """A worker that has seen nothing else yet does not take them for the store: good ones are done meanwhile."""
     world, store = shop.world, shop.store
-    bad, good = add_photos(world, 2), add_photos(world, 3)
+    bad, good = world.add_photos(2), world.add_photos(3)
     store.standing = only_for(_LARGE_ONES[:2], cut_mid_body)
     with world.worker():
         for photo, image in zip(bad, _LARGE_ONES, strict=False):
@@ -280,7 +279,7 @@ async def test_two_bad_photographs_hold_up_no_other(shop: Shop) -> None:
 async def test_one_photograph_that_trickles_disturbs_no_other(shop: Shop) -> None:
     """It is given up after its deliveries, as ``storage_unavailable``; the others are matched and nobody pauses."""
     world, store = shop.world, shop.store
-    slow, others = add_photos(world, 1), add_photos(world, 20)
+    slow, others = world.add_photos(1), world.add_photos(20)
     store.standing = only_for(_LARGE_ONES[:1], trickle_photographs)
     with world.worker() as worker:
         await publish(world, slow, _LARGE_ONES[0])

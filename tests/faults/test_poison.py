@@ -45,7 +45,7 @@ def poisoned(world: World) -> World:
 
 async def publish(world: World, keys: list[str]) -> list[tuple[UUID, str]]:
     """Publish a job for each of these images; return the photographs with their images."""
-    photos = [(world.add_photo(), key) for key in keys]
+    photos = list(zip(world.add_photos(len(keys)), keys, strict=True))
     for photo, key in photos:
         await world.publish({"photo_id": str(photo), "image_ref": key})
     return photos

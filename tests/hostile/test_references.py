@@ -162,7 +162,7 @@ async def test_a_worker_asks_for_no_more(recorded_world: tuple[World, FaultyS3])
     """Each such job ends once, as ``invalid_image_ref`` or as a photograph that is not there, and none is failed."""
     world, recorder = recorded_world
     texts = [text for text in hostile_references(300, seed=2) if text and ".minio.sys" not in text]
-    photos = [world.add_photo() for _ in texts]
+    photos = world.add_photos(len(texts))
     with world.worker() as worker:
         for photo, text in zip(photos, texts, strict=True):
             await world.publish({"photo_id": str(photo), "image_ref": text})

@@ -58,9 +58,7 @@ async def watching(
     """Look, as a worker does, and give what its gauges read."""
     reader: Any = SimpleNamespace(info=INFO)
     database: Any = None
-    watch = GaugeWatch(
-        queue=queue, gallery=gallery, database=database, reader=reader, clock=clock, telemetry=telemetry
-    )
+    watch = GaugeWatch(queue=queue, gallery=gallery, database=database, reader=reader, clock=clock, telemetry=telemetry)
     looking = asyncio.create_task(watch.run())
     await settle()
     yield watch.gauges()

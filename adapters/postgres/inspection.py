@@ -6,6 +6,7 @@ import attrs
 from psycopg import sql
 
 from adapters.postgres.connection.database import Connection, Database
+from adapters.postgres.gallery.templates import comparable
 from adapters.postgres.search_index.feed import CODEBOOK
 from adapters.postgres.search_index.filling import count_missing
 from adapters.postgres.search_index.parts import IndexParts
@@ -24,7 +25,7 @@ SELECT current_user
 """
 _LOG_LESS = "ALTER ROLE {} SET log_parameter_max_length = 0"
 _ENROLLED = """
-SELECT count(*), count(*) FILTER (WHERE {dimensions}(u.face_embedding) <> {dimension} OR {norm}(u.face_embedding) = 0)
+SELECT count(*), count(*) FILTER (WHERE {dimensions}(u.face_embedding) <> {dimension} OR NOT {comparable})
   FROM {users} u WHERE u.face_embedding_model = %s AND u.face_embedding IS NOT NULL AND {candidate}
 """
 _OTHERS = """
@@ -47,9 +48,10 @@ class DatabaseFacts:
     """Versions; how many users have an embedding, and what to do for speed.
 
     ``enrolled`` are those of this model who may be named; ``unfit`` of them have a vector that cannot be compared, of
-    another dimension or of no length. ``unusable`` counts those of other models, but for deleted ones, by model ('': of
-    an unknown one). ``advice`` are statements for the tables' owner. ``index`` is what this model's users are searched
-    through by what was ``learnt``, which is None where it is not used; ``unindexed`` of them are not in it.
+    another dimension or of no length that could be told. ``unusable`` counts those of other models, but for deleted
+    ones, by model ('': of an unknown one). ``advice`` are statements for the tables' owner. ``index`` is what this
+    model's users are searched through by what was ``learnt``, which is None where it is not used; ``unindexed`` of them
+    are not in it.
     ``logged`` is a statement for a superuser, where the server's log gets what statements are run with: embeddings.
     """
 
@@ -75,7 +77,7 @@ async def inspect_database(database: Database, info: EmbedderInfo) -> DatabaseFa
     schema = database.schema
     enrolled = sql.SQL(_ENROLLED).format(
         dimensions=sql.Identifier(schema.vector_schema, "vector_dims"),
-        norm=sql.Identifier(schema.vector_schema, "vector_norm"),
+        comparable=comparable(schema, "u"),
         dimension=sql.Literal(info.dimension),
         users=schema.users.identifier,
         candidate=schema.candidate_condition("u"),

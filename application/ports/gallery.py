@@ -28,6 +28,8 @@ class Gallery(Protocol):
     async def search(self, probe: FaceEmbedding, *, limit: int) -> Neighbours:
         """Return up to ``limit`` users; nobody when nobody is enrolled.
 
+        Vectors that are all but zero, or immensely long, are no templates: their direction is lost in single precision.
+
         Raises:
             GalleryNotReadyError: users are being switched to another embedder, were switched to another than the
                 probe's, or are about to be switched to the probe's.

@@ -8,7 +8,7 @@ from psycopg import sql
 from psycopg.rows import TupleRow
 
 from adapters.postgres.gallery.active_model import IS_ANOTHERS, is_ready
-from adapters.postgres.gallery.templates import fingerprint
+from adapters.postgres.gallery.templates import comparable, fingerprint
 from adapters.postgres.search_index.feed import CHANGED_SINCE, SERVER
 from adapters.postgres.tables.catalogue import OWN_SCHEMA
 from adapters.postgres.tables.schema import Schema
@@ -142,21 +142,22 @@ def _parts(schema: Schema, wanted: Wanted, condition: sql.Composable) -> dict[st
 
 
 def _distance(schema: Schema, dimension: int) -> sql.Composed:
-    """Return the SQL of the cosine distance to ``probe``: NULL for a vector of another dimension.
+    """Return the SQL of the cosine distance to ``probe``: NULL for a vector of another dimension, or not comparable.
 
     No index orders by it: those of pgvector are approximate, and look at who may be named only after they have chosen.
-    Where the column's type does not rule such vectors out, a CASE keeps them away from the operator, which refuses
-    them; it costs a second look at each vector.
+    Where the column's type does not rule vectors of other dimensions out, the CASE keeps them away from the operator,
+    which refuses them; each condition costs another look at each vector.
     """
+    is_fixed = schema.users.columns["face_embedding"].modifier == dimension
     parts = {
         "cosine": sql.SQL("OPERATOR({}.<=>)").format(sql.Identifier(schema.vector_schema)),
+        "comparable": comparable(schema, "u"),
         "dimensions": sql.Identifier(schema.vector_schema, "vector_dims"),
         "vector": schema.vector(dimension),
         "dimension": sql.Literal(dimension),
     }
-    if schema.users.columns["face_embedding"].modifier == dimension:
-        return sql.SQL("(u.face_embedding {cosine} %(probe)s::{vector}) + 0").format(**parts)
-    return sql.SQL(
-        "CASE WHEN {dimensions}(u.face_embedding) = {dimension} "
-        "THEN u.face_embedding::{vector} {cosine} %(probe)s::{vector} END"
-    ).format(**parts)
+    fits = sql.SQL("{comparable}" if is_fixed else "{dimensions}(u.face_embedding) = {dimension} AND {comparable}")
+    template = sql.SQL("u.face_embedding" if is_fixed else "u.face_embedding::{vector}")
+    return sql.SQL("CASE WHEN {fits} THEN {template} {cosine} %(probe)s::{vector} END").format(
+        **parts, fits=fits.format(**parts), template=template.format(**parts)
+    )

@@ -5,6 +5,7 @@ from typing import LiteralString
 from pgvector import Vector
 from psycopg import sql
 
+from adapters.postgres.tables.schema import Schema
 from domain.faces import FaceEmbedding
 
 REMEMBER = """
@@ -19,6 +20,15 @@ INSERT INTO facematch.templates (user_id, photographs, fingerprint, image_refs)
 def fingerprint(alias: LiteralString) -> sql.SQL:
     """Return what tells the template of a row of ``users``, or of one with its vector, from any other."""
     return sql.SQL(f"sha256({alias}.face_embedding::text::bytea)")
+
+
+def comparable(schema: Schema, alias: LiteralString) -> sql.Composed:
+    """Return SQL that is true where the template has a length whose square is a number of single precision.
+
+    pgvector's cosine of any other is wrong: one that is all but zero may be at no distance from anybody.
+    """
+    norm = sql.Identifier(schema.vector_schema, "vector_norm")
+    return sql.SQL(f"{{}}({alias}.face_embedding) BETWEEN 1e-15 AND 1e15").format(norm)
 
 
 def as_vector(embedding: FaceEmbedding) -> Vector:

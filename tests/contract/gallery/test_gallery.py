@@ -109,10 +109,11 @@ async def test_deleted_and_blocked_users_are_not_named(subject: Subject, mark: d
     assert [candidate.user_id for candidate in (await subject.gallery.search(PROBE, limit=2)).nearest] == [away, other]
 
 
-async def test_a_vector_without_direction_is_nobodys(subject: Subject) -> None:
-    """The zero vector, which an application may have written, has no distance and takes nobody's place."""
+@pytest.mark.parametrize("length", [0.0, 1e-30, -1e-30, 1e-22, 1e30])
+async def test_a_vector_without_direction_is_nobodys(subject: Subject, length: float) -> None:
+    """The zero vector, or nearly so, which an application may have written, is no face and takes nobody's place."""
     nowhere, somewhere = subject.tables.add_user(uuid4()), subject.tables.add_user(uuid4(), at_angle(170.0))
-    subject.tables.write_embedding(nowhere, MODEL, (0.0, 0.0, 0.0, 0.0))
+    subject.tables.write_embedding(nowhere, MODEL, (length, length, length, length))
     found = (await subject.gallery.search(PROBE, limit=1)).nearest
     assert [candidate.user_id for candidate in found] == [somewhere]
     assert [candidate.user_id for candidate in (await subject.gallery.search(PROBE, limit=9)).nearest] == [somewhere]

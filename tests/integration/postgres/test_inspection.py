@@ -47,6 +47,7 @@ async def test_embeddings_are_counted_by_what_they_are_good_for(
     tables.add_user(uuid4())
     written: list[tuple[str | None, Vectors]] = [
         ("model@1", (0.0, 0.0, 0.0, 0.0)),
+        ("model@1", (1e-30, 1e-30, 1e-30, 1e-30)),
         ("model@1", (1.0, 0.0)),
         ("model@2", (1.0, 0.0)),
         *((None, (1.0,)) for _ in range(3)),
@@ -57,7 +58,7 @@ async def test_embeddings_are_counted_by_what_they_are_good_for(
     tables.write_embedding(tables.add_user(uuid4(), blocked=True), "model@2", (1.0, 0.0))
     async with opened(prepared.url) as database:
         facts = await inspect_database(database, EMBEDDER)
-    assert (facts.enrolled, facts.unfit) == (5, 2)
+    assert (facts.enrolled, facts.unfit) == (6, 3)
     assert facts.unusable == {"model@2": 2, "": 3}
     assert (facts.server_version[:3], facts.pgvector_version[:2]) == ("18.", "0.")
 

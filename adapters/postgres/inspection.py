@@ -33,6 +33,11 @@ SELECT coalesce(u.face_embedding_model, ''), count(*) FROM {users} u
  WHERE u.face_embedding IS NOT NULL AND u.face_embedding_model IS DISTINCT FROM %s AND {not_deleted}
  GROUP BY 1 ORDER BY 1
 """
+_SHARED = """
+SELECT coalesce(sum(same.users), 0)::bigint FROM (
+    SELECT count(*) AS users FROM {users} u WHERE u.face_embedding_model = %s AND {candidate}
+     GROUP BY u.face_embedding HAVING count(u.face_embedding) > 1) same
+"""
 _INDEXED = """
 SELECT EXISTS (
     SELECT 1 FROM pg_catalog.pg_index i
@@ -48,7 +53,8 @@ class DatabaseFacts:
     """Versions; how many users have an embedding, and what to do for speed.
 
     ``enrolled`` are those of this model who may be named; ``unfit`` of them have a vector that cannot be compared, of
-    another dimension or of no length that could be told. ``unusable`` counts those of other models, but for deleted
+    another dimension or of no length that could be told, and ``shared`` counts those of them who have the very same one
+    as somebody else. ``unusable`` counts those of other models, but for deleted
     ones, by model ('': of an unknown one). ``advice`` are statements for the tables' owner. ``index`` is what this
     model's users are searched through by what was ``learnt``, which is None where it is not used; ``unindexed`` of them
     are not in it.
@@ -59,6 +65,7 @@ class DatabaseFacts:
     pgvector_version: str
     enrolled: int
     unfit: int
+    shared: int
     unusable: dict[str, int]
     advice: tuple[str, ...]
     index: IndexState | None
@@ -75,17 +82,18 @@ async def inspect_database(database: Database, info: EmbedderInfo) -> DatabaseFa
 
     """
     schema = database.schema
+    parts = {"users": schema.users.identifier, "candidate": schema.candidate_condition("u")}
     enrolled = sql.SQL(_ENROLLED).format(
         dimensions=sql.Identifier(schema.vector_schema, "vector_dims"),
         comparable=comparable(schema, "u"),
         dimension=sql.Literal(info.dimension),
-        users=schema.users.identifier,
-        candidate=schema.candidate_condition("u"),
+        **parts,
     )
     others = sql.SQL(_OTHERS).format(users=schema.users.identifier, not_deleted=schema.not_deleted("u"))
     async with database.operation("inspect", seconds=_SECONDS) as connection:
         [(server, pgvector)] = await _rows(connection, sql.SQL(_VERSIONS), [])
         [(usable, unfit)] = await _rows(connection, enrolled, [info.id])
+        [(shared,)] = await _rows(connection, sql.SQL(_SHARED).format(**parts), [info.id])
         unusable = dict(await _rows(connection, others, [info.id]))
         advice = await _advice(connection, schema)
         index = await look_at_index(connection, schema, info.id)
@@ -93,7 +101,7 @@ async def inspect_database(database: Database, info: EmbedderInfo) -> DatabaseFa
         [(learnt,)] = await _rows(connection, sql.SQL(CODEBOOK), [info.id]) if is_used else [(None,)]
         unindexed = await count_missing(connection, IndexParts(schema, info.id, info.dimension)) if is_used else 0
         logged = await _logged(connection)
-    return DatabaseFacts(server, pgvector, usable, unfit, unusable, advice, index, learnt, unindexed, logged)
+    return DatabaseFacts(server, pgvector, usable, unfit, shared, unusable, advice, index, learnt, unindexed, logged)
 
 
 async def _logged(connection: Connection) -> str | None:

@@ -36,9 +36,9 @@ INSERT INTO newcomers VALUES
 async def test_embeddings_are_counted_by_what_they_are_good_for(
     prepared: PreparedDatabase, tables: PostgresTables
 ) -> None:
-    """Of this model, of this model but unfit, of others, and of an unknown one; who may not be named does not count.
+    """Of this model, of this model but unfit, or two users' alike, of others, and of an unknown one.
 
-    Of other models only deleted users do not, whom `reenroll` leaves out, too.
+    Who may not be named does not count. Of other models only deleted users do not, whom `reenroll` leaves out, too.
     """
     for _ in range(3):
         tables.add_user(uuid4(), TEMPLATE)
@@ -58,7 +58,7 @@ async def test_embeddings_are_counted_by_what_they_are_good_for(
     tables.write_embedding(tables.add_user(uuid4(), blocked=True), "model@2", (1.0, 0.0))
     async with opened(prepared.url) as database:
         facts = await inspect_database(database, EMBEDDER)
-    assert (facts.enrolled, facts.unfit) == (6, 3)
+    assert (facts.enrolled, facts.unfit, facts.shared) == (6, 3, 3)
     assert facts.unusable == {"model@2": 2, "": 3}
     assert (facts.server_version[:3], facts.pgvector_version[:2]) == ("18.", "0.")
 

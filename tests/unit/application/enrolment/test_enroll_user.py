@@ -290,6 +290,13 @@ async def test_another_user_who_looks_the_same_is_told(scene: Scene, angle: int,
     assert doubts == ((LookAlike(BORIS, distance_of(angle), NEAR),) if is_told else ())
 
 
+async def test_two_users_with_one_template_are_told_of(scene: Scene) -> None:
+    """Though neither would be named: it is their photographs that have to be looked at."""
+    for number in (2, 1):
+        scene.database.add_user(UUID(int=number), at_angle(10))
+    assert (await scene.enroll(ANNA, [FRONT])).doubts == (LookAlike(UUID(int=1), distance_of(10), NEAR),)
+
+
 async def test_a_user_looks_like_nobody_for_looking_like_themselves(scene: Scene) -> None:
     """Who is enrolled again, with the same photograph, is not compared with their own template."""
     await scene.enroll(ANNA, [FRONT])

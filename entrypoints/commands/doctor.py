@@ -19,6 +19,7 @@ from adapters.postgres.search_index.standing import EXACT_BELOW
 from adapters.vision.guard import load
 from application.ports.face_pipeline import EmbedderInfo
 from domain.calibration import Calibration
+from domain.decision import SMALLEST_CALIBRATED_GALLERY, Search, TargetFpir
 from domain.disclosure import MASK, disclosable
 from domain.errors import FacematchError
 from entrypoints.composition.base import build
@@ -44,7 +45,7 @@ class Status(StrEnum):
 
 
 _MISTAKEN: Final = 0.1
-"""With a distance of this false match rate, most strangers have somebody's name among a dozen users."""
+"""Hardly anybody wants so many strangers to be named: it is a slip, as a percentage in the place of a share."""
 _STYLE: Final = {Status.OK: "green", Status.WARNING: "yellow", Status.FAILED: "bold red"}
 
 
@@ -217,12 +218,17 @@ def server_findings(facts: DatabaseFacts) -> Iterator[Finding]:
 
 
 def threshold_finding(vision: VisionSettings, info: EmbedderInfo, enrolled: int) -> Finding:
-    """Return whether the threshold fits the embedder, and was measured for so many users."""
+    """Return whether the threshold fits the embedder and so many users, and was measured for them."""
     if vision.max_distance is not None:
-        return _fixed_threshold(vision.max_distance.distance, calibration(vision, info), info.id)
+        return _fixed_threshold(vision.max_distance.distance, calibration(vision, info), info.id, enrolled)
     measured = vision.calibration.alone() if vision.calibration else info.calibration
     if measured.is_one_distance:
         return Finding("threshold", Status.OK, f"{info.id} has one distance, whatever the number of users")
+    if vision.target_fpir >= _MISTAKEN:
+        detail = (
+            f"FACEMATCH_MATCH_TARGET_FPIR is {vision.target_fpir:g}, a share: {vision.target_fpir:.0%} of strangers"
+        )
+        return Finding("threshold", Status.WARNING, f"{detail} are named")
     users = measured.largest_gallery(vision.target_fpir)
     whose = info.id if vision.calibration is None else "FACEMATCH_MATCH_CALIBRATION"
     detail = f"{whose} was measured on people enough for {users} users"
@@ -231,15 +237,16 @@ def threshold_finding(vision: VisionSettings, info: EmbedderInfo, enrolled: int)
     return Finding("threshold", Status.WARNING, f"{detail}: beyond, the threshold is extrapolated")
 
 
-def _fixed_threshold(distance: float | None, known: Calibration, embedder: str) -> Finding:
+def _fixed_threshold(distance: float | None, known: Calibration, embedder: str, enrolled: int) -> Finding:
     if distance is None:
         detail = "FACEMATCH_MATCH_MAX_DISTANCE is none: the nearest user is named, however far"
         return Finding("threshold", Status.WARNING, detail)
-    too_far = known.distance_at(_MISTAKEN)
+    too_far = TargetFpir(_MISTAKEN, known).threshold(Search(enrolled))
     if known.is_one_distance or distance <= too_far:
         return Finding("threshold", Status.OK, f"{distance:g}, whatever the number of users")
     detail = (
-        f"FACEMATCH_MATCH_MAX_DISTANCE is {distance:g}, and of {embedder} {too_far:g} is too much: strangers are named"
+        f"FACEMATCH_MATCH_MAX_DISTANCE is {distance:g}, and of {embedder} {too_far:.3g} is too much among "
+        f"{max(enrolled, SMALLEST_CALIBRATED_GALLERY)} users: more than {_MISTAKEN:.0%} of strangers are named"
     )
     return Finding("threshold", Status.WARNING, detail)
 

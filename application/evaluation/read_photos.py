@@ -3,6 +3,7 @@
 import statistics
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
+from hashlib import sha256
 
 import attrs
 
@@ -35,7 +36,8 @@ class UsableFace:
 class Seen:
     """What became of one photograph: its subject's face, or why none is usable.
 
-    ``known`` if it was read before, ``unread`` if it could not be.
+    ``known`` if it was read before, ``unread`` if it could not be. ``digest`` tells its content from any other; None
+    where it could not be fetched.
     """
 
     photo: LabelledPhoto
@@ -44,14 +46,16 @@ class Seen:
     stages: tuple[StageTiming, ...] = ()
     known: bool = False
     unread: bool = False
+    digest: bytes | None = None
 
 
 @attrs.frozen
 class SeenPhotos:
-    """What became of all, in the collection's order, and how long it took."""
+    """What became of all, in the collection's order, and how long it took; of ``copies`` the first one stands there."""
 
     all: tuple[Seen, ...]
     seconds: float
+    copies: int = 0
 
     @property
     def people(self) -> Mapping[str, Sequence[Seen]]:
@@ -84,6 +88,7 @@ class SeenPhotos:
             milliseconds={name: statistics.fmean(times) for name, times in took.items()},
             failure_to_acquire=Share.by_person((seen.photo.person, seen.usable is None) for seen in self.all),
             not_acquired=Counter(seen.reason for seen in self.all if seen.reason is not None),
+            copies=self.copies,
             unread={
                 f"{seen.photo.person}/{seen.photo.name}": seen.reason
                 for seen in self.all
@@ -119,7 +124,8 @@ class ReadPhotos:
     ) -> SeenPhotos:
         """Return what became of each photograph; what is ``known`` is not read again, what is read gets known.
 
-        A photograph that cannot be read is told by its reason, and tried again the next time.
+        Of a person's photographs with the same content one counts, as where somebody is enrolled: the others would be
+        recognised without fail. A photograph that cannot be read is told by its reason, and tried again the next time.
 
         Raises:
             FacematchError: there are no photographs, what is known cannot be looked up or kept, or the embedder cannot
@@ -136,14 +142,21 @@ class ReadPhotos:
             progress(len(found), len(photos))
 
         await some_at_once(each(enumerate(photos)), read, concurrency=self.concurrency)
-        return SeenPhotos(tuple(found[number] for number in range(len(photos))), self.clock.monotonic() - started)
+        once = _without_copies([found[number] for number in range(len(photos))])
+        return SeenPhotos(once, self.clock.monotonic() - started, len(photos) - len(once))
 
     async def _read(
         self, collection: LabelledPhotos, photo: LabelledPhoto, subject: Subject, known: KnownReadings | None
     ) -> Seen:
-        embed = Embed.ONLY_FACE if subject is Subject.ONE else Embed.ALL
         try:
             image = await collection.fetch(photo)
+        except (JobRejectedError, AttemptFailedError) as error:
+            return Seen(photo, None, error.reason, unread=True)
+        return attrs.evolve(await self._look(image, photo, subject, known), digest=sha256(image).digest())
+
+    async def _look(self, image: bytes, photo: LabelledPhoto, subject: Subject, known: KnownReadings | None) -> Seen:
+        embed = Embed.ONLY_FACE if subject is Subject.ONE else Embed.ALL
+        try:
             before = await known.find(image, embed=embed) if known else None
             reading = before or await self.reader.read(image, embed=embed)
         except EmbedderUnavailableError:
@@ -164,3 +177,13 @@ class ReadPhotos:
                 return Seen(photo, UsableFace(photo.person, face, embedding), None, reading.stages, is_known)
             case _:
                 raise FacematchError("a face came back without the embedding that was asked for")
+
+
+def _without_copies(photographs: Sequence[Seen]) -> tuple[Seen, ...]:
+    """Return the photographs without those of a person that have the content of an earlier one of theirs."""
+    first: dict[tuple[str, bytes], Seen] = {}
+    return tuple(
+        seen
+        for seen in photographs
+        if seen.digest is None or first.setdefault((seen.photo.person, seen.digest), seen) is seen
+    )

@@ -18,8 +18,9 @@ from domain.outcomes import Reason
 class Acquisition:
     """What became of the photographs.
 
-    ``photographs`` were asked for, ``known`` of them had been read before and were not read again; ``seconds`` is what
-    it took to get all, ``milliseconds`` the mean time of each stage of a photograph that was read.
+    ``photographs`` were asked for, without ``copies`` of others of the same person. ``known`` of them had been read
+    before and were not read again; ``seconds`` is what it took to get all, ``milliseconds`` the mean time of each stage
+    of a photograph that was read.
     ``failure_to_acquire`` is the share of photographs without a face that is good enough to be used, and
     ``not_acquired`` counts these by reason. ``unread`` are those that could not be read at all, by PERSON/PHOTOGRAPH.
     """
@@ -32,6 +33,7 @@ class Acquisition:
     failure_to_acquire: Share
     not_acquired: Mapping[Reason, int]
     unread: Mapping[str, Reason]
+    copies: int = 0
 
     @property
     def per_second(self) -> float | None:

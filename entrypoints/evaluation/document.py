@@ -49,6 +49,7 @@ def acquisition_document(acquisition: Acquisition) -> dict[str, Any]:
     return {
         "people": acquisition.people,
         "photographs": acquisition.photographs,
+        "copies": acquisition.copies,
         "known": acquisition.known,
         "seconds": round(acquisition.seconds, 3),
         "photographs_per_second": acquisition.per_second and round(acquisition.per_second, 3),

@@ -47,6 +47,8 @@ def acquisition_summary(embedder: str, acquisition: Acquisition) -> Table:
     summary.add_row("embedder", embedder)
     known = f", {acquisition.known:,} of them read before" if acquisition.known else ""
     summary.add_row("photographs", f"{acquisition.photographs:,} of {acquisition.people:,} people{known}")
+    if acquisition.copies:
+        summary.add_row("copies", f"{acquisition.copies:,} left out: of a person's same photographs one counts")
     if acquisition.per_second:
         took = f" ({stages})" if stages else ""
         summary.add_row("speed", f"{acquisition.per_second:.1f} photographs a second{took}")

@@ -24,8 +24,10 @@ def render(evaluation: Evaluation, *, made: datetime, version: str) -> str:
     """Return the page: self-contained, without scripts, and with nothing to fetch."""
     acquisition = evaluation.acquisition
     title = f"How well {evaluation.embedder} tells these people apart"
+    copies = f", without {acquisition.copies:,} copies" if acquisition.copies else ""
     lead = (
-        f"{acquisition.photographs:,} photographs of {acquisition.people:,} people; {_FACES[evaluation.subject]}. "
+        f"{acquisition.photographs:,} photographs of {acquisition.people:,} people{copies}; "
+        f"{_FACES[evaluation.subject]}. "
         f"facematch {version}, {made:%Y-%m-%d %H:%M} UTC."
     )
     body = "".join(

@@ -145,6 +145,21 @@ async def test_an_interrupted_run_goes_on_where_it_was() -> None:
     assert [one.known for one in seen.all] == [True, True, False, False, False]
 
 
+async def test_of_a_persons_photographs_with_the_same_content_the_first_counts() -> None:
+    """A copy would be recognised without fail; what two people share is one of each."""
+    people: dict[str, dict[str, bytes | None]] = {
+        "ann": {"1": b"ann", "2": b"group", "3": b"ann"},
+        "ivo": {"1": b"ann", "2": None, "3": None},
+    }
+    seen = await reading()(InMemoryLabelledPhotos(people), Subject.CENTRAL, None, unheard)
+    assert [(one.photo.person, one.photo.name) for one in seen.all] == [
+        ("ann", "1"),
+        ("ann", "2"),
+        *(("ivo", name) for name in "123"),
+    ]
+    assert (seen.acquisition.photographs, seen.acquisition.copies) == (5, 1)
+
+
 async def test_throughput_counts_what_was_read() -> None:
     """Not what was known; and of nothing there is no speed."""
     seen = await reading()(COLLECTION, Subject.CENTRAL, None, unheard)

@@ -128,7 +128,8 @@ def _groups_table(evaluation: Evaluation) -> Table:
     distance = evaluation.groups[0].distance
     at = "" if distance is None else f" FMR (within the group) and FNMR at a distance of {distance:.4f}."
     table = _table(
-        f"Groups.{at}\nFPIR and FNIR: the group's strangers and users in the search among all.",
+        f"Groups.{at}\nFPIR and FNIR: the group's strangers and users in the search among all.\n"
+        "In brackets: 95 %; where it is wide, the group has too few people to tell.",
         ["group", "people", "FTA", "FMR", "FNMR", "FPIR", "FNIR"],
     )
     for figures in evaluation.groups:
@@ -143,11 +144,16 @@ def _group(figures: GroupFigures) -> list[str]:
         visible(figures.group),
         f"{figures.people:,}",
         plain(figures.not_acquired),
-        plain(figures.false_match, 2),
-        percent(figures.false_non_match),
-        plain(figures.false_positive),
-        percent(figures.false_negative),
+        _narrow(percent(figures.false_match, 2)),
+        _narrow(percent(figures.false_non_match)),
+        _narrow(percent(figures.false_positive)),
+        _narrow(percent(figures.false_negative)),
     ]
+
+
+def _narrow(percentage: str) -> str:
+    """Return it with its interval on a line of its own."""
+    return percentage.replace(" ", "\n")
 
 
 def _table(title: str, headings: list[str]) -> Table:

@@ -4,9 +4,11 @@ from collections.abc import Mapping
 
 import pytest
 
-from domain.evaluation.results import Acquisition
+from domain.evaluation.groups import GroupFigures, Grouping
+from domain.evaluation.results import Acquisition, Evaluation
 from domain.evaluation.shares import Share
-from entrypoints.evaluation.tables import acquisition_summary
+from domain.evaluation.subjects import Subject
+from entrypoints.evaluation.tables import acquisition_summary, print_evaluation
 from entrypoints.terminal.console import console
 
 
@@ -31,3 +33,47 @@ def test_the_speed_of_stages_is_told_where_there_are_any(
     console(width=200).print(acquisition_summary("mine@1", acquisition))
     [speed] = [line for line in capsys.readouterr().out.splitlines() if line.startswith("speed")]
     assert speed.removeprefix("speed").strip() == expected
+
+
+def test_a_groups_errors_are_told_with_how_surely_they_are_known(capsys: pytest.CaptureFixture[str]) -> None:
+    """No stranger of a few that was named is no proof that none would be: the intervals fit on a narrow terminal."""
+    few = GroupFigures(
+        group="few",
+        people=14,
+        photographs=20,
+        not_acquired=Share(0, 20),
+        distance=0.07,
+        false_match=Share(0, 91, 7),
+        false_non_match=Share(1, 20, 7),
+        false_positive=Share(0, 7),
+        false_negative=Share(1, 20, 7),
+    )
+    evaluation = Evaluation(
+        embedder="mine@1",
+        subject=Subject.CENTRAL,
+        target_fpir=0.01,
+        acquisition=Acquisition(
+            people=14,
+            photographs=20,
+            known=0,
+            seconds=2.0,
+            milliseconds={},
+            failure_to_acquire=Share(0, 20),
+            not_acquired={},
+            unread={},
+        ),
+        verification=None,
+        impostor_pairs=91,
+        genuine_pairs=20,
+        points=(),
+        curve=(),
+        histogram=None,
+        galleries=(),
+        discards=(),
+        groups=(few,),
+        grouping=Grouping({}, (), ()),
+    )
+    print_evaluation(evaluation, console(width=80))
+    rows = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert ["few", "14", "0.0%", "0.00%", "5.0%", "0.0%", "5.0%"] in rows
+    assert ["[0.00-35.43]", "[0.4-41.5]", "[0.0-35.4]", "[0.4-41.5]"] in rows

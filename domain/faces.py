@@ -2,15 +2,19 @@
 
 import math
 from collections.abc import Sequence
-from typing import Self
+from typing import Final, Self
 
 import attrs
 
 from domain.errors import FacematchError
 
+SHORTEST: Final = 1e-15
+LONGEST: Final = 1e15
+"""How long a vector is that points somewhere in single precision, too, which its square must not leave."""
+
 
 class InvalidEmbeddingError(FacematchError):
-    """A vector that cannot be compared: wrong dimension, not finite, or of zero length."""
+    """A vector that cannot be compared: wrong dimension, not finite, all but zero, or too long."""
 
 
 class InvalidBoxError(FacematchError):
@@ -76,8 +80,10 @@ class FaceEmbedding:
         """Refuse what no distance is defined for."""
         if not all(map(math.isfinite, self.vector)):
             raise InvalidEmbeddingError(f"an embedding of {self.model} holds a value that is not finite")
-        if not any(self.vector):
-            raise InvalidEmbeddingError(f"an embedding of {self.model} is the zero vector, which has no direction")
+        if not SHORTEST <= math.hypot(*self.vector) <= LONGEST:
+            raise InvalidEmbeddingError(
+                f"an embedding of {self.model} is all but zero, or too long: it has no direction"
+            )
 
     @property
     def dimension(self) -> int:

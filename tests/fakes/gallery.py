@@ -1,6 +1,5 @@
 """The gallery and the enrolment in memory."""
 
-import math
 from collections.abc import Collection, Iterable, Sequence
 from uuid import UUID
 
@@ -79,8 +78,6 @@ def _nearest(users: Iterable[UserRow], probe: FaceEmbedding, limit: int) -> list
     candidates = [
         Candidate(user.id, probe.cosine_distance(user.template), user.photographs)
         for user in users
-        if user.template
-        and user.template.dimension == probe.dimension
-        and 1e-15 <= math.hypot(*user.template.vector) <= 1e15
+        if user.template and user.template.dimension == probe.dimension
     ]
     return sorted(candidates, key=lambda candidate: (candidate.distance, candidate.user_id))[:limit]

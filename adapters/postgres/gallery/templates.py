@@ -6,7 +6,7 @@ from pgvector import Vector
 from psycopg import sql
 
 from adapters.postgres.tables.schema import Schema
-from domain.faces import FaceEmbedding
+from domain.faces import LONGEST, SHORTEST, FaceEmbedding
 
 REMEMBER = """
 INSERT INTO facematch.templates (user_id, photographs, fingerprint, image_refs)
@@ -28,7 +28,8 @@ def comparable(schema: Schema, alias: LiteralString) -> sql.Composed:
     pgvector's cosine of any other is wrong: one that is all but zero may be at no distance from anybody.
     """
     norm = sql.Identifier(schema.vector_schema, "vector_norm")
-    return sql.SQL(f"{{}}({alias}.face_embedding) BETWEEN 1e-15 AND 1e15").format(norm)
+    length = sql.SQL(f"{{}}({alias}.face_embedding)").format(norm)
+    return sql.SQL("{} BETWEEN {} AND {}").format(length, sql.Literal(SHORTEST), sql.Literal(LONGEST))
 
 
 def as_vector(embedding: FaceEmbedding) -> Vector:

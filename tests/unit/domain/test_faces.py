@@ -46,9 +46,9 @@ def test_corners_that_are_no_box_are_refused(corners: tuple[float, float, float,
         BoundingBox(*corners)
 
 
-@pytest.mark.parametrize("vector", [(0.0, 0.0), (1.0, math.nan), (math.inf, 0.0)])
+@pytest.mark.parametrize("vector", [(0.0, 0.0), (1e-30, 0.0), (1e30, 0.0), (1.0, math.nan), (math.inf, 0.0)])
 def test_a_vector_without_direction_is_refused(vector: tuple[float, ...]) -> None:
-    """Zero, NaN and infinity have no cosine distance and never become an embedding."""
+    """Zero, or all but that, NaN and infinity have no cosine distance and never become an embedding."""
     with pytest.raises(InvalidEmbeddingError):
         FaceEmbedding("m@1", vector)
 

@@ -28,7 +28,7 @@ ONE_DISTANCE = attrs.evolve(MINE, calibration=Calibration(((1.0, 0.4),)))
 NEARER = MeasuredCalibration("mine@1", (MeasuredCurve(1, 142, 10_000, ((2e-3, 0.05), (1e-1, 0.1))),))
 MEASURED = MeasuredCalibration("mine@1", (MeasuredCurve(1, 142, 10_000, ((2e-3, 0.05),)),))
 
-FACTS = DatabaseFacts("18", "0.8", 1, 0, {}, (), None, None, 0, None)
+FACTS = DatabaseFacts("18", "0.8", 1, 0, 0, {}, (), None, None, 0, None)
 
 
 def within(distance: float | None, calibration: MeasuredCalibration | None = None) -> VisionSettings:

@@ -303,7 +303,7 @@ def test_a_worker_has_the_memory_and_the_cores_that_it_needs(build: Build) -> No
     """Asked for is what was measured, allowed is what lets a process reach its own limit before the container's."""
     settings = read_settings(build, "worker", {})
     [(fixed, each)] = re.findall(
-        r"allow (\S+) GB plus (\S+) GB for each vision process", page("docs/how-to/deploy-and-scale.md").text
+        r"allow (\S+) GB plus (\S+) GB for each vision process", page("docs/how-to/scale.md").text
     )
     processes, resources = settings.worker.processes, build.containers["worker"]["resources"]
     photographs = (settings.worker.jobs_in_hand + processes) * settings.vision.max_bytes

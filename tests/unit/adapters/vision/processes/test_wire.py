@@ -1,6 +1,7 @@
 """What vision processes answer: embeddings come over unchanged, and nonsense is told as such."""
 
 import json
+import math
 
 import numpy as np
 import pytest
@@ -8,9 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.vision.processes import wire
-from domain.faces import BoundingBox, DetectedFace, FaceEmbedding, PhotoReading
+from domain.faces import LONGEST, SHORTEST, BoundingBox, DetectedFace, FaceEmbedding, PhotoReading
 
-VECTORS = st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=1, max_size=8).filter(any)
+VECTORS = st.lists(st.floats(-LONGEST / 8, LONGEST / 8), min_size=1, max_size=8).filter(
+    lambda vector: math.hypot(*vector) >= SHORTEST
+)
 
 
 def reading(*vector: float) -> PhotoReading:

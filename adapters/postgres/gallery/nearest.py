@@ -15,9 +15,11 @@ from adapters.postgres.tables.schema import Schema
 from domain.decision import Candidate
 
 _TOO_MANY = 10_000
+_SPARE = 4
+"""So many users whose templates are not comparable take nobody's place."""
 _EXACT = """
 SELECT u.id, u.face_embedding, {distance} AS distance FROM {users} u
- WHERE {fits} ORDER BY distance, id LIMIT {limit}
+ WHERE {fits} ORDER BY distance, id LIMIT {limit} + {spare}
 """
 # Nobody is found where the index was dropped a moment ago, the server is another one than the codes are of, or so many
 # have changed that comparing with everybody is as quick.
@@ -35,10 +37,13 @@ SELECT u.* FROM (
    AND {server} = %(server)s
    AND (SELECT count(*) FROM changed) < {too_many}
 """
+# Whether a template is comparable is asked of those who are found: of all, it would take as long as their distance.
 _NEAREST = """
 SELECT n.id, n.distance, t.photographs, {count}, {is_ready}
   FROM (VALUES (1)) AS always
-  LEFT JOIN (SELECT * FROM ({found}) f ORDER BY distance, id LIMIT {limit}) n ON true
+  LEFT JOIN (
+    SELECT f.id, f.face_embedding, CASE WHEN {comparable} THEN f.distance END AS distance FROM ({found}) f
+     ORDER BY distance, id LIMIT {limit}) n ON true
   LEFT JOIN facematch.templates t ON t.user_id = n.id AND t.fingerprint = {fingerprint}
  ORDER BY n.distance, n.id
 """
@@ -122,9 +127,7 @@ def _exact(parts: Mapping[str, sql.Composable], ready: sql.Composable) -> sql.Co
 
 
 def _nearest(found: sql.Composable, parts: Mapping[str, sql.Composable], ready: sql.Composable) -> sql.Composed:
-    return sql.SQL(_NEAREST).format(
-        found=found, limit=parts["limit"], count=parts["count"], is_ready=ready, fingerprint=fingerprint("n")
-    )
+    return sql.SQL(_NEAREST).format(**parts, found=found, is_ready=ready, fingerprint=fingerprint("n"))
 
 
 def _parts(schema: Schema, wanted: Wanted, condition: sql.Composable) -> dict[str, sql.Composable]:
@@ -138,26 +141,27 @@ def _parts(schema: Schema, wanted: Wanted, condition: sql.Composable) -> dict[st
         "model": model,
         "distance": _distance(schema, wanted.dimension),
         "limit": sql.Literal(wanted.limit),
+        "spare": sql.Literal(_SPARE),
+        "comparable": comparable(schema, "f"),
     }
 
 
 def _distance(schema: Schema, dimension: int) -> sql.Composed:
-    """Return the SQL of the cosine distance to ``probe``: NULL for a vector of another dimension, or not comparable.
+    """Return the SQL of the cosine distance to ``probe``: NULL for a vector of another dimension.
 
     No index orders by it: those of pgvector are approximate, and look at who may be named only after they have chosen.
-    Where the column's type does not rule vectors of other dimensions out, the CASE keeps them away from the operator,
-    which refuses them; each condition costs another look at each vector.
+    Where the column's type does not rule such vectors out, a CASE keeps them away from the operator, which refuses
+    them; it costs a second look at each vector.
     """
-    is_fixed = schema.users.columns["face_embedding"].modifier == dimension
     parts = {
         "cosine": sql.SQL("OPERATOR({}.<=>)").format(sql.Identifier(schema.vector_schema)),
-        "comparable": comparable(schema, "u"),
         "dimensions": sql.Identifier(schema.vector_schema, "vector_dims"),
         "vector": schema.vector(dimension),
         "dimension": sql.Literal(dimension),
     }
-    fits = sql.SQL("{comparable}" if is_fixed else "{dimensions}(u.face_embedding) = {dimension} AND {comparable}")
-    template = sql.SQL("u.face_embedding" if is_fixed else "u.face_embedding::{vector}")
-    return sql.SQL("CASE WHEN {fits} THEN {template} {cosine} %(probe)s::{vector} END").format(
-        **parts, fits=fits.format(**parts), template=template.format(**parts)
-    )
+    if schema.users.columns["face_embedding"].modifier == dimension:
+        return sql.SQL("(u.face_embedding {cosine} %(probe)s::{vector}) + 0").format(**parts)
+    return sql.SQL(
+        "CASE WHEN {dimensions}(u.face_embedding) = {dimension} "
+        "THEN u.face_embedding::{vector} {cosine} %(probe)s::{vector} END"
+    ).format(**parts)

@@ -200,7 +200,7 @@ async def test_a_wrong_name_is_taken_back_as_the_guide_says(world: World, photog
 
 
 async def test_a_wrong_template_is_put_right_as_the_guide_says(world: World, photographs: Any) -> None:
-    """Names given since it was there go, others stay; looked at again, the photo gets the right name."""
+    """Who has the same one is found; names given since then go, others stay, and the photo gets the right one."""
     guide = "docs/how-to/a-name-was-wrong.md"
     other, photo, earlier = world.add_user(), world.add_photo(), world.add_photo()
     world.sql("INSERT INTO users (id) VALUES (%s)", _USER)
@@ -213,7 +213,10 @@ async def test_a_wrong_template_is_put_right_as_the_guide_says(world: World, pho
                 await world.publish({"photo_id": str(each), "image_ref": f"{each}.jpg"})
                 await world.settled()
         assert world.sql("SELECT count(*) FROM face_matches WHERE user_id = %s", _USER) == [(2,)]
-        _, since, take_back = _statements(guide)
+        _, same, since, take_back = _statements(guide)
+        copied = "face_embedding = u.face_embedding, face_embedding_model = u.face_embedding_model"
+        world.sql(f"UPDATE users SET {copied} FROM users u WHERE u.id = %s AND users.id = %s", _USER, other)
+        assert [set(users) for (users,) in world.sql(same)] == [{_USER, other}]
         [(enrolled_at,)] = world.sql(since)
         _, enrol, backfill = page(guide).code("bash")
         obama, biden = (str(photographs.path(name)) for name in ("obama", "biden"))

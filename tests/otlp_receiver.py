@@ -20,6 +20,7 @@ class GrpcOtlpReceiver(OtlpReceiver):
 
     def __init__(self) -> None:
         super().__init__()
+        self.traces = b""
         self._grpc = grpc.server(ThreadPoolExecutor(_WORKERS))
         trace_grpc.add_TraceServiceServicer_to_server(_Traces(self), self._grpc)  # type: ignore[no-untyped-call] # generated
         metrics_grpc.add_MetricsServiceServicer_to_server(_Metrics(self), self._grpc)  # type: ignore[no-untyped-call] # generated
@@ -34,6 +35,11 @@ class GrpcOtlpReceiver(OtlpReceiver):
     ) -> None:
         super().__exit__(kind, error, traceback)
         self._grpc.stop(0).wait()
+
+    def take_traces(self, request: trace_pb.ExportTraceServiceRequest) -> None:
+        """Keep the bytes, too."""
+        self.traces += request.SerializeToString()
+        super().take_traces(request)
 
     @property
     def grpc_endpoint(self) -> str:

@@ -1,10 +1,11 @@
 """Each fetch from the object store as a span."""
 
 from opentelemetry import trace
-from opentelemetry.trace import SpanKind, Status, StatusCode
+from opentelemetry.trace import SpanKind
 
+from adapters.spans import spanned
 from application.ports.photo_store import PhotoStore
-from domain.errors import JobRejectedError, StorageUnavailableError
+from domain.errors import JobRejectedError
 from domain.images import ImageRef
 
 _TRACER = trace.get_tracer("facematch.object_store")
@@ -19,21 +20,11 @@ async def fetch_in_span(store: PhotoStore, ref: ImageRef, *, max_bytes: int, att
         "aws.s3.key": ref.key,
         "facematch.attempt": attempt,
     }
-    with _TRACER.start_as_current_span(
-        "S3.GetObject",
-        kind=SpanKind.CLIENT,
-        attributes=attributes,
-        record_exception=False,
-        set_status_on_exception=False,
-    ) as span:
+    with spanned(_TRACER, "S3.GetObject", SpanKind.CLIENT, attributes) as span:
         try:
             content = await store.fetch(ref, max_bytes=max_bytes)
         except JobRejectedError as error:
             span.set_attribute("facematch.reason", error.reason.value)
-            raise
-        except StorageUnavailableError as error:
-            span.set_status(Status(StatusCode.ERROR, str(error)))
-            span.set_attribute("error.type", error.reason.value)
             raise
         span.set_attribute("facematch.image.bytes", len(content))
         return content

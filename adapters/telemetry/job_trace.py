@@ -8,13 +8,14 @@ from typing import Any
 
 import structlog
 from opentelemetry import trace
-from opentelemetry.trace import Span, SpanKind, Status, StatusCode, Tracer
+from opentelemetry.trace import Span, SpanKind, Tracer
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
+from adapters.spans import fail, spanned
 from adapters.telemetry.instruments import Instruments
 from adapters.telemetry.line import CanonicalLine
 from domain.decision import figures_of
-from domain.errors import AttemptFailedError, FacematchError, JobRejectedError
+from domain.errors import FacematchError
 from domain.faces import StageTiming
 from domain.jobs import MalformedJob, MatchJob
 from domain.outcomes import Reason
@@ -62,20 +63,15 @@ class OtelJobTrace:
         """Make a child span current while the stage runs."""
         settling = name == "ack"
         started = time.perf_counter()
-        with self._tracer.start_as_current_span(
+        with spanned(
+            self._tracer,
             name,
-            kind=SpanKind.CLIENT if settling else SpanKind.INTERNAL,
-            attributes=self._settling if settling else None,
-            record_exception=False,
-            set_status_on_exception=False,
-        ) as span:
+            SpanKind.CLIENT if settling else SpanKind.INTERNAL,
+            self._settling if settling else None,
+            failures=FacematchError,
+        ):
             try:
                 yield
-            except JobRejectedError:
-                raise
-            except FacematchError as error:
-                _fail(span, error.reason.value if isinstance(error, AttemptFailedError) else type(error).__name__)
-                raise
             finally:
                 self._took(name, time.perf_counter() - started)
 
@@ -110,7 +106,7 @@ class OtelJobTrace:
         if reason is not None:
             self._span.set_attribute("facematch.reason", reason)
         if isinstance(outcome, Failed):
-            _fail(self._span, outcome.reason.value)
+            fail(self._span, outcome.reason)
         if not repeated:
             self._instruments.jobs.add(1, {"outcome": outcome.kind.value, "reason": reason or ""})
             if record.dead_lettered:
@@ -121,7 +117,7 @@ class OtelJobTrace:
         self._line.conclude(
             "retry", "warning", reason=reason.value, detail=detail, retry_after_seconds=retry_after_seconds
         )
-        _fail(self._span, reason.value)
+        fail(self._span, reason)
         self._instruments.retries.add(1, {"reason": reason.value})
 
     def unexpected(self, error: Exception) -> None:
@@ -151,7 +147,7 @@ class OtelJobTrace:
             return
         self._line.note(interrupted_by=type(error).__name__)
         self._line.at_least("warning")
-        _fail(self._span, type(error).__name__)
+        fail(self._span, error)
 
     def finish(self, seconds: float) -> None:
         """Write the line."""
@@ -174,8 +170,3 @@ def _details(record: JobRecord) -> dict[str, Any]:
     if outcome.comparison is not None:
         details |= figures_of(outcome.comparison)
     return details
-
-
-def _fail(span: Span, reason: str) -> None:
-    span.set_status(Status(StatusCode.ERROR, reason))
-    span.set_attribute("error.type", reason)

@@ -8,6 +8,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from adapters.nats_jetstream.connection.connecting import jetstream, retry_once, translated
 from adapters.nats_jetstream.headers import MESSAGE_ID
 from adapters.nats_jetstream.names import BrokerNames
+from adapters.spans import spanned
 
 _TRACER = trace.get_tracer("facematch.nats")
 _PROPAGATOR = TraceContextTextMapPropagator()
@@ -49,14 +50,8 @@ class ConfirmedPublisher:
             "messaging.message.id": headers[MESSAGE_ID],
         }
         with (
-            _TRACER.start_as_current_span(
-                f"publish {subject}",
-                context,
-                kind=trace.SpanKind.PRODUCER,
-                attributes=attributes,
-                record_exception=False,
-            ),
             translated(f"publish {subject}"),
+            spanned(_TRACER, f"publish {subject}", trace.SpanKind.PRODUCER, attributes, context=context),
         ):
             if continue_trace:
                 _PROPAGATOR.inject(headers)

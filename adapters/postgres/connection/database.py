@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext, suppress
 
 import attrs
+import psycopg
 from opentelemetry import trace
 from pgvector.psycopg.vector import register_vector_info
 from psycopg import AsyncConnection, IsolationLevel, sql
@@ -20,8 +21,9 @@ from adapters.postgres.connection.statements import Cursor
 from adapters.postgres.tables.catalogue import SchemaError
 from adapters.postgres.tables.locks import check_locks
 from adapters.postgres.tables.schema import Schema
+from adapters.spans import spanned
 from application.ports.face_pipeline import EmbedderInfo
-from domain.errors import DatabaseUnavailableError
+from domain.errors import DatabaseUnavailableError, FacematchError
 
 _TRACER = trace.get_tracer("facematch.postgres")
 _SESSION = (
@@ -32,6 +34,8 @@ _ALL_ROWS = "SET row_security = off"
 """Where policies would hide rows, statements fail instead: for policies that come after the look at the schema."""
 _PLAN_ONCE = "SET plan_cache_mode = force_generic_plan"
 """A worker looks rows up by their keys, whatever the values; planning for each takes a third of the search's time."""
+_FAILURES = psycopg.Error, TimeoutError, FacematchError
+"""By which the span of an operation fails; with any other error our own code took back what it had begun."""
 _READ_COMMITTED = "read committed"
 _BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED"
 _PREPARED_AFTER = 2
@@ -171,26 +175,20 @@ class Database:
     @asynccontextmanager
     async def _lent(self, name: str, seconds: float) -> AsyncIterator[Connection]:
         attributes = {"db.system.name": "postgresql", "db.operation.name": name, "db.namespace": self._namespace}
-        with _TRACER.start_as_current_span(
-            f"{name} {self._namespace}", kind=trace.SpanKind.CLIENT, attributes=attributes, record_exception=False
-        ) as span:
+        span = f"{name} {self._namespace}"
+        with translated(name), spanned(_TRACER, span, trace.SpanKind.CLIENT, attributes, failures=_FAILURES):
+            connection = await self._borrow()
             try:
-                with translated(name):
-                    connection = await self._borrow()
-                    try:
-                        async with asyncio.timeout(seconds):
-                            yield connection
-                    except BaseException as error:
-                        with suppress(Exception):  # what cannot be undone, the pool throws away
-                            await connection.rollback()
-                        if is_of_a_stale_plan(error):
-                            await self._pool.drain()
-                        raise
-                    finally:
-                        await self._pool.putconn(connection)
-            except DatabaseUnavailableError as error:
-                span.set_attribute("error.type", type(error.__cause__).__name__)
+                async with asyncio.timeout(seconds):
+                    yield connection
+            except BaseException as error:
+                with suppress(Exception):  # what cannot be undone, the pool throws away
+                    await connection.rollback()
+                if is_of_a_stale_plan(error):
+                    await self._pool.drain()
                 raise
+            finally:
+                await self._pool.putconn(connection)
 
     async def _borrow(self) -> Connection:
         """Return a connection that has not ended while it lay in the pool.

@@ -2,8 +2,9 @@
 
 Three jobs are handled: one that matches after its photograph was fetched at the second try, one whose photograph is
 missing, and one whose photograph cannot be fetched. ``VISION_PROCESS`` makes vision run in yet another process,
-``DATABASE_URL`` makes ledger and gallery PostgreSQL's, and with ``AWAIT_COMPLAINT`` the end comes after the first
-complaint of an exporter. What ``/metrics`` would show goes to standard output, the log to standard error.
+``DATABASE_URL`` makes ledger and gallery PostgreSQL's, and lets a fourth delivery fail everywhere, at ``NATS_URL`` too.
+With ``AWAIT_COMPLAINT`` the end comes after the first complaint of an exporter. What ``/metrics`` would show goes to
+standard output, the log to standard error.
 """
 
 import asyncio
@@ -40,6 +41,7 @@ from domain.retries import LinearBackoff
 from tests.contract.telemetry.samples import TRACEPARENT
 from tests.fakes.clock import ManualClock
 from tests.fakes.vision import INFO
+from tests.integration.telemetry.failing import fail_everywhere
 from tests.unit.application.world import IMAGE, JOB_ID, World, face, reading
 
 PATIENCE_SECONDS = 30.0
@@ -137,6 +139,7 @@ async def main() -> None:
             database = Database(url)
             await database.open()
             stack.push_async_callback(database.close)
+            stack.push_async_callback(fail_everywhere, telemetry, database, os.environ["NATS_URL"])
             ledger, gallery = PostgresLedger(database), PostgresGallery(database, Codes, clock=ManualClock())
             match = attrs.evolve(match, ledger=ledger, gallery=gallery)
             process = attrs.evolve(process, ledger=ledger, match=match)

@@ -3,6 +3,7 @@
 import attrs
 import pytest
 
+from infra.local_stack.nats import NatsServer
 from infra.local_stack.otlp import ReceivedSpan
 from infra.local_stack.postgres import PostgresServer
 from infra.local_stack.process import free_port
@@ -11,6 +12,7 @@ from tests.databases import migrated
 from tests.fakes.vision import INFO
 from tests.integration.telemetry.conftest import Run, run_deliveries
 from tests.integration.telemetry.deliveries import PHOTOS, SECRET
+from tests.integration.telemetry.failing import CANARIES
 from tests.otlp_receiver import GrpcOtlpReceiver
 from tests.unit.application.world import ANNA, JOB_ID, embedding
 from tests.unit.docs.pages import page, rows
@@ -36,27 +38,31 @@ def tree(spans: list[ReceivedSpan], parent: str) -> dict[str, object]:
 class Observation:
     """What one run exported and said, on the real database called ``database``."""
 
+    exported: bytes
     spans: list[ReceivedSpan]
     run: Run
     database: str
 
     def of_job(self, number: int) -> list[ReceivedSpan]:
-        """Return the spans of one of the three jobs."""
+        """Return the spans of one of the four deliveries."""
         return [span for span in self.spans if span.trace_id == self.run.jobs[number]["trace_id"]]
 
 
 @pytest.fixture(scope="module")
-def observation(postgres_server: PostgresServer) -> Observation:
-    """Return what a run exported, with vision in a process of its own and a real database."""
+def observation(postgres_server: PostgresServer, nats_server: NatsServer) -> Observation:
+    """Return what a run exported, with vision in a process of its own, real servers, and a delivery that they fail."""
     database = migrated(postgres_server)
     with database.tables() as tables, GrpcOtlpReceiver() as receiver:
         for photo in PHOTOS:
             tables.add_photo(photo)
         tables.add_user(ANNA, embedding())
         said = run_deliveries(
-            OTEL_EXPORTER_OTLP_ENDPOINT=receiver.grpc_endpoint, DATABASE_URL=database.url, VISION_PROCESS="yes"
+            OTEL_EXPORTER_OTLP_ENDPOINT=receiver.grpc_endpoint,
+            DATABASE_URL=database.url,
+            NATS_URL=nats_server.url,
+            VISION_PROCESS="yes",
         )
-        return Observation(receiver.spans(), said, database.url.rpartition("/")[2])
+        return Observation(receiver.traces, receiver.spans(), said, database.url.rpartition("/")[2])
 
 
 def test_one_delivery_is_one_tree(observation: Observation) -> None:
@@ -87,12 +93,12 @@ def test_one_delivery_is_one_tree(observation: Observation) -> None:
 
 def test_every_job_is_one_trace(observation: Observation) -> None:
     """A job without a publisher's span has a root of its own; what belongs to no job is in no trace."""
-    for number in (1, 2):
+    for number in (1, 2, 3):
         [root] = [span for span in observation.of_job(number) if span.parent_id is None]
         assert root.name == "process jobs"
         ids = {span.span_id for span in observation.of_job(number)}
         assert {span.parent_id for span in observation.of_job(number)} - {None} <= ids
-    assert sum(len(observation.of_job(number)) for number in (0, 1, 2)) == len(observation.spans)
+    assert sum(len(observation.of_job(number)) for number in range(4)) == len(observation.spans)
 
 
 def test_spans_say_what_they_are(observation: Observation) -> None:
@@ -132,20 +138,26 @@ def test_spans_say_what_they_are(observation: Observation) -> None:
 
 
 def test_the_reference_lists_what_other_adapters_export(observation: Observation) -> None:
-    """Kind and attributes of the spans of object store and database, as they come."""
+    """Kind and attributes of the spans of object store, database and broker: all that come, and no others."""
     table = rows(page("docs/reference/telemetry.md").section("Traces"))
     listed = {name: (kind, set(attributes.split(", "))) for name, kind, attributes in table}
+    real: dict[str, tuple[str, set[str]]] = {}
     for span in observation.spans:
         name = "OPERATION DATABASE" if span.name.endswith(observation.database) else span.name
-        kind, attributes = listed[name.replace("jobs", "SUBJECT")]
-        assert (span.kind, set(span.attributes) - attributes) == (kind, set())
+        name = "publish SUBJECT" if span.kind == "PRODUCER" else name.replace("jobs", "SUBJECT")
+        _, attributes = real.setdefault(name, (span.kind, set()))
+        attributes |= set(span.attributes)
+    for name, (kind, attributes) in real.items():
+        assert (kind, attributes - listed[name][1]) == (listed[name][0], set())
+    others = {"S3.GetObject", "OPERATION DATABASE", "publish SUBJECT", "embed"}
+    assert {name: real[name] for name in others} == {name: listed[name] for name in others}
 
 
 def test_errors_are_status_and_reason(observation: Observation) -> None:
     """A job that will be tried again is an error in itself, its stage and each of its tries; a skipped one is none."""
     failed = [span for span in observation.of_job(2) if span.failed]
     assert {span.name for span in failed} == {"process jobs", "fetch", "S3.GetObject"}
-    assert {span.attributes["error.type"] for span in failed} == {"storage_unavailable"}
+    assert {(span.message, span.attributes["error.type"]) for span in failed} == {("storage_unavailable",) * 2}
     tries = [span.attributes["facematch.attempt"] for span in failed if span.name == "S3.GetObject"]
     assert sorted(tries) == [1, 2, 3]
     assert [span.name for span in observation.of_job(1) if span.failed] == []
@@ -153,11 +165,29 @@ def test_errors_are_status_and_reason(observation: Observation) -> None:
     assert (skipped.attributes["facematch.reason"], skipped.parent_id) == ("image_not_found", None)
 
 
+def test_every_kind_of_span_fails_by_a_word(observation: Observation) -> None:
+    """The reason where there is one, else only the error's type: nothing of the texts is in a byte of the export."""
+    failed = {
+        (span.kind, span.name.partition(" ")[0]): (span.message, span.attributes["error.type"])
+        for span in observation.of_job(3)
+        if span.failed
+    }
+    assert failed == {
+        ("CONSUMER", "process"): ("", "ZeroDivisionError"),
+        ("INTERNAL", "fetch"): ("storage_unavailable", "storage_unavailable"),
+        ("CLIENT", "S3.GetObject"): ("storage_unavailable", "storage_unavailable"),
+        ("INTERNAL", "transaction"): ("database_unavailable", "database_unavailable"),
+        ("CLIENT", "refused"): ("", "CheckViolation"),
+        ("INTERNAL", "publish"): ("", "MessagingUnavailableError"),
+        ("PRODUCER", "publish"): ("", "NoStreamResponseError"),
+    }
+    assert [text for text in CANARIES if text.encode() in observation.exported] == []
+    assert {event for span in observation.spans for event in span.events} == set()
+
+
 def test_nothing_secret_is_exported_or_logged(observation: Observation) -> None:
     """No secret, no signature of a URL, no embedding and no stack trace, although errors' texts held the former."""
-    exported = str(observation.spans)
-    assert "***" in exported
-    for said in (exported, str(observation.run.log)):
+    for said in (observation.exported.decode(errors="replace"), str(observation.run.log)):
         assert SECRET not in said
         assert "X-Amz-Signature=abc" not in said
         assert "Traceback" not in said

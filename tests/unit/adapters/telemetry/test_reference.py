@@ -137,8 +137,20 @@ def test_other_lines_are_listed(observed: Observed) -> None:
     assert written == {action for action, _level in listed}
 
 
+def test_spans_fail_in_one_place() -> None:
+    """Nowhere else is a span begun in which the SDK would put an error's text, or its status set."""
+    begun = re.compile(r"\.(?:start_as_current_span|set_status)\(")
+    found = {
+        path.relative_to(ROOT).as_posix()
+        for layer in ("adapters", "application", "domain", "entrypoints")
+        for path in (ROOT / layer).rglob("*.py")
+        if begun.search(path.read_text(encoding="utf-8"))
+    }
+    assert found == {"adapters/spans.py", "adapters/telemetry/unexported.py"}  # the latter passes on what it is given
+
+
 def test_every_span_is_listed_as_it_is(observed: Observed) -> None:
-    """Kind and attributes of every span that telemetry makes itself."""
+    """Kind and attributes of every span that telemetry makes itself; the others are compared as they are exported."""
     do_everything(observed.telemetry)
     listed = {
         row[0].replace("SUBJECT", "jobs"): (row[1], set(row[2].split(", "))) for row in rows(PAGE.section("Traces"))

@@ -49,7 +49,7 @@ async def test_a_job_that_always_fails_is_dead_lettered_once(
         assert event["reason"] == "no_enrolled_users"
         [event] = await troubled.outcome_of(poisoned)
         await troubled.settled()
-    lines = [line for line in worker.lines() if line.get("event") == "job" and line["photo_id"] == str(poisoned)]
+    lines = [line for line in worker.job_lines() if line["photo_id"] == str(poisoned)]
     assert (event["outcome"], event["reason"], event["job_id"]) == ("failed", reason, body["job_id"])
     assert [(line["action"], line["delivery"]) for line in lines] == [("retry", 1), ("failed", 2)]
     assert [line["level"] for line in lines] == ["warning", "error"]

@@ -85,7 +85,7 @@ async def test_restarts_during_an_outage_cost_no_job(fragile: tuple[World, Local
                 worker.not_ready, lambda found: "object store" in found, "/readyz to name the object store"
             )
             assert worker.stop() == 0
-            released = [line["delivery"] for line in worker.lines() if line.get("action") == "released"]
+            released = [line["delivery"] for line in worker.job_lines() if line["action"] == "released"]
         assert released == [number + 1] * len(photos)
     stack.s3.start()
     with world.worker():

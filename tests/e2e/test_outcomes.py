@@ -14,7 +14,7 @@ EVENT_SCHEMA = json.loads(Path("docs/reference/schemas/result-event.json").read_
 
 
 async def test_every_outcome_that_lies_in_the_job(world: World, photographs: Any) -> None:
-    """Each kind of job ends in its one outcome, with its event, its dead letter and exactly its rows."""
+    """Each kind of job ends in its one outcome, with its event, its log line, its dead letter and exactly its rows."""
     obama = world.add_user()
     world.cli("enroll", str(obama), str(photographs.path("obama")))
     limits = {"FACEMATCH_IMAGE_MAX_BYTES": "4000000", "FACEMATCH_MATCH_MIN_FACE_PIXELS": "80"}
@@ -44,7 +44,7 @@ async def test_every_outcome_that_lies_in_the_job(world: World, photographs: Any
         "minio://private/match.jpg": ("skipped", "invalid_image_ref"),
         "": ("skipped", "missing_image_ref"),
     }
-    with world.worker(**limits):
+    with world.worker(**limits) as worker:
         photos = {ref: world.add_photo() for ref in expected}
         for ref, photo in photos.items():
             await world.publish({"photo_id": str(photo), "image_ref": ref, "job_id": str(uuid4())})
@@ -67,6 +67,7 @@ async def test_every_outcome_that_lies_in_the_job(world: World, photographs: Any
 
     for event in await world.events():
         Draft202012Validator(EVENT_SCHEMA).validate(event)
+    assert len(worker.job_lines()) == len(expected) + 4
     _check_rows(world, obama, photos)
     [letter] = await world.stored("PHOTO_FACES_DEAD")
     assert letter.data == b'{"photo_id": "no uuid", "face_index": 1.0}'

@@ -16,6 +16,7 @@ from uuid import UUID, uuid4
 
 import nats
 import psycopg
+from jsonschema import Draft202012Validator
 from minio import Minio
 from nats.aio.client import Client
 from nats.js import JetStreamContext
@@ -28,6 +29,7 @@ from tests.processes import command, descendants
 
 SUBJECT = "photo_faces.single.requested"
 PATIENCE_SECONDS = 60.0
+_LINE_SCHEMA = Draft202012Validator(json.loads(Path("docs/reference/schemas/log-line.json").read_text()))
 
 
 class WorkerProcess:
@@ -83,6 +85,13 @@ class WorkerProcess:
     def lines(self) -> list[dict[str, Any]]:
         """Return the log's JSON lines."""
         return [json.loads(line) for line in self.log.read_text().splitlines() if line.startswith("{")]
+
+    def job_lines(self) -> list[dict[str, Any]]:
+        """Return the canonical lines, each of which is what its schema describes."""
+        lines = [line for line in self.lines() if line.get("event") == "job"]
+        for line in lines:
+            _LINE_SCHEMA.validate(line)
+        return lines
 
 
 class World:

@@ -1,7 +1,11 @@
 """What a real OTLP receiver gets of a worker's deliveries, by either protocol, whatever the environment says."""
 
+import json
+from pathlib import Path
+
 import attrs
 import pytest
+from jsonschema import Draft202012Validator
 
 from infra.local_stack.nats import NatsServer
 from infra.local_stack.otlp import ReceivedSpan
@@ -183,6 +187,14 @@ def test_every_kind_of_span_fails_by_a_word(observation: Observation) -> None:
     }
     assert [text for text in CANARIES if text.encode() in observation.exported] == []
     assert {event for span in observation.spans for event in span.events} == set()
+
+
+def test_every_line_is_what_the_schema_describes(observation: Observation) -> None:
+    """Those of a match, a skipped job, an attempt that failed, and a delivery that a defect ended."""
+    schema = Draft202012Validator(json.loads(Path("docs/reference/schemas/log-line.json").read_text()))
+    for line in observation.run.jobs:
+        schema.validate(line)
+    assert [line["action"] for line in observation.run.jobs] == ["matched", "skipped", "retry", "interrupted"]
 
 
 def test_nothing_secret_is_exported_or_logged(observation: Observation) -> None:

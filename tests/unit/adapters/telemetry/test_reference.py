@@ -6,6 +6,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+import pytest
+from jsonschema import Draft202012Validator
 from opentelemetry.exporter.prometheus import PrometheusMetricReader
 from opentelemetry.sdk.metrics import MeterProvider
 from prometheus_client import CollectorRegistry, generate_latest
@@ -16,12 +18,14 @@ from adapters.telemetry.instruments import Instruments
 from adapters.telemetry.job import OtelTelemetry
 from application.ports.telemetry import JobTrace
 from domain.errors import StorageUnavailableError
-from domain.outcomes import Reason
+from domain.outcomes import OutcomeKind, Reason
 from tests.contract.telemetry.samples import JOB, MATCHED, OUTCOMES, TIMINGS, TRACEPARENT, SampleDelivery, record
 from tests.unit.adapters.telemetry.conftest import Observed
 from tests.unit.docs.pages import ROOT, page, rows
 
 PAGE = page("docs/reference/telemetry.md")
+SCHEMA = json.loads((ROOT / "docs/reference/schemas/log-line.json").read_text())
+LINE = Draft202012Validator(SCHEMA)
 STAGES = ("guardrails", "fetch", "vision", "search", "transaction", "publish", "ack")
 GAUGES = WorkerGauges(
     queue=lambda: {"pending": 1, "ack_pending": 1, "redelivered": 1},
@@ -103,6 +107,57 @@ def test_every_field_of_the_canonical_line_is_listed(observed: Observed) -> None
     assert set(listed) == {field for line in lines for field in line}
     always = set.intersection(*(set(line) for line in lines)) - {"held_for"}  # everything was held in this test
     assert {field for field, when in listed.items() if when in {"always", "tracing is on"}} == always
+
+
+def test_the_schema_of_the_line_is_its_table() -> None:
+    """The same fields in the same order, those that are always there and no others required, the same meanings."""
+    table = list(rows(PAGE.section("The canonical line")))
+    said = [(name, field["description"].replace("`", "")) for name, field in SCHEMA["properties"].items()]
+    assert [(name, text.casefold()) for name, text in said] == [(name, f"{row[1]}.".casefold()) for name, *row in table]
+    assert SCHEMA["required"] == [name for name, when, _ in table if when == "always"]
+    assert SCHEMA["additionalProperties"] is False
+
+
+def test_the_words_of_the_schema_are_the_codes() -> None:
+    """Actions and levels are those of the table, outcomes and reasons the domain's, stages those that are measured."""
+    words = {name: field.get("enum") for name, field in SCHEMA["properties"].items()}
+    table = list(rows(PAGE.section("Actions and levels")))
+    assert words["action"] == list(dict.fromkeys(action for action, *_ in table))
+    assert set(words["level"]) == {level for _, level, _ in table}
+    assert words["outcome"] == [*(kind.value for kind in OutcomeKind), None]
+    assert SCHEMA["$defs"]["reason_of_skipped"]["enum"] == [r.value for r in Reason if not r.is_failure]
+    assert SCHEMA["$defs"]["reason_of_failed"]["enum"] == [r.value for r in Reason if r.is_failure]
+    stages = SCHEMA["properties"]["stages_ms"]["propertyNames"]["enum"]
+    assert set(stages) == {*STAGES, *(timing.name for timing in TIMINGS), "embed"}
+
+
+def test_every_line_is_what_the_schema_describes(observed: Observed) -> None:
+    """Whatever became of the delivery; so are the examples, of which the page shows the first."""
+    do_everything(observed.telemetry)
+    lines = observed.log.jobs()
+    assert {line["action"] for line in lines} == set(SCHEMA["properties"]["action"]["enum"])
+    for line in [*lines, *SCHEMA["examples"]]:
+        LINE.validate(line)
+    assert [json.loads(code) for code in PAGE.code("json")] == SCHEMA["examples"][:1]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"action": "retry"},
+        {"outcome": "failed"},
+        {"reason": "no_match"},
+        {"user_id": None},
+        {"delivery": 0},
+        {"timestamp": "2026-01-02T03:04:05"},
+        {"stages_ms": {"lunch": 1.0}},
+        {"embedding": [0.1]},
+    ],
+    ids=str,
+)
+def test_what_is_no_line_is_refused(change: dict[str, object]) -> None:
+    """The schema can say no: to what does not fit the outcome, and to fields that must never be there."""
+    assert not LINE.is_valid({**SCHEMA["examples"][0], **change})
 
 
 def test_the_example_is_a_line(observed: Observed) -> None:

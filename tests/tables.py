@@ -40,6 +40,9 @@ class Tables(Protocol):
     def write_embedding(self, user_id: UUID, model: str | None, vector: Vectors | None) -> None:
         """Write anything into a user's columns."""
 
+    def add_face(self, photo_id: UUID, embedding: FaceEmbedding) -> UUID:
+        """Insert the photo's first face."""
+
     def add_match(self, photo_face_id: UUID, user_id: UUID) -> UUID:
         """Insert a match of the application's own."""
 
@@ -110,6 +113,19 @@ class PostgresTables:
             model,
             user_id,
         )
+
+    def add_face(self, photo_id: UUID, embedding: FaceEmbedding) -> UUID:
+        """Insert the photo's first face."""
+        face_id = uuid4()
+        self.run(
+            "INSERT INTO {photo_faces} (id, photo_id, face_index, embedding, embedding_model, created_at) "
+            "VALUES (%s, %s, 0, %s::{vector}, %s, now())",
+            face_id,
+            photo_id,
+            Vector(list(embedding.vector)).to_text(),
+            embedding.model,
+        )
+        return face_id
 
     def add_match(self, photo_face_id: UUID, user_id: UUID) -> UUID:
         """Insert a match of the application's own."""

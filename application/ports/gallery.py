@@ -39,6 +39,20 @@ class Gallery(Protocol):
         """
 
 
+class StoredFaces(Protocol):
+    """Compares the faces that jobs have stored with the gallery as it is now."""
+
+    async def nearest(self, photo_face_id: UUID, *, limit: int) -> Sequence[Candidate]:
+        """Return up to ``limit`` of the users who may be named, closest first.
+
+        Nobody where the face is not there, or has no embedding that is of the gallery's embedder.
+
+        Raises:
+            DatabaseUnavailableError: no answer, or the stored embeddings may not be read.
+
+        """
+
+
 @attrs.frozen
 class Others:
     """How many other users have a template of one model, and those of them that are nearest to one, closest first."""

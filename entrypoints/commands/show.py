@@ -7,13 +7,14 @@ from uuid import UUID
 
 import typer
 
-from application.operating.photo_history import PhotoJob, photo_history
-from entrypoints.commands.common.photo_jobs import document, table
+from application.operating.photo_history import PhotoJob, photo_history, with_nearest_now
+from domain.errors import DatabaseUnavailableError
+from entrypoints.commands.common.photo_jobs import document, nearest, table
 from entrypoints.composition.base import build
 from entrypoints.composition.database import DatabaseContainer, opened_database
 from entrypoints.importing import imported
 from entrypoints.settings import Settings
-from entrypoints.terminal.console import console, explained, fail, load_settings, out, print_document
+from entrypoints.terminal.console import console, err, explained, fail, load_settings, out, print_document, visible
 
 _PICTURES: Final = (".png", ".jpg", ".jpeg", ".webp")
 _TRIED: Final = " yet; what came of its attempts so far is on standard output"
@@ -50,18 +51,21 @@ def show(
     """Tell why a photo was, or was not, matched.
 
     Prints the ledger's record of every job for it, the newest first, and the attempts of those that have not ended.
+    Where the photo's face is stored, the three users whom it is nearest to now are told, too.
     --image fetches the image of the newest job that has ended and whose image can be had, so it needs NATS and
     the object store, too; a job that only found the photo matched already comes last.
     """
     settings = load_settings()
     with explained():
-        jobs = asyncio.run(_history(settings, photo_id))
+        jobs, unseen = asyncio.run(_history(settings, photo_id))
     if as_json:
         print_document([document(job) for job in jobs])
     else:
         wide = console(width=max(out.width, _LEAST_WIDTH))
         for job in jobs:
-            wide.print(table(job))
+            wide.print(*filter(None, (table(job), nearest(job))))
+    if unseen:
+        err.print(f"The users who are nearest now cannot be seen: {visible(unseen)}")
     records = [job.record for job in jobs if job.record is not None]
     if not records:
         fail(f"no job for photo {photo_id} has ended{_TRIED if jobs else _NOT_TRIED}")
@@ -70,7 +74,12 @@ def show(
             asyncio.run(imported("entrypoints.commands.common.sheet:write_sheet")(settings, records, image))
 
 
-async def _history(settings: Settings, photo_id: UUID) -> list[PhotoJob]:
+async def _history(settings: Settings, photo_id: UUID) -> tuple[list[PhotoJob], str]:
+    """Return the jobs, and why the gallery could not be compared with, where it could not."""
     container = build(DatabaseContainer, settings)
     async with opened_database(container):
-        return await photo_history(container.ledger(), photo_id)
+        jobs = await photo_history(container.ledger(), photo_id)
+        try:
+            return await with_nearest_now(jobs, container.stored_faces()), ""
+        except DatabaseUnavailableError as error:
+            return jobs, str(error)

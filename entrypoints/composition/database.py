@@ -7,6 +7,7 @@ from dependency_injector import providers
 
 from adapters.postgres.connection.database import Database
 from adapters.postgres.gallery.reenrolment import PostgresReenrolment
+from adapters.postgres.gallery.stored_faces import PostgresStoredFaces
 from adapters.postgres.records.ledger import PostgresLedger
 from adapters.postgres.records.statistics import PostgresStatistics
 from application.ports.face_pipeline import EmbedderInfo
@@ -33,6 +34,7 @@ class DatabaseContainer(BaseContainer):
     )
     ledger = providers.Singleton(PostgresLedger, database)
     ledger_statistics = providers.Singleton(PostgresStatistics, database)
+    stored_faces = providers.Singleton(PostgresStoredFaces, database)
     reenrolment = providers.Singleton(PostgresReenrolment, database)
 
 

@@ -6,6 +6,7 @@ from io import BytesIO
 from pathlib import Path
 from uuid import UUID, uuid4
 
+import pytest
 from PIL import ExifTags, Image
 
 from tests.e2e.command import facematch
@@ -21,6 +22,11 @@ _ATTEMPT = """
 INSERT INTO facematch.attempts (stream_seq, stored_at, delivery, photo_id, reason, detail, worker, occurred_at)
 VALUES (%s, '2026-05-01 12:00+00', %s, %s, %s, %s, 'worker-a', '2026-05-01 12:00:10+00')
 """
+_FACE = """
+INSERT INTO photo_faces (id, photo_id, face_index, embedding, embedding_model, created_at)
+VALUES (%s, %s, 0, '[1, 0]', 'dlib@2', now())
+"""
+_TEMPLATE = "UPDATE users SET face_embedding = '[3, 4]', face_embedding_model = 'dlib@2' WHERE id = %s"
 _BOX = {"x1": 100, "y1": 200, "x2": 300, "y2": 500}
 _COLOUR = (0x9A, 0x67, 0x00)
 
@@ -40,11 +46,14 @@ async def ended(world: World, photo: UUID, key: str, reason: str, *, with_face: 
     face = (uuid4(), json.dumps(_BOX), 0.19) if with_face else (None, None, None)
     stored_at = datetime.fromisoformat(job["stored_at"])
     world.sql(_OUTCOME, job["stream_seq"], stored_at, photo, reason, *face)
+    if with_face:
+        world.sql(_FACE, face[0], photo)
 
 
 async def test_the_picture_is_upright_with_box_and_label(world: World, tmp_path: Path) -> None:
-    """Of the newest job that says something; the ledger's record is told as ever."""
-    photo = world.add_photo()
+    """Of the newest job that says something; the ledger's record is told as ever, and who is nearest now."""
+    photo, user = world.add_photo(), world.add_user()
+    world.sql(_TEMPLATE, user)
     key = world.put(f"{photo}.png", sideways())
     await ended(world, photo, key, "no_match", with_face=True)
     await ended(world, photo, key, "already_matched", with_face=False)
@@ -55,6 +64,8 @@ async def test_the_picture_is_upright_with_box_and_label(world: World, tmp_path:
     assert (newest["reason"], matching["reason"]) == ("already_matched", "no_match")
     assert (matching["distance"], matching["runner_up_distance"], matching["threshold"]) == (0.19, 0.31, 0.07)
     assert (matching["worker"], matching["trace_id"]) == ("worker-a", "0af7651916cd43dd8448eb211c80319c")
+    near = {"user_id": str(user), "distance": pytest.approx(0.4)}
+    assert (newest["nearest_now"], matching["nearest_now"]) == (None, [near])
     with Image.open(target) as sheet:
         left = (sheet.width - 400) // 2
         assert sheet.height > 800
@@ -65,7 +76,7 @@ async def test_the_picture_is_upright_with_box_and_label(world: World, tmp_path:
         assert _COLOUR in {colour for _, colour in below.getcolors(1 << 16) or ()}
         assert not dict(sheet.getexif())
     page = (await facematch(world.environment, "show", str(photo))).stdout
-    for word in ("no_match", "0.19", "0.07", "0.31", "worker-a", "dlib@2"):
+    for word in ("no_match", "0.19", "0.07", "0.31", "worker-a", "dlib@2", "Nearest users now", str(user), "0.4"):
         assert word in page
 
 

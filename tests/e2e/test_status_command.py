@@ -30,6 +30,17 @@ SELECT n, now(), gen_random_uuid(), 'skipped', %s, 'dlib@2', %s, now() - make_in
   FROM generate_series(1, %s) n
 """
 _USER = "INSERT INTO users (id, face_embedding, face_embedding_model) VALUES (%s, '[1,2,3]', 'dlib@2')"
+_PHOTO = "INSERT INTO photos (id) VALUES (%s)"
+_FACE = """
+INSERT INTO photo_faces (id, photo_id, face_index, embedding, embedding_model, created_at)
+VALUES (%s, %s, 0, '[1,2,3]', 'dlib@2', now())
+"""
+_NO_MATCH = """
+INSERT INTO facematch.outcomes (stream_seq, stored_at, photo_id, outcome, reason, photo_face_id, bbox, distance,
+    gallery_size, embedder, worker, occurred_at)
+VALUES (999, now(), %s, 'skipped', 'no_match', %s, '{"x1": 1, "y1": 1, "x2": 9, "y2": 9}', 0.19, 3, 'dlib@2',
+    'worker-a', now())
+"""
 _NOBODY = "nats://127.0.0.1:1"
 
 
@@ -199,7 +210,7 @@ async def test_a_watch_reads_dead_letters_only_when_others_are_there(service: Se
 
 
 async def test_few_rights_are_enough(service: Service, postgres_server: PostgresServer) -> None:
-    """The guide's role sees everything; without the users' table all but the gallery."""
+    """The guide's role sees everything, in `show`, too; without the users' table all but the gallery."""
     name, database = f"operator_{uuid4().hex[:8]}", service.environment["FACEMATCH_DATABASE_URL"].rsplit("/", 1)[1]
     [code] = [code for code in page("docs/how-to/answer-why.md").code("sql") if "CREATE ROLE" in code]
     for statement in code.replace("facematch_reader", name).split(";")[:-1]:
@@ -207,6 +218,16 @@ async def test_few_rights_are_enough(service: Service, postgres_server: Postgres
     service.sql(f"ALTER ROLE {name} PASSWORD 'of-a-test'")
     url = postgres_server.url(database, user=name, password="of-a-test")
     assert (await service.seen(FACEMATCH_DATABASE_URL=url))["gallery"] == {}
+    user, photo, face = uuid4(), uuid4(), uuid4()
+    for insert, *values in ((_USER, user), (_PHOTO, photo), (_FACE, face, photo), (_NO_MATCH, photo, face)):
+        service.sql(insert, *values)
+    show = service.environment | {"FACEMATCH_DATABASE_URL": url}, "show", str(photo), "--json"
+    told = await facematch(*show)
+    [job] = json.loads(told.stdout)
+    assert (told.stderr, job["nearest_now"]) == ("", [{"user_id": str(user), "distance": 0.0}])
     service.sql(f"REVOKE ALL (id, face_embedding, face_embedding_model) ON users FROM {name}")
     status = await service.seen(code=1, FACEMATCH_DATABASE_URL=url)
-    assert (set(status["problems"]), status["outcomes"]) == ({"gallery"}, [])
+    assert (set(status["problems"]), [count["last_day"] for count in status["outcomes"]]) == ({"gallery"}, [1])
+    told = await facematch(*show)
+    assert (told.returncode, json.loads(told.stdout)) == (0, [job | {"nearest_now": None}])
+    assert "nearest now cannot be seen: database, nearest_now: permission denied for table users" in told.stderr

@@ -162,6 +162,12 @@ class InMemoryDatabase:
         faces = {row.id for row in self.photo_faces.values() if row.photo_id == photo_id}
         return any(match.photo_face_id in faces for match in self.face_matches)
 
+    def add_face(self, photo_id: UUID, embedding: FaceEmbedding) -> UUID:
+        """Insert the photo's first face."""
+        face = PhotoFaceRow(uuid4(), photo_id, 0, embedding, BoundingBox(0, 0, 1, 1))
+        self.photo_faces[photo_id, 0] = face
+        return face.id
+
     def add_match(self, photo_face_id: UUID, user_id: UUID) -> UUID:
         """Insert a match of the application's own."""
         match = FaceMatchRow(uuid4(), photo_face_id, user_id, 0.0)

@@ -1,4 +1,4 @@
-"""The gallery and the enrolment in memory."""
+"""The gallery, seen from jobs and from stored faces, and the enrolment in memory."""
 
 from collections.abc import Collection, Iterable, Sequence
 from uuid import UUID
@@ -24,6 +24,25 @@ class InMemoryGallery:
         if not self._database.is_ready(probe.model, found=bool(nearest)):
             raise GalleryNotReadyError(f"the gallery is not of {probe.model}")
         return Neighbours(nearest, len(users))
+
+
+class InMemoryStoredFaces:
+    """Compares the faces of an :class:`InMemoryDatabase` with its candidates."""
+
+    def __init__(self, database: InMemoryDatabase) -> None:
+        self._database = database
+
+    async def nearest(self, photo_face_id: UUID, *, limit: int) -> Sequence[Candidate]:
+        """Compare where the gallery is the embedding's."""
+        await self._database.operation("nearest")
+        probes = [row.embedding for row in self._database.photo_faces.values() if row.id == photo_face_id]
+        users = [
+            user
+            for user in self._database.users.values()
+            for probe in probes
+            if user.is_candidate_for(probe.model) and not self._database.is_anothers(probe.model)
+        ]
+        return [found for probe in probes for found in _nearest(users, probe, limit)]
 
 
 class InMemoryEnrolment:

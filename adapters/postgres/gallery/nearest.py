@@ -9,7 +9,7 @@ from psycopg.rows import TupleRow
 
 from adapters.postgres.gallery.active_model import IS_ANOTHERS, is_ready
 from adapters.postgres.gallery.templates import comparable, fingerprint
-from adapters.postgres.search_index.feed import CHANGED_SINCE, SERVER
+from adapters.postgres.search_index.standing import CHANGED_SINCE, SERVER
 from adapters.postgres.tables.catalogue import OWN_SCHEMA
 from adapters.postgres.tables.schema import Schema
 from domain.decision import Candidate
@@ -47,6 +47,8 @@ SELECT n.id, n.distance, t.photographs, {count}, {is_ready}
   LEFT JOIN facematch.templates t ON t.user_id = n.id AND t.fingerprint = {fingerprint}
  ORDER BY n.distance, n.id
 """
+_STORED_FACE = "(SELECT f.embedding FROM {faces} f WHERE f.id = %(face)s)"
+_PROBE = sql.SQL("%(probe)s")
 _COUNT = """
 SELECT count(*) FROM {users} u
  WHERE u.face_embedding_model = %(model)s AND u.face_embedding IS NOT NULL AND {condition}
@@ -82,6 +84,16 @@ def exact_except(schema: Schema, wanted: Wanted) -> sql.Composed:
     It reads no column but the templates: an enroller has no right to more.
     """
     return _exact(_parts(schema, wanted, sql.SQL("u.id <> %(user)s")), sql.SQL("true"))
+
+
+def exact_to_stored_face(schema: Schema, wanted: Wanted) -> sql.Composed:
+    """Return the search among all users of a model for those near a stored ``face``, whose vector stays where it is.
+
+    Nobody is found where the gallery is not the ``model``'s, or not yet.
+    """
+    condition = sql.SQL("{} AND NOT {}").format(schema.candidate_condition("u"), sql.SQL(IS_ANOTHERS))
+    probe = sql.SQL(_STORED_FACE).format(faces=schema.photo_faces.identifier)
+    return _exact(_parts(schema, wanted, condition, probe), sql.SQL("true"))
 
 
 def proposed(schema: Schema, wanted: Wanted) -> sql.Composed:
@@ -130,7 +142,9 @@ def _nearest(found: sql.Composable, parts: Mapping[str, sql.Composable], ready: 
     return sql.SQL(_NEAREST).format(**parts, found=found, is_ready=ready, fingerprint=fingerprint("n"))
 
 
-def _parts(schema: Schema, wanted: Wanted, condition: sql.Composable) -> dict[str, sql.Composable]:
+def _parts(
+    schema: Schema, wanted: Wanted, condition: sql.Composable, probe: sql.Composable = _PROBE
+) -> dict[str, sql.Composable]:
     users, model = schema.users.identifier, sql.Literal(wanted.model)
     fits = sql.SQL("u.face_embedding_model = {} AND u.face_embedding IS NOT NULL AND {}").format(model, condition)
     count = sql.SQL("(SELECT count(*) FROM {} u WHERE {})").format(users, fits)
@@ -139,29 +153,30 @@ def _parts(schema: Schema, wanted: Wanted, condition: sql.Composable) -> dict[st
         "fits": fits,
         "count": count if wanted.counted else sql.NULL,
         "model": model,
-        "distance": _distance(schema, wanted.dimension),
+        "distance": _distance(schema, wanted.dimension, probe),
         "limit": sql.Literal(wanted.limit),
         "spare": sql.Literal(_SPARE),
         "comparable": comparable(schema, "f"),
     }
 
 
-def _distance(schema: Schema, dimension: int) -> sql.Composed:
-    """Return the SQL of the cosine distance to ``probe``: NULL for a vector of another dimension.
+def _distance(schema: Schema, dimension: int, probe: sql.Composable) -> sql.Composed:
+    """Return the SQL of the cosine distance to a probe: NULL for a vector of another dimension.
 
     No index orders by it: those of pgvector are approximate, and look at who may be named only after they have chosen.
     Where the column's type does not rule such vectors out, a CASE keeps them away from the operator, which refuses
     them; it costs a second look at each vector.
     """
     parts = {
+        "probe": probe,
         "cosine": sql.SQL("OPERATOR({}.<=>)").format(sql.Identifier(schema.vector_schema)),
         "dimensions": sql.Identifier(schema.vector_schema, "vector_dims"),
         "vector": schema.vector(dimension),
         "dimension": sql.Literal(dimension),
     }
     if schema.users.columns["face_embedding"].modifier == dimension:
-        return sql.SQL("(u.face_embedding {cosine} %(probe)s::{vector}) + 0").format(**parts)
+        return sql.SQL("(u.face_embedding {cosine} {probe}::{vector}) + 0").format(**parts)
     return sql.SQL(
         "CASE WHEN {dimensions}(u.face_embedding) = {dimension} "
-        "THEN u.face_embedding::{vector} {cosine} %(probe)s::{vector} END"
+        "THEN u.face_embedding::{vector} {cosine} {probe}::{vector} END"
     ).format(**parts)

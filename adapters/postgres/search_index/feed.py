@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from psycopg import sql
 
 from adapters.postgres.connection.database import Database
+from adapters.postgres.search_index.standing import CHANGED_SINCE, SERVER
 from adapters.postgres.tables.catalogue import OWN_SCHEMA
 
 _PAGE_BYTES: Final = 4 * 1024**2
@@ -17,21 +18,11 @@ _HEAD_BYTES: Final = 4
 """Before the elements that pgvector sends of a ``halfvec``: how many there are, and nothing, as two 16-bit numbers."""
 CODEBOOK: Final = "SELECT content FROM facematch.codebooks WHERE model = %s"
 """SQL for what a model's codes are made by."""
-SERVER: Final = """
-concat_ws(' ', extract(epoch FROM pg_catalog.pg_postmaster_start_time()),
-               extract(epoch FROM pg_catalog.pg_stat_get_bgwriter_stat_reset_time()))
-"""
-"""SQL for what is another text after every start of a server, and after every crash, which it forgets statistics by."""
 _MOMENT = f"SELECT pg_catalog.pg_snapshot_xmin(pg_catalog.pg_current_snapshot())::text, {SERVER}"
 _ROWS = """
 SELECT string_agg(pg_catalog.uuid_send(user_id) || {extension}.halfvec_send(embedding), '' ORDER BY user_id)
   FROM (SELECT user_id, embedding FROM {gallery}
          WHERE model = {model} AND {is_next} AND {is_wanted} ORDER BY user_id LIMIT {page}) page
-"""
-CHANGED_SINCE: Final = "changed BETWEEN {horizon}::xid8 AND '18446744073709551615'"
-"""SQL for the rows of transactions that had not ended at a horizon, or have begun since.
-
-It is written as a range, which a generic plan takes for a small part of the table and uses the index for.
 """
 
 

@@ -5,6 +5,7 @@ transactions, and a codebook, by which each worker makes codes of the vectors th
 """
 
 import hashlib
+from typing import Final
 
 import attrs
 from psycopg import AsyncConnection
@@ -15,6 +16,16 @@ from adapters.postgres.tables.schema import Schema
 
 EXACT_BELOW = 5_000
 """Among fewer users, comparing with all of them is as quick: measured in ``docs/how-to/search-a-large-gallery.md``."""
+SERVER: Final = """
+concat_ws(' ', extract(epoch FROM pg_catalog.pg_postmaster_start_time()),
+               extract(epoch FROM pg_catalog.pg_stat_get_bgwriter_stat_reset_time()))
+"""
+"""SQL for what is another text after every start of a server, and after every crash, which it forgets statistics by."""
+CHANGED_SINCE: Final = "changed BETWEEN {horizon}::xid8 AND '18446744073709551615'"
+"""SQL for the rows of transactions that had not ended at a horizon, or have begun since.
+
+It is written as a range, which a generic plan takes for a small part of the table and uses the index for.
+"""
 _DIGITS = 12
 _STATE = """
 SELECT c.dimension,

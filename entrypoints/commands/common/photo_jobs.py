@@ -7,7 +7,7 @@ from rich.table import Table
 
 from application.operating.photo_history import PhotoJob
 from application.ports.ledger import Attempt
-from domain.decision import FIGURES, figures_of
+from domain.decision import FIGURES, Candidate, figures_of
 from domain.jobs import JobKey
 from domain.records import JobRecord
 from entrypoints.commands.common.traceparent import trace_id
@@ -30,6 +30,7 @@ def document(job: PhotoJob) -> dict[str, Any]:
         **key_document(job.key),
         "photo_id": str(job.photo_id),
         **(dict.fromkeys(_END) if job.record is None else _end(job.record)),
+        "nearest_now": None if job.nearest_now is None else [_nearest(user) for user in job.nearest_now],
         "attempts": [_attempt(attempt) for attempt in job.attempts],
     }
 
@@ -41,11 +42,22 @@ def table(job: PhotoJob) -> Table:
     rows.add_column(no_wrap=True)
     rows.add_column(overflow="fold")
     for name, value in document(job).items():
-        if value not in (None, "") and name not in {"job", "stream_seq", "attempts"}:
+        if value not in (None, "") and name not in {"job", "stream_seq", "nearest_now", "attempts"}:
             rows.add_row(name.replace("_", " "), visible(brief(value)))
     for attempt in job.attempts:
         what = f"{attempt.reason}: {attempt.detail}" if attempt.reason else attempt.detail
         rows.add_row(f"delivery {attempt.delivery}", visible(f"{attempt.occurred_at:%Y-%m-%d %H:%M:%S} UTC, {what}"))
+    return rows
+
+
+def nearest(job: PhotoJob) -> Table | None:
+    """Return for people to whom the job's face is nearest now; None where nobody is to be told."""
+    if not job.nearest_now:
+        return None
+    rows = Table("user id", title="Nearest users now, not as of the decision", title_justify="left")
+    rows.add_column("distance", justify="right")
+    for user in job.nearest_now:
+        rows.add_row(str(user.user_id), brief(user.distance))
     return rows
 
 
@@ -69,6 +81,10 @@ def _end(record: JobRecord) -> dict[str, Any]:
         record.occurred_at.isoformat(),
     )
     return dict(zip(_END, values, strict=True))
+
+
+def _nearest(user: Candidate) -> dict[str, Any]:
+    return {"user_id": str(user.user_id), "distance": user.distance}
 
 
 def _attempt(attempt: Attempt) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import pytest
 from adapters.faiss_codes.codes import Codes
 from adapters.postgres.connection.database import Connection, Database
 from adapters.postgres.gallery.gallery import PostgresGallery
+from adapters.postgres.gallery.stored_faces import PostgresStoredFaces
 from adapters.postgres.migrate import migrate
 from domain.decision import Candidate
 from domain.errors import DatabaseUnavailableError, GalleryTooSlowError, Scope
@@ -195,3 +196,17 @@ async def test_a_search_that_takes_too_long_does_so_for_everyone(
                 await gallery.search(PROBE, limit=1)
         assert [candidate.user_id for candidate in (await gallery.search(PROBE, limit=1)).nearest] == [user]
     assert GalleryTooSlowError.scope is Scope.EVERYONE
+
+
+@pytest.mark.parametrize(
+    ("change", "found"),
+    [("bbox = NULL", 1), ("embedding = NULL", 0), ("embedding_model = NULL", 0), ("embedding = '[1e-30,0,0,0]'", 0)],
+)
+async def test_a_face_without_an_embedding_that_can_be_compared_is_near_nobody(
+    database: Database, tables: PostgresTables, change: str, found: int
+) -> None:
+    """It was taken away, or is one that pgvector puts at no distance from half of the users."""
+    face = tables.add_face(tables.add_photo(uuid4()), PROBE)
+    tables.add_user(uuid4(), PROBE)
+    tables.run(f"UPDATE {{photo_faces}} SET {change}")
+    assert len(await PostgresStoredFaces(database).nearest(face, limit=3)) == found

@@ -6,12 +6,15 @@ from uuid import UUID
 
 import attrs
 
-from application.operating.photo_history import PhotoJob, photo_history
+from application.operating.photo_history import PhotoJob, photo_history, with_nearest_now
 from application.ports.ledger import Attempt
+from domain.decision import Candidate
+from domain.faces import BoundingBox, FaceEmbedding
 from domain.jobs import JobKey
 from domain.outcomes import Reason
-from domain.records import JobHeader, JobRecord, Skipped
+from domain.records import JobHeader, JobRecord, SeenFace, Skipped
 from tests.fakes.database import InMemoryDatabase
+from tests.fakes.gallery import InMemoryStoredFaces
 from tests.fakes.ledger import InMemoryLedger
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
@@ -24,9 +27,11 @@ def attempt(sequence: int, delivery: int = 1) -> Attempt:
     return Attempt(key, delivery, Reason.STORAGE_UNAVAILABLE, "no answer", "worker-1", NOW, PHOTO)
 
 
-def record(sequence: int) -> JobRecord:
-    """Return the end of a job for the photo."""
-    return JobHeader(JobKey(sequence, NOW), NOW, "model@1", "worker-1", PHOTO).record(Skipped(Reason.NO_FACE))
+def record(sequence: int, face_id: UUID | None = None) -> JobRecord:
+    """Return the end of a job for the photo, which may have stored a face."""
+    face = SeenFace(face_id, BoundingBox(0, 0, 1, 1)) if face_id else None
+    outcome = Skipped(Reason.NO_MATCH if face else Reason.NO_FACE, face=face)
+    return JobHeader(JobKey(sequence, NOW), NOW, "model@1", "worker-1", PHOTO).record(outcome)
 
 
 async def test_jobs_that_go_on_come_first() -> None:
@@ -65,3 +70,20 @@ async def test_a_job_that_ends_meanwhile_has_ended() -> None:
     ledger = Busy(InMemoryDatabase())
     await ledger.note_attempt(attempt(1))
     assert await photo_history(ledger, PHOTO) == [PhotoJob(JobKey(1, NOW), PHOTO, record(1), [attempt(1)])]
+
+
+async def test_the_newest_job_of_a_face_tells_whom_it_is_nearest_to_now() -> None:
+    """Three of the users of today. Earlier jobs' faces were overwritten, and the others stored none."""
+    database, embedding = InMemoryDatabase(), FaceEmbedding("model@1", (1.0, 0.0))
+    face = database.add_face(PHOTO, embedding)
+    jobs = [
+        PhotoJob(JobKey(5, NOW), PHOTO, None, [attempt(5)]),
+        *(PhotoJob(JobKey(seq, NOW), PHOTO, record(seq, of), []) for seq, of in ((4, None), (3, face), (2, face))),
+    ]
+    faces = InMemoryStoredFaces(database)
+    assert [job.nearest_now for job in await with_nearest_now(jobs, faces)] == [None, None, [], None]
+    for number in range(1, 5):
+        database.add_user(UUID(int=number), embedding)
+    told = await with_nearest_now(jobs, faces)
+    assert [attrs.evolve(job, nearest_now=None) for job in told] == jobs
+    assert told[2].nearest_now == [Candidate(UUID(int=number), 0.0) for number in (1, 2, 3)]

@@ -1,18 +1,22 @@
 """What ``show`` writes below the picture."""
 
 from datetime import UTC, datetime
+from io import StringIO
 from uuid import UUID
 
+import attrs
 import pytest
+from rich.console import Console
 
 from application.operating.photo_history import PhotoJob
 from application.ports.ledger import Attempt
-from domain.decision import Comparison, Unknown
+from domain.decision import Candidate, Comparison, Unknown
 from domain.jobs import JobKey
 from domain.outcomes import Reason
 from domain.records import Failed, JobHeader, Skipped
-from entrypoints.commands.common.photo_jobs import document, table
+from entrypoints.commands.common.photo_jobs import document, nearest, table
 from entrypoints.commands.common.sheet import label
+from tests.unit.docs.pages import page
 
 
 def test_a_picture_says_whose_it_is() -> None:
@@ -69,3 +73,20 @@ def test_a_job_has_the_same_names_before_and_after_its_end() -> None:
     known = {"job", "stream_seq", "stored_at", "photo_id", "attempts"}
     assert {name for name, value in before.items() if value is not None} == known
     assert all(before[name] == after[name] for name in known)
+
+
+def test_who_is_nearest_now_is_told_as_of_now() -> None:
+    """With ids in one piece where lines are short; whom nobody is near to is told to machines alone."""
+    key, photo, user = JobKey(7, datetime(2026, 5, 1, 12, tzinfo=UTC)), UUID(int=1), UUID(int=2)
+    job = PhotoJob(key, photo, None, [], [Candidate(user, 0.18975139, 1)])
+    screen = StringIO()
+    Console(width=61, file=screen).print(nearest(job))
+    title, *lines = screen.getvalue().splitlines()
+    assert title.strip() == "Nearest users now, not as of the decision"
+    assert f"│ {user} │ 0.189751 │" in lines
+    [told] = document(job)["nearest_now"]
+    assert told == {"user_id": str(user), "distance": 0.18975139}
+    reference = page("docs/reference/cli.md").section("facematch show")
+    assert [name for name in ("nearest_now", *told) if f"`{name}`" not in reference] == []
+    far = attrs.evolve(job, nearest_now=())
+    assert (nearest(far), document(far)["nearest_now"]) == (None, [])

@@ -66,18 +66,18 @@ class FaceQuality:
 def check_quality(face: DetectedFace, least: FaceQuality) -> Objection | None:
     """Refuse a face that is too small (its box's shorter side counts), uncertain, or blurred."""
     if face.box.shorter_side < least.side:
-        measured = f"the face measures {_below(least.side, face.box.shorter_side, 0)} px"
+        measured = f"the face measures {below(least.side, face.box.shorter_side, 0)} px"
         return Objection(Reason.FACE_TOO_SMALL, f"{measured}, less than the configured {least.side:.15g} px")
     if least.score is not None and face.score < least.score:
-        measured = f"the detector's score is {_below(least.score, face.score, 2)}"
+        measured = f"the detector's score is {below(least.score, face.score, 2)}"
         return Objection(Reason.FACE_UNCERTAIN, f"{measured}, less than the configured {least.score:.15g}")
     if least.sharpness is not None and face.sharpness is not None and face.sharpness < least.sharpness:
-        measured = f"the face's sharpness is {_below(least.sharpness, face.sharpness, 1)}"
+        measured = f"the face's sharpness is {below(least.sharpness, face.sharpness, 1)}"
         return Objection(Reason.FACE_BLURRED, f"{measured}, less than the configured {least.sharpness:.15g}")
     return None
 
 
-def _below(limit: float, measured: float, decimals: int) -> str:
+def below(limit: float, measured: float, decimals: int) -> str:
     """Return what was measured with so many decimals, or as many more as show that it is below the limit."""
     while float(text := f"{measured:.{decimals}f}") >= limit:
         decimals += 1

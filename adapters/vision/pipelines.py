@@ -31,6 +31,8 @@ _DLIB_LICENCE: Final = (
     "of its HOG face detector: Boost, as dlib itself"
 )
 _OF_DLIB: Final = (RECOGNISER, FIVE_POINTS, HOG)
+_LEAST_SHARPNESS: Final = 2.0
+"""Below are nearly all faces that are out of focus by 4 pixels, or have an eighth of the light; few others are."""
 
 
 @attrs.frozen
@@ -163,6 +165,7 @@ dlib_pipeline: Final = LazyPipeline(
         description="HOG face detector, 5 landmarks, ResNet of 29 convolutions on face and mirror image (all dlib)",
         calibration=_IMPOSTORS_OF_DLIB,
         weights=_OF_DLIB,
+        least_sharpness=_LEAST_SHARPNESS,
     ),
     "adapters.vision.detection.hog:load",
 )
@@ -175,6 +178,7 @@ mediapipe_pipeline: Final = LazyPipeline(
         description="BlazeFace full-range face detector (MediaPipe), else HOG; 5 landmarks and ResNet as in dlib",
         calibration=_IMPOSTORS_OF_MEDIAPIPE,
         weights=(BLAZEFACE, *_OF_DLIB),
+        least_sharpness=_LEAST_SHARPNESS,
     ),
     "adapters.vision.detection.blazeface:load",
 )

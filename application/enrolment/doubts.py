@@ -1,4 +1,4 @@
-"""What speaks against an enrolment: photographs of different people, or somebody who is enrolled already.
+"""What speaks against an enrolment: bad photographs, ones of different people, or somebody who is enrolled already.
 
 None of it is certain, so it is told, and the user is enrolled nevertheless.
 """
@@ -17,6 +17,15 @@ from domain.faces import FaceEmbedding
 
 _RATE: Final = 1e-2
 """The false match rate whose distance is the limit: nearer pairs are not suspicious."""
+
+
+@attrs.frozen
+class Blurred:
+    """A photograph's face is less sharp than the limit, as blurred and dark ones are: they look like each other."""
+
+    photograph: str
+    sharpness: float
+    limit: float
 
 
 @attrs.frozen
@@ -44,7 +53,16 @@ class NotCompared:
     why: str
 
 
-EnrolmentDoubt = FarApart | LookAlike | NotCompared
+EnrolmentDoubt = Blurred | FarApart | LookAlike | NotCompared
+
+
+def blurred(sharpness: Mapping[str, float | None], limit: float | None) -> list[EnrolmentDoubt]:
+    """Return each photograph, by its name, whose face is less sharp than the limit; none where one is not known."""
+    return [
+        Blurred(name, measured, limit)
+        for name, measured in sharpness.items()
+        if limit is not None and measured is not None and measured < limit
+    ]
 
 
 def far_apart(embeddings: Mapping[str, FaceEmbedding], calibration: Calibration) -> list[EnrolmentDoubt]:

@@ -5,11 +5,10 @@ from uuid import UUID
 
 import attrs
 
-from application.enrolment.doubts import EnrolmentDoubt, far_apart
+from application.enrolment.doubts import EnrolmentDoubt
 from application.enrolment.images import EnrolmentRefusedError, Fetch
 from application.enrolment.make_template import MakeTemplate
 from application.ports.gallery import Enrolment
-from domain.calibration import Calibration
 from domain.faces import FaceEmbedding
 
 
@@ -27,10 +26,9 @@ class Enroll:
 
     make_template: MakeTemplate
     enrolment: Enrolment
-    calibration: Calibration
 
     async def __call__(self, user_id: UUID, photographs: Sequence[str], fetch: Fetch, *, replace: bool) -> Enrolled:
-        """Return what was stored, with a doubt where the photographs may show two people.
+        """Return what was stored, with what speaks against the photographs.
 
         Where the photographs lie is remembered, if all of them lie in the object store. A template that is there
         already is in the way, unless it is to be ``replace``d.
@@ -47,4 +45,4 @@ class Enroll:
             user_id, made.template, photographs=made.photographs, image_refs=made.image_refs, replace=replace
         ):
             raise EnrolmentRefusedError([f"user {user_id} was deleted {'' if replace else 'or enrolled '}meanwhile"])
-        return Enrolled(made.template, tuple(far_apart(made.embeddings, self.calibration)))
+        return Enrolled(made.template, made.doubts)

@@ -1,13 +1,15 @@
 """A template is the mean direction of the faces on photographs of one person."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from hashlib import sha256
 
 import attrs
 
+from application.enrolment.doubts import EnrolmentDoubt, blurred, far_apart
 from application.enrolment.images import EnrolmentImage, EnrolmentRefusedError, Fetch
 from application.ports.face_pipeline import Embed
 from application.ports.face_reader import FaceReader
+from domain.calibration import Calibration
 from domain.errors import FacematchError, JobRejectedError
 from domain.faces import FaceEmbedding
 from domain.guardrails import FaceQuality, check_face_count, check_quality
@@ -15,19 +17,15 @@ from domain.guardrails import FaceQuality, check_face_count, check_quality
 
 @attrs.frozen
 class MadeTemplate:
-    """A template, and the embeddings that it is the mean of, by the photographs' names and in their order.
+    """A template, of how many photographs it is the mean, and what speaks against these.
 
-    ``image_refs`` are where these lie, empty unless all of them lie in the object store.
+    ``image_refs`` are where they lie, empty unless all of them lie in the object store.
     """
 
     template: FaceEmbedding
-    embeddings: Mapping[str, FaceEmbedding]
+    photographs: int
     image_refs: tuple[str, ...]
-
-    @property
-    def photographs(self) -> int:
-        """How many they are."""
-        return len(self.embeddings)
+    doubts: tuple[EnrolmentDoubt, ...]
 
 
 @attrs.frozen(kw_only=True)
@@ -39,6 +37,7 @@ class MakeTemplate:
 
     reader: FaceReader
     quality: FaceQuality
+    calibration: Calibration
 
     async def __call__(self, photographs: Sequence[str], fetch: Fetch) -> MadeTemplate:
         """Return the template; of photographs with the same content one counts.
@@ -51,6 +50,7 @@ class MakeTemplate:
         """
         problems: list[str] = []
         embeddings: dict[str, FaceEmbedding] = {}
+        sharpness: dict[str, float | None] = {}
         refs: dict[str, str | None] = {}
         seen: set[bytes] = set()
         for name in photographs:
@@ -59,7 +59,7 @@ class MakeTemplate:
                 if (digest := sha256(image.content).digest()) in seen:
                     continue
                 seen.add(digest)
-                embeddings[name] = await self._embed(image)
+                embeddings[name], sharpness[name] = await self._embed(image)
                 refs[name] = image.image_ref
             except EnrolmentRefusedError as refused:
                 problems.extend(refused.problems)
@@ -67,9 +67,10 @@ class MakeTemplate:
             raise EnrolmentRefusedError(problems or ["no photograph was given"])
         known = tuple(ref for ref in refs.values() if ref is not None)
         template = FaceEmbedding.mean_direction(list(embeddings.values()))
-        return MadeTemplate(template, embeddings, known if len(known) == len(refs) else ())
+        doubts = (*blurred(sharpness, self.reader.info.least_sharpness), *far_apart(embeddings, self.calibration))
+        return MadeTemplate(template, len(embeddings), known if len(known) == len(refs) else (), doubts)
 
-    async def _embed(self, image: EnrolmentImage) -> FaceEmbedding:
+    async def _embed(self, image: EnrolmentImage) -> tuple[FaceEmbedding, float | None]:
         try:
             reading = await self.reader.read(image.content, embed=Embed.ONLY_FACE)
         except JobRejectedError as error:
@@ -79,7 +80,7 @@ class MakeTemplate:
             objection = check_quality(reading.faces[0], self.quality)
         if objection is not None:
             raise EnrolmentRefusedError([f"{image.name}: {objection.detail}"])
-        embedding = reading.faces[0].embedding
-        if embedding is None:
+        [face] = reading.faces
+        if face.embedding is None:
             raise FacematchError(f"{image.name}: the only face came back without an embedding")
-        return embedding
+        return face.embedding, face.sharpness

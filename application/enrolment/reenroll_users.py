@@ -10,14 +10,13 @@ from uuid import UUID
 import attrs
 
 from application.enrolment.bulk import EnrolmentResult, FaultTolerantEnrolment, TellResult
-from application.enrolment.doubts import EnrolmentDoubt, far_apart
+from application.enrolment.doubts import EnrolmentDoubt
 from application.enrolment.images import EnrolmentRefusedError, Fetch
 from application.enrolment.make_template import MakeTemplate
 from application.enrolment.switch_users import outdated
 from application.ports.reenrolment import Outdated, Reenrolment
 from application.progress import Progress
 from application.some_at_once import some_at_once
-from domain.calibration import Calibration
 
 
 @attrs.frozen(kw_only=True)
@@ -27,7 +26,6 @@ class ReenrollUsers:
     model: str
     make_template: MakeTemplate
     reenrolment: Reenrolment
-    calibration: Calibration
     concurrency: int
 
     async def prepare(
@@ -68,6 +66,6 @@ class ReenrollUsers:
             source = attrs.evolve(user, image_refs=made.image_refs)
             if not await self.reenrolment.prepare(source, made.template, photographs=made.photographs):
                 raise EnrolmentRefusedError(["the user's own template was replaced or deleted meanwhile"])
-            return far_apart(made.embeddings, self.calibration)
+            return made.doubts
 
         return await enrolled(user.user_id, len(photographs), store)

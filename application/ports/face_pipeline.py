@@ -55,6 +55,7 @@ class EmbedderInfo:
     ``id`` is ``name@version`` and changes whenever embeddings stop being comparable; ``dimension`` is the
     length of a vector; ``calibration`` holds its measured impostor distances; ``licence`` names the terms of
     the weights and ``description`` the parts, for people; ``weights`` says the same of each, for machines.
+    Faces less sharp than ``least_sharpness`` look like each other, whosever they are; None where it was not measured.
     """
 
     id: str
@@ -64,6 +65,7 @@ class EmbedderInfo:
     calibration: Calibration
     metric: str = "cosine"
     weights: tuple[Weights, ...] = ()
+    least_sharpness: float | None = None
 
 
 class FacePipeline(Protocol):

@@ -51,8 +51,8 @@ def enroll(
     """Learn a user's face from photographs, replacing what was known.
 
     Needs no NATS. Several photographs, taken on different days, recognise better than one. Nothing is written unless
-    every photograph shows exactly one face and the user exists. Photographs that may show two people, and another user
-    who may be the same person, are warned of. With a list, safe to interrupt and to run again.
+    every photograph shows exactly one face and the user exists. Blurred or dark photographs, ones that may show two
+    people, and another user who may be the same person, are warned of. With a list, safe to interrupt and to run again.
     """
     if listed is not None and user_id is None:
         _enroll_list(listed, as_json=as_json)

@@ -18,14 +18,16 @@ class EnrolmentContainer(GalleryContainer, ObjectsContainer):
 
     settings = GalleryContainer.settings
     factory = GalleryContainer.factory
-    calibration = GalleryContainer.calibration
     reenrolment = GalleryContainer.reenrolment
 
     enrolment = providers.Singleton(PostgresEnrolment, GalleryContainer.database)
     make_template = providers.Factory(
-        MakeTemplate, reader=GalleryContainer.face_reader, quality=GalleryContainer.quality
+        MakeTemplate,
+        reader=GalleryContainer.face_reader,
+        quality=GalleryContainer.quality,
+        calibration=GalleryContainer.calibration,
     )
-    enroll = providers.Factory(Enroll, make_template=make_template, enrolment=enrolment, calibration=calibration)
+    enroll = providers.Factory(Enroll, make_template=make_template, enrolment=enrolment)
     enroll_user = providers.Singleton(
         EnrollUser, enroll=enroll, enrolment=enrolment, threshold=GalleryContainer.threshold
     )
@@ -37,7 +39,6 @@ class EnrolmentContainer(GalleryContainer, ObjectsContainer):
         model=factory.provided.info.id,
         make_template=make_template,
         reenrolment=reenrolment,
-        calibration=calibration,
         concurrency=settings.provided.worker.jobs_in_hand,
     )
     switch_users = providers.Singleton(

@@ -13,8 +13,10 @@ from uuid import uuid4
 
 import pytest
 from nats.js.api import DiscardPolicy
+from PIL import ImageFilter
 
 from infra.local_stack.postgres import PostgresServer
+from tests import pictures
 from tests.databases import new_role, url_of
 from tests.e2e.command import FACEMATCH, clean_environment, run_cli, run_process
 from tests.e2e.forked import run_forked
@@ -263,8 +265,11 @@ def test_an_enrolment_writes_all_or_nothing(world: World, photographs: Any) -> N
     assert model == "dlib@2"
 
 
-def test_an_enrolment_tells_what_speaks_against_it(world: World, photographs: Any) -> None:
-    """Photographs of two people and a user who is enrolled already are warned of, for people and in JSON; exit 0."""
+def test_an_enrolment_tells_what_speaks_against_it(world: World, photographs: Any, tmp_path: Path) -> None:
+    """A blurred photograph, those of two people, a user who is enrolled already are warned of, also in JSON; exit 0."""
+    portrait = pictures.opened(photographs.path("biden"))
+    blurred = tmp_path / "blurred.jpg"
+    blurred.write_bytes(pictures.jpeg(portrait.filter(ImageFilter.GaussianBlur(portrait.width / 80))))
     obama, biden, again = (str(photographs.path(name)) for name in ("obama", "biden", "obama2"))
     user, second = world.add_user(), world.add_user()
     mixed = world.cli("enroll", str(user), obama, biden)
@@ -272,12 +277,14 @@ def test_an_enrolment_tells_what_speaks_against_it(world: World, photographs: An
     assert f"User {user} is enrolled" in mixed.stdout
     alone = world.cli("enroll", str(user), obama)
     assert alone.stderr == ""
-    done = world.cli("enroll", "--json", str(second), again, biden)
-    assert [line.split()[0] for line in done.stderr.splitlines()] == ["Warning:"]
-    [far_apart] = json.loads(done.stdout)["warnings"]
-    assert (far_apart["warning"], far_apart["photographs"]) == ("far_apart", [again, biden])
+    done = world.cli("enroll", "--json", str(second), again, str(blurred))
+    assert [line.split()[0] for line in done.stderr.splitlines()] == ["Warning:"] * 3
+    dull, far_apart, look_alike = json.loads(done.stdout)["warnings"]
+    assert (dull["warning"], dull["photograph"], dull["limit"]) == ("blurred", str(blurred), 2)
+    assert 0 < dull["sharpness"] < 2
+    assert f"{blurred} is blurred or dark" in dull["message"]
+    assert (far_apart["warning"], far_apart["photographs"]) == ("far_apart", [again, str(blurred)])
     assert far_apart["distance"] > far_apart["limit"] == pytest.approx(0.0902)
-    [look_alike] = json.loads(world.cli("enroll", "--json", str(second), again).stdout)["warnings"]
     assert (look_alike["warning"], look_alike["user_id"]) == ("look_alike", str(user))
     assert look_alike["distance"] <= look_alike["limit"]
     assert f"user {user} is about as near as the same person" in look_alike["message"]

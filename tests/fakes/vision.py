@@ -17,6 +17,7 @@ INFO = EmbedderInfo(
     licence="none",
     description="answers by image bytes",
     calibration=Calibration(((0.001, 0.05), (0.1, 0.25))),
+    least_sharpness=2.0,
 )
 
 

@@ -1,11 +1,19 @@
 """What speaks against an enrolment, in words and for machines."""
 
-from application.enrolment.doubts import EnrolmentDoubt, FarApart, LookAlike, NotCompared
+from application.enrolment.doubts import Blurred, EnrolmentDoubt, FarApart, LookAlike, NotCompared
+from domain.guardrails import below
 
 
 def in_words(doubt: EnrolmentDoubt) -> str:
     """Return what is to be said to people."""
     match doubt:
+        case Blurred(photograph, sharpness, limit):
+            return (
+                f"{photograph} is blurred or dark: the face's sharpness is {below(limit, sharpness, 1)}, less than "
+                f"{limit:.15g}. Such faces look like each other, whosever they are: strangers on photographs as bad "
+                "may get this user's name. Enrol again with another photograph; to have such ones refused, set "
+                f"FACEMATCH_MATCH_MIN_SHARPNESS={limit:.15g}."
+            )
         case FarApart((one, other), distance, limit):
             return (
                 f"{one} and {other} are {distance:.3f} apart, as photographs of two people are: 99 of 100 such pairs "
@@ -25,6 +33,8 @@ def documented(doubt: EnrolmentDoubt) -> dict[str, object]:
     """Return a JSON object."""
     told: dict[str, object]
     match doubt:
+        case Blurred(photograph, sharpness, limit):
+            told = {"warning": "blurred", "photograph": photograph, "sharpness": sharpness, "limit": limit}
         case FarApart(photographs, distance, limit):
             told = {"warning": "far_apart", "photographs": photographs, "distance": distance, "limit": limit}
         case LookAlike(another, distance, limit):

@@ -56,9 +56,8 @@ class Scene:
         self.while_fetching: Callable[[], object] = lambda: None
         self._enroll_list = EnrollList(
             enroll=Enroll(
-                make_template=MakeTemplate(reader=self.reader, quality=FaceQuality(32)),
+                make_template=MakeTemplate(reader=self.reader, quality=FaceQuality(32), calibration=INFO.calibration),
                 enrolment=InMemoryEnrolment(self.database),
-                calibration=INFO.calibration,
             ),
             enrolment=InMemoryEnrolment(self.database),
             concurrency=2,

@@ -9,7 +9,7 @@ from weakref import WeakSet
 import attrs
 import pytest
 
-from application.enrolment.doubts import FarApart, LookAlike, NotCompared, far_apart
+from application.enrolment.doubts import Blurred, FarApart, LookAlike, NotCompared, blurred, far_apart
 from application.enrolment.enroll import Enroll, Enrolled
 from application.enrolment.enroll_user import EnrollUser
 from application.enrolment.images import EnrolmentImage, EnrolmentRefusedError, Fetch
@@ -54,8 +54,8 @@ class Scene:
 
     def reading_with(self, reader: ScriptedFaceReader) -> EnrollUser:
         """Return the use case with that reader."""
-        make_template = MakeTemplate(reader=reader, quality=FaceQuality(MINIMUM_FACE))
-        enroll = Enroll(make_template=make_template, enrolment=self.enrolment, calibration=INFO.calibration)
+        make_template = MakeTemplate(reader=reader, quality=FaceQuality(MINIMUM_FACE), calibration=INFO.calibration)
+        enroll = Enroll(make_template=make_template, enrolment=self.enrolment)
         return EnrollUser(enroll=enroll, enrolment=self.enrolment, threshold=FixedThreshold(NEAR))
 
     async def enroll(self, user_id: UUID, images: Sequence[EnrolmentImage]) -> Enrolled:
@@ -264,6 +264,23 @@ async def test_photographs_of_one_person_raise_no_doubt(scene: Scene) -> None:
     scene.pipeline.readings |= {b"%d" % angle: reading(face(probe=at_angle(angle))) for angle in (0, 15, 30)}
     images = [EnrolmentImage(f"{angle}.jpg", b"%d" % angle) for angle in (0, 15, 30)]
     assert (await scene.enroll(ANNA, images)).doubts == ()
+
+
+@pytest.mark.parametrize(("sharpness", "is_told"), [(1.99, True), (2.0, False), (None, False)])
+async def test_a_photograph_less_sharp_than_the_embedder_needs_is_told_by_name(
+    scene: Scene, sharpness: float | None, *, is_told: bool
+) -> None:
+    """Whoever is enrolled from it is enrolled nevertheless; nothing is told where nobody looked."""
+    scene.pipeline.readings[SIDE.content] = reading(attrs.evolve(face(), sharpness=sharpness))
+    scene.pipeline.readings[FRONT.content] = reading(attrs.evolve(face(), sharpness=9.0))
+    enrolled = await scene.enroll(ANNA, [FRONT, SIDE])
+    assert enrolled.doubts == ((Blurred("side.jpg", 1.99, 2.0),) if is_told else ())
+    assert scene.template == enrolled.template
+
+
+def test_an_embedder_of_which_no_limit_is_known_calls_nothing_blurred() -> None:
+    """What its sharpness means, nobody has measured."""
+    assert blurred({"front.jpg": 0.0}, None) == []
 
 
 @pytest.mark.parametrize(

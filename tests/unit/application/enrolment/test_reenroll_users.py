@@ -4,10 +4,11 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from uuid import UUID
 
+import attrs
 import pytest
 
 from application.enrolment.bulk import EnrolmentResult
-from application.enrolment.doubts import FarApart
+from application.enrolment.doubts import Blurred, FarApart
 from application.enrolment.images import EnrolmentImage, EnrolmentRefusedError
 from application.enrolment.make_template import MakeTemplate
 from application.enrolment.reenroll_users import ReenrollUsers
@@ -58,9 +59,8 @@ class Scene:
         self.progress: list[tuple[int, int]] = []
         self.reenroll = ReenrollUsers(
             model=INFO.id,
-            make_template=MakeTemplate(reader=self.reader, quality=FaceQuality(32)),
+            make_template=MakeTemplate(reader=self.reader, quality=FaceQuality(32), calibration=INFO.calibration),
             reenrolment=InMemoryReenrolment(self.database),
-            calibration=INFO.calibration,
             concurrency=2,
         )
 
@@ -165,11 +165,15 @@ async def test_photographs_that_cancel_each_other_out_are_a_problem(scene: Scene
     assert (len(anna.problems), boris.problems) == (1, ())
 
 
-async def test_photographs_of_two_people_are_doubted(scene: Scene) -> None:
+async def test_photographs_of_two_people_and_blurred_ones_are_doubted(scene: Scene) -> None:
     """As where they are enrolled from them; the template is prepared nevertheless."""
-    scene.reader.pipeline.readings[SIDE.encode()] = reading(face(probe=embedding(0.0, 1.0, 0.0)))
+    scene.reader.pipeline.readings |= {
+        SIDE.encode(): reading(face(probe=embedding(0.0, 1.0, 0.0))),
+        HALL.encode(): reading(attrs.evolve(face(), sharpness=1.5)),
+    }
     anna, boris, _ = await scene.prepare()
-    assert ([type(doubt) for doubt in anna.doubts], anna.problems, boris.doubts) == ([FarApart], (), ())
+    assert ([type(doubt) for doubt in anna.doubts], anna.problems) == ([FarApart], ())
+    assert (boris.doubts, boris.problems) == ((Blurred(HALL, 1.5, 2.0),), ())
 
 
 async def test_who_withdraws_while_their_photographs_are_read_is_not_prepared(scene: Scene) -> None:
@@ -233,9 +237,10 @@ async def test_as_many_are_in_hand_as_may_be_and_no_more() -> None:
 
     reenroll = ReenrollUsers(
         model=INFO.id,
-        make_template=MakeTemplate(reader=Counts(scene.reader.pipeline), quality=FaceQuality(32)),
+        make_template=MakeTemplate(
+            reader=Counts(scene.reader.pipeline), quality=FaceQuality(32), calibration=INFO.calibration
+        ),
         reenrolment=scene.reenroll.reenrolment,
-        calibration=INFO.calibration,
         concurrency=3,
     )
     listed = {user: [HALL] for user in scene.database.users}

@@ -14,6 +14,7 @@ from domain.decision import FixedThreshold
 from domain.evaluation.calibrating import MeasuredCalibration
 from entrypoints.environment import parsing as p
 from entrypoints.environment.variables import Problem, section, together, variable
+from entrypoints.importing import imported
 
 _MIB = 1024 * 1024
 _HOUR = 3600.0
@@ -34,10 +35,16 @@ class NatsSettings:
     user: str | None = variable("FACEMATCH_NATS_USER", p.text, "user name", default=None)
     password: str | None = variable("FACEMATCH_NATS_PASSWORD", p.text, "password", default=None, secret=True)
     token: str | None = variable("FACEMATCH_NATS_TOKEN", p.text, "token", default=None, secret=True)
-    creds: Path | None = variable("FACEMATCH_NATS_CREDS", p.file, "credentials file (JWT and seed)", default=None)
-    tls_ca: Path | None = variable("FACEMATCH_NATS_TLS_CA", p.file, "CA certificates; turns TLS on", default=None)
-    tls_cert: Path | None = variable("FACEMATCH_NATS_TLS_CERT", p.file, "client certificate", default=None)
-    tls_key: Path | None = variable("FACEMATCH_NATS_TLS_KEY", p.file, "key of the client certificate", default=None)
+    creds: Path | None = variable(
+        "FACEMATCH_NATS_CREDS", p.nats_credentials, "credentials file (JWT and seed)", default=None
+    )
+    tls_ca: Path | None = variable(
+        "FACEMATCH_NATS_TLS_CA", p.certificates, "CA certificates; turns TLS on", default=None
+    )
+    tls_cert: Path | None = variable("FACEMATCH_NATS_TLS_CERT", p.certificates, "client certificate", default=None)
+    tls_key: Path | None = variable(
+        "FACEMATCH_NATS_TLS_KEY", p.private_key, "key of the client certificate", default=None
+    )
     stream: str = variable("FACEMATCH_NATS_STREAM", p.broker_name, "stream of jobs", default="PHOTO_FACES")
     durable: str = variable("FACEMATCH_NATS_DURABLE", p.broker_name, "durable consumer", default="single-face-match")
     subject: str = variable(
@@ -69,6 +76,11 @@ class NatsSettings:
         """A certificate and its key belong together, and so do a user and a password."""
         yield from together(("FACEMATCH_NATS_TLS_CERT", self.tls_cert), ("FACEMATCH_NATS_TLS_KEY", self.tls_key))
         yield from together(("FACEMATCH_NATS_USER", self.user), ("FACEMATCH_NATS_PASSWORD", self.password))
+        if self.tls_cert is not None and self.tls_key is not None:
+            try:
+                imported("adapters.system.certificates:check_pair")(self.tls_cert, self.tls_key)
+            except ValueError as error:
+                yield Problem("FACEMATCH_NATS_TLS_KEY", str(self.tls_key), f"{error} (FACEMATCH_NATS_TLS_CERT)")
 
 
 @attrs.frozen
@@ -80,7 +92,7 @@ class S3Settings:
     secret_key: str | None = variable("FACEMATCH_S3_SECRET_KEY", p.text, "secret key", default=None, secret=True)
     secure: bool = variable("FACEMATCH_S3_SECURE", p.boolean, "use TLS", default=False, shown="false")
     tls_ca: Path | None = variable(
-        "FACEMATCH_S3_TLS_CA", p.file, "CA certificates, where the system's do not do", default=None
+        "FACEMATCH_S3_TLS_CA", p.certificates, "CA certificates, where the system's do not do", default=None
     )
     region: str = variable("FACEMATCH_S3_REGION", p.region, "region", default="us-east-1")
     bucket: str = variable("FACEMATCH_S3_BUCKET", p.text, "bucket of references without one", default="images")

@@ -67,9 +67,9 @@ _PER_SIGNAL = {
     "HEADERS": _headers,
     "TIMEOUT": p.number(0.001, 3600),
     "INSECURE": p.choice("true", "false"),
-    "CERTIFICATE": p.file,
-    "CLIENT_CERTIFICATE": p.file,
-    "CLIENT_KEY": p.file,
+    "CERTIFICATE": p.certificates,
+    "CLIENT_CERTIFICATE": p.certificates,
+    "CLIENT_KEY": p.private_key,
 }
 _ONCE = {
     "OTEL_TRACES_EXPORTER": p.choice("otlp", "none"),

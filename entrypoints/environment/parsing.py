@@ -1,8 +1,9 @@
 """Parsers of single settings: from text to a value, or a ValueError that says what is expected."""
 
 import math
+import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from ipaddress import IPv6Address
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -140,8 +141,19 @@ def postgres_url(value: str) -> str:
     if _NO_ESCAPE.search(value) or not _POSTGRES_URL.match(value):  # else a part of the password is taken for a host
         raise ValueError("a % in the password is written %25, an @ %40, a / %2F and a ? %3F")
     if "?" in value:  # the driver takes its time: only where it has to
-        imported("adapters.postgres.connection.conninfo:check_options")(value)
+        _check_certificates(imported("adapters.postgres.connection.conninfo:checked_options")(value))
     return value
+
+
+def _check_certificates(options: Mapping[str, str]) -> None:
+    """Look at files that are there; libpq can do without some of them, and they may come."""
+    for name in ("sslrootcert", "sslcert"):
+        path = Path(options.get(name, ""))
+        if os.access(path, os.R_OK) and path.is_file():
+            try:
+                certificates(str(path))
+            except ValueError as error:
+                raise ValueError(f"{name}: {error}") from error
 
 
 def file(value: str) -> Path:
@@ -153,6 +165,27 @@ def file(value: str) -> Path:
             return path
     except OSError as error:
         raise ValueError(f"cannot read this file ({error.strerror})") from error
+
+
+def certificates(value: str) -> Path:
+    """Return the path of a file of certificates."""
+    path = file(value)
+    imported("adapters.system.certificates:check_certificates")(path)
+    return path
+
+
+def private_key(value: str) -> Path:
+    """Return the path of a file with a private key."""
+    path = file(value)
+    imported("adapters.system.certificates:check_private_key")(path)
+    return path
+
+
+def nats_credentials(value: str) -> Path:
+    """Return the path of a credentials file."""
+    path = file(value)
+    imported("adapters.nats_jetstream.connection.credentials:check_credentials")(path)
+    return path
 
 
 def calibration(value: str) -> MeasuredCalibration:

@@ -6,13 +6,12 @@ from importlib import import_module
 from pathlib import Path
 
 import attrs
-import nats.errors
 
 _JWT = re.compile(rb"-+BEGIN NATS USER JWT-+\s+(\S+)\s+-+END NATS USER JWT-+")
 _SEED = re.compile(rb"-+BEGIN USER NKEY SEED-+\s+(\S+)\s+-+END USER NKEY SEED-+")
 
 
-class CredentialsFileError(nats.errors.Error):
+class CredentialsFileError(OSError):
     """The file cannot be read, or holds no credentials."""
 
 
@@ -48,3 +47,18 @@ class CredentialsFile:
         if found is None:
             raise CredentialsFileError(f"credentials file {self.path} holds no {what}")
         return found[1]
+
+
+def check_credentials(path: Path) -> None:
+    """Do nothing with a file that says who somebody is.
+
+    Raises:
+        ValueError: it does not.
+
+    """
+    file = CredentialsFile(path)
+    try:
+        file.jwt()
+        file.sign("a challenge")
+    except CredentialsFileError as error:
+        raise ValueError("expected a credentials file of NATS, with a user's JWT and nkey seed") from error

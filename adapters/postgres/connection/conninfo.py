@@ -1,7 +1,7 @@
 """How every connection is opened, whatever it is for."""
 
 import re
-from typing import Final
+from typing import Any, Final
 from urllib.parse import parse_qsl, urlsplit
 
 import psycopg
@@ -41,8 +41,8 @@ _NUMBERS: Final = (
 )
 
 
-def check_options(url: str) -> None:
-    """Do nothing where a URL's options, behind its question mark, are those of a connection.
+def checked_options(url: str) -> dict[str, Any]:
+    """Return what a URL says, where its options, behind its question mark, are those of a connection.
 
     Raises:
         ValueError: one is none, or its value is; it is named, unless what is taken for it may be part of a password.
@@ -68,6 +68,7 @@ def check_options(url: str) -> None:
     for name in _NUMBERS:
         if name in given and not re.fullmatch("-?[0-9]+", str(given[name])):
             raise ValueError(f"{name}: expected a whole number")
+    return given
 
 
 def connection_string(url: str) -> str:

@@ -1,8 +1,11 @@
 """Settings from the environment."""
 
 import os
+import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
+import certifi
 import pytest
 
 from adapters.evaluation.calibration_file import write_calibration
@@ -12,6 +15,8 @@ from domain.evaluation.calibrating import MeasuredCalibration, MeasuredCurve
 from entrypoints.configured import calibration, threshold_policy
 from entrypoints.environment.variables import SettingsError, read, secrets_of, unknown, variables, without_password
 from entrypoints.settings import Settings
+from tests.certificates import Certificate, authority, needs_openssl
+from tests.integration.nats.operator import Identity
 
 
 def test_the_defaults_are_those_of_the_reference() -> None:
@@ -162,7 +167,7 @@ def test_options_of_the_database_url_are_taken(options: str) -> None:
         ({"FACEMATCH_S3_ACCESS_KEY": "a"}, "FACEMATCH_S3_SECRET_KEY"),
         ({"FACEMATCH_S3_SECRET_KEY": "a"}, "FACEMATCH_S3_ACCESS_KEY"),
         ({"FACEMATCH_NATS_USER": "a"}, "FACEMATCH_NATS_PASSWORD"),
-        ({"FACEMATCH_NATS_TLS_CERT": __file__}, "FACEMATCH_NATS_TLS_KEY"),
+        ({"FACEMATCH_NATS_TLS_CERT": certifi.where()}, "FACEMATCH_NATS_TLS_KEY"),
     ],
 )
 def test_what_belongs_together_is_asked_for(given: dict[str, str], missing: str) -> None:
@@ -177,7 +182,7 @@ def test_a_missing_partner_is_told_beside_everything_else_that_is_wrong() -> Non
     given = {
         "FACEMATCH_NATS_ACK_WAIT": "soon",
         "FACEMATCH_NATS_USER": "a",
-        "FACEMATCH_NATS_TLS_CERT": __file__,
+        "FACEMATCH_NATS_TLS_CERT": certifi.where(),
         "FACEMATCH_NATS_TLS_KEY": "/nowhere/key.pem",
         "FACEMATCH_S3_ACCESS_KEY": "a",
         "FACEMATCH_S3_SECURE": "maybe",
@@ -361,3 +366,100 @@ def test_a_pipe_is_a_wrong_setting(tmp_path: Path, variable: str) -> None:
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(SettingsError, match=rf"{variable}: cannot read this file \(not a regular file\)"):
         read(Settings, {variable: str(tmp_path / "pipe")})
+
+
+CERTIFICATES = "expected a file of whole certificates in PEM (-----BEGIN CERTIFICATE-----)"
+CREDENTIALS = "expected a credentials file of NATS, with a user's JWT and nkey seed"
+KEY = "expected a file with a private key in PEM (-----BEGIN PRIVATE KEY-----)"
+JWT = "-----BEGIN NATS USER JWT-----\ncanary\n------END NATS USER JWT------\n"
+SEED = "-----BEGIN USER NKEY SEED-----\n{}\n------END USER NKEY SEED------\n"
+
+
+@pytest.mark.parametrize(
+    ("variable", "content", "told"),
+    [
+        ("FACEMATCH_NATS_TLS_CA", "canary", CERTIFICATES),
+        ("FACEMATCH_NATS_TLS_CA", "", CERTIFICATES),
+        ("FACEMATCH_NATS_TLS_CERT", "canary", CERTIFICATES),
+        ("FACEMATCH_NATS_TLS_KEY", "canary", KEY),
+        ("FACEMATCH_S3_TLS_CA", "-----BEGIN CERTIFICATE-----\ncanary\n-----END CERTIFICATE-----\n", CERTIFICATES),
+        ("FACEMATCH_NATS_CREDS", "canary", CREDENTIALS),
+        ("FACEMATCH_NATS_CREDS", JWT, CREDENTIALS),
+        ("FACEMATCH_NATS_CREDS", SEED.format("canary"), CREDENTIALS),
+        ("FACEMATCH_NATS_CREDS", JWT + SEED.format("canary"), CREDENTIALS),
+    ],
+)
+def test_a_file_of_something_else_is_a_wrong_setting(tmp_path: Path, variable: str, content: str, told: str) -> None:
+    """It would be waited for as for a server that is away; what it holds may be a secret of another kind."""
+    file = tmp_path / "file"
+    file.write_text(content)
+    partners = {"FACEMATCH_NATS_TLS_CERT", "FACEMATCH_NATS_TLS_KEY"}
+    with pytest.raises(SettingsError) as caught:
+        read(Settings, {variable: str(file)})
+    assert (variable, str(file), told) in caught.value.problems
+    assert {problem.variable for problem in caught.value.problems} <= {variable, *partners}
+    assert "canary" not in str(caught.value.problems)
+
+
+@needs_openssl
+def test_a_certificate_its_authority_and_who_somebody_is_are_taken(tmp_path: Path) -> None:
+    """A certificate and its key may lie in one file, and an authority's also in a bundle."""
+    own = authority(tmp_path)
+    creds = tmp_path / "user.creds"
+    creds.write_text(JWT + SEED.format(Identity("user").seed.decode()))
+    given = {
+        "FACEMATCH_NATS_CREDS": creds,
+        "FACEMATCH_NATS_TLS_CA": own.certificate,
+        "FACEMATCH_NATS_TLS_CERT": own.in_one_file(),
+        "FACEMATCH_NATS_TLS_KEY": own.in_one_file(),
+        "FACEMATCH_S3_TLS_CA": Path(certifi.where()),
+    }
+    settings = read(Settings, {name: str(file) for name, file in given.items()})
+    nats = settings.nats
+    assert [nats.creds, nats.tls_ca, nats.tls_cert, nats.tls_key, settings.s3.tls_ca] == list(given.values())
+
+
+def _of_another(own: Certificate) -> Path:
+    return authority(own.key.parent, "other").key
+
+
+def _damaged(own: Certificate) -> Path:
+    own.key.write_text("-----BEGIN PRIVATE KEY-----\ncanary\n-----END PRIVATE KEY-----\n")
+    return own.key
+
+
+def _with_a_passphrase(own: Certificate) -> Path:
+    locked = own.key.with_suffix(".locked")
+    how = ("openssl", "pkey", "-in", str(own.key), "-out", str(locked), "-aes256", "-passout", "pass:canary")
+    subprocess.run(how, check=True)
+    return locked
+
+
+@needs_openssl
+@pytest.mark.parametrize("key_of", [_of_another, _damaged, _with_a_passphrase])
+def test_a_key_that_does_not_open_its_certificate_is_a_wrong_setting(
+    tmp_path: Path, key_of: Callable[[Certificate], Path]
+) -> None:
+    """No server would ever be reached with it, and nobody is asked for a passphrase."""
+    own = authority(tmp_path)
+    key = str(key_of(own))
+    with pytest.raises(SettingsError) as caught:
+        read(Settings, {"FACEMATCH_NATS_TLS_CERT": str(own.certificate), "FACEMATCH_NATS_TLS_KEY": key})
+    told = "expected the private key of the certificate in PEM, without a passphrase (FACEMATCH_NATS_TLS_CERT)"
+    assert caught.value.problems == [("FACEMATCH_NATS_TLS_KEY", key, told)]
+
+
+@pytest.mark.parametrize("option", ["sslrootcert", "sslcert"])
+def test_certificates_that_the_database_url_names_are_looked_at(tmp_path: Path, option: str) -> None:
+    """A file of something else is a wrong setting; one that is not there may come, or is not needed."""
+    file = tmp_path / "ca.pem"
+    url = f"postgresql://u:canary@h/d?sslmode=verify-full&{option}={file}"
+    assert read(Settings, {"FACEMATCH_DATABASE_URL": url}).database_url == url
+    file.write_text("canary")
+    with pytest.raises(SettingsError) as caught:
+        read(Settings, {"FACEMATCH_DATABASE_URL": url})
+    [problem] = caught.value.problems
+    assert problem.message == f"{option}: {CERTIFICATES}"
+    assert "canary" not in str(problem)
+    file.write_bytes(Path(certifi.where()).read_bytes())
+    assert read(Settings, {"FACEMATCH_DATABASE_URL": url}).database_url == url

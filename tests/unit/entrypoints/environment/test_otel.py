@@ -1,7 +1,6 @@
 """The standard variables of OpenTelemetry, looked at before its SDK reads them."""
 
-from pathlib import Path
-
+import certifi
 import pytest
 
 from entrypoints.environment import otel
@@ -70,10 +69,13 @@ def test_values_that_do_not_go_together_are_told(given: dict[str, str], expected
         ({"OTEL_BSP_MAX_QUEUE_SIZE": "9" * 5000}, ["OTEL_BSP_MAX_QUEUE_SIZE"]),
         ({f"{OTLP}_ENDPOINT": "http://collector:99999"}, [f"{OTLP}_ENDPOINT"]),
         ({f"{OTLP}_ENDPOINT": "http://[collector"}, [f"{OTLP}_ENDPOINT"]),
+        ({f"{OTLP}_CERTIFICATE": __file__}, [f"{OTLP}_CERTIFICATE"]),
+        ({f"{OTLP}_TRACES_CLIENT_CERTIFICATE": __file__}, [f"{OTLP}_TRACES_CLIENT_CERTIFICATE"]),
+        ({f"{OTLP}_METRICS_CLIENT_KEY": __file__}, [f"{OTLP}_METRICS_CLIENT_KEY"]),
     ],
 )
 def test_odd_values_are_told_like_any_other(given: dict[str, str], expected: list[str]) -> None:
-    """Numbers that are none, or endless, and addresses that cannot be."""
+    """Numbers that are none, or endless, addresses that cannot be, and files of something else."""
     assert [problem.variable for problem in otel.problems(given)] == expected
 
 
@@ -108,7 +110,7 @@ def test_what_the_standard_allows_is_no_problem() -> None:
         f"{OTLP}_COMPRESSION": "gzip",
         f"{OTLP}_TIMEOUT": "2.5",
         f"{OTLP}_HEADERS": "authorization=Bearer%20token",
-        f"{OTLP}_CERTIFICATE": str(Path(__file__)),
+        f"{OTLP}_CERTIFICATE": certifi.where(),
         "OTEL_TRACES_EXPORTER": "none",
         "OTEL_TRACES_SAMPLER": "parentbased_traceidratio",
         "OTEL_TRACES_SAMPLER_ARG": "0.1",

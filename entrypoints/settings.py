@@ -95,10 +95,10 @@ class S3Settings:
         "FACEMATCH_S3_TLS_CA", p.certificates, "CA certificates, where the system's do not do", default=None
     )
     region: str = variable("FACEMATCH_S3_REGION", p.region, "region", default="us-east-1")
-    bucket: str = variable("FACEMATCH_S3_BUCKET", p.text, "bucket of references without one", default="images")
+    bucket: str = variable("FACEMATCH_S3_BUCKET", p.bucket, "bucket of references without one", default="images")
     allowed_buckets: tuple[str, ...] = variable(
         "FACEMATCH_S3_ALLOWED_BUCKETS",
-        p.words,
+        p.buckets,
         "buckets that may be read; without the default one, references that name no bucket are refused",
         default=(),
         shown="the default bucket",

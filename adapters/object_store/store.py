@@ -14,8 +14,9 @@ import aiohttp
 import attrs
 import certifi
 from aiohttp import hdrs
-from minio.helpers import check_bucket_name, check_object_name
+from minio.helpers import check_object_name
 
+from adapters.object_store.bucket_names import check_bucket_name
 from adapters.object_store.errors import (
     ObjectArchivedError,
     ObjectForbiddenError,

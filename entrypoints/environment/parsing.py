@@ -8,6 +8,7 @@ from ipaddress import IPv6Address
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from adapters.object_store.bucket_names import check_bucket_name
 from adapters.system.files import check_regular
 from adapters.vision import registry
 from domain.decision import FixedThreshold
@@ -116,6 +117,20 @@ def region(value: str) -> str:
     if not _LABEL.fullmatch(value):
         raise ValueError("expected a word such as us-east-1")
     return value
+
+
+def bucket(value: str) -> str:
+    """Return the name of a bucket."""
+    check_bucket_name(value)
+    return value
+
+
+def buckets(value: str) -> tuple[str, ...]:
+    """Return the names of a comma-separated list, which has some."""
+    names = words(value)
+    if not names:
+        raise ValueError("expected names of buckets, separated by commas")
+    return tuple(map(bucket, names))
 
 
 def nats_urls(value: str) -> tuple[str, ...]:

@@ -72,6 +72,7 @@ def test_every_problem_is_told_at_once_by_full_name() -> None:
         ("FACEMATCH_S3_ENDPOINT", "h:1/path", "expected host:port, such as 127.0.0.1:8080"),
         ("FACEMATCH_S3_ENDPOINT", "h/path", "expected host:port, without a path"),
         ("FACEMATCH_S3_REGION", "bad region!", "expected a word such as us-east-1"),
+        ("FACEMATCH_S3_ALLOWED_BUCKETS", ",", "expected names of buckets, separated by commas"),
     ],
 )
 def test_what_is_nearly_right_is_refused_in_our_words(name: str, value: str, told: str) -> None:
@@ -85,6 +86,37 @@ def test_what_is_nearly_right_is_refused_in_our_words(name: str, value: str, tol
 def test_servers_of_photographs_are_taken(endpoint: str) -> None:
     """Names of compose files, whole names and addresses, with a port or without."""
     assert read(Settings, {"FACEMATCH_S3_ENDPOINT": endpoint}).s3.endpoint == endpoint
+
+
+@pytest.mark.parametrize(
+    "bucket",
+    [
+        "Bad Bucket!",
+        "ab",
+        "a" * 64,
+        "-photos",
+        "photos_",
+        "two..dots",
+        "192.168.0.1",
+        "ph\u017fotos",
+        "a/b",
+        "s3://photos",
+    ],
+)
+def test_a_bucket_that_no_server_can_have_is_a_wrong_setting(bucket: str) -> None:
+    """Every photograph in it would be told as missing; wherever it is named, also in a list."""
+    given = {"FACEMATCH_S3_BUCKET": bucket, "FACEMATCH_S3_ALLOWED_BUCKETS": f"photos, {bucket}"}
+    with pytest.raises(SettingsError) as caught:
+        read(Settings, given)
+    assert [problem.variable for problem in caught.value.problems] == list(given)
+    assert all(problem.message.startswith("expected a bucket's name: ") for problem in caught.value.problems)
+
+
+@pytest.mark.parametrize("bucket", ["abc", "My_Photos", "photos.example.com", "tenant:photos", "1" * 63, "x-s3alias"])
+def test_a_bucket_that_some_server_can_have_is_taken(bucket: str) -> None:
+    """Old ones of Amazon's have capital letters and underscores, and so have those of others."""
+    settings = read(Settings, {"FACEMATCH_S3_BUCKET": bucket, "FACEMATCH_S3_ALLOWED_BUCKETS": f"{bucket},"})
+    assert (settings.s3.bucket, settings.s3.allowed_buckets) == (bucket, (bucket,))
 
 
 @pytest.mark.parametrize("name", ["FACEMATCH_S3_ENDPOINT", "FACEMATCH_HEALTH_ADDRESS"])

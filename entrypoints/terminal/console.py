@@ -3,7 +3,7 @@
 import os
 import re
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from enum import IntEnum
 from typing import NoReturn, TypeVar
@@ -14,7 +14,7 @@ from rich.table import Table
 
 from adapters.vision.registry import BrokenEmbedderError
 from domain.errors import FacematchError
-from entrypoints.environment import otel
+from entrypoints.environment import embedder, otel
 from entrypoints.environment.variables import Problem, SettingsError, read
 from entrypoints.settings import Settings
 
@@ -67,13 +67,17 @@ class ExitCode(IntEnum):
 
 def load_settings() -> Settings:
     """Return the environment's settings, or end with exit code 2 and one table of everything that is wrong."""
-    return load_some(Settings, otel.problems(os.environ))
+    try:
+        return read(Settings, os.environ, otel.problems(os.environ))
+    except SettingsError as error:
+        print_problems([*error.problems, *embedder.problems(error.problems)])
+        raise typer.Exit(ExitCode.USAGE) from error
 
 
-def load_some(settings_class: type[_Settings], also_wrong: Iterable[Problem] = ()) -> _Settings:
+def load_some(settings_class: type[_Settings]) -> _Settings:
     """Return one class of settings as :func:`load_settings` does; what is wrong with others does not matter."""
     try:
-        return read(settings_class, os.environ, also_wrong)
+        return read(settings_class, os.environ)
     except SettingsError as error:
         print_problems(error.problems)
         raise typer.Exit(ExitCode.USAGE) from error

@@ -79,6 +79,7 @@ def test_all_wrong_settings_are_told_at_once_unbroken_in_a_narrow_terminal() -> 
     wrong = {
         "FACEMATCH_WORKER_SHUTDOWN_GRACE": "soon",
         "FACEMATCH_EMBEDDER": "arcface",
+        "FACEMATCH_EMBEDDER_FILE": "README.md",
         "FACEMATCH_DATABASE_URL": "mysql://user:canary-secret@h/d",
         "FACEMATCH_S3_RETRY_BASE_SECONDS": "-1",
         "COLUMNS": "40",

@@ -22,7 +22,7 @@ class InvalidImageRefError(JobRejectedError):
 
 
 class BucketNotAllowedError(InvalidImageRefError):
-    """An image reference to a bucket that is not among those that may be read."""
+    """An image reference with which nothing is wrong but that its bucket is not among those that may be read."""
 
 
 @attrs.frozen
@@ -61,9 +61,11 @@ class ImageRefPolicy:
             bucket, key = self.default_bucket, text
         if "@" in bucket:
             raise InvalidImageRefError("image_ref has an @ where its bucket is named: credentials do not belong there")
+        if not bucket:
+            raise InvalidImageRefError("image_ref names no bucket")
+        self._check_key(key)
         if bucket not in self.allowed_buckets:
             raise BucketNotAllowedError(f"image_ref names bucket {bucket[:80]!r}, which is not one of the allowed ones")
-        self._check_key(key)
         return ImageRef(bucket, key)
 
     @staticmethod

@@ -8,9 +8,10 @@ import typer
 
 from adapters.nats_jetstream.jobs.payload import MAX_BODY_BYTES, MAX_FACE_INDEX, encode_job
 from adapters.nats_jetstream.publishing.publisher import StoredTimeUnreadError
+from domain.images import BucketNotAllowedError, InvalidImageRefError
 from domain.jobs import JobKey, MatchJob
 from entrypoints.commands.common.photo_jobs import key_document
-from entrypoints.composition.base import build
+from entrypoints.composition.base import BaseContainer, build
 from entrypoints.composition.broker import BrokerContainer, connected_to_nats
 from entrypoints.settings import Settings
 from entrypoints.terminal.console import explained, load_settings, out, print_document, visible
@@ -35,6 +36,7 @@ def submit(
     `facematch show` then tells what became of it.
     """
     settings = load_settings()
+    _check_reference(settings, image_ref)
     job = MatchJob(photo_id, image_ref, face_index, faces_detected, job_id)
     size = len(encode_job(job))
     if size > MAX_BODY_BYTES:
@@ -52,6 +54,16 @@ def submit(
         print_document(document)
     else:
         out.print(visible(said))
+
+
+def _check_reference(settings: Settings, image_ref: str) -> None:
+    """Refuse what every worker would refuse; which buckets it may read, each says for itself."""
+    try:
+        build(BaseContainer, settings).image_refs().parse(image_ref)
+    except BucketNotAllowedError:
+        return
+    except InvalidImageRefError as error:
+        raise typer.BadParameter(str(error), param_hint="IMAGE_REF") from error
 
 
 async def _submit(settings: Settings, job: MatchJob) -> JobKey:

@@ -67,11 +67,22 @@ def test_what_is_wrong_with_an_argument_is_told_in_words_of_our_own(arguments: t
     assert (done.returncode, done.stderr.partition("Invalid value for ")[2]) == (2, told)
 
 
-@pytest.mark.parametrize(("letters", "code"), [(65_400, 1), (65_600, 2)])
-def test_a_job_that_would_be_malformed_is_not_submitted(letters: int, code: int) -> None:
-    """Its reference is too long for a job's body: that is wrong usage, and here another would find no server."""
-    done = run_cli("submit", str(uuid4()), "a" * letters, **_NO_SERVERS)
-    assert (done.returncode, "more than 65536 it is malformed" in done.stderr.replace("\n", " ")) == (code, code == 2)
+@pytest.mark.parametrize(
+    ("reference", "code", "told"),
+    [
+        (f"minio://{'b' * 65_400}/a.jpg", 1, "cannot connect to NATS"),
+        (f"minio://{'b' * 65_600}/a.jpg", 2, "more than 65536 it is malformed"),
+        ("s3://images/a.jpg", 2, "IMAGE_REF: image_ref has a scheme other than minio://"),
+        ("minio://elsewhere/../a.jpg", 2, "IMAGE_REF: image_ref has a key with an absolute or relative path"),
+        ("minio:///a.jpg", 2, "IMAGE_REF: image_ref names no bucket"),
+        ("", 2, "IMAGE_REF: image_ref has no key"),
+    ],
+    ids=["long", "too long", "scheme", "path", "no bucket", "nothing"],
+)
+def test_a_job_that_every_worker_would_refuse_is_not_submitted(reference: str, code: int, told: str) -> None:
+    """That is wrong usage. Which buckets may be read is the workers' own, and any other job finds no server here."""
+    done = run_cli("submit", str(uuid4()), reference, **_NO_SERVERS)
+    assert (done.returncode, told in done.stderr.replace("\n", " ")) == (code, True), done.stderr
 
 
 def test_all_wrong_settings_are_told_at_once_unbroken_in_a_narrow_terminal() -> None:

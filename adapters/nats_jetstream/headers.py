@@ -39,5 +39,18 @@ def replayed_trace_context(headers: Mapping[str, str]) -> dict[str, str]:
     return _renamed(headers, _REPLAYED_CONTEXT)
 
 
+def read_lines(block: bytes) -> dict[str, str]:
+    """Return the headers of lines ``name: value``, of those with one name the last.
+
+    What is no UTF-8 stays different in a name, each byte escaped; in a value, which is text, it becomes U+FFFD.
+    """
+    lines = [line.partition(b":") for line in block.split(b"\r\n")]
+    return {
+        name.strip().decode(errors="backslashreplace"): value.strip().decode(errors="replace")
+        for name, colon, value in lines
+        if colon
+    }
+
+
 def _renamed(headers: Mapping[str, str], names: Mapping[str, str]) -> dict[str, str]:
     return {names[name.lower()]: value for name, value in headers.items() if name.lower() in names}

@@ -8,6 +8,8 @@ from typing import Any
 import nats.errors
 from nats.aio.client import Client, Srv
 
+from adapters.nats_jetstream.headers import read_lines
+
 _PERMISSIONS = "permissions violation"
 _PLAIN_SCHEMES = {"nats", "tls"}
 
@@ -44,6 +46,11 @@ class SteadyClient(Client):
         except (IndexError, ValueError):
             await self._error_cb(nats.errors.Error("nats: a message came whose headers cannot be read"))
             return None
+
+    @staticmethod
+    def _parse_header_lines(raw: bytes) -> dict[str, str]:
+        """Read headers of any name; nats-py passes over those that are not ASCII, or have a space within."""
+        return read_lines(raw)
 
     async def _flush_pending(self, force_flush: bool = False) -> Any:  # noqa: FBT001, FBT002, ANN401 - the client's signature
         """Let a cancellation through; while much waits to be sent, nats-py swallows it, and whoever asked waits on."""

@@ -24,6 +24,7 @@ from adapters.nats_jetstream.headers import (
     SEQUENCE,
     TRACE,
     TRUNCATED_FROM,
+    read_lines,
     trace_context,
 )
 from adapters.nats_jetstream.names import BrokerNames
@@ -126,7 +127,7 @@ class JetStreamDeadLetterBox(ConfirmedPublisher):
 
 
 def _letter(message: RawStreamMsg) -> DeadLetter:
-    headers = _headers(message)
+    headers = read_lines(base64.b64decode(message.hdrs or b""))  # as they were sent: the client reads some otherwise
     if message.seq is None or message.time is None:
         raise TypeError("a stored message has a sequence and a time")
     return DeadLetter(
@@ -141,13 +142,6 @@ def _letter(message: RawStreamMsg) -> DeadLetter:
         truncated_from=_number(headers.get(TRUNCATED_FROM)),
         traceparent=headers.get(TRACE) or trace_context(headers).get("traceparent") or None,
     )
-
-
-def _headers(message: RawStreamMsg) -> dict[str, str]:
-    """Return the headers as they were sent; the client reads those that are not ASCII otherwise."""
-    block = base64.b64decode(message.hdrs or b"").decode(errors="replace")
-    lines = [line.partition(":") for line in block.split("\r\n")[1:] if line]
-    return {name: value.strip() for name, _, value in lines}
 
 
 def _headers_of_a_replay(letter: DeadLetter) -> dict[str, str]:

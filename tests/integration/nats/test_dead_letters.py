@@ -69,7 +69,9 @@ async def test_headers_that_cannot_be_sent_again_are_renamed(
     """Any name and value that a server lets through comes to the letter, in a form that it lets through again."""
     await provisioned(client, names)
     odd = {"a/b": "1", "a(b": "2", "[x]": "3", "n\x00l": "4", "control": "a\x00\x1bb", "umlaut": "äöü \U0001f600"}
-    block = b"NATS/1.0\r\n" + b"".join(f"{name}: {value}\r\n".encode() for name, value in odd.items()) + b"\r\n"
+    odd |= {"X-ä": "5", "a b": "6", "\udce4": "7"}
+    lines = (f"{name}: {value}\r\n".encode(errors="surrogateescape") for name, value in odd.items())
+    block = b"NATS/1.0\r\n" + b"".join(lines) + b"\r\n"
     await client._send_command(f"HPUB {names.subject} {len(block)} {len(block) + 1}\r\n".encode() + block + b"x\r\n")
     queue = JetStreamJobQueue(client, names, ack_wait_seconds=ACK_WAIT)
     [original] = await queue.fetch(1, timeout_seconds=5)
@@ -82,6 +84,9 @@ async def test_headers_that_cannot_be_sent_again_are_renamed(
         "Facematch-Original-a%28b": "2",
         "Facematch-Original-%5Bx%5D": "3",
         "Facematch-Original-n%00l": "4",
+        "Facematch-Original-X-%C3%A4": "5",
+        "Facematch-Original-a%20b": "6",
+        "Facematch-Original-%5Cxe4": "7",
     }
     assert headers["control"] == "a\x00\x1bb"
     assert "umlaut" in headers

@@ -80,10 +80,10 @@ def answer(status: str, body: bytes = b"", *headers: str) -> Fault:
     return fault
 
 
-def error(status: str, code: str) -> Fault:
+def error(status: str, code: str, kind: str = "application/xml") -> Fault:
     """Return a fault that answers as an S3 server in trouble does."""
     body = f'<?xml version="1.0" encoding="UTF-8"?><Error><Code>{code}</Code><Message>no</Message></Error>'
-    return answer(status, body.encode(), "Content-Type: application/xml")
+    return answer(status, body.encode(), f"Content-Type: {kind}")
 
 
 def raw(text: bytes) -> Fault:

@@ -50,6 +50,7 @@ _REFUSED = {
     "RequestTimeTooSkewed",
     "SignatureDoesNotMatch",
 }
+_XML = ("/xml", "+xml")
 _MAX_ERROR_BYTES = 64 * 1024
 PROBE_KEY = ".facematch-probe"
 """The name of an object that hardly exists."""
@@ -307,13 +308,13 @@ async def _read_error(response: aiohttp.ClientResponse) -> bytes:
 
 def _code(response: aiohttp.ClientResponse, body: bytes) -> str | None:
     """Return what the server's XML says, empty where it names no code; None where that is no S3 server's error."""
-    if response.status < HTTPStatus.MULTIPLE_CHOICES or response.content_type != "application/xml":
+    if response.status < HTTPStatus.MULTIPLE_CHOICES or not response.content_type.endswith(_XML):
         return None
     try:
         root = ET.fromstring(body)  # noqa: S314 - expat expands no entities endlessly since 2.4.1
     except ET.ParseError:
         return None
-    return root.findtext("{*}Code") or ""
+    return root.findtext("{*}Code") or "" if root.tag.rpartition("}")[2] == "Error" else None
 
 
 def _check_names(ref: ImageRef) -> None:

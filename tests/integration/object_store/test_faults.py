@@ -45,6 +45,10 @@ PASSING = {
         faulty.answer("200 OK", b"<html>back soon</html>", "Content-Type: text/html"),
         r"not that of an S3 server \(HTTP 200, no ETag\)",
     ),
+    "a proxy's page in XML": (
+        faulty.answer("404 Not Found", b"<html><Code>NoSuchKey</Code></html>", "Content-Type: application/xhtml+xml"),
+        r"not that of an S3 server \(HTTP 404\)",
+    ),
     "part": (faulty.answer("206 Partial Content", b"part"), "HTTP 206"),
     "nothing": (faulty.answer("204 No Content"), "HTTP 204"),
     "no HTTP": (faulty.raw(b"SSH-2.0-OpenSSH_9.2\r\n"), "ClientResponseError"),
@@ -120,6 +124,16 @@ async def test_what_is_not_there_is_not_found(store: S3PhotoStore, proxy: Faulty
     """So says the server's code, not the HTTP status."""
     proxy.script.append(faulty.error("400 Bad Request", code))
     with pytest.raises(ImageNotFoundError, match=code):
+        await store.fetch(photo, max_bytes=LIMIT)
+
+
+@pytest.mark.parametrize("kind", ["text/xml", "Text/XML; charset=utf-8", "application/xml;charset=UTF-8"])
+async def test_any_xml_tells_what_is_not_there(
+    store: S3PhotoStore, proxy: FaultyS3, photo: ImageRef, kind: str
+) -> None:
+    """Servers call their errors by different media types."""
+    proxy.script.append(faulty.error("404 Not Found", "NoSuchKey", kind))
+    with pytest.raises(ImageNotFoundError, match="NoSuchKey"):
         await store.fetch(photo, max_bytes=LIMIT)
 
 

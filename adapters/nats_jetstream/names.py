@@ -7,7 +7,7 @@ from domain.outcomes import OutcomeKind
 
 @attrs.frozen
 class BrokerNames:
-    """What things are called on the broker; another subject of jobs leaves those of results and dead letters as they are."""
+    """What things are called on the broker; the subjects of results and dead letters do not follow that of jobs."""
 
     stream: str = "PHOTO_FACES"
     subject: str = "photo_faces.single.requested"

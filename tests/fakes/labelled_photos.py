@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from application.ports.labelled_photos import LabelledPhoto
-from domain.errors import ImageNotFoundError
+from domain.errors import FacematchError, ImageNotFoundError
 
 
 class InMemoryLabelledPhotos:
@@ -17,7 +17,10 @@ class InMemoryLabelledPhotos:
 
     def photos(self) -> Sequence[LabelledPhoto]:
         """Return all photographs."""
-        return [LabelledPhoto(person, name) for person, photos in self._people.items() for name in photos]
+        photos = [LabelledPhoto(person, name) for person, photos in self._people.items() for name in photos]
+        if not photos:
+            raise FacematchError("no photographs")
+        return photos
 
     def memberships(self) -> Sequence[tuple[str, str]] | None:
         """Return pairs of a person and a group."""

@@ -28,8 +28,8 @@ from domain.errors import (
     UnreadableImageError,
 )
 from tests.integration.vision.conftest import EMBEDDERS, StartPool, eventually
-from tests.processes import children, command, is_running
-from tests.readers import pool_of
+from tests.processes import is_running
+from tests.readers import end_maker, makers, pool_of, processes_of
 
 GONE_SECONDS = 5.0
 LATE_SECONDS = 2.5
@@ -649,22 +649,6 @@ async def test_signals_for_the_whole_service_do_not_reach_them(start_pool: Start
 def expendability(pid: int) -> int:
     """Return by how much the kernel, out of memory, would rather kill a process than its size says."""
     return int(Path(f"/proc/{pid}/oom_score_adj").read_text())
-
-
-def makers() -> list[int]:
-    """Return the ids of this process's living children that are of a pool: they make its processes."""
-    return [pid for pid in processes_of(os.getpid()) if b"adapters.vision.processes.child" in command(pid)]
-
-
-def end_maker() -> None:
-    """Kill the process that makes the others, which takes them with it."""
-    [maker] = makers()
-    os.kill(maker, signal.SIGKILL)
-
-
-def processes_of(pid: int) -> list[int]:
-    """Return the ids of a process's living children."""
-    return list(filter(is_running, children(pid)))
 
 
 def resident(pid: int) -> int:

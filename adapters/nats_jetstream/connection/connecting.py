@@ -5,12 +5,13 @@ import ssl
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 from urllib.parse import unquote, urlsplit
 
 import attrs
 import nats.errors
 import nats.js.errors
+import tenacity
 from nats.aio.client import Client
 from nats.js import JetStreamContext
 
@@ -26,6 +27,12 @@ _RECONNECT_SECONDS = 1
 _TRIES = 2
 _PING_SECONDS = 5.0
 _UNANSWERED_PINGS = 2
+PATIENCE_SECONDS: Final = 30.0
+_FIRST_PAUSE_SECONDS = 0.1
+_LONGER_BY_SECONDS = 0.2
+_NO_LEADER = 10008
+_IS_BEING_STORED = 10158
+"""What a cluster says of a message while it is storing one of that id."""
 _REFUSED = "Authorization Violation"
 _WHO = "FACEMATCH_NATS_USER and FACEMATCH_NATS_PASSWORD, FACEMATCH_NATS_TOKEN or FACEMATCH_NATS_CREDS"
 _Answer = TypeVar("_Answer")
@@ -221,9 +228,35 @@ async def retry_once(send: Callable[[float], Awaitable[_Answer]]) -> _Answer:
     Only for what may arrive twice. ``send`` takes the seconds that it may wait.
     """
     try:
-        return await send(_TRY_SECONDS)
+        return await try_once(send)
     except nats.errors.TimeoutError:
-        return await send(_TRY_SECONDS)
+        return await try_once(send)
+
+
+async def try_once(send: Callable[[float], Awaitable[_Answer]]) -> _Answer:
+    """Send what is to wait no longer than others do."""
+    return await send(_TRY_SECONDS)
+
+
+async def patiently(ask: Callable[[], Awaitable[_Answer]], seconds: float) -> _Answer:
+    """Ask again, ever later, what nobody answered: a cluster elects another leader within seconds.
+
+    Only for what may be asked twice. What the server refuses is not asked again; the last error is raised as it is.
+    """
+    retrying = tenacity.AsyncRetrying(
+        retry=tenacity.retry_if_exception(_may_pass),
+        wait=tenacity.wait_incrementing(_FIRST_PAUSE_SECONDS, _LONGER_BY_SECONDS),
+        stop=tenacity.stop_after_delay(seconds),
+        reraise=True,
+    )
+    return await retrying(ask)
+
+
+def _may_pass(error: BaseException) -> bool:
+    if not isinstance(error, MessagingUnavailableError):
+        return False
+    cause = error.__cause__
+    return not isinstance(cause, nats.js.errors.APIError) or cause.err_code in {_NO_LEADER, _IS_BEING_STORED}
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 
-from adapters.nats_jetstream.connection.connecting import jetstream, retry_once, translated
+from adapters.nats_jetstream.connection.connecting import PATIENCE_SECONDS, jetstream, patiently, retry_once, translated
 from adapters.nats_jetstream.connection.finding import consumer_of, stream_of
 from adapters.nats_jetstream.jobs.delivery import Receipt
 from adapters.nats_jetstream.jobs.payload import photo_of
@@ -39,13 +39,15 @@ class JetStreamJobsInFlight:
     """Reads the stream with a consumer of its own, which acknowledges nothing and is forgotten by the server.
 
     Jobs up to the service's consumer's ack floor are done. All above it count as in flight, finished or not, because
-    acknowledgements may be out of order.
+    acknowledgements may be out of order. Once the stream is found, what gets no answer is asked again for
+    ``patience_seconds``.
     """
 
-    def __init__(self, client: Client, names: BrokerNames) -> None:
+    def __init__(self, client: Client, names: BrokerNames, *, patience_seconds: float = PATIENCE_SECONDS) -> None:
         self._client = client
         self._js = jetstream(client)
         self._names = names
+        self._patience_seconds = patience_seconds
         self._ids = PhotoIds()
         self._stream = ""
         self._position = 0
@@ -58,8 +60,8 @@ class JetStreamJobsInFlight:
         elif not look_again:
             return InFlight(self._ids.among(photos), self._position)
         for _ in range(_LOOKS):
-            last_of_all, last = await self._ends()
-            await self._read_on()
+            last_of_all, last = await patiently(self._ends, self._patience_seconds)
+            await patiently(self._read_on, self._patience_seconds)
             if self._position >= last:
                 self._position = max(self._position, last_of_all)
                 return InFlight(self._ids.among(photos), self._position)

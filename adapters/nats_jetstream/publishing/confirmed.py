@@ -5,7 +5,7 @@ from nats.js.api import PubAck
 from opentelemetry import trace
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from adapters.nats_jetstream.connection.connecting import jetstream, retry_once, translated
+from adapters.nats_jetstream.connection.connecting import jetstream, retry_once, translated, try_once
 from adapters.nats_jetstream.headers import MESSAGE_ID
 from adapters.nats_jetstream.names import BrokerNames
 from adapters.spans import spanned
@@ -31,12 +31,13 @@ class ConfirmedPublisher:
         *,
         continue_trace: bool = True,
         traceparent: str | None = None,
+        again: bool = True,
     ) -> PubAck:
         """Publish within a PRODUCER span and wait for the stream's confirmation.
 
         The headers need a :data:`MESSAGE_ID`, by which the stream knows a message that it has already. With
         ``continue_trace`` the message says that it belongs to the span. Outside of any trace the span belongs to that
-        of ``traceparent``.
+        of ``traceparent``. With ``again`` it is sent once more where no answer comes.
         """
         context = None
         if traceparent and not trace.get_current_span().get_span_context().is_valid:
@@ -55,4 +56,5 @@ class ConfirmedPublisher:
         ):
             if continue_trace:
                 _PROPAGATOR.inject(headers)
-            return await retry_once(lambda seconds: self._js.publish(subject, body, seconds, headers=headers))
+            send = retry_once if again else try_once
+            return await send(lambda seconds: self._js.publish(subject, body, seconds, headers=headers))

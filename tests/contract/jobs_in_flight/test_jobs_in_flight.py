@@ -65,7 +65,7 @@ def subject(own_broker: OwnBroker | None) -> Subject:
         await js.publish(names.subject, body)
 
     queue = JetStreamJobQueue(client, names, ack_wait_seconds=ACK_WAIT)
-    return Subject(JetStreamJobsInFlight(client, names), queue, put, own_broker.server.kill)
+    return Subject(JetStreamJobsInFlight(client, names, patience_seconds=0), queue, put, own_broker.server.kill)
 
 
 async def test_it_knows_of_jobs_in_flight(subject: Subject) -> None:

@@ -53,7 +53,9 @@ async def subject(own_broker: OwnBroker | None) -> AsyncIterator[Subject]:
         yield _in_memory()
         return
     async with connected(own_broker.server) as other:
-        first, second = (JetStreamRepublisher(client, own_broker.names) for client in (own_broker.client, other))
+        first, second = (
+            JetStreamRepublisher(client, own_broker.names, patience_seconds=0) for client in (own_broker.client, other)
+        )
         queue = JetStreamJobQueue(own_broker.client, own_broker.names, ack_wait_seconds=ACK_WAIT)
         yield Subject(first, second, queue, own_broker.server.kill)
 

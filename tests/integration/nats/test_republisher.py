@@ -4,19 +4,20 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
 import pytest_asyncio
 from nats.aio.client import Client
-from nats.js.api import DiscardPolicy
+from nats.js.api import DiscardPolicy, PubAck
 
 from adapters.nats_jetstream.connection.connecting import ConnectionOptions, connect, disconnect
 from adapters.nats_jetstream.jobs.jobs_in_flight import JetStreamJobsInFlight
 from adapters.nats_jetstream.jobs.payload import JsonJobParser
 from adapters.nats_jetstream.names import BrokerNames
 from adapters.nats_jetstream.provisioning import provision
-from adapters.nats_jetstream.publishing.batches import MOST_MESSAGES
+from adapters.nats_jetstream.publishing.batches import MOST_MESSAGES, publish_batch
 from adapters.nats_jetstream.publishing.republisher import JetStreamRepublisher
 from domain.errors import MessagingUnavailableError
 from domain.jobs import MalformedJob, MatchJob
@@ -76,6 +77,58 @@ async def test_a_full_stream_is_told_and_filled_later(client: Client) -> None:
     assert len(await in_the_stream(client, names)) == 4
     await js.update_stream(config)
     assert await republisher.publish(wanted, unless_after=0) == 6
+    assert sorted(map(str, await in_the_stream(client, names))) == sorted(map(str, wanted))
+
+
+async def test_while_nobody_stores_it_is_tried_again(client: Client) -> None:
+    """A cluster without a leader answers as one without the stream, for some seconds."""
+    names, first, others = await provisioned(client), jobs(1), jobs(300)
+    js, republisher = client.jetstream(), JetStreamRepublisher(client, names)
+    assert await republisher.publish(first, unless_after=0) == 1
+    config = (await js.stream_info(names.stream)).config
+    await js.delete_stream(names.stream)
+    impatient = JetStreamRepublisher(client, names, patience_seconds=0)
+    impatient._in_batches = True
+    with pytest.raises(MessagingUnavailableError, match="it has no leader now"):
+        await impatient.publish(others, unless_after=0)
+    publishing = asyncio.create_task(republisher.publish(others, unless_after=0))
+    await asyncio.wait({publishing}, timeout=0.3)
+    assert not publishing.done()
+    await js.add_stream(config)
+    assert await publishing == 300
+    assert sorted(map(str, await in_the_stream(client, names))) == sorted(map(str, others))
+
+
+class Unheard(JetStreamRepublisher):
+    """Hears no first answer to any single job, which is stored all the same."""
+
+    def __init__(self, client: Client, names: BrokerNames) -> None:
+        super().__init__(client, names)
+        self._sent: set[bytes] = set()
+
+    async def _publish(self, subject: str, body: bytes, headers: dict[str, str], **options: Any) -> PubAck:
+        ack = await super()._publish(subject, body, headers, **options)
+        if body in self._sent:
+            return ack
+        self._sent.add(body)
+        raise MessagingUnavailableError("no answer")
+
+
+@pytest.mark.parametrize("in_batches", [True, False])
+async def test_what_was_stored_without_an_answer_counts_as_published(
+    client: Client, monkeypatch: pytest.MonkeyPatch, *, in_batches: bool
+) -> None:
+    """Whoever led has died after storing it: each job is stored once, and none is told as somebody else's."""
+
+    async def unheard(*arguments: Any) -> None:
+        await publish_batch(*arguments)
+        raise MessagingUnavailableError("no answer")
+
+    monkeypatch.setattr("adapters.nats_jetstream.publishing.republisher.publish_batch", unheard)
+    names, wanted = await provisioned(client), jobs(50)
+    republisher = (JetStreamRepublisher if in_batches else Unheard)(client, names)
+    republisher._in_batches = in_batches
+    assert await republisher.publish(wanted, unless_after=0) == len(wanted)
     assert sorted(map(str, await in_the_stream(client, names))) == sorted(map(str, wanted))
 
 

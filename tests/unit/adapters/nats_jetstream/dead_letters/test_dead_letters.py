@@ -32,6 +32,7 @@ class Outbound(JetStreamDeadLetters):
         *,
         continue_trace: bool = True,  # noqa: ARG002 - the base's signature
         traceparent: str | None = None,  # noqa: ARG002 - same
+        again: bool = True,  # noqa: ARG002 - same
     ) -> PubAck:
         self.letters.append((body, block(headers)))
         return PubAck(subject, 1)

@@ -180,7 +180,8 @@ class S3PhotoStore:
         except (aiohttp.ClientError, OSError) as error:
             if isinstance(error, TimeoutError) and not isinstance(error, aiohttp.ClientError):
                 raise  # the deadline
-            raise self._unavailable(f"{ref}: {_brief(error)}") from error
+            where = " (FACEMATCH_S3_ENDPOINT)" if isinstance(error, aiohttp.ClientConnectorError) else ""
+            raise self._unavailable(f"{ref}: {_brief(error)}{where}") from error
 
     def _error_for(self, refusal: RefusalError, ref: ImageRef) -> Exception:
         code = refusal.code

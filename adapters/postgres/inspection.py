@@ -33,10 +33,11 @@ SELECT coalesce(u.face_embedding_model, ''), count(*) FROM {users} u
  WHERE u.face_embedding IS NOT NULL AND u.face_embedding_model IS DISTINCT FROM %s AND {not_deleted}
  GROUP BY 1 ORDER BY 1
 """
+# By a hash: vectors would be sorted, and those that lie beside their rows fetched anew for each comparison.
 _SHARED = """
 SELECT coalesce(sum(same.users), 0)::bigint FROM (
     SELECT count(*) AS users FROM {users} u WHERE u.face_embedding_model = %s AND {candidate}
-     GROUP BY u.face_embedding HAVING count(u.face_embedding) > 1) same
+     GROUP BY hash_array_extended(u.face_embedding::real[], 0) HAVING count(u.face_embedding) > 1) same
 """
 _INDEXED = """
 SELECT EXISTS (
@@ -54,10 +55,9 @@ class DatabaseFacts:
 
     ``enrolled`` are those of this model who may be named; ``unfit`` of them have a vector that cannot be compared, of
     another dimension or of no length that could be told, and ``shared`` counts those of them who have the very same one
-    as somebody else. ``unusable`` counts those of other models, but for deleted
-    ones, by model ('': of an unknown one). ``advice`` are statements for the tables' owner. ``index`` is what this
-    model's users are searched through by what was ``learnt``, which is None where it is not used; ``unindexed`` of them
-    are not in it.
+    as somebody else. ``unusable`` counts those of other models, but for deleted ones, by model ('': of an unknown one).
+    ``advice`` are statements for the tables' owner. ``index`` is what this model's users are searched through by what
+    was ``learnt``, which is None where it is not used; ``unindexed`` of them are not in it.
     ``logged`` is a statement for a superuser, where the server's log gets what statements are run with: embeddings.
     """
 

@@ -1,8 +1,10 @@
 """What ``doctor`` learns of the database."""
 
 import asyncio
+import time
 from uuid import uuid4
 
+import attrs
 import psycopg
 import pytest
 
@@ -61,6 +63,33 @@ async def test_embeddings_are_counted_by_what_they_are_good_for(
     assert (facts.enrolled, facts.unfit, facts.shared) == (6, 3, 3)
     assert facts.unusable == {"model@2": 2, "": 3}
     assert (facts.server_version[:3], facts.pgvector_version[:2]) == ("18.", "0.")
+
+
+async def test_long_vectors_are_fetched_a_few_times_each(admin: psycopg.Connection, database_url: str) -> None:
+    """Where the same ones are looked for, too: sorting those that lie beside their rows fetches them ever again."""
+    await migrate(database_url)
+    admin.execute("ALTER TABLE users ALTER face_embedding SET STORAGE EXTERNAL")  # the type's own
+    long = "(SELECT array_agg(random() - 0.5)::vector FROM generate_series(1, 600) WHERE g = g)"
+    admin.execute(
+        "INSERT INTO users (id, face_embedding, face_embedding_model) "
+        f"SELECT gen_random_uuid(), {long}, 'model@1' FROM generate_series(1, 200) g".encode()
+    )
+    before = _fetched(admin)
+    async with opened(database_url) as database:
+        await inspect_database(database, attrs.evolve(EMBEDDER, dimension=600))
+    assert 0 < _fetched(admin) - before < 10 * 200
+
+
+def _fetched(admin: psycopg.Connection) -> int:
+    """Return how many blocks of vectors were fetched by connections that are closed."""
+    others = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    while admin.execute(others).fetchone() != (0,):
+        time.sleep(0.01)
+    admin.execute("SELECT pg_stat_force_next_flush()")
+    [(blocks,)] = admin.execute(
+        "SELECT coalesce(toast_blks_hit + toast_blks_read, 0) FROM pg_statio_user_tables WHERE relname = 'users'"
+    )
+    return int(blocks)
 
 
 async def test_indexes_that_every_job_needs_are_missed(admin: psycopg.Connection, database_url: str) -> None:

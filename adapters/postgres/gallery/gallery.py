@@ -9,7 +9,7 @@ from psycopg.rows import TupleRow
 
 from adapters.postgres.connection.database import Connection, Database
 from adapters.postgres.connection.statements import Statement
-from adapters.postgres.gallery.nearest import Wanted, candidates, counting, exact, number, proposed
+from adapters.postgres.gallery.nearest import SPARE, Wanted, candidates, counting, exact, number, proposed
 from adapters.postgres.gallery.recent import Recent
 from adapters.postgres.gallery.templates import as_vector
 from adapters.postgres.search_index.feed import GalleryFeed
@@ -73,7 +73,7 @@ class PostgresGallery:
         """Return the nearest, but for rows whose distance is not a number, and count who are so few that it matters.
 
         Where too few are found among those proposed, as when the index was dropped a moment ago, everybody is compared
-        with after all.
+        with after all; once more without those who took others' places, where too few are found among everybody.
         """
         size = await self.size(probe.model)
         are_few = size <= LARGEST_GALLERY_WITH_COHORT
@@ -83,7 +83,11 @@ class PostgresGallery:
         wanted = Wanted(probe.model, probe.dimension, limit, counted=are_few)
         rows = await self._search(self._searching_all(wanted), probe, {})
         [(*_, counted, _), *_] = rows
-        return Neighbours(candidates(rows), counted if are_few else size)
+        size = counted if are_few else size
+        if len(candidates(rows)) < limit < size - SPARE:
+            wanted = attrs.evolve(wanted, counted=False, all_comparable=True)
+            rows = await self._search(self._searching_all(wanted), probe, {})
+        return Neighbours(candidates(rows), size)
 
     async def size(self, model: str) -> int:
         """Return a count that is at most 10 seconds old; one query serves everyone who asks meanwhile."""

@@ -15,8 +15,8 @@ from adapters.postgres.tables.schema import Schema
 from domain.decision import Candidate
 
 _TOO_MANY = 10_000
-_SPARE = 4
-"""So many users whose templates are not comparable take nobody's place."""
+SPARE = 4
+"""So many users whose templates are not comparable take nobody's place, where these are not left out."""
 _EXACT = """
 SELECT u.id, u.face_embedding, {distance} AS distance FROM {users} u
  WHERE {fits} ORDER BY distance, id LIMIT {limit} + {spare}
@@ -37,7 +37,7 @@ SELECT u.* FROM (
    AND {server} = %(server)s
    AND (SELECT count(*) FROM changed) < {too_many}
 """
-# Whether a template is comparable is asked of those who are found: of all, it would take as long as their distance.
+# Whether a template is comparable is asked of those who are found: of all, it takes as long as their distance.
 _NEAREST = """
 SELECT n.id, n.distance, t.photographs, {count}, {is_ready}
   FROM (VALUES (1)) AS always
@@ -59,14 +59,16 @@ SELECT count(*) FROM {users} u
 class Wanted:
     """What is searched for: a ``limit`` of users of a model, whose vectors have one dimension.
 
-    ``counted`` asks for the number of all who are searched, too, in each row; it is NULL otherwise. These are part of
-    the statements' text, so that a plan for any probe is a plan for such searches.
+    ``counted`` asks for the number of all who are searched, too, in each row; it is NULL otherwise. ``all_comparable``
+    leaves out whose templates are not comparable, however many they are. These are part of the statements' text, so
+    that a plan for any probe is a plan for such searches.
     """
 
     model: str
     dimension: int
     limit: int
     counted: bool = False
+    all_comparable: bool = False
 
 
 def exact(schema: Schema, wanted: Wanted) -> sql.Composed:
@@ -148,6 +150,8 @@ def _parts(
     users, model = schema.users.identifier, sql.Literal(wanted.model)
     fits = sql.SQL("u.face_embedding_model = {} AND u.face_embedding IS NOT NULL AND {}").format(model, condition)
     count = sql.SQL("(SELECT count(*) FROM {} u WHERE {})").format(users, fits)
+    if wanted.all_comparable:
+        fits += sql.SQL(" AND ") + comparable(schema, "u")
     return {
         "users": users,
         "fits": fits,
@@ -155,7 +159,7 @@ def _parts(
         "model": model,
         "distance": _distance(schema, wanted.dimension, probe),
         "limit": sql.Literal(wanted.limit),
-        "spare": sql.Literal(_SPARE),
+        "spare": sql.Literal(SPARE),
         "comparable": comparable(schema, "f"),
     }
 

@@ -119,6 +119,15 @@ async def test_a_vector_without_direction_is_nobodys(subject: Subject, length: f
     assert [candidate.user_id for candidate in (await subject.gallery.search(PROBE, limit=9)).nearest] == [somewhere]
 
 
+async def test_however_many_are_without_direction_the_nearest_is_found(subject: Subject) -> None:
+    """An application may have written such a vector for everybody whose template is still missing."""
+    for number in range(1, 20):
+        subject.tables.write_embedding(subject.tables.add_user(UUID(int=number)), MODEL, (1e-30,) * 4)
+    users = [subject.tables.add_user(uuid4(), at_angle(angle)) for angle in (10.0, 20.0)]
+    found = (await subject.gallery.search(PROBE, limit=4)).nearest
+    assert [candidate.user_id for candidate in found] == users
+
+
 @pytest.mark.parametrize("vector", [(1.0, 0.0, 0.0), (1.0, 0.0, 0.0, 0.0, 0.0), (1.0,)], ids=len)
 async def test_a_vector_of_another_dimension_is_nobodys(subject: Subject, vector: tuple[float, ...]) -> None:
     """It breaks no search, though the application says that it is of this model."""

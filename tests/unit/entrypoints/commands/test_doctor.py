@@ -17,8 +17,11 @@ from entrypoints.commands.doctor import (
     Finding,
     Status,
     bucket_finding,
+    embedding_findings,
+    enrolment_finding,
     failures_found,
     search_finding,
+    server_findings,
     threshold_finding,
 )
 from entrypoints.settings import VisionSettings
@@ -105,6 +108,41 @@ def test_a_search_that_could_be_better_is_told(
     """A slow one, an index that nobody can rely on, and one that lacks somebody."""
     found = search_finding(attrs.evolve(FACTS, enrolled=enrolled, index=index, unindexed=unindexed), 128)
     assert (found.what, found.status, words in found.detail) == ("search", status, True)
+
+
+def test_a_search_by_what_is_damaged_is_a_failure() -> None:
+    """Whatever else is true of the index."""
+    found = search_finding(attrs.evolve(FACTS, learnt=b"of another time", index=index_state(128), unindexed=2), 128)
+    assert (found.status, "damaged, or of a newer release" in found.detail) == (Status.FAILED, True)
+
+
+@pytest.mark.parametrize(
+    ("told", "what", "words"),
+    [
+        ({"unfit": 2}, "unfit embeddings", "2 users have one of mine@1 that no photo can be compared with"),
+        ({"shared": 3}, "same embeddings", "3 users have the same as another"),
+        (
+            {"unusable": {"other@1": 4}},
+            "other embeddings",
+            "4 users have one of model other@1: run `facematch reenroll",
+        ),
+        ({"unusable": {"": 5}}, "other embeddings", "5 users have one of an unknown model"),
+        ({"logged": "ALTER ROLE"}, "database log", "a superuser can run: ALTER ROLE"),
+        ({"advice": ("CREATE INDEX",)}, "database speed", "the owner can run: CREATE INDEX"),
+    ],
+)
+def test_what_is_amiss_in_the_database_is_a_warning_of_its_own(told: dict[str, object], what: str, words: str) -> None:
+    """And nothing else is told; where nothing is amiss, nothing is."""
+    facts = attrs.evolve(FACTS, **told)  # type: ignore[arg-type]  # the parameters name what the class has
+    (found,) = (*embedding_findings(facts, "mine@1"), *server_findings(facts))
+    assert (found.what, found.status, words in found.detail) == (what, Status.WARNING, True)
+    assert [*embedding_findings(FACTS, "mine@1"), *server_findings(FACTS)] == []
+
+
+@pytest.mark.parametrize(("enrolled", "status"), [(0, Status.WARNING), (1, Status.OK)])
+def test_a_gallery_without_anybody_is_told(enrolled: int, status: Status) -> None:
+    """Nobody could be named."""
+    assert enrolment_finding(enrolled, "mine@1").status == status
 
 
 @pytest.mark.parametrize(

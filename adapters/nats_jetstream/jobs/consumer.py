@@ -3,6 +3,7 @@
 import asyncio
 import math
 from collections.abc import Sequence
+from contextlib import suppress
 
 import attrs
 from nats.aio.client import Client
@@ -18,6 +19,7 @@ from adapters.nats_jetstream.names import BrokerNames
 from domain.errors import MessagingUnavailableError
 
 _LOOK_SECONDS = 10.0
+_ANSWER_SECONDS = 1.0
 
 
 @attrs.frozen
@@ -53,7 +55,7 @@ class JetStreamJobQueue:
         inbox = await self._bound()
         try:
             if _now() - self._looked_at >= self._look_seconds:
-                await self._check_consumer(inbox.life.stream)
+                await self._look(inbox.life.stream)
             deliveries = await inbox.pull(limit, timeout_seconds=timeout_seconds)
             if not deliveries:
                 await self._check_progress(inbox.life.stream)
@@ -71,6 +73,13 @@ class JetStreamJobQueue:
     async def close(self) -> Sequence[JetStreamDelivery]:
         """End what was asked for: otherwise the server would deliver here what is given back."""
         return [] if self._inbox is None else [left for left in await self._inbox.drain() if self._is_job(left)]
+
+    async def _look(self, stream: str) -> None:
+        """Raise where somebody has changed the consumer; without an answer soon, jobs are asked for all the same."""
+        self._looked_at = _now()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_ANSWER_SECONDS):
+                await self._check_consumer(stream)
 
     async def _jobs_among(self, deliveries: Sequence[JetStreamDelivery], stream: str) -> Sequence[JetStreamDelivery]:
         """Leave out what only a consumer that was changed delivers, or may have; it comes again in due time."""

@@ -266,6 +266,25 @@ async def test_a_consumer_that_is_changed_under_a_worker_is_not_used_any_more(
     assert (await one(queue)).body == b"a job"
 
 
+async def test_jobs_come_though_nobody_says_how_the_consumer_is(tmp_path: Path) -> None:
+    """A server with too many questions before it answers none; what it still does, is to deliver."""
+    users = (
+        "{user: all, password: p}, {user: few, password: p, permissions: {publish: {deny: '$JS.API.CONSUMER.INFO.>'}}}"
+    )
+    async with (
+        running(tmp_path, f"authorization {{ users: [{users}] }}") as server,
+        connected(server, user="all", password="p") as client,
+        connected(server, user="few", password="p") as unheard,
+    ):
+        names = await provisioned(client)
+        queue = JetStreamJobQueue(client, names, ack_wait_seconds=ACK_WAIT, look_seconds=0)
+        await client.jetstream().publish(names.subject, b"a job")
+        await (await one(queue)).ack()
+        queue._js = unheard.jetstream(timeout=SOON)
+        await client.jetstream().publish(names.subject, b"another")
+        assert (await one(queue)).body == b"another"
+
+
 @pytest.mark.parametrize(
     ("change", "subject"), [({"headers_only": True}, "{prefix}.requested"), ({"filter_subject": ""}, "{prefix}.other")]
 )

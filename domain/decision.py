@@ -142,7 +142,7 @@ class Unknown:
     def detail(self) -> str:
         """Say which of the two it is, for people."""
         if self.ambiguous:
-            return "two users are about equally near: nobody is named"
+            return "two users are about equally near: nobody is named within the margin"
         return "the nearest user is beyond the threshold"
 
 
@@ -160,8 +160,7 @@ def decide(
     """Judge the :data:`NEEDED_CANDIDATES` nearest users, closest first, of a gallery of about ``gallery_size`` users.
 
     A threshold of 0 names nobody: an embedder that sees nothing is at no distance from anybody. The second nearest must
-    be farther away than the nearest by ``margin`` at least, lest a look-alike be named. Where there is a threshold, the
-    two may not be at one and the same distance either: their templates are the same, and nothing tells them apart.
+    be farther away than the nearest by ``margin`` at least, lest a look-alike be named.
     """
     if not candidates:
         return NobodyEnrolled()
@@ -175,7 +174,6 @@ def decide(
     )
     if comparison.threshold is not None and not 0 < comparison.threshold >= nearest.distance:
         return Unknown(comparison)
-    lead = others[0].distance - nearest.distance if others else math.inf
-    if lead < margin or (lead == 0 and comparison.threshold is not None):
+    if others and others[0].distance - nearest.distance < margin:
         return Unknown(comparison, ambiguous=True)
     return Accepted(nearest.user_id, comparison)

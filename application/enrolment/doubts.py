@@ -12,7 +12,7 @@ import attrs
 
 from application.ports.gallery import Others
 from domain.calibration import Calibration
-from domain.decision import Accepted, ThresholdPolicy, Unknown, decide
+from domain.decision import Accepted, ThresholdPolicy, decide
 from domain.faces import FaceEmbedding
 
 _RATE: Final = 1e-2
@@ -82,12 +82,9 @@ def far_apart(embeddings: Mapping[str, FaceEmbedding], calibration: Calibration)
 
 
 def look_alike(others: Others, policy: ThresholdPolicy) -> list[EnrolmentDoubt]:
-    """Return the user who would be named if the template were a photograph, or one of two who are equally near.
-
-    Nobody where the policy has no limit.
-    """
+    """Return the user who would be named if the template were a photograph; nobody where the policy has no limit."""
     match decide(others.nearest, policy, others.count):
-        case Accepted(comparison=comparison) | Unknown(comparison, ambiguous=True) if comparison.threshold is not None:
-            return [LookAlike(others.nearest[0].user_id, comparison.distance, comparison.threshold)]
+        case Accepted(user_id, comparison) if comparison.threshold is not None:
+            return [LookAlike(user_id, comparison.distance, comparison.threshold)]
         case _:
             return []

@@ -153,15 +153,6 @@ def test_a_second_user_within_the_margin_leaves_it_open(second: float | None, ac
         assert decision.ambiguous
 
 
-def test_of_two_users_with_one_template_neither_is_named() -> None:
-    """Also without a margin: it would be the one with the smaller id, whoever is on the photograph."""
-    twins = [Candidate(ANN, 0.1), Candidate(BEN, 0.1)]
-    decision = decide(twins, FixedThreshold(0.3), 9)
-    assert isinstance(decision, Unknown)
-    assert decision.ambiguous
-    assert isinstance(decide(twins, FixedThreshold(None), 9), Accepted)
-
-
 def test_the_margin_does_not_matter_beyond_the_threshold() -> None:
     """Who is too far away is unknown, not ambiguous."""
     decision = decide([Candidate(ANN, 0.4), Candidate(BEN, 0.4)], FixedThreshold(0.3), 9, margin=0.1)

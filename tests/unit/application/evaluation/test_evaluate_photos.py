@@ -74,19 +74,14 @@ def evaluator(**changes: object) -> EvaluatePhotos:
     return attrs.evolve(usual, **changes)  # type: ignore[arg-type]  # the caller names what the class has
 
 
-def a_crowd(
-    people: int, photographs: int, *, wider: float = 0.0
-) -> tuple[dict[str, dict[str, bytes | None]], EvaluatePhotos]:
-    """Return people with so many photographs each, and their evaluation.
-
-    They are two degrees apart from the next one, or ever ``wider``: so that nobody is half-way between two others.
-    """
+def a_crowd(people: int, photographs: int) -> tuple[dict[str, dict[str, bytes | None]], EvaluatePhotos]:
+    """Return people with so many photographs each, two degrees apart from the next one, and their evaluation."""
     script: dict[bytes, PhotoReading | Exception] = {}
     crowd: dict[str, dict[str, bytes | None]] = {}
     for person in range(people):
         crowd[f"p{person:03}"] = {str(number): f"{person} {number}".encode() for number in range(photographs)}
         for number in range(photographs):
-            script[f"{person} {number}".encode()] = showing((2 + wider * person) * person + number / 10)
+            script[f"{person} {number}".encode()] = showing(2 * person + number / 10)
     return crowd, evaluator(read=reading_by(script))
 
 
@@ -159,7 +154,7 @@ async def test_the_margin_counts_as_in_the_service() -> None:
 
 async def test_galleries_of_several_sizes_and_templates() -> None:
     """Of 41 people every other is a stranger; 21 are enrolled, with one photograph and with three."""
-    crowd, evaluate = a_crowd(41, 4, wider=0.001)
+    crowd, evaluate = a_crowd(41, 4)
     found = await evaluate(InMemoryLabelledPhotos(crowd), Subject.ONE)
     shapes = [(one.photographs, one.as_configured.gallery, one.galleries) for one in found.galleries]
     assert shapes == [(1, 21, 1), (3, 21, 1)]

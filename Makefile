@@ -32,7 +32,7 @@ demo: setup ## Run the main job on real servers and real photographs
 	@$(BIN)/facematch demo
 
 test: lint ## Run every check and every test
-	@$(BIN)/pytest -n 4 --dist loadfile --no-loadscope-reorder
+	@$(BIN)/pytest -n 5 --dist loadfile --no-loadscope-reorder
 
 lint: setup ## Run every static check
 	$(BIN)/ruff check .

@@ -175,7 +175,7 @@ def enrolment_finding(enrolled: int, embedder: str) -> Finding:
 
 
 def embedding_findings(facts: DatabaseFacts, embedder: str) -> Iterator[Finding]:
-    """Yield whose embeddings no photo is compared with, or names nobody by."""
+    """Yield whose embeddings no photo is compared with, or are those of others, too."""
     if facts.unfit:
         detail = f"{facts.unfit} users have one of {embedder} that no photo can be compared with: enrol them again"
         yield Finding("unfit embeddings", Status.WARNING, detail)

@@ -34,6 +34,9 @@ def without_vision(embedder: str) -> dict[str, str]:
         "FACEMATCH_MATCH_MAX_DISTANCE": "none",
     }
 
+_DIGITS_OF_TICKS = 2
+"""The kernel counts CPU in hundredths of a second; sums of these differ in the last bits by their order."""
+
 
 @attrs.frozen
 class Template:
@@ -65,7 +68,8 @@ class Cpu:
             RuntimeError: it became less, because a process ended meanwhile and took its share with it.
 
         """
-        used = [late - early for late, early in zip(attrs.astuple(self), attrs.astuple(earlier), strict=True)]
+        pairs = zip(attrs.astuple(self), attrs.astuple(earlier), strict=True)
+        used = [round(late - early, _DIGITS_OF_TICKS) for late, early in pairs]
         if min(used) < 0:
             raise RuntimeError(f"a process ended while its CPU was measured: {used}")
         return Cpu(*(seconds / per for seconds in used))

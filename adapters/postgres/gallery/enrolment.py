@@ -94,7 +94,7 @@ class PostgresEnrolment:
     async def others(self, user_id: UUID, template: FaceEmbedding, *, limit: int) -> Others:
         """Compare with every template there is, index or not: an enroller has no right to read an index."""
         schema = self._database.schema
-        search = exact_except(schema, Wanted(template.model, template.dimension, limit))
+        search = exact_except(schema, Wanted(template.model, template.dimension, limit, all_comparable=True))
         count = counting(schema, sql.SQL("u.id <> %(user)s"))
         values = {"probe": as_vector(template), "model": template.model, "user": user_id}
         async with self._database.operation("others") as connection:

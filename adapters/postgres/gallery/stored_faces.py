@@ -36,6 +36,6 @@ class PostgresStoredFaces:
             if row is None:
                 return ()
             model, dimension = row
-            search = exact_to_stored_face(schema, Wanted(model, dimension, limit))
+            search = exact_to_stored_face(schema, Wanted(model, dimension, limit, all_comparable=True))
             values = {"face": photo_face_id, "model": model}
             return candidates(await (await connection.execute(search, values)).fetchall())

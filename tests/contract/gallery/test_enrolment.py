@@ -102,11 +102,12 @@ async def test_the_others_are_found_whoever_may_be_named(subject: Subject) -> No
 
 
 async def test_a_template_that_cannot_be_compared_is_nobody_near(subject: Subject) -> None:
-    """Where the application has written zeros, there is no distance, and the others are found."""
-    zero, other = subject.tables.add_user(uuid4()), subject.tables.add_user(uuid4(), TEMPLATE)
-    subject.tables.write_embedding(zero, TEMPLATE.model, (0.0, 0.0, 0.0, 0.0))
+    """Where the application has written zeros, or all but zeros, however many, the others are found."""
+    other = subject.tables.add_user(uuid4(), TEMPLATE)
+    for length in (0.0, *[1e-30] * 18):
+        subject.tables.write_embedding(subject.tables.add_user(uuid4()), TEMPLATE.model, (length,) * 4)
     others = await subject.enrolment.others(uuid4(), TEMPLATE, limit=4)
-    assert (others.count, [found.user_id for found in others.nearest]) == (2, [other])
+    assert (others.count, [found.user_id for found in others.nearest]) == (20, [other])
 
 
 async def test_nobody_is_made_up(subject: Subject) -> None:

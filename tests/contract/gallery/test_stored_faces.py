@@ -80,6 +80,16 @@ async def test_the_nearest_who_may_be_named_come_first(subject: Subject) -> None
     assert await subject.nearest(uuid4()) == []
 
 
+async def test_however_many_are_without_direction_the_nearest_is_found(subject: Subject) -> None:
+    """Vectors that are all but zero take nobody's place, as in a job's search."""
+    for number in range(1, 20):
+        subject.tables.write_embedding(subject.tables.add_user(UUID(int=number)), PROBE.model, (1e-30,) * 4)
+    face = subject.tables.add_face(subject.tables.add_photo(uuid4()), PROBE)
+    same = subject.tables.add_user(uuid4(), PROBE)
+    found = await subject.faces.nearest(face, limit=3)
+    assert [candidate.user_id for candidate in found] == [same]
+
+
 async def test_faces_of_another_embedder_than_the_gallery_s_are_near_nobody(subject: Subject) -> None:
     """Nor are any while users are switched, though some still have a template of the face's embedder."""
     tables, other = subject.tables, FaceEmbedding("model@2", PROBE.vector)

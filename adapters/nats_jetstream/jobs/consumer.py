@@ -74,12 +74,13 @@ class JetStreamJobQueue:
         """End what was asked for: otherwise the server would deliver here what is given back."""
         return [] if self._inbox is None else [left for left in await self._inbox.drain() if self._is_job(left)]
 
-    async def _look(self, stream: str) -> None:
-        """Raise where somebody has changed the consumer; without an answer soon, jobs are asked for all the same."""
+    async def _look(self, stream: str) -> ConsumerInfo | None:
+        """Check the consumer; without an answer soon nothing is known of it, and jobs are asked for all the same."""
         self._looked_at = _now()
         with suppress(TimeoutError):
             async with asyncio.timeout(_ANSWER_SECONDS):
-                await self._check_consumer(stream)
+                return await self._check_consumer(stream)
+        return None
 
     async def _jobs_among(self, deliveries: Sequence[JetStreamDelivery], stream: str) -> Sequence[JetStreamDelivery]:
         """Leave out what only a consumer that was changed delivers, or may have; it comes again in due time."""
@@ -98,7 +99,9 @@ class JetStreamJobQueue:
 
     async def _check_progress(self, stream: str) -> None:
         """After a fetch that brought nothing, look whether there was nothing to bring."""
-        info = await self._check_consumer(stream)
+        info = await self._look(stream)
+        if info is None:
+            return
         now = _now()
         delivered = info.delivered.consumer_seq if info.delivered is not None else 0
         if not info.num_pending or (info.num_ack_pending or 0) >= (info.config.max_ack_pending or 0) > 0:

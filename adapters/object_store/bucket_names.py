@@ -3,7 +3,7 @@
 import re
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{1,61}[A-Za-z0-9]")
-_IP_ADDRESS = re.compile(r"[0-9]+(\.[0-9]+){3}")
+_IP_ADDRESS = re.compile(r"[0-9]{1,3}(\.[0-9]{1,3}){3}")
 
 
 def check_bucket_name(name: str) -> None:

@@ -112,7 +112,9 @@ def test_a_bucket_that_no_server_can_have_is_a_wrong_setting(bucket: str) -> Non
     assert all(problem.message.startswith("expected a bucket's name: ") for problem in caught.value.problems)
 
 
-@pytest.mark.parametrize("bucket", ["abc", "My_Photos", "photos.example.com", "tenant:photos", "1" * 63, "x-s3alias"])
+@pytest.mark.parametrize(
+    "bucket", ["abc", "My_Photos", "photos.example.com", "tenant:photos", "1" * 63, "x-s3alias", "2024.01.02.03"]
+)
 def test_a_bucket_that_some_server_can_have_is_taken(bucket: str) -> None:
     """Old ones of Amazon's have capital letters and underscores, and so have those of others."""
     settings = read(Settings, {"FACEMATCH_S3_BUCKET": bucket, "FACEMATCH_S3_ALLOWED_BUCKETS": f"{bucket},"})

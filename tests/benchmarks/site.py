@@ -34,6 +34,7 @@ def without_vision(embedder: str) -> dict[str, str]:
         "FACEMATCH_MATCH_MAX_DISTANCE": "none",
     }
 
+
 _DIGITS_OF_TICKS = 2
 """The kernel counts CPU in hundredths of a second; sums of these differ in the last bits by their order."""
 

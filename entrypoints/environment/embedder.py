@@ -29,4 +29,4 @@ def problems(told: Collection[Problem]) -> Iterator[Problem]:
     except registry.UnconfiguredEmbedderError:
         return
     except registry.BrokenEmbedderError as error:
-        yield Problem(variable, os.environ[variable], str(error))
+        yield Problem(variable, os.environ.get(variable, ""), str(error))

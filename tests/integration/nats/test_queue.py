@@ -16,6 +16,7 @@ from nats.js import JetStreamContext
 from nats.js.api import ConsumerConfig
 
 from adapters.nats_jetstream.inspection import inspect_broker
+from adapters.nats_jetstream.jobs import pulling
 from adapters.nats_jetstream.jobs.consumer import JetStreamJobQueue
 from adapters.nats_jetstream.jobs.delivery import JetStreamDelivery
 from adapters.nats_jetstream.jobs.queue_statistics import JetStreamQueueStatistics
@@ -462,9 +463,14 @@ async def test_many_jobs_come_in_one_fetch(
 
 
 async def test_a_fetch_cut_off_at_any_moment_leaves_its_jobs_to_the_close(
-    nats_server: NatsServer, client: Client, js: JetStreamContext, names: BrokerNames
+    nats_server: NatsServer,
+    client: Client,
+    js: JetStreamContext,
+    names: BrokerNames,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Whatever the fetch took, and what was on its way to it, is handed over: no delivery is hidden from the worker."""
+    monkeypatch.setattr(pulling, "_DRAIN_SECONDS", 30.0)  # what comes later than that is given back, not handed over
     await provisioned(client, names, ack_wait_seconds=60)
     following = JetStreamJobQueue(client, names, ack_wait_seconds=60)
     handed_over = 0

@@ -273,6 +273,67 @@ async def test_facematch_is_removed_as_the_guide_says(imageless_world: World) ->
     world.cli("migrate")
 
 
+async def test_the_matches_of_a_bad_release_are_taken_back_as_the_guide_says(world: World, photographs: Any) -> None:
+    """Those of the bad threshold go, and are looked at again; the others stay, and nobody is asked about them."""
+    guide = page("docs/how-to/take-back-matches.md")
+    survey, listed, count, delete, drop = guide.code("sql")
+    user = world.add_user()
+    world.cli("enroll", str(user), str(photographs.path("obama")))
+    photos = {name: world.add_photo() for name in ("obama2", "biden")}
+    for name, photo in photos.items():
+        world.put(f"{photo}.jpg", photographs.path(name).read_bytes())
+    jobs = {name: {"photo_id": str(photo), "image_ref": f"{photo}.jpg"} for name, photo in photos.items()}
+    with world.worker():
+        await world.publish(jobs["obama2"])
+        await world.settled()
+    with world.worker(FACEMATCH_MATCH_MAX_DISTANCE="0.9"):
+        await world.publish(jobs["biden"])
+        await world.settled()
+    assert sum(row[4] for row in world.sql(survey)) == 2
+    world.sql(listed.replace("2026-11-20", "2000-01-01").replace("= 0.2", "= 0.9"))
+    assert world.sql(count) == [(1,)]
+    assert world.sql("SELECT photo_id FROM matches_taken_back") == [(photos["biden"],)]
+    world.sql(delete)
+    assert world.sql("SELECT deleted FROM matches_taken_back") == [(True,)]
+    assert [row[0] for row in world.sql(_NAMED)] == [photos["obama2"]]
+    rehearsal, again = guide.code("bash")[-1].strip().splitlines()
+    told = json.loads((await facematch(world.environment, *shlex.split(rehearsal)[1:], "--json")).stdout)
+    assert (told["due"], told["published"]) == (1, 0)
+    with world.worker():
+        await _followed(world, again)
+        await world.settled()
+    assert world.sql(_NAMED) == [(photos["obama2"], user)]
+    newest = "SELECT reason FROM facematch.outcomes WHERE photo_id = %s ORDER BY occurred_at DESC LIMIT 1"
+    assert world.sql(newest, photos["biden"]) == [("no_match",)]
+    world.sql(drop)
+
+
+async def test_new_users_are_enrolled_as_the_guide_says(world: World, photographs: Any, tmp_path: Path) -> None:
+    """Those who agreed and have no template; who has withdrawn is not enrolled by a list from before."""
+    guide = page("docs/how-to/keep-users-enrolled.md")
+    columns, constraint, view, withdraw = guide.code("sql")
+    for statement in (*columns.split(";")[:-1], constraint, view):
+        world.sql(statement)
+    other = world.add_user()
+    world.sql("INSERT INTO users (id) VALUES (%s)", _USER)
+    world.put("obama.jpg", photographs.path("obama").read_bytes())
+    world.sql("UPDATE users SET portrait_key = 'obama.jpg'")
+    assert world.sql("TABLE users_to_enrol") == []
+    world.sql("UPDATE users SET face_consent = true")
+    listed = world.sql("TABLE users_to_enrol")
+    assert {row[0] for row in listed} == {_USER, other}
+    new = tmp_path / "new.csv"
+    new.write_text("".join(f"{user},{key}\n" for user, key in listed))
+    for statement in withdraw.split(";")[1:-2]:
+        world.sql(statement)
+    done = world.cli("enroll", "--from", str(new), "--json", check=False)
+    enrolled = {answer["user_id"]: answer["enrolled"] for answer in map(json.loads, done.stdout.splitlines())}
+    assert (done.returncode, enrolled) == (1, {str(_USER): False, str(other): True})
+    assert "template_needs_consent" in done.stdout
+    assert world.sql("TABLE users_to_enrol") == []
+    assert world.sql("SELECT id FROM users WHERE face_embedding IS NOT NULL") == [(other,)]
+
+
 def _statements(path: str) -> list[str]:
     code = ";".join(page(path).code("sql"))
     return [statement.strip() for statement in code.split(";") if statement.strip()]

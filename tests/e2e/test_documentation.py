@@ -239,11 +239,12 @@ async def test_every_question_in_sql_has_an_answer(world: World, photographs: An
         await world.publish(b"no job")
         await world.settled()
     asked = [statement for statement in _statements("docs/how-to/answer-why.md") if statement.startswith("SELECT")]
-    [today, _near, unfinished, _attempts] = [world.sql(statement) for statement in asked]
+    [user, faces, today, _near, unfinished, _attempts] = [world.sql(statement) for statement in asked]
+    assert (user, faces) == ([], [])
     assert sorted(today) == [("skipped", "malformed_payload", 1), ("skipped", "no_enrolled_users", 1)]
     assert unfinished == [(waiting,)]
     world.sql(_DECIDED)
-    assert [row[1] for row in world.sql(asked[1])] == [0.06]
+    assert [row[1] for row in world.sql(asked[3])] == [0.06]
     [statement] = _statements("docs/how-to/handle-dead-letters.md")
     assert [row[2] for row in world.sql(statement)] == ["malformed_payload"]
     [statement] = _statements("docs/explanation/privacy.md")

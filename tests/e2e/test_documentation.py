@@ -312,9 +312,10 @@ async def test_the_matches_of_a_bad_release_are_taken_back_as_the_guide_says(wor
 async def test_new_users_are_enrolled_as_the_guide_says(world: World, photographs: Any, tmp_path: Path) -> None:
     """Those who agreed and have no template; who has withdrawn is not enrolled by a list from before."""
     guide = page("docs/how-to/keep-users-enrolled.md")
-    columns, constraint, view, withdraw = guide.code("sql")
-    for statement in (*columns.split(";")[:-1], constraint, view):
+    columns, without_consent, constraint, view, withdraw = guide.code("sql")
+    for statement in (*columns.split(";")[:-1], *constraint.split(";")[:-1], view):
         world.sql(statement)
+    assert world.sql(without_consent) == [(0,)]
     other = world.add_user()
     world.sql("INSERT INTO users (id) VALUES (%s)", _USER)
     world.put("obama.jpg", photographs.path("obama").read_bytes())

@@ -11,6 +11,7 @@ from adapters.system.cores import usable_cores
 from adapters.vision import registry
 from adapters.vision.custom import names as custom
 from domain.decision import FixedThreshold
+from domain.disclosure import MASK
 from domain.evaluation.calibrating import MeasuredCalibration
 from entrypoints.environment import parsing as p
 from entrypoints.environment.variables import Problem, section, together, variable
@@ -88,6 +89,12 @@ class S3Settings:
     """The object store."""
 
     endpoint: str = variable("FACEMATCH_S3_ENDPOINT", p.endpoint, "host:port of the server", default="127.0.0.1:9000")
+    credentials: str = variable(
+        "FACEMATCH_S3_CREDENTIALS",
+        p.choice("keys", "aws"),
+        "`keys`: access key and secret key; `aws`: temporary ones, of the AWS role of pod, task or instance",
+        default="keys",
+    )
     access_key: str | None = variable("FACEMATCH_S3_ACCESS_KEY", p.text, "access key", default=None, secret=True)
     secret_key: str | None = variable("FACEMATCH_S3_SECRET_KEY", p.text, "secret key", default=None, secret=True)
     secure: bool = variable("FACEMATCH_S3_SECURE", p.boolean, "use TLS", default=False, shown="false")
@@ -111,8 +118,14 @@ class S3Settings:
     )
 
     def contradictions(self) -> Iterator[Problem]:
-        """The keys come in pairs."""
-        yield from together(("FACEMATCH_S3_ACCESS_KEY", self.access_key), ("FACEMATCH_S3_SECRET_KEY", self.secret_key))
+        """The keys come in pairs, and not beside a role."""
+        keys = (("FACEMATCH_S3_ACCESS_KEY", self.access_key), ("FACEMATCH_S3_SECRET_KEY", self.secret_key))
+        if self.credentials == "keys":
+            yield from together(*keys)
+            return
+        for name, key in keys:
+            if key is not None:
+                yield Problem(name, MASK, f"is set, while FACEMATCH_S3_CREDENTIALS is {self.credentials}: unset one")
 
 
 @attrs.frozen

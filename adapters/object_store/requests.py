@@ -15,33 +15,32 @@ _NO_BODY = hashlib.sha256().hexdigest()
 
 
 class SignedRequests:
-    """Makes requests to one server; without an access key, they are not signed.
+    """Makes requests to one server; without credentials, they are not signed.
 
     The address and its signature are the minio SDK's, so that they are what every S3 server understands: `AWS
     Signature Version 4 <https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-authenticating-requests.html>`_ in
     headers, for a fixed region.
     """
 
-    def __init__(
-        self, endpoint: str, region: str, access_key: str | None, secret_key: str | None, *, secure: bool
-    ) -> None:
+    def __init__(self, endpoint: str, region: str, *, secure: bool) -> None:
         self._base = BaseURL(f"{'https' if secure else 'http'}://{endpoint}", region)
         self._region = region
-        self._credentials = Credentials(access_key, secret_key or "") if access_key else None
 
-    def get(self, ref: ImageRef) -> tuple[URL, dict[str, Any]]:
+    def get(self, ref: ImageRef, credentials: Credentials | None) -> tuple[URL, dict[str, Any]]:
         """Return address and headers of a request for the object, good for some minutes."""
         url = self._base.build(method="GET", region=self._region, bucket_name=ref.bucket, object_name=ref.key)
         headers: dict[str, Any] = {"Host": url.netloc}
-        if self._credentials is not None:
+        if credentials is not None:
             date = utcnow()
             headers |= {"x-amz-content-sha256": _NO_BODY, "x-amz-date": to_amz_date(date)}
+            if credentials.session_token:
+                headers["x-amz-security-token"] = credentials.session_token
             sign_v4_s3(
                 method="GET",
                 url=url,
                 region=self._region,
                 headers=headers,
-                credentials=self._credentials,
+                credentials=credentials,
                 content_sha256=_NO_BODY,
                 date=date,
             )

@@ -3,7 +3,6 @@
 import asyncio
 import io
 import math
-import os
 import ssl
 from http import HTTPStatus
 from pathlib import Path
@@ -14,9 +13,12 @@ import aiohttp
 import attrs
 import certifi
 from aiohttp import hdrs
+from minio.credentials.credentials import Credentials
 from minio.helpers import check_object_name
 
+from adapters.object_store.aws_role import AwsRole
 from adapters.object_store.bucket_names import check_bucket_name
+from adapters.object_store.causes import brief
 from adapters.object_store.errors import (
     ObjectArchivedError,
     ObjectForbiddenError,
@@ -58,8 +60,9 @@ PROBE_KEY = ".facematch-probe"
 
 @attrs.frozen
 class StoreOptions:
-    """Where the server is, and how long it may take.
+    """Where the server is, who asks it, and how long it may take.
 
+    The keys sign the requests, or the ``role``; without either these are anonymous.
     ``connections`` fetches run at once. A connection is made within ``connect_seconds``, no pause
     between two bytes is longer than ``read_seconds``, and a fetch takes ``deadline_seconds`` in all, however slowly
     bytes trickle in.
@@ -68,6 +71,7 @@ class StoreOptions:
     endpoint: str
     access_key: str | None = attrs.field(default=None, repr=False)
     secret_key: str | None = attrs.field(default=None, repr=False)
+    role: AwsRole | None = None
     secure: bool = False
     region: str = "us-east-1"
     ca: Path | None = None
@@ -75,6 +79,12 @@ class StoreOptions:
     connect_seconds: float = 3.0
     read_seconds: float = 10.0
     deadline_seconds: float = 20.0
+
+    async def credentials(self) -> Credentials | None:
+        """Return what to sign the next request with; raise StorageRefusedError where the role has nothing now."""
+        if self.role is not None:
+            return await self.role.credentials()
+        return Credentials(self.access_key, self.secret_key or "") if self.access_key else None
 
 
 class S3PhotoStore:
@@ -90,9 +100,7 @@ class S3PhotoStore:
     def __init__(self, options: StoreOptions, witnesses: Witnesses | None = None) -> None:
         self._options = options
         self._witnesses = witnesses
-        self._requests = SignedRequests(
-            options.endpoint, options.region, options.access_key, options.secret_key, secure=options.secure
-        )
+        self._requests = SignedRequests(options.endpoint, options.region, secure=options.secure)
         self._slots = asyncio.Semaphore(options.connections)
         self._session: aiohttp.ClientSession | None = None
         self._left: dict[aiohttp.ClientSession, asyncio.Task[None]] = {}
@@ -170,7 +178,7 @@ class S3PhotoStore:
 
     async def _get(self, session: aiohttp.ClientSession, answer: "_Answer") -> bytes:
         ref = answer.ref
-        url, headers = self._requests.get(ref)
+        url, headers = self._requests.get(ref, await self._options.credentials())
         try:
             async with session.get(url, headers=headers, allow_redirects=False) as response:
                 if response.status == HTTPStatus.OK and hdrs.ETAG in response.headers:
@@ -181,7 +189,7 @@ class S3PhotoStore:
             if isinstance(error, TimeoutError) and not isinstance(error, aiohttp.ClientError):
                 raise  # the deadline
             where = " (FACEMATCH_S3_ENDPOINT)" if isinstance(error, aiohttp.ClientConnectorError) else ""
-            raise self._unavailable(f"{ref}: {_brief(error)}{where}") from error
+            raise self._unavailable(f"{ref}: {brief(error)}{where}") from error
 
     def _error_for(self, refusal: RefusalError, ref: ImageRef) -> Exception:
         code = refusal.code
@@ -223,7 +231,7 @@ class ObjectStoreDependency:
         self, options: StoreOptions, bucket: str, witnesses: Witnesses | None = None, *, seconds: float = 5.0
     ) -> None:
         self._ref = ImageRef(bucket, PROBE_KEY)
-        self._anonymous = not options.access_key
+        self._anonymous = not (options.access_key or options.role)
         self._store = S3PhotoStore(attrs.evolve(options, connections=1, deadline_seconds=seconds))
         self._witnesses = witnesses
         self._photographs = S3PhotoStore(attrs.evolve(options, connections=2))
@@ -325,15 +333,3 @@ def _check_names(ref: ImageRef) -> None:
         check_object_name(ref.key)
     except ValueError as error:
         raise ImageNotFoundError(f"{ref} cannot be a name in the object store") from error
-
-
-def _brief(error: BaseException) -> str:
-    """Say what happened without URLs: the error's type and the system's word for it."""
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, ssl.SSLError) and cause.strerror:
-            return f"{type(error).__name__} ({cause.strerror})"
-        if isinstance(cause, OSError) and cause.errno and cause.errno > 0:
-            return f"{type(error).__name__} ({os.strerror(cause.errno)})"
-        cause = cause.__cause__ or cause.__context__
-    return type(error).__name__

@@ -281,7 +281,9 @@ async def _objects(settings: Settings) -> AsyncIterator[Finding]:
         await objects.check()
     finally:
         await objects.close()
-    yield Finding("object store", Status.OK, f"{settings.s3.endpoint} answers")
+    role = container.store_options().role
+    signed = f", with credentials of an AWS role from {role.source}" if role else ""
+    yield Finding("object store", Status.OK, f"{settings.s3.endpoint} answers{signed}")
     allowed = container.image_refs().allowed_buckets
     if settings.s3.bucket not in allowed:
         detail = f"references that name none are refused: {settings.s3.bucket} is not in FACEMATCH_S3_ALLOWED_BUCKETS"

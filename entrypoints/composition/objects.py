@@ -2,9 +2,11 @@
 
 from dependency_injector import providers
 
+from adapters.object_store.aws_role import AwsRole
 from adapters.object_store.retrying import RetryingPhotoStore
 from adapters.object_store.store import ObjectStoreDependency, S3PhotoStore, StoreOptions
 from adapters.object_store.witnesses import Witnesses
+from application.ports.clock import Clock
 from domain.retries import LinearBackoff
 from entrypoints.composition.base import BaseContainer
 from entrypoints.settings import NatsSettings, S3Settings
@@ -19,12 +21,13 @@ def fetch_seconds(nats: NatsSettings) -> float:
     return _FETCH_SHARE * nats.ack_wait
 
 
-def _store_options(s3: S3Settings, connections: int, seconds: float) -> StoreOptions:
+def _store_options(s3: S3Settings, clock: Clock, connections: int, seconds: float) -> StoreOptions:
     """Return how to reach the object store, and the longest that one try may take."""
     return StoreOptions(
         endpoint=s3.endpoint,
         access_key=s3.access_key,
         secret_key=s3.secret_key,
+        role=AwsRole(s3.region, clock=clock) if s3.credentials == "aws" else None,
         secure=s3.secure,
         region=s3.region,
         ca=s3.tls_ca,
@@ -41,7 +44,7 @@ class ObjectsContainer(BaseContainer):
 
     fetch_seconds = providers.Callable(fetch_seconds, settings.provided.nats)
     store_options = providers.Singleton(
-        _store_options, settings.provided.s3, settings.provided.worker.jobs_in_hand, fetch_seconds
+        _store_options, settings.provided.s3, clock, settings.provided.worker.jobs_in_hand, fetch_seconds
     )
     witnesses = providers.Singleton(Witnesses, clock=clock)
     photo_store = providers.Singleton(S3PhotoStore, store_options, witnesses)

@@ -211,6 +211,20 @@ def test_what_belongs_together_is_asked_for(given: dict[str, str], missing: str)
     assert [problem.variable for problem in caught.value.problems] == [missing]
 
 
+def test_keys_beside_a_role_are_wrong() -> None:
+    """Nobody could tell which of them sign; a key without its partner is told once, as too much."""
+    aws = {"FACEMATCH_S3_CREDENTIALS": "aws"}
+    assert read(Settings, aws).s3.credentials == "aws"
+    with pytest.raises(SettingsError) as caught:
+        read(Settings, aws | {"FACEMATCH_S3_SECRET_KEY": "canary"})
+    [problem] = caught.value.problems
+    assert (problem.variable, "while FACEMATCH_S3_CREDENTIALS is aws" in problem.message) == (
+        "FACEMATCH_S3_SECRET_KEY",
+        True,
+    )
+    assert "canary" not in str(problem)
+
+
 def test_a_missing_partner_is_told_beside_everything_else_that_is_wrong() -> None:
     """Wrong values, in this section or another, hide no missing partner; a wrong partner is told once, as wrong."""
     given = {

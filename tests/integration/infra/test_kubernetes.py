@@ -180,6 +180,28 @@ def test_each_component_can_be_taken_out(component: str, example: Build, tmp_pat
     assert len(left.manifests) < len(example.manifests)
 
 
+def test_pods_read_with_an_aws_role(example: Build, tmp_path: Path) -> None:
+    """The component and the guide's patch leave no key, and a service account with a role; all else is as it was."""
+    shutil.copytree(KUBERNETES, tmp_path / "kubernetes")
+    overlay = tmp_path / "kubernetes" / "example" / "kustomization.yaml"
+    written = yaml.safe_load(overlay.read_text())
+    [patch] = [block for block in GUIDE.code("yaml") if "role-arn" in block]
+    written["components"].append("../components/aws-role")
+    written["patches"] += yaml.safe_load(patch)["patches"]
+    overlay.write_text(yaml.safe_dump(written))
+
+    changed = built("example", below=tmp_path / "kubernetes")
+
+    keys = {"FACEMATCH_S3_ACCESS_KEY_FILE", "FACEMATCH_S3_SECRET_KEY_FILE"}
+    for component in ("worker", "operator"):
+        before, after = example.environment(component), changed.environment(component)
+        assert after == {name: value for name, value in before.items() if name not in keys} | {
+            "FACEMATCH_S3_CREDENTIALS": "aws"
+        }
+    [annotations] = [account["metadata"]["annotations"] for account in changed.all("ServiceAccount")]
+    assert annotations.keys() == {"eks.amazonaws.com/role-arn"}
+
+
 def test_lost_jobs_are_published_only_by_somebodys_decision(example: Build) -> None:
     """Its first run is about every photo there is: as shipped, it does not begin by itself."""
     assert example.one("CronJob")["spec"]["suspend"] is True

@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
 from typing import Final, Self
@@ -65,15 +66,25 @@ class GuardedDatabase:
 
 def make_role(url: str, role: str, *options: str) -> None:
     """Run the shipped script as whoever the URL names."""
-    done = run_role_sql(url, "-v", f"worker={role}", *options, FACE_WORKER_PASSWORD=PASSWORD)
+    done = run_role_sql(url, "-v", f"worker={role}", *options)
     assert done.returncode == 0, done.stderr
 
 
-def run_role_sql(url: str, *options: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    """Run the shipped script with these options and variables; return what psql said."""
+def run_role_sql(
+    url: str, *options: str, answers: Sequence[str] = (PASSWORD, PASSWORD)
+) -> subprocess.CompletedProcess[str]:
+    """Run the shipped script with these options and these lines on standard input; return what psql said."""
     command = [str(binaries() / "psql"), url, *options, "-f", str(ROLE_SQL)]
-    environment = {"PATH": os.defpath, **variables}
-    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    lines = "".join(f"{answer}\n" for answer in answers)
+    return subprocess.run(
+        command,
+        env={"PATH": os.defpath},
+        input=lines,
+        capture_output=True,
+        text=True,
+        check=False,
+        start_new_session=True,  # away from the terminal, at which psql would ask
+    )
 
 
 @attrs.frozen

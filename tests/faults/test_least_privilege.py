@@ -9,6 +9,7 @@ from typing import Final
 from urllib.parse import urlsplit
 from uuid import uuid4
 
+import attrs
 import psycopg
 import pytest
 from minio import Minio
@@ -27,7 +28,7 @@ from infra.local_stack.postgres import PostgresServer
 from infra.local_stack.s3 import S3Server
 from infra.local_stack.seaweed import SeaweedServer
 from infra.photographs import Photographs
-from tests.databases import new_role
+from tests.databases import PASSWORD, new_role, url_of
 from tests.e2e.command import run_cli
 from tests.e2e.world import World, make_world
 from tests.faults.album import KINDS, SEVERAL, Job, Kind, add_photos, furnish, jobs_of
@@ -117,6 +118,25 @@ def store(request: pytest.FixtureRequest) -> GuardedStore:
         "s3_server" if request.param == "minio front end" else "seaweed_server"
     )
     return GuardedStore.made(server)
+
+
+@attrs.frozen
+class Administrator:
+    """A role that makes roles and owns a database, and is no superuser: its name, the database, and its URL there."""
+
+    name: str
+    database: str
+    url: str
+
+
+@pytest.fixture
+def administrator(postgres_server: PostgresServer) -> Administrator:
+    """Return what a managed server gives to whoever rents it."""
+    database, name = f"managed_{uuid4().hex[:8]}", new_role(postgres_server, "administrator")
+    postgres_server.create_database(database)
+    with psycopg.connect(postgres_server.url(), autocommit=True) as superuser:
+        superuser.execute(f'ALTER ROLE "{name}" CREATEROLE; ALTER DATABASE {database} OWNER TO "{name}"'.encode())
+    return Administrator(name, database, url_of(postgres_server, database, name))
 
 
 @pytest.fixture(scope="module")
@@ -260,23 +280,77 @@ def test_the_worker_s_role_has_exactly_its_rights(guarded_database: GuardedDatab
 
 
 @pytest.mark.parametrize(
-    ("options", "variables", "missing"),
+    ("options", "answers", "missing"),
     [
-        ((), {"FACE_WORKER_PASSWORD": "secret"}, "which role?"),
-        (("-v", "worker=face_without_password"), {}, "which password?"),
+        ((), (PASSWORD, PASSWORD), "which role?"),
+        (("-v", "worker=face_without_password"), (PASSWORD, "another"), "Passwords didn't match"),
     ],
 )
 def test_no_role_is_made_without_name_and_password(
-    postgres_server: PostgresServer, options: tuple[str, ...], variables: dict[str, str], missing: str
+    postgres_server: PostgresServer, options: tuple[str, ...], answers: tuple[str, ...], missing: str
 ) -> None:
-    """The script says what it lacks, ends with an error, and has made nothing."""
+    """The script says what is wrong, ends with an error, and has made nothing."""
     url = postgres_server.create_database(f"roles_{uuid4().hex[:8]}")
+    before = _all_roles(url)
+    done = run_role_sql(url, *options, answers=answers)
+    assert (done.returncode, missing in done.stderr) == (3, True)
+    assert _all_roles(url) == before
+
+
+def test_an_administrator_who_is_no_superuser_makes_the_role(
+    postgres_server: PostgresServer, administrator: Administrator
+) -> None:
+    """As on a managed server: of what only a superuser may set it warns, until the right to set it has been given."""
+    worker = f"worker {uuid4().hex[:8]}"
+    done = run_role_sql(administrator.url, "-v", f"worker={worker}")
+    assert (done.returncode, done.stderr.count("WARNING")) == (0, 2), done.stderr
+    assert f'GRANT SET ON PARAMETER log_parameter_max_length TO "{administrator.name}"' in done.stderr
+    with psycopg.connect(url_of(postgres_server, administrator.database, worker)) as connection:
+        assert connection.execute("SHOW log_error_verbosity").fetchone() == ("default",)
+    with psycopg.connect(postgres_server.url(), autocommit=True) as superuser:
+        parameters = "log_parameter_max_length, log_error_verbosity"
+        superuser.execute(f'GRANT SET ON PARAMETER {parameters} TO "{administrator.name}"'.encode())
+    done = run_role_sql(administrator.url, "-v", f"worker={worker}")
+    assert (done.returncode, "WARNING" in done.stderr) == (0, False), done.stderr
+    with psycopg.connect(url_of(postgres_server, administrator.database, worker)) as connection:
+        assert connection.execute("SHOW log_parameter_max_length").fetchone() == ("0",)
+        assert connection.execute("SHOW log_error_verbosity").fetchone() == ("terse",)
+
+
+def test_a_role_does_not_keep_rights_that_it_had_before(
+    postgres_server: PostgresServer, administrator: Administrator
+) -> None:
+    """Who may take them away does so, others are stopped before anything is changed; a membership is a warning."""
+    worker, group = f"worker_{uuid4().hex[:8]}", f"group_{uuid4().hex[:8]}"
+    with psycopg.connect(administrator.url, autocommit=True) as connection:
+        connection.execute(f"CREATE ROLE {worker}; CREATE ROLE {group}; GRANT {group} TO {worker}".encode())
+    with psycopg.connect(postgres_server.url(), autocommit=True) as superuser:
+        superuser.execute(f"ALTER ROLE {worker} CREATEDB BYPASSRLS".encode())
+        attributes = "SELECT rolcreatedb, rolbypassrls, rolcanlogin FROM pg_roles WHERE rolname = %s"
+        done = run_role_sql(administrator.url, "-v", f"worker={worker}")
+        assert (done.returncode, f"ALTER ROLE {worker} NOCREATEDB NOBYPASSRLS" in done.stderr) == (3, True)
+        assert superuser.execute(attributes, [worker]).fetchone() == (True, True, False)
+        done = run_role_sql(postgres_server.url(), "-v", f"worker={worker}")
+        assert (done.returncode, f"REVOKE {group} FROM {worker}" in done.stderr) == (0, True)
+        assert superuser.execute(attributes, [worker]).fetchone() == (False, False, True)
+
+
+def test_the_servers_log_gets_no_password(postgres_server: PostgresServer, servers_folder: Path) -> None:
+    """Though it logs every statement that changes a role: what it is sent is a hash."""
+    name, worker, password = f"roles_{uuid4().hex[:8]}", f"worker_{uuid4().hex[:8]}", uuid4().hex
+    url, log = postgres_server.create_database(name), servers_folder / "postgres" / "postgres.log"
+    with psycopg.connect(postgres_server.url(), autocommit=True) as admin:
+        admin.execute(f"ALTER DATABASE {name} SET log_statement = 'all'".encode())
+    before = log.stat().st_size
+    assert run_role_sql(url, "-v", f"worker={worker}", answers=(password, password)).returncode == 0
+    said = log.read_bytes()[before:]
+    assert (b"PASSWORD 'SCRAM-SHA-256$" in said, password.encode() in said) == (True, False)
+    psycopg.connect(postgres_server.url(name, user=worker, password=password)).close()
+
+
+def _all_roles(url: str) -> list[tuple[str]]:
     with psycopg.connect(url) as connection:
-        before = list(connection.execute("SELECT rolname FROM pg_roles ORDER BY rolname"))
-    done = run_role_sql(url, *options, **variables)
-    assert (done.returncode, done.stdout, missing in done.stderr) == (3, "", True)
-    with psycopg.connect(url) as connection:
-        assert list(connection.execute("SELECT rolname FROM pg_roles ORDER BY rolname")) == before
+        return list(connection.execute("SELECT rolname FROM pg_roles ORDER BY rolname"))
 
 
 @pytest.mark.parametrize(

@@ -56,7 +56,9 @@ class ImageRefPolicy:
         if text.startswith(_SCHEME):
             bucket, _, key = text.removeprefix(_SCHEME).partition("/")
         elif "://" in text:
-            raise InvalidImageRefError(f"image_ref has a scheme other than {_SCHEME}")
+            raise InvalidImageRefError(
+                f"image_ref has a scheme other than {_SCHEME}: write {_SCHEME}BUCKET/KEY, whatever the server, or KEY"
+            )
         else:
             bucket, key = self.default_bucket, text
         if "@" in bucket:

@@ -80,3 +80,10 @@ def test_whatever_is_accepted_stays_in_an_allowed_bucket(text: str) -> None:
 def test_the_default_bucket_is_allowed_when_nothing_else_is_said() -> None:
     """Without a list, only the default bucket may be read."""
     assert ImageRefPolicy.of("photos").allowed_buckets == frozenset({"photos"})
+
+
+@pytest.mark.parametrize("text", ["s3://images/a.jpg", "https://images.s3.amazonaws.com/a.jpg"])
+def test_a_refused_scheme_says_what_to_write(text: str) -> None:
+    """The scheme says nothing of the server, which its name alone does not tell."""
+    with pytest.raises(InvalidImageRefError, match="write minio://BUCKET/KEY, whatever the server, or KEY"):
+        POLICY.parse(text)

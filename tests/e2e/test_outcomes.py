@@ -10,7 +10,10 @@ from jsonschema import Draft202012Validator
 from tests import pictures
 from tests.e2e.world import World
 
-EVENT_SCHEMA = json.loads(Path("docs/reference/schemas/result-event.json").read_text())
+EVENT_SCHEMA = {
+    **json.loads(Path("docs/reference/schemas/result-event.json").read_text()),
+    "additionalProperties": False,
+}
 
 
 async def test_every_outcome_that_lies_in_the_job(world: World, photographs: Any) -> None:

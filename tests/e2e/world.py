@@ -29,7 +29,9 @@ from tests.processes import command, descendants
 
 SUBJECT = "photo_faces.single.requested"
 PATIENCE_SECONDS = 60.0
-_LINE_SCHEMA = Draft202012Validator(json.loads(Path("docs/reference/schemas/log-line.json").read_text()))
+_LINE_SCHEMA = Draft202012Validator(
+    {**json.loads(Path("docs/reference/schemas/log-line.json").read_text()), "additionalProperties": False}
+)
 
 
 class WorkerProcess:

@@ -14,7 +14,10 @@ from domain.outcomes import OutcomeKind
 from tests.contract.announcements.conftest import Subject
 from tests.contract.announcements.records import OUTCOMES, malformed, record
 
-SCHEMA = json.loads(Path("docs/reference/schemas/result-event.json").read_text())
+SCHEMA = {
+    **json.loads(Path("docs/reference/schemas/result-event.json").read_text()),
+    "additionalProperties": False,
+}
 
 
 async def test_it_is_a_result_publisher(subject: Subject) -> None:

@@ -29,6 +29,8 @@ from adapters.postgres.tables.rights import (
 from adapters.postgres.tables.schema import problems_of
 from domain.errors import FacematchError
 
+LOCK_TIMEOUT_SECONDS = 5.0
+"""How long one statement may wait for its lock, while the application's queries on that table wait behind it."""
 _LOCK = 0x66616365  # "face": one migration at a time, on this database
 _HOME = "public"
 _INSTALL_PGVECTOR = "CREATE EXTENSION IF NOT EXISTS vector SCHEMA public"
@@ -112,9 +114,10 @@ class UnknownRoleError(FacematchError):
 
 @attrs.frozen
 class Migrated:
-    """The ``statements`` that were needed, and the application's tables that are used, by name.
+    """The ``statements`` that were needed, or are on a dry run, and the application's tables that are used, by name.
 
     ``made`` are those of them that were missing. ``problems`` are what keeps a worker from starting all the same.
+    On a dry run only tables that are there are told, and no problems.
     """
 
     statements: list[str]
@@ -132,13 +135,19 @@ class MigrationRefusedError(FacematchError):
 
 
 async def migrate(
-    url: str, *, lock_timeout_seconds: float = 5.0, grant_to: str | None = None, grant_enrolment_to: str | None = None
+    url: str,
+    *,
+    lock_timeout_seconds: float = LOCK_TIMEOUT_SECONDS,
+    grant_to: str | None = None,
+    grant_enrolment_to: str | None = None,
+    dry_run: bool = False,
 ) -> Migrated:
     """Bring the database up to date in one transaction; return what that took.
 
     Safe to run again and by several at once. Never alters a column that exists. While it waits for a lock, so do
     the application's queries on that table: it gives up after ``lock_timeout_seconds``. ``grant_to`` names another
     role that is to be worker, ``grant_enrolment_to`` one that is to enrol users; each gets what it needs and no more.
+    ``dry_run`` changes nothing, in a transaction that cannot write, and returns what it would take.
 
     Raises:
         MigrationRefusedError: the role may not, the server cannot, or a lock was not to be had in time.
@@ -152,13 +161,14 @@ async def migrate(
         async with await AsyncConnection.connect(connection_string(url)) as connection:
             check_encoding(connection)
             await connection.set_isolation_level(IsolationLevel.READ_COMMITTED)
+            await connection.set_read_only(dry_run)
             await connection.execute("SELECT set_config('lock_timeout', %s, true)", [f"{lock_timeout_seconds:g}s"])
             for role in grant_to, grant_enrolment_to:
                 if role is not None:
                     await _insist_on_role(connection, role)
             migration = _Migration(connection, grant_to, grant_enrolment_to)
             try:
-                return await migration.run()
+                return await (migration.rehearse() if dry_run else migration.run())
             except psycopg.errors.LockNotAvailable as error:
                 message = f"a lock was not to be had within {lock_timeout_seconds:g} s: something uses the tables"
                 raise MigrationRefusedError(f"{message}; run it again", migration.statements) from error
@@ -193,6 +203,9 @@ class _Migration:
     def for_the_owner(self) -> list[str]:
         """The SQL for an owner to run instead, and what makes the refused role owner, or worker, of the result."""
         return [*self.statements, *self._for_me]
+
+    async def rehearse(self) -> Migrated:
+        return Migrated(self.statements, await self._plan(), (), [])
 
     async def run(self) -> Migrated:
         await self._connection.execute("SELECT pg_catalog.pg_advisory_xact_lock(%s)", [_LOCK])

@@ -2,11 +2,11 @@
 
 import asyncio
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
-from adapters.postgres.migrate import MigrationRefusedError, UnknownRoleError
+from adapters.postgres.migrate import LOCK_TIMEOUT_SECONDS, Migrated, MigrationRefusedError, UnknownRoleError
 from adapters.postgres.migrate import migrate as bring_up_to_date
 from entrypoints.terminal.console import ExitCode, err, explained, fail, load_settings, out, print_document, visible
 
@@ -18,35 +18,35 @@ def migrate(
     grant_enrolment_to: Annotated[
         str | None, typer.Option(help="Another role that is to enrol users, with these rights only.", metavar="ROLE")
     ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Change nothing, print the SQL.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Bring the database up to date.
 
     Creates what is missing and alters nothing that exists. Safe to run again. Run it as the owner of the tables; where
-    the database refuses, the SQL to run is printed.
+    the database refuses, the SQL to run is printed. With --dry-run it is printed for review, or for a migration tool of
+    yours to run.
     """
     settings = load_settings()
     with explained():
         try:
             done = asyncio.run(
-                bring_up_to_date(settings.database_url, grant_to=grant_to, grant_enrolment_to=grant_enrolment_to)
+                bring_up_to_date(
+                    settings.database_url, grant_to=grant_to, grant_enrolment_to=grant_enrolment_to, dry_run=dry_run
+                )
             )
         except UnknownRoleError as error:
             fail(str(error), ExitCode.USAGE)
         except MigrationRefusedError as refused:
-            if as_json:
-                print_document(_document(refused.statements, [str(refused)]))
-            if as_json or not refused.statements:
-                fail(str(refused))
-            statements = ["BEGIN", *refused.statements, "COMMIT"]
-            out.print(";\n\n".join(s.strip().removesuffix(";") for s in statements) + ";")
-            fail(f"{refused}; a role that has the rights can run the SQL above")
-    used = [str(table) for table in done.tables.values() if str(table) not in done.made]
+            _tell_refusal(refused, as_json=as_json)
     if as_json:
-        print_document(_document(done.statements, done.problems, used, done.made))
+        print_document(_document(done.statements, done.problems, _used(done), done.made, migrated=not dry_run))
+    elif dry_run:
+        _print_transaction(done.statements)
+        err.print(f"Nothing was changed: {len(done.statements)} statements are needed.")
     else:
         out.print(f"The database is up to date ({len(done.statements)} statements were needed).")
-        if used:
+        if used := _used(done):
             out.print(f"Your tables: {', '.join(used)}.")
         if done.made:
             out.print(f"Made, because there were none: {', '.join(done.made)}.")
@@ -54,14 +54,39 @@ def migrate(
         err.print(visible(f"No worker can start yet: {'; '.join(done.problems)}"))
 
 
+def _used(done: Migrated) -> list[str]:
+    return [str(table) for table in done.tables.values() if str(table) not in done.made]
+
+
+def _tell_refusal(refused: MigrationRefusedError, *, as_json: bool) -> NoReturn:
+    if as_json:
+        print_document(_document(refused.statements, [str(refused)]))
+    if as_json or not refused.statements:
+        fail(str(refused))
+    _print_transaction(refused.statements)
+    fail(f"{refused}; a role that has the rights can run the SQL above")
+
+
+def _print_transaction(statements: Sequence[str]) -> None:
+    """Print SQL that gives up on a lock as the command itself does; nothing where there is nothing to run."""
+    if statements:
+        transaction = ["BEGIN", f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT_SECONDS:g}s'", *statements, "COMMIT"]
+        out.print(";\n\n".join(statement.strip().removesuffix(";") for statement in transaction) + ";")
+
+
 def _document(
-    statements: Sequence[str], problems: Sequence[str], tables: Sequence[str] | None = None, made: Sequence[str] = ()
+    statements: Sequence[str],
+    problems: Sequence[str],
+    tables: Sequence[str] = (),
+    made: Sequence[str] = (),
+    *,
+    migrated: bool = False,
 ) -> dict[str, object]:
-    """Return for machines what came of it: no tables where nothing was done."""
+    """Return for machines what came of it: no tables where the database refused."""
     return {
-        "migrated": tables is not None,
+        "migrated": migrated,
         "statements": statements,
-        "tables": tables or (),
+        "tables": tables,
         "made": made,
         "problems": problems,
     }

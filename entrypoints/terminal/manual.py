@@ -63,6 +63,7 @@ MANUALS: Final = {
         examples=(
             ("Bring the database up to date", "facematch migrate"),
             ("And let another role be the worker", "facematch migrate --grant-to facematch_worker"),
+            ("Review the SQL first", "facematch migrate --grant-to facematch_worker --dry-run"),
         ),
         see=("provision", "doctor", "index"),
     ),

@@ -11,6 +11,7 @@ from threading import Thread
 from typing import Any
 from uuid import uuid4
 
+import psycopg
 import pytest
 from nats.js.api import DiscardPolicy
 from PIL import ImageFilter
@@ -72,7 +73,11 @@ def test_what_is_wrong_with_an_argument_is_told_in_words_of_our_own(arguments: t
     [
         (f"minio://{'b' * 65_400}/a.jpg", 1, "cannot connect to NATS"),
         (f"minio://{'b' * 65_600}/a.jpg", 2, "more than 65536 it is malformed"),
-        ("s3://images/a.jpg", 2, "IMAGE_REF: image_ref has a scheme other than minio://"),
+        (
+            "s3://images/a.jpg",
+            2,
+            "IMAGE_REF: image_ref has a scheme other than minio://: write minio://BUCKET/KEY, ",
+        ),
         ("minio://elsewhere/../a.jpg", 2, "IMAGE_REF: image_ref has a key with an absolute or relative path"),
         ("minio:///a.jpg", 2, "IMAGE_REF: image_ref names no bucket"),
         ("", 2, "IMAGE_REF: image_ref has no key"),
@@ -338,6 +343,30 @@ def test_migrate_says_which_tables_it_found_and_made_and_what_is_wrong_with_them
     nobody = bare_world.cli("migrate", "--grant-to", "facematch_wrker", check=False)
     assert (nobody.returncode, nobody.stdout) == (2, "")
     assert nobody.stderr.startswith("there is no role facematch_wrker")
+
+
+def test_migrate_prints_its_sql_for_review_and_changes_nothing(
+    bare_world: World, postgres_server: PostgresServer
+) -> None:
+    """What it prints, a migration tool can run: it does all of the work, and waits as briefly for locks."""
+    bare_world.sql("CREATE TABLE photos (id uuid PRIMARY KEY)")
+    [(database,)] = bare_world.sql("SELECT current_database()")
+    worker = new_role(postgres_server, "worker")
+    tables = "SELECT relname FROM pg_class WHERE relnamespace NOT IN (11, 'information_schema'::regnamespace)"
+    before = sorted(bare_world.sql(tables))
+    printed = bare_world.cli("migrate", "--grant-to", worker, "--dry-run")
+    assert (sorted(bare_world.sql(tables)), printed.stderr.startswith("Nothing was changed: ")) == (before, True)
+    refused = run_cli("migrate", FACEMATCH_DATABASE_URL=url_of(postgres_server, database, worker))
+    for sql in printed.stdout, refused.stdout:
+        assert sql.startswith("BEGIN;\n\nSET LOCAL lock_timeout = '5s';\n\nCREATE ")
+        assert sql.endswith(";\n\nCOMMIT;\n")
+    told = json.loads(bare_world.cli("migrate", "--dry-run", "--json").stdout)
+    assert (told["migrated"], bool(told["statements"]), told["tables"]) == (False, True, ["public.photos"])
+    with psycopg.connect(postgres_server.url(database), autocommit=True) as tool:
+        tool.execute(printed.stdout.encode())
+    again = bare_world.cli("migrate", "--dry-run")
+    assert (again.stdout, again.stderr.strip()) == ("", "Nothing was changed: 0 statements are needed.")
+    assert run_cli("migrate", FACEMATCH_DATABASE_URL=url_of(postgres_server, database, worker)).returncode == 0
 
 
 def test_migrate_and_provision_tell_machines_what_came_of_it(

@@ -26,6 +26,7 @@ COMMANDS: Final = {
     "reenroll prepare": "entrypoints.commands.reenroll:prepare",
     "reenroll switch": "entrypoints.commands.reenroll:switch",
     "reenroll discard": "entrypoints.commands.reenroll:discard",
+    "forget": "entrypoints.commands.forget:forget",
     "submit": "entrypoints.commands.submit:submit",
     "show": "entrypoints.commands.show:show",
     "status": "entrypoints.commands.status:status",

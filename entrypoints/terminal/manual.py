@@ -151,6 +151,18 @@ MANUALS: Final = {
         examples=(("When nothing is to change after all", "facematch reenroll discard"),),
         see=("reenroll prepare",),
     ),
+    "forget": Manual(
+        interrupted="interrupted; run it again",
+        failed="The database does not answer or refuses, or its role may not do enough; nothing is half deleted.",
+        ended="Nothing of the user is left in the tables, except what is listed.",
+        environment=_DATABASE,
+        examples=(
+            ("What would be deleted, and what may be the user's", "facematch forget $USER_ID --dry-run --nearest 50"),
+            ("With a photo of the user that has no match", "facematch forget $USER_ID --photo $PHOTO_ID"),
+            ("From a script", "facematch forget $USER_ID --nearest 0 --json"),
+        ),
+        see=("show", "dead purge", "migrate"),
+    ),
     "submit": Manual(
         failed="NATS does not answer or refuses.",
         environment=(*_NATS, "FACEMATCH_NATS_SUBJECT"),

@@ -26,6 +26,7 @@ SELECT n.nspname FROM pg_catalog.pg_namespace n
 """
 Privilege = Literal["SELECT", "INSERT", "UPDATE", "DELETE", "USAGE"]
 _WRITING: Final[tuple[Privilege, ...]] = ("SELECT", "INSERT", "UPDATE")
+_DELETING: Final[tuple[Privilege, ...]] = ("SELECT", "DELETE")
 _OUTCOME_COLUMNS = ("stream_seq", "published_at")
 _ATTEMPT_COLUMNS = ("stream_seq",)
 
@@ -112,6 +113,31 @@ def enrolment_rights(tables: Mapping[str, Table]) -> list[Right]:
     ]
 
 
+def erasure_rights(tables: Mapping[str, Table]) -> list[Right]:
+    """Return what `facematch forget` needs: it alone deletes rows of the application's and of the ledger's."""
+    users, faces, matches = (tables[name].schema for name in ("users", "photo_faces", "face_matches"))
+    template = "face_embedding", "face_embedding_model"
+    return [
+        Right("SELECT", users, "users", ("id", *template)),
+        Right("UPDATE", users, "users", template),
+        Right("SELECT", faces, "photo_faces", ("id", "photo_id", "embedding", "embedding_model")),
+        Right("UPDATE", faces, "photo_faces", ("embedding",)),  # to lock them
+        Right("DELETE", faces, "photo_faces", ("id",), whole=True),
+        Right("SELECT", matches, "face_matches", ("id", "photo_face_id", "user_id")),
+        Right("DELETE", matches, "face_matches", ("id",), whole=True),
+        *(
+            Right(privilege, OWN_SCHEMA, table, (column,), whole=True)
+            for table, column in (
+                ("outcomes", "user_id"),
+                ("attempts", "photo_id"),
+                ("templates", "user_id"),
+                ("prepared_templates", "user_id"),
+            )
+            for privilege in _DELETING
+        ),
+    ]
+
+
 def worker_grants(tables: Mapping[str, Table], role: str, vector_schema: str) -> list[str]:
     """Return the statements that let a role be worker, and no more."""
     return _grants(worker_rights(tables), role, {*(table.schema for table in tables.values()), vector_schema})
@@ -141,6 +167,14 @@ async def missing_enrolment_grants(
 ) -> list[str]:
     """Return the statements that give a role what it lacks to enrol users."""
     return await _missing(connection, enrolment_rights(tables), {tables["users"].schema, vector_schema}, role)
+
+
+async def missing_erasure_grants(
+    connection: AsyncConnection[TupleRow], tables: Mapping[str, Table], vector_schema: str, role: str
+) -> list[str]:
+    """Return the statements that give a role what it lacks to forget users."""
+    rights = erasure_rights(tables)
+    return await _missing(connection, rights, {vector_schema, *(right.schema for right in rights)}, role)
 
 
 async def _missing(

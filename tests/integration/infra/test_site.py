@@ -55,7 +55,7 @@ def test_the_asyncapi_page_has_every_channel_message_field_and_example(site: Pat
         assert [name for name in schema["properties"] if f"| `{name}` | " not in written] == []
         assert [one for one in schema.get("examples", ()) if json.dumps(one, indent=2) not in written] == []
     schemas = [path.name for path in sorted((site / "reference" / "schemas").iterdir())]
-    assert schemas == ["job.json", "log-line.json", "result-event.json"]
+    assert schemas == ["forget.json", "job.json", "log-line.json", "result-event.json"]
     page = (site / "reference" / "asyncapi.html").read_text(encoding="utf-8")
     assert page.count("<table>") == written.count("|---|---|")
 

@@ -55,9 +55,17 @@ def meanwhile(work: Callable[[], Coroutine[Any, Any, object]]) -> None:
 
 
 async def waiting_for(
-    owner_url: str, statement: LiteralString, given: list[object], *, work: Coroutine[Any, Any, Found]
+    owner_url: str,
+    statement: LiteralString,
+    given: list[object],
+    *,
+    work: Coroutine[Any, Any, Found],
+    then: tuple[LiteralString, list[object]] | None = None,
 ) -> Found:
-    """Begin work while somebody's statement is not committed; commit it once the work waits; return what it became."""
+    """Begin work while somebody's statement is not committed; return what it became.
+
+    Once the work waits, somebody's other statement is run, if there is one, and both are committed.
+    """
     async with (
         await psycopg.AsyncConnection.connect(owner_url) as somebody,
         await psycopg.AsyncConnection.connect(owner_url, autocommit=True) as onlooker,
@@ -68,5 +76,7 @@ async def waiting_for(
         while not (await (await onlooker.execute(_WAITERS, [somebody.info.backend_pid])).fetchall()):
             assert not task.done(), f"it did not wait for {statement}"
             await asyncio.sleep(0.01)
+        if then is not None:
+            await somebody.execute(*then)
         await somebody.commit()
     return task.result()

@@ -106,9 +106,9 @@ class _UndoneError(Exception):
 
 
 async def erase(
-    database: Database, user_id: UUID, *, photos: Collection[UUID] = (), nearest: int = 0, rehearse: bool = False
+    database: Database, user_id: UUID, *, photos: Collection[UUID] = (), nearest: int = 0, dry_run: bool = False
 ) -> Forgotten:
-    """Delete all that the tables have of a user, and return what it was; with ``rehearse`` take it back.
+    """Delete all that the tables have of a user, and return what it was; with ``dry_run`` take it back.
 
     That is their templates and matches, what the ledger says of the photos that they were matched on, and the faces
     that facematch wrote on these and that nobody else is matched to. The same goes for faces on ``photos``. Up to
@@ -124,7 +124,7 @@ async def erase(
         async with database.transaction("forget", _SETTINGS, seconds=_SECONDS) as connection:
             await _insist_on_rights(connection, database.schema)
             forgotten = await _Erasure(connection, database.schema, user_id).run(set(photos), nearest)
-            if rehearse:
+            if dry_run:
                 raise _UndoneError
     return forgotten
 

@@ -85,7 +85,7 @@ def forget(
 
 async def _forget(settings: Settings, user_id: UUID, photos: list[UUID], nearest: int, *, dry_run: bool) -> Forgotten:
     async with opened_database(build(DatabaseContainer, settings)) as database:
-        return await erase(database, user_id, photos=photos, nearest=nearest, rehearse=dry_run)
+        return await erase(database, user_id, photos=photos, nearest=nearest, dry_run=dry_run)
 
 
 def _document(user_id: UUID, forgotten: Forgotten, *, dry_run: bool) -> dict[str, object]:

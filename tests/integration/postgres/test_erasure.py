@@ -104,9 +104,9 @@ async def test_a_rehearsal_tells_the_same_and_changes_nothing(database: Database
     user = await enrolled(database, tables)
     await matched(PostgresLedger(database), tables, user)
     before = everything(tables)
-    rehearsed = await erase(database, user, rehearse=True)
+    tried = await erase(database, user, dry_run=True)
     assert everything(tables) == before
-    assert await erase(database, user) == rehearsed
+    assert await erase(database, user) == tried
 
 
 async def test_a_face_that_is_anothers_or_not_facematchs_stays(database: Database, tables: PostgresTables) -> None:
@@ -169,10 +169,10 @@ async def test_faces_without_a_match_are_found_and_go_where_their_photo_is_named
         )
     ]
     tables.run("UPDATE {photo_faces} SET embedding = '[0,0,0,0]' WHERE id = %s", directionless)
-    found = await erase(database, user, nearest=9, rehearse=True)
+    found = await erase(database, user, nearest=9, dry_run=True)
     assert [(face.photo_id, face.photo_face_id) for face in found.nearest] == [near, far]
     assert found.nearest[0].distance == pytest.approx(1 - 1 / 1.25**0.5)
-    assert [face.photo_id for face in (await erase(database, user, nearest=1, rehearse=True)).nearest] == [near[0]]
+    assert [face.photo_id for face in (await erase(database, user, nearest=1, dry_run=True)).nearest] == [near[0]]
     forgotten = await erase(database, user, photos=[near[0]], nearest=9)
     assert (forgotten.faces, near[0] in forgotten.photos) == (2, True)
     assert [face.photo_id for face in forgotten.nearest] == [far[0]]

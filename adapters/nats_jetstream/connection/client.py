@@ -11,7 +11,6 @@ from nats.aio.client import Client, Srv
 from adapters.nats_jetstream.headers import read_lines
 
 _PERMISSIONS = "permissions violation"
-_PLAIN_SCHEMES = {"nats", "tls"}
 
 
 class SteadyClient(Client):
@@ -96,11 +95,15 @@ class SteadyClient(Client):
             writer.transport.abort()
 
     async def _process_info(self, info: dict[str, Any], initial_connection: bool = False) -> None:  # noqa: FBT001, FBT002 - the client's signature
-        """Insist on TLS before any credentials are sent; nats-py goes on in clear when the server offers none."""
+        """Where TLS is wanted, insist on it, and on the servers that were named, before any credentials are sent.
+
+        nats-py goes on in clear when the server offers none. It also connects to whatever other servers it hears of,
+        before it knows who tells it: each would be checked against the name that it has there.
+        """
         server = self._current_server
-        scheme = server.uri.scheme if server else ""
-        if initial_connection and scheme in _PLAIN_SCHEMES and ("tls" in self.options or scheme == "tls"):
-            if not info.get("tls_required") and not info.get("tls_available"):
+        if "tls" in self.options or (server and server.uri.scheme == "tls"):
+            if initial_connection and not info.get("tls_required") and not info.get("tls_available"):
                 raise nats.errors.SecureConnWantedError
             info["tls_required"] = True
+            info.pop("connect_urls", None)
         await super()._process_info(info, initial_connection)

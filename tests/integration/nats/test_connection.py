@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import pytest
 import urllib3
@@ -24,6 +24,7 @@ from infra.local_stack.process import free_port
 from tests.broker import connected, own_names, provisioned, running
 from tests.certificates import Certificate, authority, needs_openssl, signed
 from tests.e2e.world import eventually
+from tests.faults.proxy import Proxy
 from tests.integration.nats.operator import Identity, trusting_server_and_credentials
 
 PASSWORD = "p@ss/word:1"
@@ -244,12 +245,50 @@ async def test_no_secret_is_sent_in_clear_where_tls_was_asked_for(tmp_path: Path
 
     listening = await asyncio.start_server(impostor, "127.0.0.1", 0)
     async with listening:
-        address = f"127.0.0.1:{listening.sockets[0].getsockname()[1]}"
+        address = f"127.0.0.1:{port_of(listening)}"
         ca = authority(tmp_path)
         for url, options in ((f"nats://{address}", {"tls_ca": ca.certificate}), (f"tls://{address}", {})):
             said = await refusal(url, user="anna", password=PASSWORD, **options)
             assert said.endswith(f"{address} (FACEMATCH_NATS_URL): secure connection not available")
     assert bytes(heard) == b""
+
+
+@needs_openssl
+async def test_somebody_between_cannot_lead_to_another_server(tmp_path: Path) -> None:
+    """What a server says before it has shown who it is names no other to connect to, however good its certificate."""
+    visits = {"between": 0, "elsewhere": 0}
+
+    async def elsewhere(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        visits["elsewhere"] += 1
+        writer.close()
+
+    async def between(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        visits["between"] += 1
+        info = {"server_id": "x", "version": "2.15.1", "max_payload": 1048576, "tls_required": True}
+        others = [f"localhost:{port_of(others_listening)}"]
+        writer.write(b"INFO " + json.dumps({**info, "connect_urls": others}).encode() + b"\r\n")
+        writer.close()
+
+    async with (
+        tls_server(tmp_path) as server,
+        await asyncio.start_server(elsewhere, "127.0.0.1", 0) as others_listening,
+        await asyncio.start_server(between, "127.0.0.1", 0) as listening,
+    ):
+        with Proxy(urlsplit(server.url).port or 0) as proxy:
+            client = await connect(ConnectionOptions((f"tls://{proxy.endpoint}",), tls_ca=tmp_path / "ca.pem"))
+            proxy.upstream = port_of(listening)
+            proxy.reset()
+            await eventually(_value(lambda: visits["between"]), lambda count: count == 3, "further tries")
+            proxy.upstream = urlsplit(server.url).port or 0
+            await eventually(_value(lambda: client.is_connected), bool, "the reconnection")
+            await disconnect(client)
+    assert visits["elsewhere"] == 0
+
+
+def port_of(server: asyncio.Server) -> int:
+    """Return the port that a server listens on."""
+    port: int = server.sockets[0].getsockname()[1]
+    return port
 
 
 @pytest.mark.parametrize("name", ["tls_ca", "tls_cert"])

@@ -137,14 +137,14 @@ def nats_urls(value: str) -> tuple[str, ...]:
     """Return the servers of a comma-separated list."""
     urls = words(value)
     if not urls or not all(map(_is_nats_url, urls)):
-        raise ValueError("expected nats://host:port, several separated by commas")
+        raise ValueError("expected nats://host:port or tls://host:port, several separated by commas")
     return urls
 
 
 def _is_nats_url(url: str) -> bool:
     try:
         parts = urlsplit(url)
-        return parts.scheme in {"nats", "tls", "ws", "wss"} and bool(parts.hostname) and parts.port != 0
+        return url.startswith(("nats://", "tls://")) and bool(parts.hostname) and parts.port != 0
     except ValueError:
         return False
 

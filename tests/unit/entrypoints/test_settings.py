@@ -61,7 +61,10 @@ def test_every_problem_is_told_at_once_by_full_name() -> None:
 @pytest.mark.parametrize(
     ("name", "value", "told"),
     [
-        ("FACEMATCH_NATS_URL", ",", "expected nats://host:port, several separated by commas"),
+        *(
+            ("FACEMATCH_NATS_URL", url, "expected nats://host:port or tls://host:port, several separated by commas")
+            for url in (",", "ws://h:80", "nats://h:4222,wss://h", "TLS://h:4222")  # those might be spoken to in clear
+        ),
         ("FACEMATCH_HEALTH_ADDRESS", "127.0.0.1:8²", "expected host:port, such as 127.0.0.1:8080"),
         ("FACEMATCH_WORKER_PROCESSES", "--5", "expected a whole number from 1 to 1024"),
         ("FACEMATCH_S3_ENDPOINT", "a b:1", "expected host:port, such as 127.0.0.1:8080"),

@@ -4,6 +4,7 @@ import os
 import sys
 from typing import Final
 
+from adapters.system import own_memory
 from entrypoints.idle_signals import end_at_once
 from entrypoints.importing import imported
 from entrypoints.terminal import closed_input, interruption, output
@@ -16,6 +17,7 @@ def main() -> None:
     """Run the command line."""
     if sys.argv[1:2] == ["worker"]:
         end_at_once()
+    own_memory.keep_to_itself()
     for name in _NOT_ASKED:
         os.environ.pop(name, None)
     closed_input.stand_in()

@@ -6,7 +6,6 @@ import structlog
 import typer
 import uvloop
 
-from adapters.system import core_dumps
 from adapters.system.allocator import give_back_large_blocks
 from adapters.telemetry.logging import configure_logging
 from adapters.vision.registry import BrokenEmbedderError
@@ -35,7 +34,6 @@ def worker() -> None:
     configure_logging(form=settings.log.format, level=settings.log.level, secrets=secrets_of(settings))
     for sentence in unknown(Settings, os.environ):
         _LOG.warning(sentence, action="unknown_setting")
-    core_dumps.write_none()
     give_back_large_blocks()
     wrong_settings: tuple[type[FacematchError], ...] = (BrokenEmbedderError,)
     try:

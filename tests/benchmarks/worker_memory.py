@@ -1,6 +1,7 @@
 """What a worker holds in memory, and whether that grows; how fast it starts; and what it costs while it has no jobs."""
 
 import asyncio
+import os
 import statistics
 import time
 from pathlib import Path
@@ -102,6 +103,8 @@ class WorkerMemory:
 
 def run(console: Console, folder: Path, *, scale: float = 1.0) -> dict[str, Any]:
     """Measure, print, draw, and return the figures."""
+    if os.geteuid() != 0:
+        raise SystemExit("memory is measured by root alone: nobody else may look into a worker's")
     found = asyncio.run(measure(scale))
     report(found, console)
     draw(found, folder / "memory.png")

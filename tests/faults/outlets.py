@@ -1,6 +1,7 @@
 """Everything that leaves the service, and a search in it for what must not."""
 
 import base64
+import contextlib
 import json
 import re
 import struct
@@ -138,7 +139,7 @@ def vectors_of(url: str) -> Iterable[Sequence[float]]:
 
 @attrs.frozen
 class Process:
-    """A running process as others on the machine see it."""
+    """A running process as others on the machine see it; what only the administrator sees is empty for them."""
 
     pid: int
     title: bytes
@@ -151,10 +152,16 @@ class Process:
         for folder in Path("/proc").glob("[0-9]*"):
             try:
                 status = (folder / "stat").read_text().rpartition(")")[2].split()
-                title, environment = ((folder / name).read_bytes() for name in ("cmdline", "environ"))
+                title, environment = (_shown(folder / name) for name in ("cmdline", "environ"))
             except OSError:
                 continue
             yield cls(int(folder.name), title, environment, int(status[1]))
+
+
+def _shown(file: Path) -> bytes:
+    with contextlib.suppress(PermissionError):
+        return file.read_bytes()
+    return b""
 
 
 def family(pid: int) -> list[Process]:

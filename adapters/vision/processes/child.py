@@ -23,6 +23,7 @@ from domain.errors import EmbedderUnavailableError, FacematchError
 from domain.faces import PhotoReading
 
 _PR_SET_PDEATHSIG: Final = 1
+_PR_SET_DUMPABLE: Final = 4
 _OOM_SCORE_OVER_WORKER: Final = 400
 _OOM_SCORE_OVER_FORK_SERVER: Final = 100
 """By how much the kernel, out of memory, shall rather kill a process than the one that started it."""
@@ -33,6 +34,7 @@ def main() -> None:
     """Load the pipeline, say so, and make processes until the other side closes."""
     settings = wire.ChildSettings.from_text(sys.argv[1])
     _die_with(settings.parent)
+    expendability = _Expendability()
     _confine(settings.memory_limit)
     with socket.socket(fileno=os.dup(0)) as control:
         _point_at_nothing(sys.stdin.fileno())
@@ -45,10 +47,10 @@ def main() -> None:
         _point_at_nothing(sys.stderr.fileno())  # what native decoders say there may quote the image
         gc.collect()
         gc.freeze()  # else looking for garbage would write to memory that is shared
-        _serve(control, pipeline)
+        _serve(control, pipeline, expendability)
 
 
-def _serve(control: socket.socket, pipeline: FacePipeline) -> None:
+def _serve(control: socket.socket, pipeline: FacePipeline, expendability: "_Expendability") -> None:
     """Do what is asked: make a process, or tell what one ended with."""
     endings = _Endings()
     while True:
@@ -64,7 +66,7 @@ def _serve(control: socket.socket, pipeline: FacePipeline) -> None:
             return
         else:
             endings.release()
-            made = _forked(control, descriptors[0], pipeline)
+            made = _forked(control, descriptors[0], pipeline, expendability)
             endings.begin(made)
             _say(control, made)
             os.close(descriptors[0])
@@ -106,11 +108,11 @@ def _has_threads() -> bool:
         return True
 
 
-def _forked(control: socket.socket, descriptor: int, pipeline: FacePipeline) -> int:
+def _forked(control: socket.socket, descriptor: int, pipeline: FacePipeline, expendability: "_Expendability") -> int:
     """Make a process that answers on a socket; return its id, or a negative error number."""
     maker = os.getpid()
     try:
-        pid = os.fork()
+        pid = expendability.fork()
     except OSError as error:
         return -(error.errno or errno.EAGAIN)
     if pid:
@@ -119,7 +121,6 @@ def _forked(control: socket.socket, descriptor: int, pipeline: FacePipeline) -> 
     try:
         control.close()
         _die_with(maker)
-        _be_more_expendable(_OOM_SCORE_OVER_FORK_SERVER)
         _answer_all(descriptor, pipeline)
         code = 0
     finally:
@@ -161,18 +162,45 @@ def _die_with(parent: int) -> None:
         os._exit(1)
 
 
+class _Expendability:
+    """By how much the kernel, out of memory, shall rather kill this process, and those that it makes.
+
+    Make it before :func:`_confine`, from which on the kernel lets nobody but the administrator open the file.
+    """
+
+    def __init__(self) -> None:
+        self._file: BinaryIO | None = None
+        self._own = 0
+        with contextlib.suppress(OSError):  # where the system's processes are hidden, it is as expendable as others
+            self._file = Path("/proc/self/oom_score_adj").open("r+b", buffering=0)  # noqa: SIM115 - for as long as this process forks
+            self._own = min(int(self._file.read()) + _OOM_SCORE_OVER_WORKER, _MOST_EXPENDABLE)
+        self._set(self._own)
+
+    def fork(self) -> int:
+        """Do as :func:`os.fork` does; the new process takes over what this one is for that moment."""
+        self._set(min(self._own + _OOM_SCORE_OVER_FORK_SERVER, _MOST_EXPENDABLE))
+        pid = -1
+        try:
+            pid = os.fork()
+        finally:
+            if pid:
+                self._set(self._own)
+            elif self._file is not None:
+                self._file.close()
+        return pid
+
+    def _set(self, score: int) -> None:
+        if self._file is not None:
+            with contextlib.suppress(OSError):
+                self._file.write(str(score).encode())
+
+
 def _confine(memory_limit: int) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):  # both may reach all processes of a service; the parent decides
         signal.signal(number, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_DATA, (memory_limit, memory_limit))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core dump would hold photographs
-    _be_more_expendable(_OOM_SCORE_OVER_WORKER)
-
-
-def _be_more_expendable(by: int) -> None:
-    with contextlib.suppress(OSError):  # where the system's processes are hidden from it, it is as expendable as others
-        score = Path("/proc/self/oom_score_adj")
-        score.write_text(str(min(int(score.read_text()) + by, _MOST_EXPENDABLE)))
+    ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)  # and so would what other processes of the user may read
 
 
 def _point_at_nothing(descriptor: int) -> None:

@@ -28,7 +28,7 @@ from domain.errors import (
     UnreadableImageError,
 )
 from tests.integration.vision.conftest import EMBEDDERS, StartPool, eventually
-from tests.processes import is_running
+from tests.processes import UNPRIVILEGED, children, is_running, shows_its_memory
 from tests.readers import end_maker, makers, pool_of, processes_of
 
 GONE_SECONDS = 5.0
@@ -153,7 +153,7 @@ async def test_a_process_that_grows_in_shared_memory_is_watched(start_pool: Star
 
 
 async def test_a_process_is_confined(start_pool: StartPool) -> None:
-    """The kernel bounds its private memory, and writes none of it to a file when it crashes."""
+    """The kernel bounds its private memory, writes none of it to a file when it crashes."""
     pool = await start_pool()
     worker = await ask(pool, b"hello")
     assert resource.prlimit(worker, resource.RLIMIT_DATA) == (2 * 1024**3, 2 * 1024**3)
@@ -605,8 +605,8 @@ asyncio.run(main())
 def parent_at_work(order: str) -> tuple[subprocess.Popen[str], list[int]]:
     """Start a program with a pool of two, one of them busy; return it, and the ids of the two."""
     parent = subprocess.Popen(
-        [sys.executable, "-c", PARENT, order],
-        env={**os.environ, "PYTHONPATH": str(EMBEDDERS)},
+        [*UNPRIVILEGED, sys.executable, "-c", PARENT, order],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(EMBEDDERS), *sys.path])},
         stdout=subprocess.PIPE,
         text=True,
     )
@@ -622,6 +622,18 @@ async def test_processes_do_not_survive_their_parent(order: str) -> None:
     parent.kill()
     parent.communicate()
     await eventually(lambda: not any(map(is_running, pids)), GONE_SECONDS)
+
+
+async def test_processes_cannot_look_into_each_other() -> None:
+    """One that a photograph has taken over reads neither what the others look at nor what their maker holds."""
+    parent, pids = parent_at_work("hang")
+    try:
+        assert [shows_its_memory(pid) for pid in (*children(parent.pid), *pids)] == [False] * 3
+        assert shows_its_memory(parent.pid), "it has not asked for that"
+        assert [expendability(pid) - expendability(parent.pid) for pid in pids] == [500, 500]
+    finally:
+        parent.kill()
+        parent.communicate()
 
 
 async def test_the_kernel_would_kill_a_vision_process_first(start_pool: StartPool) -> None:
@@ -662,5 +674,8 @@ def own(pid: int) -> int:
 
 
 def _memory(pid: int, kind: str) -> int:
-    lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    try:
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    except PermissionError:
+        pytest.skip("what memory is whose is told to root alone")
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(f"{kind}:"))

@@ -32,6 +32,8 @@ from entrypoints.versions import VERSION
 _LOG = structlog.get_logger("facematch")
 _PATIENCE_SECONDS = 1.0
 _CLOSING_SECONDS = 5.0
+_IDLE_SECONDS = 20.0
+"""How long a connection to the health address may stay without a request, or with one that has not come whole."""
 
 
 class HealthAddressError(FacematchError):
@@ -144,7 +146,8 @@ async def _serve_health(
     state: Callable[[], Starting | Worker],
     metrics: Callable[[], tuple[str, bytes]],
 ) -> None:
-    runner = web.AppRunner(health_application(state, metrics), access_log=None, shutdown_timeout=1)
+    application = health_application(state, metrics)
+    runner = web.AppRunner(application, access_log=None, shutdown_timeout=1, keepalive_timeout=_IDLE_SECONDS)
     await runner.setup()
     stack.push_async_callback(runner.cleanup)
     host, port = settings.worker.health_address

@@ -1,10 +1,14 @@
 """The parts of a worker's life that need no servers."""
 
+import asyncio
 from contextlib import AsyncExitStack
+
+import pytest
 
 from entrypoints import service
 from entrypoints.environment.variables import read
 from entrypoints.settings import Settings
+from infra.local_stack.process import free_port
 
 
 async def test_health_is_served_in_a_way_that_its_library_keeps() -> None:
@@ -12,3 +16,21 @@ async def test_health_is_served_in_a_way_that_its_library_keeps() -> None:
     settings = read(Settings, {"FACEMATCH_HEALTH_ADDRESS": "127.0.0.1:0"})
     async with AsyncExitStack() as stack:
         await service._serve_health(stack, settings, service.Starting, lambda: ("text/plain", b""))
+
+
+@pytest.mark.parametrize(
+    "said", [b"", b"GET /livez HTTP/1.1\r\nHost: x\r\nX-Slow:", b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n"]
+)
+async def test_a_connection_that_says_nothing_more_is_closed(said: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before the first request, within one and after one: else whoever comes as far uses up all descriptors."""
+    monkeypatch.setattr(service, "_IDLE_SECONDS", 0.2)
+    port = free_port()
+    settings = read(Settings, {"FACEMATCH_HEALTH_ADDRESS": f"127.0.0.1:{port}"})
+    async with AsyncExitStack() as stack:
+        await service._serve_health(stack, settings, service.Starting, lambda: ("text/plain", b""))
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(said)
+        async with asyncio.timeout(5):
+            answer = await reader.read()
+        writer.close()
+    assert answer.startswith(b"HTTP/1.1 200" if said.endswith(b"\r\n\r\n") else b"")

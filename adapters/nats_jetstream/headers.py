@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from typing import Final
 
 MESSAGE_ID: Final = "Nats-Msg-Id"
+OBEYED: Final = "nats-"
+"""How names of headers begin, in small letters, that the broker obeys."""
 
 REASON: Final = "Facematch-Reason"
 DELIVERIES: Final = "Facematch-Deliveries"

@@ -16,6 +16,7 @@ from adapters.nats_jetstream.headers import (
     DELIVERIES,
     ERROR,
     MESSAGE_ID,
+    OBEYED,
     OF_A_LETTER,
     OF_TRACES,
     REASON,
@@ -146,7 +147,7 @@ def _letter(message: RawStreamMsg) -> DeadLetter:
 
 def _headers_of_a_replay(letter: DeadLetter) -> dict[str, str]:
     """Return the original's headers, what the new job is a replay of, and an id that the letter always gets."""
-    kept = {name: value for name, value in letter.headers.items() if name.lower() not in _NOT_SENT_AGAIN}
+    kept = {name: value for name, value in letter.headers.items() if _is_sent_again(name.lower())}
     trace = {**trace_context(letter.headers), "traceparent": letter.traceparent}
     return {
         **kept,
@@ -154,6 +155,11 @@ def _headers_of_a_replay(letter: DeadLetter) -> dict[str, str]:
         REPLAY_OF: str(letter.job_sequence or 0),
         MESSAGE_ID: f"facematch-replay-{JobKey(letter.sequence, letter.stored_at)}",
     }
+
+
+def _is_sent_again(name: str) -> bool:
+    """Whether a header is the original's; what the broker would obey was renamed there, or somebody else added it."""
+    return name not in _NOT_SENT_AGAIN and not name.startswith(OBEYED)
 
 
 def _number(text: str | None) -> int | None:

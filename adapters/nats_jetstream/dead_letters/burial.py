@@ -8,6 +8,7 @@ from adapters.nats_jetstream.headers import (
     DROPPED_HEADERS,
     ERROR,
     MESSAGE_ID,
+    OBEYED,
     OF_A_LETTER,
     ORIGINAL,
     REASON,
@@ -19,7 +20,6 @@ from adapters.nats_jetstream.publishing.confirmed import ConfirmedPublisher
 from application.ports.job_queue import Delivery
 from domain.records import JobRecord
 
-_RESERVED = "nats-"
 _MAX_HEADER_BLOCK = 65_535  # JetStream's limit
 _MAX_TEXT = 500
 _FRAME = len(b"NATS/1.0\r\n\r\n")
@@ -66,7 +66,7 @@ def _sendable(original: Mapping[str, str]) -> dict[str, str]:
     """
     kept, renamed = {}, {}
     for name, value in original.items():
-        if name.lower().startswith(_RESERVED) or not _NAME.fullmatch(name):
+        if name.lower().startswith(OBEYED) or not _NAME.fullmatch(name):
             renamed[ORIGINAL + _NOT_IN_A_NAME.sub(_escaped, name)] = value
         elif name.lower() not in OF_A_LETTER:
             kept[name] = value

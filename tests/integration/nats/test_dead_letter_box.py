@@ -70,6 +70,17 @@ async def test_a_job_that_dies_again_can_be_sent_again(client: Client, names: Br
     assert "traceparent" not in {name.lower() for name in (*first, *second)}
 
 
+async def test_a_letter_cannot_say_what_the_broker_does_with_its_replay(
+    client: Client, js: JetStreamContext, names: BrokerNames
+) -> None:
+    """Whoever else may publish letters could make one that is refused for good each time that it is sent again."""
+    await provisioned(client, names)
+    planted = {"Nats-Expected-Stream": names.dead_stream, "X-Own": "x"}
+    await js.publish(names.dead_subject, b"x", headers=planted)
+    headers = await sent_again(client, names, JetStreamDeadLetterBox(client, names), 1)
+    assert set(headers) == {"X-Own", "Facematch-Replay-Of", "Nats-Msg-Id"}
+
+
 async def test_other_messages_of_the_stream_are_none_of_ours(
     client: Client, js: JetStreamContext, names: BrokerNames
 ) -> None:

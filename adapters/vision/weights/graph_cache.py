@@ -1,8 +1,8 @@
 """What takes long to make of dlib's models, made once and kept in the user's cache folder.
 
 Building the recogniser's graph takes another library and a fifth of a second; reading what was built takes a third of
-that. Nothing depends on the cache: where it cannot be read or written, or holds something else than what was put there,
-everything is made anew.
+that. Nothing depends on the cache: where it cannot be read or written, holds something else than what was put there, or
+others may write to it, everything is made anew.
 
 A file of the cache is the SHA-256 of its content, followed by the content. Its name is made of everything that the
 content is made of, so it never goes out of date.
@@ -11,6 +11,7 @@ content is made of, so it never goes out of date.
 import contextlib
 import hashlib
 import os
+import stat
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -21,6 +22,7 @@ from application.ports.face_pipeline import Weights
 
 BUILDER_VERSION: Final = 1
 """To be counted up with every change of ``resnet``, which builds the graph, or of what it reads the weights with."""
+_ADMINISTRATOR: Final = 0
 _DIGEST_BYTES: Final = hashlib.sha256().digest_size
 
 
@@ -69,11 +71,19 @@ def _built(weights: Path) -> bytes:
 
 def _kept(file: Path) -> bytes | None:
     try:
-        whole = file.read_bytes()
+        with file.open("rb") as opened:
+            if not _is_trusted(os.fstat(opened.fileno())):
+                return None
+            whole = opened.read()
     except OSError:
         return None
     digest, content = whole[:_DIGEST_BYTES], whole[_DIGEST_BYTES:]
     return content if hashlib.sha256(content).digest() == digest else None
+
+
+def _is_trusted(file: os.stat_result) -> bool:
+    """Whether nobody but this user and the administrator can have written it."""
+    return file.st_uid in {os.geteuid(), _ADMINISTRATOR} and not file.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
 
 
 def _keep(content: bytes, file: Path) -> None:

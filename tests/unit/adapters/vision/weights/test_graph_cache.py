@@ -56,6 +56,28 @@ def test_a_damaged_file_is_replaced(tmp_path: Path, graph: bytes, damage: str) -
     assert file.read_bytes() == whole
 
 
+@pytest.mark.parametrize("by", ["its group", "everybody", "another user"])
+def test_a_file_that_others_may_write_is_replaced(tmp_path: Path, graph: bytes, by: str) -> None:
+    """However right it looks: whoever put it there would decide what all faces are compared by."""
+    dlib_resnet(RECOGNISER, tmp_path)
+    file = kept(tmp_path)
+    forged = b"forged"
+    file.write_bytes(hashlib.sha256(forged).digest() + forged)
+    assert dlib_resnet(RECOGNISER, tmp_path) == forged, "it is read where it is trusted"
+    match by:
+        case "its group":
+            file.chmod(0o620)
+        case "everybody":
+            file.chmod(0o602)
+        case _ if os.geteuid() == 0:
+            os.chown(file, 65534, -1)
+        case _:
+            pytest.skip("only root makes another user's file")
+    assert dlib_resnet(RECOGNISER, tmp_path) == graph
+    assert file.read_bytes()[32:] == graph
+    assert (file.stat().st_uid, file.stat().st_mode & 0o022) == (os.geteuid(), 0)
+
+
 def test_other_weights_and_other_builders_have_other_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing outdated is ever found: the name follows from everything that the graph is made of."""
     monkeypatch.setattr(graph_cache, "_built", lambda weights: weights.read_bytes())

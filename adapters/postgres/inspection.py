@@ -59,6 +59,8 @@ class DatabaseFacts:
     ``advice`` are statements for the tables' owner. ``index`` is what this model's users are searched through by what
     was ``learnt``, which is None where it is not used; ``unindexed`` of them are not in it.
     ``logged`` is a statement for a superuser, where the server's log gets what statements are run with: embeddings.
+    ``address`` is the server's, '' where it is reached through a socket of this machine, and ``sslmode`` what is asked
+    of the connection to it.
     """
 
     server_version: str
@@ -72,6 +74,8 @@ class DatabaseFacts:
     learnt: bytes | None
     unindexed: int
     logged: str | None
+    address: str
+    sslmode: str
 
 
 async def inspect_database(database: Database, info: EmbedderInfo) -> DatabaseFacts:
@@ -101,12 +105,20 @@ async def inspect_database(database: Database, info: EmbedderInfo) -> DatabaseFa
         [(learnt,)] = await _rows(connection, sql.SQL(CODEBOOK), [info.id]) if is_used else [(None,)]
         unindexed = await count_missing(connection, IndexParts(schema, info.id, info.dimension)) if is_used else 0
         logged = await _logged(connection)
-    return DatabaseFacts(server, pgvector, usable, unfit, shared, unusable, advice, index, learnt, unindexed, logged)
+        address, sslmode = connection.info.hostaddr, _sslmode(connection)
+    return DatabaseFacts(
+        server, pgvector, usable, unfit, shared, unusable, advice, index, learnt, unindexed, logged, address, sslmode
+    )
 
 
 async def _logged(connection: Connection) -> str | None:
     roles = [sql.Identifier(role) for (role,) in await _rows(connection, sql.SQL(_LOGGED), [])]
     return next((sql.SQL(_LOG_LESS).format(role).as_string() for role in roles), None)
+
+
+def _sslmode(connection: Connection) -> str:
+    """Return what is in force, wherever libpq has it from: URL, environment, a service's file or its own default."""
+    return next((option.val or b"" for option in connection.pgconn.info if option.keyword == b"sslmode"), b"").decode()
 
 
 async def _advice(connection: Connection, schema: Schema) -> tuple[str, ...]:

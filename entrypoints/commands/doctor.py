@@ -4,7 +4,9 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Callable, Iterator
 from enum import StrEnum
+from ipaddress import ip_address
 from typing import Annotated, Final
+from urllib.parse import urlsplit
 
 import attrs
 import typer
@@ -30,7 +32,7 @@ from entrypoints.composition.objects import ObjectsContainer
 from entrypoints.composition.vision import VisionContainer
 from entrypoints.configured import calibration
 from entrypoints.environment.variables import Variable, unknown, variables, without_password
-from entrypoints.settings import Settings, VisionSettings
+from entrypoints.settings import NatsSettings, S3Settings, Settings, VisionSettings
 from entrypoints.terminal.console import ExitCode, load_settings, out, print_document, visible
 
 _EXPORT: Final = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
@@ -44,6 +46,8 @@ class Status(StrEnum):
     FAILED = "failed"
 
 
+_BETWEEN: Final = "whoever is between can read everything, or pretend to be the server"
+_VERIFIED: Final = "verify-full"
 _MISTAKEN: Final = 0.1
 """Hardly anybody wants so many strangers to be named: it is a slip, as a percentage in the place of a share."""
 _STYLE: Final = {Status.OK: "green", Status.WARNING: "yellow", Status.FAILED: "bold red"}
@@ -112,6 +116,7 @@ async def _examine(settings: Settings) -> AsyncIterator[Finding]:
         ("database", _database),
         ("message broker", _broker),
         ("object store", _objects),
+        ("encryption", _encryption),
         ("telemetry", _telemetry),
     ]
     for name, examination in examinations:
@@ -211,7 +216,10 @@ def search_finding(facts: DatabaseFacts, dimension: int) -> Finding:
 
 
 def server_findings(facts: DatabaseFacts) -> Iterator[Finding]:
-    """Yield what somebody with more rights can do about the server's log, and for speed."""
+    """Yield who else may read what is sent, and what somebody with more rights can do about the log, and for speed."""
+    if facts.address and not _is_here(facts.address) and facts.sslmode != _VERIFIED:
+        detail = f"the database at {facts.address}, sslmode={facts.sslmode}: {_BETWEEN}; use sslmode={_VERIFIED}"
+        yield Finding("encryption", Status.WARNING, f"{detail} in FACEMATCH_DATABASE_URL")
     if facts.logged is not None:
         detail = f"PostgreSQL writes embeddings to its log, with the statements; a superuser can run: {facts.logged}"
         yield Finding("database log", Status.WARNING, detail)
@@ -305,6 +313,31 @@ def bucket_finding(name: str, state: Bucket, default: str) -> Finding:
         case Bucket.HIDDEN:
             detail = f"these credentials may not list {name}: grant s3:ListBucket, and check {setting}"
             return Finding("bucket", Status.WARNING, detail)
+
+
+async def _encryption(settings: Settings) -> AsyncIterator[Finding]:
+    for finding in encryption_findings(settings.nats, settings.s3):
+        yield finding
+
+
+def encryption_findings(nats: NatsSettings, s3: S3Settings) -> Iterator[Finding]:
+    """Yield what is sent over the network in clear, or may be."""
+    unencrypted = [] if nats.tls_ca or nats.tls_cert else [url for url in nats.urls if not url.startswith("tls://")]
+    brokers = [url.netloc.rpartition("@")[2] for url in map(urlsplit, unencrypted) if not _is_here(url.hostname or "")]
+    if brokers:
+        detail = f"NATS at {', '.join(brokers)}: {_BETWEEN}; set FACEMATCH_NATS_TLS_CA, or use tls:// in the URL"
+        yield Finding("encryption", Status.WARNING, detail)
+    if not s3.secure and not _is_here(urlsplit(f"//{s3.endpoint}").hostname or ""):
+        detail = f"the object store at {s3.endpoint}: {_BETWEEN}; set FACEMATCH_S3_SECURE=true"
+        yield Finding("encryption", Status.WARNING, detail)
+
+
+def _is_here(host: str) -> bool:
+    """Whether what is sent to a host does not leave this machine."""
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 async def _telemetry(_settings: Settings) -> AsyncIterator[Finding]:

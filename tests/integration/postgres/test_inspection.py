@@ -63,6 +63,7 @@ async def test_embeddings_are_counted_by_what_they_are_good_for(
     assert (facts.enrolled, facts.unfit, facts.shared) == (6, 3, 3)
     assert facts.unusable == {"model@2": 2, "": 3}
     assert (facts.server_version[:3], facts.pgvector_version[:2]) == ("18.", "0.")
+    assert (facts.address, facts.sslmode) == ("127.0.0.1", "prefer")
 
 
 async def test_long_vectors_are_fetched_a_few_times_each(admin: psycopg.Connection, database_url: str) -> None:

@@ -1,6 +1,7 @@
-"""What ``doctor`` says of the threshold, of buckets and of searches."""
+"""What ``doctor`` says of the threshold, of buckets, of searches and of encryption."""
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import attrs
 import pytest
@@ -18,20 +19,23 @@ from entrypoints.commands.doctor import (
     Status,
     bucket_finding,
     embedding_findings,
+    encryption_findings,
     enrolment_finding,
     failures_found,
     search_finding,
     server_findings,
     threshold_finding,
 )
-from entrypoints.settings import VisionSettings
+from entrypoints.environment.variables import read
+from entrypoints.settings import Settings, VisionSettings
+from tests.certificates import authority, needs_openssl
 
 MINE = EmbedderInfo("mine@1", 128, "mine", "mine", Calibration(((1e-3, 0.05), (1e-1, 0.12))))
 ONE_DISTANCE = attrs.evolve(MINE, calibration=Calibration(((1.0, 0.4),)))
 NEARER = MeasuredCalibration("mine@1", (MeasuredCurve(1, 142, 10_000, ((2e-3, 0.05), (1e-1, 0.1))),))
 MEASURED = MeasuredCalibration("mine@1", (MeasuredCurve(1, 142, 10_000, ((2e-3, 0.05),)),))
 
-FACTS = DatabaseFacts("18", "0.8", 1, 0, 0, {}, (), None, None, 0, None)
+FACTS = DatabaseFacts("18", "0.8", 1, 0, 0, {}, (), None, None, 0, None, "127.0.0.1", "prefer")
 
 
 def within(distance: float | None, calibration: MeasuredCalibration | None = None) -> VisionSettings:
@@ -129,6 +133,7 @@ def test_a_search_by_what_is_damaged_is_a_failure() -> None:
         ({"unusable": {"": 5}}, "other embeddings", "5 users have one of an unknown model"),
         ({"logged": "ALTER ROLE"}, "database log", "a superuser can run: ALTER ROLE"),
         ({"advice": ("CREATE INDEX",)}, "database speed", "the owner can run: CREATE INDEX"),
+        ({"address": "10.0.0.1"}, "encryption", "the database at 10.0.0.1, sslmode=prefer: whoever is between"),
     ],
 )
 def test_what_is_amiss_in_the_database_is_a_warning_of_its_own(told: dict[str, object], what: str, words: str) -> None:
@@ -137,6 +142,44 @@ def test_what_is_amiss_in_the_database_is_a_warning_of_its_own(told: dict[str, o
     (found,) = (*embedding_findings(facts, "mine@1"), *server_findings(facts))
     assert (found.what, found.status, words in found.detail) == (what, Status.WARNING, True)
     assert [*embedding_findings(FACTS, "mine@1"), *server_findings(FACTS)] == []
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({}, []),
+        ({"FACEMATCH_NATS_URL": "nats://[::1]:4222,tls://nats", "FACEMATCH_S3_ENDPOINT": "localhost"}, []),
+        (
+            {"FACEMATCH_NATS_URL": "nats://u:p@n1:4222,tls://n2:4222,nats://10.0.0.1,nats://localhost:4222"},
+            ["NATS at n1:4222, 10.0.0.1: "],
+        ),
+        ({"FACEMATCH_S3_ENDPOINT": "s3.example:9000"}, ["the object store at s3.example:9000: "]),
+        ({"FACEMATCH_S3_ENDPOINT": "[fe80::1]:9000", "FACEMATCH_S3_SECURE": "true"}, []),
+    ],
+)
+def test_what_goes_in_clear_to_another_machine_is_a_warning(changed: dict[str, str], words: list[str]) -> None:
+    """One for each connection, without who we are; on this machine nobody is between."""
+    settings = read(Settings, changed)
+    found = list(encryption_findings(settings.nats, settings.s3))
+    assert [(one.what, one.status) for one in found] == [("encryption", Status.WARNING)] * len(words)
+    assert all(one.detail.startswith(start) for one, start in zip(found, words, strict=True))
+
+
+@needs_openssl
+def test_a_certificate_to_trust_is_encryption(tmp_path: Path) -> None:
+    """It makes every server of the list one that is spoken to in TLS."""
+    changed = {"FACEMATCH_NATS_URL": "nats://n1:4222", "FACEMATCH_NATS_TLS_CA": str(authority(tmp_path).certificate)}
+    settings = read(Settings, changed)
+    assert list(encryption_findings(settings.nats, settings.s3)) == []
+
+
+@pytest.mark.parametrize(
+    "changed", [{"address": ""}, {"address": "::1"}, {"address": "10.0.0.1", "sslmode": "verify-full"}]
+)
+def test_a_database_that_nobody_can_pretend_to_be_is_no_warning(changed: dict[str, str]) -> None:
+    """It is reached through a socket, on this machine, or shows a certificate of its own name."""
+    facts = attrs.evolve(FACTS, **changed)  # type: ignore[arg-type]  # the parameters name what the class has
+    assert list(server_findings(facts)) == []
 
 
 @pytest.mark.parametrize(("enrolled", "status"), [(0, Status.WARNING), (1, Status.OK)])

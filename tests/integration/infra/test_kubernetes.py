@@ -23,11 +23,13 @@ from adapters.nats_jetstream.jobs import pulling
 from adapters.vision.processes.pool import PoolLimits
 from application.running.worker import Worker
 from entrypoints import service
+from entrypoints.commands.doctor import Finding, encryption_findings
 from entrypoints.configured import budget
 from entrypoints.environment.variables import read, variables
 from entrypoints.health import health_application
 from entrypoints.settings import Settings
 from infra.local_stack.nats import NatsServer
+from tests.certificates import authority, needs_openssl
 from tests.e2e.command import clean_environment, run_cli
 from tests.e2e.world import WorkerProcess, World, eventually, make_world
 from tests.guarded_nats import PASSWORDS, guarded_server, url
@@ -268,6 +270,26 @@ def test_only_settings_that_exist_are_set_and_secrets_are_files(build: Build) ->
         assert all(urlsplit(part).username is None for part in given.get("FACEMATCH_NATS_URL", "").split(","))
         assert {declared[name.removesuffix("_FILE")] for name in ours if name.endswith("_FILE")} == {True}
     assert build.all("Secret") == []
+
+
+@needs_openssl
+def test_encryption_is_switched_on_by_what_is_a_comment(base: Build, tmp_path: Path) -> None:
+    """With the CA among the secrets of every pod, `doctor` has nothing to say of NATS and the object store any more."""
+    switched = dict(
+        re.findall(r"^#(FACEMATCH_\w+)=(.+)$", (KUBERNETES / "base/settings.env").read_text(), re.MULTILINE)
+    )
+    trusted = authority(tmp_path)
+    assert set(switched.values()) == {"true", f"{SECRETS}/{trusted.certificate.name}"}
+    given = base.environment("worker")
+    servers = {name: given[name] for name in ("FACEMATCH_NATS_URL", "FACEMATCH_S3_ENDPOINT")}
+    assert len(_encryption_of(servers)) == 2
+    here = {name: value.replace(SECRETS, str(tmp_path)) for name, value in switched.items()}
+    assert _encryption_of(servers | here) == []
+
+
+def _encryption_of(given: Mapping[str, str]) -> list[Finding]:
+    settings = read(Settings, given)
+    return list(encryption_findings(settings.nats, settings.s3))
 
 
 def test_every_secret_is_made_in_the_guide(base: Build, example: Build) -> None:

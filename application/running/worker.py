@@ -89,7 +89,6 @@ class Worker:
                 self._take(delivery)
             await self.outages.stop()
             await self._settle(abort)
-            relay.cancel()
             flushing = asyncio.create_task(self._flush_after(relay))
             await asyncio.wait({flushing}, timeout=self.release_grace)
         if not taking.cancelled():
@@ -97,7 +96,7 @@ class Worker:
 
     async def _flush_after(self, relay: asyncio.Task[None]) -> None:
         """Mark what was published; what is not marked in time, another worker publishes again."""
-        await asyncio.wait({relay})
+        await ended(relay)
         with suppress(DatabaseUnavailableError):
             await self.relay.flush()
 
@@ -113,7 +112,7 @@ class Worker:
                 self.telemetry.unexpected(error)
 
     async def _take_jobs(self) -> None:
-        while True:
+        while not self._stopping:
             try:
                 await self._turn()
             except Exception as error:  # noqa: BLE001 - a defect in one turn must not end the worker

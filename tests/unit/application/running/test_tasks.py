@@ -25,3 +25,19 @@ async def test_a_task_is_over_when_it_is_ended() -> None:
     assert cleaned == [None, failure]
     assert tasks[0].cancelled()
     assert tasks[1].exception() is failure
+
+
+async def test_a_task_that_loses_its_cancellation_is_cancelled_again() -> None:
+    """Python 3.11 loses one that comes together with the answer that the task waits for."""
+    answer = asyncio.get_running_loop().create_future()
+
+    async def ask_again_and_again() -> None:
+        await asyncio.wait_for(answer, 60)
+        await asyncio.Event().wait()
+
+    task = asyncio.create_task(ask_again_and_again())
+    await asyncio.sleep(0)
+    answer.set_result("an answer")
+    async with asyncio.timeout(3):
+        await ended(task)
+    assert task.cancelled()

@@ -395,6 +395,25 @@ class TestStopping:
             await running
             assert [job.acked for job in shift.queue.jobs] == [job.deliveries == 1 for job in shift.queue.jobs]
 
+    async def test_a_fetch_that_loses_its_cancellation_is_the_last(self, shift: Shift) -> None:
+        """A worker that was told to stop takes no further job, also if its fetch ends as if nobody had cut it off."""
+
+        class Deaf(InMemoryJobQueue):
+            async def fetch(self, limit: int, *, timeout_seconds: float) -> Sequence[InMemoryDelivery]:
+                try:
+                    return await super().fetch(limit, timeout_seconds=timeout_seconds)
+                except asyncio.CancelledError:
+                    await self.submit(JOB)
+                    return []
+
+        shift.queue = Deaf(shift.world.clock)
+        running = asyncio.create_task(shift.worker().run(shift.stop, shift.abort))
+        await shift.world.clock.advance(1)
+        shift.stop.set()
+        await settle()
+        assert running.done()
+        assert [job.deliveries for job in shift.queue.jobs] == [0]
+
     @pytest.mark.parametrize("in_time", [True, False], ids=["done in time", "not done in time"])
     async def test_what_a_fetch_took_as_it_was_cut_off_is_handled(self, shift: Shift, *, in_time: bool) -> None:
         """Such a job is done within the grace time like any other, or given back with a note, so that it costs none."""

@@ -66,8 +66,8 @@ class DatabaseUnavailableError(AttemptFailedError):
     reason = Reason.DATABASE_UNAVAILABLE
 
 
-class DatabaseExhaustedError(DatabaseUnavailableError):
-    """The database answers, but has no room or no memory for what it is to keep."""
+class DatabaseUnwritableError(DatabaseUnavailableError):
+    """The database answers, but has no room or no memory for what it is to keep, or takes no writes."""
 
     scope = Scope.EVERYONE
 

@@ -57,6 +57,13 @@ def pair(folder: Path) -> Iterator[tuple[PostgresServer, Standby, str]]:
         yield primary, standby, primary.create_database("app")
 
 
+def take_no_writes(url: str) -> None:
+    """Let the server of that URL be read-only, for the sessions that it has as for new ones."""
+    with psycopg.connect(url, autocommit=True) as admin:
+        admin.execute("ALTER SYSTEM SET default_transaction_read_only = on")
+        admin.execute("SELECT pg_reload_conf()")
+
+
 def _port(url: str) -> int:
     return int(url.rpartition("@")[2].partition("/")[0].rpartition(":")[2])
 
@@ -129,6 +136,25 @@ async def test_a_fail_over_to_a_standby_costs_no_job(tmp_path: Path, s3_server: 
                 assert await world.stored("PHOTO_FACES_DEAD") == []
                 assert len(await world.events()) < len(photos)
                 standby.promote()
+                await all_matched_once(world, photos)
+                assert outages_told(worker, "database") == ["dependency_down", "dependency_up"]
+
+
+async def test_a_switch_of_servers_that_ends_no_session_costs_no_job(
+    tmp_path: Path, s3_server: S3Server, servers_folder: Path
+) -> None:
+    """The old server lives on behind open connections and takes no writes; the address leads to its successor."""
+    with pair(servers_folder / "switched") as (_, new, url):
+        async with site(tmp_path, s3_server, url, FEW_DELIVERIES) as place:
+            world, photos = place.world, place.world.add_photos(50)
+            with world.worker() as worker:
+                await publish(world, photos[:10])
+                await all_matched_once(world, photos[:10])
+                new.start()
+                take_no_writes(url)
+                new.promote()
+                place.address.upstream = _port(new.url())
+                await publish(world, photos[10:])
                 await all_matched_once(world, photos)
                 assert outages_told(worker, "database") == ["dependency_down", "dependency_up"]
 

@@ -16,7 +16,7 @@ from psycopg_pool import AsyncConnectionPool
 
 from adapters.postgres.connection.commits import check_commits
 from adapters.postgres.connection.conninfo import connection_string, database_name
-from adapters.postgres.connection.errors import is_of_a_stale_plan, translated
+from adapters.postgres.connection.errors import is_of_a_stale_connection, translated
 from adapters.postgres.connection.statements import Cursor
 from adapters.postgres.tables.catalogue import SchemaError
 from adapters.postgres.tables.locks import check_locks
@@ -184,7 +184,7 @@ class Database:
             except BaseException as error:
                 with suppress(Exception):  # what cannot be undone, the pool throws away
                     await connection.rollback()
-                if is_of_a_stale_plan(error):
+                if is_of_a_stale_connection(error):
                     await self._pool.drain()
                 raise
             finally:

@@ -6,12 +6,17 @@ from contextlib import contextmanager
 import psycopg
 
 from adapters.postgres.tables.catalogue import Table
-from domain.errors import DatabaseExhaustedError, DatabaseForbiddenError, DatabaseRefusedError, DatabaseUnavailableError
+from domain.errors import (
+    DatabaseForbiddenError,
+    DatabaseRefusedError,
+    DatabaseUnavailableError,
+    DatabaseUnwritableError,
+)
 
 _PASSING = (
     psycopg.OperationalError,  # no connection, shutdown, too many clients, deadlock; the pool's own
     psycopg.InterfaceError,  # the connection was lost under our hands
-    psycopg.InternalError,  # read-only after a fail-over, ended while idle in a transaction, a fault in the server
+    psycopg.InternalError,  # ended while idle in a transaction, a server that takes no writes, a fault in it
     # The database changed under a running worker: every job meets it, and somebody can put it right.
     psycopg.errors.DatatypeMismatch,
     psycopg.errors.InvalidSchemaName,
@@ -27,6 +32,7 @@ _MISTAKEN = "42"
 With any other the server refuses what a job writes or compares: by a column that has to be filled since a migration,
 or has another dimension, by a CHECK or a trigger. Whether every job meets it, a look at the schema tells.
 """
+_READ_ONLY = psycopg.errors.ReadOnlySqlTransaction
 _EXHAUSTED = "53"
 """The class of SQLSTATE for insufficient resources: no room on the disk, no memory, too many connections."""
 
@@ -53,8 +59,8 @@ def translated(what: str) -> Iterator[None]:
             raise DatabaseRefusedError(f"database, {what}: refused: {first_line(error)}, in {where}") from error
         raise DatabaseForbiddenError(f"database, {what}: {first_line(error)}") from error
     except _PASSING as error:
-        exhausted = (error.sqlstate or "").startswith(_EXHAUSTED)
-        kind = DatabaseExhaustedError if exhausted else DatabaseUnavailableError
+        unwritable = isinstance(error, _READ_ONLY) or (error.sqlstate or "").startswith(_EXHAUSTED)
+        kind = DatabaseUnwritableError if unwritable else DatabaseUnavailableError
         where = " (FACEMATCH_DATABASE_URL)" if error.sqlstate is None else ""  # it is about the connection
         raise kind(f"database, {what}: {first_line(error)}{where}") from error
     except psycopg.DatabaseError as error:
@@ -65,8 +71,12 @@ def translated(what: str) -> Iterator[None]:
         raise DatabaseUnavailableError(f"database, {what}: no answer in time") from error
 
 
-def is_of_a_stale_plan(error: BaseException) -> bool:
-    """Tell whether a statement was prepared before a table was altered: on this connection it will never run again."""
-    return (
-        isinstance(error, psycopg.errors.FeatureNotSupported) and error.diag.source_function == "RevalidateCachedQuery"
-    )
+def is_of_a_stale_connection(error: BaseException) -> bool:
+    """Tell whether a statement failed that a new connection may run, and this one will not.
+
+    Either it was prepared before a table was altered, or the server became read-only, as one does that another takes
+    the place of.
+    """
+    if isinstance(error, psycopg.errors.FeatureNotSupported):
+        return error.diag.source_function == "RevalidateCachedQuery"
+    return isinstance(error, _READ_ONLY)

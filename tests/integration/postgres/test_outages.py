@@ -14,7 +14,7 @@ from psycopg import sql
 from adapters.postgres.connection.database import Database
 from adapters.postgres.migrate import migrate
 from adapters.postgres.records.ledger import PostgresLedger
-from domain.errors import DatabaseExhaustedError, DatabaseUnavailableError
+from domain.errors import DatabaseUnavailableError, DatabaseUnwritableError
 from domain.records import JobRecord
 from entrypoints.composition.database import connections
 from entrypoints.settings import WorkerSettings
@@ -256,7 +256,7 @@ async def test_a_database_that_can_keep_nothing_says_that_everybody_meets_it(
     with psycopg.connect(url, autocommit=True) as owner:
         owner.execute(_FULL.replace("SQLSTATE_HERE", sqlstate).encode())
     async with opened(url) as database:
-        with pytest.raises(DatabaseExhaustedError, match="cannot keep anything"):
+        with pytest.raises(DatabaseUnwritableError, match="cannot keep anything"):
             await PostgresLedger(database).conclude(record())
         await database.check()
 

@@ -7,8 +7,8 @@ import pytest
 from application.running.outages import Outages, StoppingError
 from domain.errors import (
     AttemptFailedError,
-    DatabaseExhaustedError,
     DatabaseUnavailableError,
+    DatabaseUnwritableError,
     EmbedderCrashedError,
     EmbedderTimeoutError,
     EmbedderUnavailableError,
@@ -88,7 +88,7 @@ async def test_a_special_case_blames_what_its_kind_blames(scene: Scene) -> None:
 
 async def test_what_says_itself_that_everybody_meets_it_needs_no_probe(scene: Scene) -> None:
     """A full disk is an outage although the database answers; while it lasts, the pauses grow and everybody is held."""
-    full = DatabaseExhaustedError("no space left on device")
+    full = DatabaseUnwritableError("no space left on device")
     held = []
     for _ in range(6):
         assert await scene.outages.outage_behind(full) == "database"
@@ -120,7 +120,7 @@ async def test_a_worker_that_stops_does_not_count_what_everybody_meets(scene: Sc
     """The probe would say that the database is up."""
     await scene.outages.stop()
     with pytest.raises(StoppingError):
-        await scene.outages.outage_behind(DatabaseExhaustedError("no space left on device"))
+        await scene.outages.outage_behind(DatabaseUnwritableError("no space left on device"))
 
 
 async def test_a_dependency_that_answers_is_not_blamed(scene: Scene) -> None:

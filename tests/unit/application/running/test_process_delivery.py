@@ -10,7 +10,7 @@ from application.ports.face_pipeline import Embed
 from application.ports.ledger import Attempt
 from application.running.outages import Outages
 from domain.errors import (
-    DatabaseExhaustedError,
+    DatabaseUnwritableError,
     EmbedderCrashedError,
     EmbedderUnavailableError,
     StorageUnavailableError,
@@ -368,7 +368,7 @@ class TestOutages:
 
             async def conclude(self, record: JobRecord) -> JobRecord:
                 if self.full:
-                    raise DatabaseExhaustedError("no space left on device")
+                    raise DatabaseUnwritableError("no space left on device")
                 return await super().conclude(record)
 
         crash_vision(world)

@@ -45,6 +45,8 @@ class Scope(Enum):
     """The photograph's or user's own: do not count it towards a general failure."""
     OTHER_WORKERS = auto()
     """This worker cannot do it, another may: give it back, uncounted."""
+    LOCKED = auto()
+    """Somebody keeps what it needs: unless a probe finds it kept from everyone, give it back, uncounted, ever later."""
 
 
 class AttemptFailedError(FacematchError):
@@ -76,6 +78,12 @@ class DatabaseRefusedError(DatabaseUnavailableError):
     """The database answers, and refuses what was to be written, as by a rule of the application's."""
 
     scope = Scope.ONE
+
+
+class DatabaseLockedError(DatabaseUnavailableError):
+    """A transaction of somebody else's keeps locked what the job reads or writes."""
+
+    scope = Scope.LOCKED
 
 
 class DatabaseForbiddenError(DatabaseUnavailableError):

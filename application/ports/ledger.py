@@ -37,7 +37,8 @@ class FaceResult:
 class Attempt:
     """One delivery of a job that ended without an outcome; ``delivery`` counts from 1.
 
-    ``reason`` is why it failed, or None where it did not: a worker that stopped gave it back, or had it already.
+    ``reason`` is why it failed, or None where that does not count: a worker that stopped gave it back, or had it
+    already, or somebody kept locked what it needs.
     """
 
     key: JobKey

@@ -119,13 +119,17 @@ class ProcessDelivery:
                     failure = unrecorded
                 down = await self.outages.outage_behind(failure)
             if down is None:
-                await self._retry(job, failure)
+                await self._retry(job, failure, failure.reason, after_attempts=self.policy.retries.attempts)
                 return None
             await self._hold(job, down, failure)
 
     async def _retry_or_give_up(self, job: _Job, failure: AttemptFailedError) -> Conclusion | None:
-        if await self._count(job) < self.policy.retries.attempts:
-            await self._retry(job, failure)
+        if failure.scope is Scope.LOCKED:
+            await self._retry(job, failure, None, after_attempts=job.delivery.number)
+            return None
+        count = await self._count(job)
+        if count < self.policy.retries.attempts:
+            await self._retry(job, failure, failure.reason, after_attempts=count)
             return None
         return await self._give_up(job, failure.reason, str(failure))
 
@@ -173,10 +177,13 @@ class ProcessDelivery:
     async def _give_up(self, job: _Job, reason: Reason, detail: str) -> Conclusion:
         return await self.match.give_up(job.delivery.key, job.request, reason, detail, job.trace)
 
-    async def _retry(self, job: _Job, failure: AttemptFailedError) -> None:
-        delay = self.policy.retries.delay(job.delivery.number)
+    async def _retry(
+        self, job: _Job, failure: AttemptFailedError, noted: Reason | None, *, after_attempts: int
+    ) -> None:
+        """Give the job back for another attempt; it counts unless it is noted without a reason."""
+        delay = self.policy.retries.delay(after_attempts)
         job.trace.attempt_failed(failure.reason, str(failure), retry_after_seconds=delay)
-        await self._note(job, failure.reason, str(failure))
+        await self._note(job, noted, str(failure))
         await job.delivery.retry(after_seconds=delay)
 
     async def _note(self, job: _Job, reason: Reason | None, detail: str) -> None:

@@ -1,5 +1,6 @@
 """From the driver's errors to the product's: what passes, what is refused, and what is a mistake."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -8,6 +9,7 @@ import psycopg
 from adapters.postgres.tables.catalogue import Table
 from domain.errors import (
     DatabaseForbiddenError,
+    DatabaseLockedError,
     DatabaseRefusedError,
     DatabaseUnavailableError,
     DatabaseUnwritableError,
@@ -32,6 +34,7 @@ _MISTAKEN = "42"
 With any other the server refuses what a job writes or compares: by a column that has to be filled since a migration,
 or has another dimension, by a CHECK or a trigger. Whether every job meets it, a look at the schema tells.
 """
+_RELATION = re.compile('relation "(.+?)"')
 _READ_ONLY = psycopg.errors.ReadOnlySqlTransaction
 _EXHAUSTED = "53"
 """The class of SQLSTATE for insufficient resources: no room on the disk, no memory, too many connections."""
@@ -58,6 +61,12 @@ def translated(what: str) -> Iterator[None]:
             where = error.diag.context.splitlines()[-1]
             raise DatabaseRefusedError(f"database, {what}: refused: {first_line(error)}, in {where}") from error
         raise DatabaseForbiddenError(f"database, {what}: {first_line(error)}") from error
+    except psycopg.errors.LockNotAvailable as error:
+        found = _RELATION.search(error.diag.context or "")
+        row = f"a row of {found[1]}" if found else "something"
+        raise DatabaseLockedError(
+            f"database, {what}: {row} stays locked by another transaction: find its session in pg_stat_activity, end it"
+        ) from error
     except _PASSING as error:
         unwritable = isinstance(error, _READ_ONLY) or (error.sqlstate or "").startswith(_EXHAUSTED)
         kind = DatabaseUnwritableError if unwritable else DatabaseUnavailableError

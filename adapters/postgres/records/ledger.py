@@ -72,9 +72,10 @@ _LOOK_WHETHER_NAMED = Statement(look_whether_named)
 _RECORD_OTHER = _recording("true").as_bytes()
 _RECORD_MATCH = Statement(lambda schema: insert_match(schema) + _recording("EXISTS (SELECT FROM matched)"))
 # Any fixed seed sets us apart from other users of advisory locks. A worker that freezes in the middle of its
-# transaction is cut off, so that the photo does not stay locked.
+# transaction is cut off, so that the photo does not stay locked. The photo's lock and that of a row can be waited for,
+# one after the other, within the time that an operation may take.
 _LOCK_PHOTO = (
-    "SET LOCAL idle_in_transaction_session_timeout = {milliseconds}; "
+    "SET LOCAL idle_in_transaction_session_timeout = {idle}; SET LOCAL lock_timeout = {locked}; "
     "SELECT pg_advisory_xact_lock(hashtextextended('{photo}', 7163850419))"
 )
 _KEYS_AT_ONCE = sql.SQL("; SET CONSTRAINTS {} IMMEDIATE")
@@ -213,7 +214,8 @@ class PostgresLedger:
     async def _conclude_face(self, header: JobHeader, result: FaceResult) -> JobRecord:
         schema = self._database.schema
         lock = _LOCK_PHOTO.format(
-            milliseconds=int(self._database.statement_seconds * 500),
+            idle=int(self._database.statement_seconds * 500),
+            locked=int(self._database.statement_seconds * 400),
             photo=UUID(str(header.photo_id)),  # a UUID's own text needs no quoting, whatever class this one is of
         )
         if schema.deferred_keys:

@@ -14,7 +14,7 @@ from psycopg import sql
 from adapters.postgres.connection.database import Database
 from adapters.postgres.migrate import migrate
 from adapters.postgres.records.ledger import PostgresLedger
-from domain.errors import DatabaseUnavailableError, DatabaseUnwritableError
+from domain.errors import DatabaseLockedError, DatabaseUnavailableError, DatabaseUnwritableError
 from domain.records import JobRecord
 from entrypoints.composition.database import connections
 from entrypoints.settings import WorkerSettings
@@ -282,6 +282,30 @@ async def test_a_table_that_is_kept_locked_is_away(server: PostgresServer, table
             with pytest.raises(DatabaseUnavailableError, match=f"{table} is locked"):
                 await database.check()
         await database.check()
+
+
+@pytest.mark.parametrize(
+    ("statement", "locked"),
+    [
+        ("SELECT FROM {photos} WHERE id = %(photo)s FOR UPDATE", "a row of photos stays locked"),
+        ("SELECT FROM {users} WHERE id = %(user)s FOR UPDATE", "a row of users stays locked"),
+        ("SELECT pg_advisory_xact_lock(hashtextextended(%(photo)s::text, 7163850419))", "something stays locked"),
+    ],
+)
+async def test_a_lock_on_what_one_job_needs_is_told_as_such(
+    database: Database, tables: PostgresTables, prepared: PreparedDatabase, statement: str, locked: str
+) -> None:
+    """The error says what is locked, before the operation's time is over, and nothing is left behind."""
+    photo, user = tables.add_photo(uuid4()), tables.add_user(uuid4(), embedding(1.0))
+    ledger, job = PostgresLedger(database), header(photo)
+    with psycopg.connect(prepared.owner_url) as application, limited(database, 1):
+        names = {"photos": sql.Identifier("photos"), "users": sql.Identifier("users")}
+        application.execute(sql.SQL(statement).format(**names), {"photo": photo, "user": user})
+        with pytest.raises(DatabaseLockedError, match=locked):
+            await ledger.conclude_face(job, accepted(user))
+        await database.check()
+    assert tables.faces() == []
+    assert (await ledger.conclude_face(job, accepted(user))).outcome.kind == "matched"
 
 
 async def test_a_lock_that_is_only_asked_for_keeps_everybody_out(server: PostgresServer) -> None:

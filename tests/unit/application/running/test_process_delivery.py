@@ -7,9 +7,10 @@ import attrs
 import pytest
 
 from application.ports.face_pipeline import Embed
-from application.ports.ledger import Attempt
+from application.ports.ledger import Attempt, FaceResult
 from application.running.outages import Outages
 from domain.errors import (
+    DatabaseLockedError,
     DatabaseUnwritableError,
     EmbedderCrashedError,
     EmbedderUnavailableError,
@@ -18,7 +19,7 @@ from domain.errors import (
 from domain.faces import PhotoReading
 from domain.jobs import MalformedJob, MatchJob
 from domain.outcomes import OutcomeKind, Reason
-from domain.records import Failed, JobRecord
+from domain.records import Failed, JobHeader, JobRecord
 from tests.fakes.announcements import DeadLetter, InMemoryResultPublisher
 from tests.fakes.clock import settle
 from tests.fakes.database import ActiveModelRow
@@ -51,6 +52,25 @@ def world() -> World:
 def crash_vision(world: World) -> None:
     """Let every attempt fail through no fault of the job."""
     world.pipeline.readings[IMAGE] = EmbedderCrashedError("the process died")
+
+
+class LockedLedger(InMemoryLedger):
+    """A ledger in whose database somebody keeps locked what a face needs."""
+
+    locked = True
+
+    async def conclude_face(self, header: JobHeader, result: FaceResult) -> JobRecord:
+        """Wait in vain for the lock."""
+        if self.locked:
+            raise DatabaseLockedError("a row of photos stays locked")
+        return await super().conclude_face(header, result)
+
+
+def keep_locked(world: World) -> LockedLedger:
+    """Let no face be written until the ledger is told otherwise."""
+    ledger = LockedLedger(world.database)
+    world.match = attrs.evolve(world.match, ledger=ledger)
+    return ledger
 
 
 async def last_of(world: World, redeliveries: int) -> InMemoryDelivery:
@@ -444,6 +464,36 @@ class TestOutages:
         nothing_is_down = Outages({}, clock=world.clock, telemetry=world.telemetry)
         await attrs.evolve(world.process, outages=nothing_is_down)(delivery)
         assert (world.records, world.trace.failures, delivery.retries) == ([], [], [RETRY_SECONDS])
+
+    async def test_what_somebody_keeps_locked_is_waited_for_in_the_queue(self, world: World) -> None:
+        """However often it is delivered meanwhile, ever more rarely, a job has all its deliveries left afterwards."""
+        ledger = keep_locked(world)
+        delivery = await world.delivery()
+        for number in range(1, 3 * DELIVERIES):
+            await world.process(delivery)
+            assert delivery.retries == [number * RETRY_SECONDS]
+            assert world.trace.failures == [
+                (Reason.DATABASE_UNAVAILABLE, "a row of photos stays locked", number * RETRY_SECONDS)
+            ]
+            delivery = await world.redelivery(after_seconds=number * RETRY_SECONDS)
+        ledger.locked = False
+        crash_vision(world)
+        await world.process(delivery)
+        assert (delivery.retries, world.records, world.dead_letters.letters) == ([RETRY_SECONDS], [], {})
+
+    @pytest.mark.parametrize("number", [1, DELIVERIES])
+    async def test_what_somebody_keeps_locked_for_everyone_is_an_outage(self, world: World, number: int) -> None:
+        """Where the probe fails too, the job is held, not given back."""
+        ledger = keep_locked(world)
+        world.database.unfit = "photo_faces is locked"
+        delivery = await nth_delivery(world, number)
+        running = asyncio.create_task(world.process(delivery))
+        await world.clock.advance(60)
+        assert (running.done(), delivery.retries) == (False, [])
+        ledger.locked, world.database.unfit = False, ""
+        await world.clock.advance(1)
+        await running
+        assert (delivery.job.acked, world.database.attempts) == (True, {})
 
     @pytest.mark.parametrize("number", [1, DELIVERIES])
     async def test_no_job_is_to_blame_for_an_embedder_that_is_away(self, world: World, number: int) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import suppress
+from typing import Final
 
 import attrs
 import nats.js.errors
@@ -12,6 +13,9 @@ from adapters.nats_jetstream.connection.connecting import jetstream, translated
 from adapters.nats_jetstream.jobs.consumer_config import problem
 from adapters.nats_jetstream.names import BrokerNames
 
+OLDEST_SERVER: Final = (2, 10, 26)
+"""An older one can skip jobs: an acknowledgement of what a new leader, or a new consumer, has not delivered yet
+counts as if all jobs before it had been delivered."""
 _SHORTEST_AGE_SECONDS = 7 * 24 * 3600
 """What a job may wait for somebody to come back from a few days off and mend an outage."""
 _NEARLY_FULL = 0.9
@@ -35,7 +39,7 @@ class BrokerFacts:
     what to do.
     """
 
-    server_version: str
+    server_version: tuple[int, int, int]
     missing: tuple[str, ...]
     backlog: Backlog | None
     consumer_problem: str | None
@@ -80,7 +84,7 @@ async def inspect_broker(client: Client, names: BrokerNames, *, ack_wait_seconds
             dead_letters = sum((state.subjects or {}).values())
     version = client.connected_server_version
     return BrokerFacts(
-        server_version=f"{version.major}.{version.minor}.{version.patch}",
+        server_version=(version.major, version.minor, version.patch),
         missing=tuple(missing),
         backlog=backlog,
         consumer_problem=refusal,

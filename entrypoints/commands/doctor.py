@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from adapters.faiss_codes.codes import can_be_made
-from adapters.nats_jetstream.inspection import inspect_broker
+from adapters.nats_jetstream.inspection import OLDEST_SERVER, inspect_broker
 from adapters.object_store.buckets import Bucket, look_for_buckets
 from adapters.postgres.inspection import DatabaseFacts, inspect_database
 from adapters.postgres.search_index.standing import EXACT_BELOW
@@ -265,7 +265,7 @@ async def _broker(settings: Settings) -> AsyncIterator[Finding]:
     container = build(BrokerContainer, settings)
     async with connected_to_nats(container) as client:
         facts = await inspect_broker(client, container.names(), ack_wait_seconds=settings.nats.ack_wait)
-    yield Finding("message broker", Status.OK, f"NATS {facts.server_version}")
+    yield broker_finding(facts.server_version)
     if facts.missing or facts.backlog is None:
         detail = f"missing: {', '.join(facts.missing)}; run `facematch provision`"
         yield Finding("provisioning", Status.FAILED, detail)
@@ -280,6 +280,16 @@ async def _broker(settings: Settings) -> AsyncIterator[Finding]:
     for limit in facts.limits:
         yield Finding("stream", Status.WARNING, limit)
     yield Finding("dead letters", Status.WARNING if facts.dead_letters else Status.OK, f"{facts.dead_letters} are kept")
+
+
+def broker_finding(version: tuple[int, int, int]) -> Finding:
+    """Return what the version of a NATS server means."""
+    detail = f"NATS {'.'.join(map(str, version))}"
+    if version >= OLDEST_SERVER:
+        return Finding("message broker", Status.OK, detail)
+    oldest = ".".join(map(str, OLDEST_SERVER))
+    detail += f": before {oldest}, an acknowledgement can leave waiting jobs undelivered for ever: upgrade the servers"
+    return Finding("message broker", Status.WARNING, f"{detail}, then run `facematch reconcile`")
 
 
 async def _objects(settings: Settings) -> AsyncIterator[Finding]:

@@ -17,6 +17,7 @@ from domain.evaluation.calibrating import MeasuredCalibration, MeasuredCurve
 from entrypoints.commands.doctor import (
     Finding,
     Status,
+    broker_finding,
     bucket_finding,
     embedding_findings,
     encryption_findings,
@@ -205,3 +206,14 @@ async def test_an_error_of_one_check_is_what_it_found(error: Exception, detail: 
 
     found = [finding async for finding in failures_found("database", examination())]
     assert found == [before, Finding("database", Status.FAILED, detail)]
+
+
+@pytest.mark.parametrize(
+    ("version", "status"), [((2, 10, 25), Status.WARNING), ((2, 10, 26), Status.OK), ((2, 11, 0), Status.OK)]
+)
+def test_a_nats_server_that_can_skip_jobs_is_a_warning(version: tuple[int, int, int], status: Status) -> None:
+    """What is wrong with it is told, with the version that mends it, and what brings back skipped jobs."""
+    found = broker_finding(version)
+    assert (found.what, found.status) == ("message broker", status)
+    advice = "before 2.10.26" in found.detail and "`facematch reconcile`" in found.detail
+    assert advice is (status is Status.WARNING)

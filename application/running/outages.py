@@ -11,6 +11,7 @@ from domain.errors import AttemptFailedError, FacematchError, Scope
 
 _PROBE_SECONDS = 1.0
 _LONGEST_PAUSE_SECONDS = 15.0
+_STOPPING_SECONDS = 1.0
 
 
 class StoppingError(FacematchError):
@@ -107,11 +108,13 @@ class Outages:
             await self._first_of(set(self._recoveries.values()))
 
     async def stop(self) -> None:
-        """Let go of everyone who waits, and stop probing."""
+        """Let go of everyone who waits, and stop probing; a probe that does not end at once is left to itself."""
         self._stopping.set()
-        for recovery in list(self._recoveries.values()):
+        recoveries = list(self._recoveries.values())
+        for recovery in recoveries:
             recovery.cancel()
-        await asyncio.gather(*self._recoveries.values(), return_exceptions=True)
+        if recoveries:
+            await asyncio.wait(recoveries, timeout=_STOPPING_SECONDS)
 
     def _blamed_by(self, kind: type[AttemptFailedError]) -> Dependency | None:
         return next((blamed for known, blamed in self._blamed.items() if issubclass(kind, known)), None)

@@ -220,13 +220,16 @@ class ProcessDelivery:
     async def _leave(self, job: _Job, *, why: str) -> None:
         """Note that this delivery is none that counts."""
         job.trace.released(why)
-        try:
-            async with asyncio.timeout(_NOTING_SECONDS):
+
+        async def note() -> None:
+            try:
                 await self._note(job, None, why)
-        except TimeoutError:
-            pass
-        except Exception as error:  # noqa: BLE001 - whatever it is, the job must be given back
-            job.trace.unexpected(error)
+            except Exception as error:  # noqa: BLE001 - whatever it is, the job must be given back
+                job.trace.unexpected(error)
+
+        noting = asyncio.create_task(note())
+        await asyncio.wait({noting}, timeout=_NOTING_SECONDS)
+        noting.cancel()  # and not waited for: where the database does not answer, that takes its client seconds more
 
     @staticmethod
     async def _give_back(job: _Job, *, after_seconds: float) -> None:

@@ -291,3 +291,23 @@ async def test_a_probe_that_ends_in_a_defect_does_not_end_the_probing(scene: Sce
     database.defect = None
     await scene.clock.advance(1)
     assert outages.down == {}
+
+
+async def test_a_probe_that_does_not_end_keeps_nobody_from_stopping(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A client that waits for its server even where it is cut off is not waited for."""
+    monkeypatch.setattr("application.running.outages._STOPPING_SECONDS", 0.01)
+    scene.break_database()
+    assert await scene.outages.look_at(DatabaseUnavailableError) == "database"
+
+    async def check() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(60)
+
+    monkeypatch.setattr(scene.database, "check", check)
+    await scene.clock.advance(1)
+    async with asyncio.timeout(3):
+        await scene.outages.stop()

@@ -635,6 +635,29 @@ class TestStopping:
         assert [(attempt.delivery, attempt.reason) for attempt in world.database.attempts.values()] == [(1, None)]
         assert (await world.redelivery(after_seconds=0)).number == 2
 
+    async def test_a_job_is_given_back_although_the_database_lets_go_of_nothing(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A note that has no end, and does not end where it is cut off, keeps the job from nobody."""
+        monkeypatch.setattr("application.running.process_delivery._NOTING_SECONDS", 0.01)
+
+        class Frozen(InMemoryLedger):
+            async def note_attempt(self, attempt: Attempt) -> None:  # noqa: ARG002 - the port's signature
+                try:
+                    await asyncio.Event().wait()
+                finally:
+                    await asyncio.sleep(60)
+
+        world.ledger = Frozen(world.database)
+        world.block_vision()
+        delivery = await world.delivery()
+        running = asyncio.create_task(world.process(delivery))
+        await settle()
+        running.cancel()
+        async with asyncio.timeout(3):
+            await asyncio.wait({running})
+        assert delivery.retries == [0]
+
     @pytest.mark.parametrize("crashing", [False, True], ids=["matches", "crashes"])
     async def test_deliveries_given_back_are_not_counted(self, world: World, *, crashing: bool) -> None:
         """However often workers are stopped, the job has all its attempts left; each of them is then counted."""

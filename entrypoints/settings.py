@@ -19,6 +19,8 @@ from entrypoints.importing import imported
 
 _MIB = 1024 * 1024
 _HOUR = 3600.0
+_SHORTEST_RETRY = 0.1
+"""Seconds: a job that came back sooner could meet the delivery that it was given back by, and be left to that."""
 
 
 @attrs.frozen
@@ -68,7 +70,7 @@ class NatsSettings:
     )
     retry_base: float = variable(
         "FACEMATCH_NATS_RETRY_BASE_SECONDS",
-        p.number(0, _HOUR),
+        p.number(_SHORTEST_RETRY, _HOUR),
         "after the n-th failed delivery a job waits n times this",
         default=1.0,
     )

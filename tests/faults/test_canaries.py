@@ -107,7 +107,7 @@ async def scene(tmp_path: Path, postgres_server: PostgresServer, s3_server: S3Se
             "FACEMATCH_DATABASE_URL": _new_database(postgres_server, secrets["database"]),
             "FACEMATCH_LOG_LEVEL": "debug",
             "FACEMATCH_NATS_MAX_DELIVER": "2",
-            "FACEMATCH_NATS_RETRY_BASE_SECONDS": "0",
+            "FACEMATCH_NATS_RETRY_BASE_SECONDS": "0.1",
             "FACEMATCH_WORKER_PROCESSES": "1",
             "OTEL_EXPORTER_OTLP_ENDPOINT": receiver.http_endpoint,
             "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",

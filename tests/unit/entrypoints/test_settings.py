@@ -67,6 +67,7 @@ def test_every_problem_is_told_at_once_by_full_name() -> None:
         ),
         ("FACEMATCH_HEALTH_ADDRESS", "127.0.0.1:8²", "expected host:port, such as 127.0.0.1:8080"),
         ("FACEMATCH_WORKER_PROCESSES", "--5", "expected a whole number from 1 to 1024"),
+        ("FACEMATCH_NATS_RETRY_BASE_SECONDS", "0", "expected a number from 0.1 to 3600"),
         ("FACEMATCH_S3_ENDPOINT", "a b:1", "expected host:port, such as 127.0.0.1:8080"),
         ("FACEMATCH_S3_ENDPOINT", "-:1", "expected host:port, such as s3.example:9000"),
         ("FACEMATCH_S3_ENDPOINT", "a..b", "expected host:port, such as s3.example:9000"),

@@ -13,7 +13,7 @@ class FacematchError(Exception):
 class JobRejectedError(FacematchError):
     """The job itself cannot be done, now or later: its outcome is ``skipped`` with this reason."""
 
-    reason: ClassVar[Reason]
+    reason: Reason
 
 
 class ImageNotFoundError(JobRejectedError):

@@ -41,12 +41,12 @@ class Conclusion:
     repeated: bool
 
 
-class _StoppedError(Exception):
+class _StoppedError(JobRejectedError):
     """A guardrail stopped the job."""
 
     def __init__(self, objection: Objection) -> None:
         super().__init__(objection.detail)
-        self.objection = objection
+        self.reason = objection.reason
 
 
 def _pass(objection: Objection | None) -> None:
@@ -80,8 +80,6 @@ class MatchSingleFace:
             case MatchJob():
                 try:
                     return await self._match(key, request, trace)
-                except _StoppedError as stopped:
-                    return await self._skip(key, request, stopped.objection, trace)
                 except JobRejectedError as error:
                     return await self._skip(key, request, Objection(error.reason, str(error)), trace)
 

@@ -17,7 +17,7 @@ from adapters.telemetry.gauges import observe, observe_readiness
 from adapters.telemetry.providers import TelemetrySettingsError
 from adapters.vision.registry import BrokenEmbedderError
 from application.ports.telemetry import Telemetry
-from application.running.tasks import ended
+from application.running.tasks import ended, first_of
 from application.running.worker import Worker
 from domain.errors import DatabaseUnavailableError, FacematchError, MessagingUnavailableError
 from entrypoints.composition.base import build
@@ -99,8 +99,7 @@ async def serve(settings: Settings, vision: VisionContainer) -> None:
         observe_readiness(container.instruments(), lambda: state.not_ready)
         await _serve_health(stack, settings, lambda: state, providers.render_metrics)
         opening = asyncio.create_task(_open(stack, container, starting.waits_for))
-        stopped = asyncio.create_task(signals.stop.wait())
-        await asyncio.wait({opening, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        await first_of([opening], signals.stop)
         if not opening.done():
             opening.cancel()
         try:

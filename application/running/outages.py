@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from application.ports.clock import Clock
 from application.ports.dependency import Dependency
 from application.ports.telemetry import Telemetry
+from application.running.tasks import first_of
 from domain.errors import AttemptFailedError, FacematchError, Scope
 
 _PROBE_SECONDS = 1.0
@@ -98,14 +99,14 @@ class Outages:
 
         """
         while dependency in self._recoveries and not self._stopping.is_set():
-            await self._first_of({self._recoveries[dependency]})
+            await first_of([self._recoveries[dependency]], self._stopping)
         if self._stopping.is_set():
             raise StoppingError(f"the worker stops while the {dependency} is down")
 
     async def all_recoveries(self) -> None:
         """Return when nothing is down, or the worker stops."""
         while self._recoveries and not self._stopping.is_set():
-            await self._first_of(set(self._recoveries.values()))
+            await first_of(self._recoveries.values(), self._stopping)
 
     async def stop(self) -> None:
         """Let go of everyone who waits, and stop probing; a probe that does not end at once is left to itself."""
@@ -167,11 +168,3 @@ class Outages:
         except Exception as error:  # noqa: BLE001 - a probe that ended in a defect must not end the probing
             return f"unexpected {type(error).__name__}"
         return None
-
-    async def _first_of(self, recoveries: set[asyncio.Task[None]]) -> None:
-        """Return when one of them is over or the worker stops."""
-        stopping = asyncio.create_task(self._stopping.wait())
-        try:
-            await asyncio.wait({*recoveries, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            stopping.cancel()

@@ -1,7 +1,7 @@
-"""Tasks that come to their end before what they use does."""
+"""Tasks that are waited for beside an event, and tasks that come to their end before what they use does."""
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from typing import Any
 
 _PATIENCE_SECONDS = 1.0
@@ -18,3 +18,14 @@ async def ended(*tasks: asyncio.Task[Any]) -> None:
         for task in going_on:
             task.cancel()
         _, going_on = await asyncio.wait(going_on, timeout=_PATIENCE_SECONDS)
+
+
+async def first_of(
+    tasks: Iterable[asyncio.Task[Any]], event: asyncio.Event, timeout_seconds: float | None = None
+) -> None:
+    """Return when one of the tasks is over, the event is set, or the time is up; the tasks go on."""
+    waiting = asyncio.create_task(event.wait())
+    try:
+        await asyncio.wait({*tasks, waiting}, timeout=timeout_seconds, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        waiting.cancel()

@@ -13,7 +13,7 @@ from application.running.broker_watch import BROKER, BrokerWatch
 from application.running.event_relay import EventRelay
 from application.running.outages import Outages
 from application.running.process_delivery import ProcessDelivery
-from application.running.tasks import ended
+from application.running.tasks import ended, first_of
 from domain.errors import DatabaseUnavailableError, GalleryNotReadyError, MessagingUnavailableError
 
 _FETCH_SECONDS = 5.0
@@ -79,12 +79,11 @@ class Worker:
         relay = asyncio.create_task(self.relay.run())
         taking = asyncio.create_task(self._take_jobs())
         looking = asyncio.create_task(self._look_now_and_then())
-        stopped = asyncio.create_task(stop.wait())
         try:
-            await asyncio.wait({taking, stopped}, return_when=asyncio.FIRST_COMPLETED)
+            await first_of([taking], stop)
         finally:
             self._stopping = True
-            await ended(taking, looking, stopped)
+            await ended(taking, looking)
             for delivery in await self.queue.close():
                 self._take(delivery)
             await self.outages.stop()
@@ -151,10 +150,9 @@ class Worker:
 
     async def _settle(self, abort: asyncio.Event) -> None:
         if self._jobs:
-            aborted = asyncio.create_task(abort.wait())
             drained = asyncio.create_task(asyncio.wait(set(self._jobs)))
-            await asyncio.wait({drained, aborted}, timeout=self.shutdown_grace, return_when=asyncio.FIRST_COMPLETED)
-            await ended(drained, aborted)
+            await first_of([drained], abort, self.shutdown_grace)
+            drained.cancel()
         for job in self._jobs:
             job.cancel()
         if self._jobs:

@@ -1,7 +1,11 @@
-"""Whether the message broker does what it is asked, as seen by those who ask."""
+"""Whether the message broker does what it is asked, as seen by those who ask.
+
+No probe tells, as it does for :mod:`application.running.outages`: a broker that answers may still refuse the events of
+one kind of outcome. And there is no job to hold: all is done but that it be settled.
+"""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 import attrs
 
@@ -14,8 +18,6 @@ from domain.records import JobRecord
 
 BROKER = "message broker"
 _FETCHING = "fetching"
-_RESULTS = "results"
-_DEAD_LETTERS = "dead letters"
 _SHORTEST_PAUSE_SECONDS = 1.0
 _LONGEST_PAUSE_SECONDS = 5.0
 
@@ -59,26 +61,13 @@ class BrokerWatch:
             return None
         return min(max(self._clock.monotonic() - self._doubt_since, _SHORTEST_PAUSE_SECONDS), _LONGEST_PAUSE_SECONDS)
 
-    @contextmanager
-    def fetching(self) -> Iterator[None]:
+    def fetching(self) -> AbstractContextManager[None]:
         """Learn from a fetch."""
-        with self._asking(_FETCHING):
-            yield
+        return self._asking(_FETCHING)
 
     @contextmanager
-    def publishing_results(self) -> Iterator[None]:
-        """Learn from the publication of an event."""
-        with self._publishing(_RESULTS):
-            yield
-
-    @contextmanager
-    def burying(self) -> Iterator[None]:
-        """Learn from the publication of a dead letter."""
-        with self._publishing(_DEAD_LETTERS):
-            yield
-
-    @contextmanager
-    def _publishing(self, what: str) -> Iterator[None]:
+    def publishing(self, what: str) -> Iterator[None]:
+        """Learn from a publication; those of ``what`` are a problem until one of them succeeds."""
         try:
             with self._asking(what):
                 yield
@@ -122,8 +111,8 @@ class WatchedResults:
     watch: BrokerWatch
 
     async def publish(self, record: JobRecord) -> None:
-        """Publish."""
-        with self.watch.publishing_results():
+        """Publish the event of an outcome."""
+        with self.watch.publishing("results"):
             await self.results.publish(record)
 
 
@@ -135,6 +124,6 @@ class WatchedDeadLetters:
     watch: BrokerWatch
 
     async def bury(self, delivery: Delivery, record: JobRecord) -> None:
-        """Bury."""
-        with self.watch.burying():
+        """Store the copy of a job that will not be delivered again."""
+        with self.watch.publishing("dead letters"):
             await self.dead_letters.bury(delivery, record)

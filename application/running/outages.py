@@ -1,4 +1,8 @@
-"""Outages: while a system is down for everyone, jobs wait in hand instead of using up their deliveries."""
+"""Outages: while a system is down for everyone, jobs wait in hand instead of using up their deliveries.
+
+What jobs need to be done is probed; the broker, which they need to be settled, is not:
+:mod:`application.running.broker_watch` sees from its answers whether it does what it should.
+"""
 
 import asyncio
 import math

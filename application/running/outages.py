@@ -12,6 +12,7 @@ from application.ports.clock import Clock
 from application.ports.dependency import Dependency
 from application.ports.telemetry import Telemetry
 from application.running.tasks import first_of
+from application.single_flight import SingleFlight
 from domain.errors import AttemptFailedError, FacematchError, Scope
 
 _PROBE_SECONDS = 1.0
@@ -46,7 +47,7 @@ class Outages:
         self._pauses: dict[str, float] = {}
         self._up_since: dict[str, float] = {}
         self._down: dict[str, str] = {}
-        self._checks: dict[str, asyncio.Task[bool]] = {}
+        self._checks = SingleFlight[str, bool]()
         self._recoveries: dict[str, asyncio.Task[None]] = {}
         self._stopping = asyncio.Event()
 
@@ -89,11 +90,8 @@ class Outages:
             return None
         if dependency.name in self._down:
             return dependency.name
-        check = self._checks.get(dependency.name)
-        if check is None:
-            check = self._checks[dependency.name] = asyncio.create_task(self._check(dependency))
-            check.add_done_callback(lambda _: self._checks.pop(dependency.name, None))
-        return dependency.name if await asyncio.shield(check) else None
+        is_down = await self._checks.do(dependency.name, lambda: self._check(dependency))
+        return dependency.name if is_down else None
 
     async def recovery(self, dependency: str) -> None:
         """Return when the dependency of that name answers again.

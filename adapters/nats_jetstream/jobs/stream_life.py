@@ -9,6 +9,7 @@ import nats.js.errors
 from nats.aio.client import Client
 
 from adapters.nats_jetstream.connection.connecting import jetstream, retry_once, translated
+from application.single_flight import SingleFlight
 from domain.errors import MessagingUnavailableError
 
 _TRUST_SECONDS = 1.0
@@ -37,7 +38,7 @@ class StreamLife:
         self._made = made
         self._doubts = 0
         self._seen = self.sighting()
-        self._looking: asyncio.Task[None] | None = None
+        self._looking = SingleFlight[None, None]()
 
     @classmethod
     async def begin(cls, client: Client, stream: str) -> Self:
@@ -61,10 +62,7 @@ class StreamLife:
 
         """
         if not self.is_over and not self._is_fresh(seen) and not self._is_fresh(self._seen):
-            if self._looking is None or self._looking.done():
-                self._looking = asyncio.create_task(self._look())
-                self._looking.add_done_callback(lambda look: look.cancelled() or look.exception())
-            await asyncio.shield(self._looking)
+            await self._looking.do(None, self._look)
         if self.is_over:
             raise MessagingUnavailableError(f"the stream {self.stream} that held this job was deleted")
 

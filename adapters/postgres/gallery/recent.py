@@ -1,12 +1,12 @@
 """Answers that may be a little old: asked for once, by whoever comes first."""
 
-import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any, Generic, TypeVar
 
 import attrs
 
 from application.ports.clock import Clock
+from application.single_flight import SingleFlight
 
 _Key = TypeVar("_Key")
 _Answer = TypeVar("_Answer")
@@ -26,27 +26,17 @@ class Recent(Generic[_Key, _Answer]):
         self._clock = clock
         self._seconds = seconds
         self._known: dict[_Key, _Dated[_Answer]] = {}
-        self._asking: dict[_Key, asyncio.Task[_Answer]] = {}
+        self._asking = SingleFlight[_Key, _Answer]()
 
     async def get(self, key: _Key) -> _Answer:
         """Return the answer; what asking raises is raised to all who wait for it."""
         known = self._known.get(key)
         if known is not None and self._clock.monotonic() - known.at <= self._seconds:
             return known.answer
-        asking = self._asking.get(key)
-        if asking is None:
-            asking = self._asking[key] = asyncio.create_task(self._refresh(key))
-            asking.add_done_callback(lambda asked: self._end(key, asked))
-        return await asyncio.shield(asking)
+        return await self._asking.do(key, lambda: self._refresh(key))
 
     async def _refresh(self, key: _Key) -> _Answer:
         at = self._clock.monotonic()
         answer = await self._ask(key)
         self._known[key] = _Dated(answer, at)
         return answer
-
-    def _end(self, key: _Key, asked: asyncio.Task[_Answer]) -> None:
-        """Let the next one ask anew; where nobody waits any more, nobody is told of a failure either."""
-        self._asking.pop(key, None)
-        if not asked.cancelled():
-            asked.exception()

@@ -1,0 +1,69 @@
+"""What many ask for at the same time."""
+
+import asyncio
+import gc
+from typing import Any
+
+import pytest
+
+from application.single_flight import SingleFlight
+from tests.fakes.clock import settle
+
+
+class Asked:
+    """A question that is answered when the test says so, by how often it was asked, or with an error."""
+
+    def __init__(self) -> None:
+        self.times = 0
+        self.answered = asyncio.Event()
+        self.error: Exception | None = None
+
+    async def __call__(self) -> int:
+        """Wait, then answer."""
+        self.times += 1
+        times = self.times
+        await self.answered.wait()
+        if self.error is not None:
+            raise self.error
+        return times
+
+
+async def test_one_answer_serves_everybody_who_asks_meanwhile() -> None:
+    """Also if the one who came first is cancelled; whoever comes later asks anew."""
+    flight, asked = SingleFlight[str, int](), Asked()
+    first, *others = [asyncio.create_task(flight.do("key", asked)) for _ in range(3)]
+    await settle()
+    first.cancel()
+    await settle()
+    asked.answered.set()
+    assert await asyncio.gather(*others) == [1, 1]
+    assert await flight.do("key", asked) == 2
+
+
+async def test_an_error_is_told_to_everybody_who_waits() -> None:
+    """And is not kept for those who come later."""
+    flight, asked = SingleFlight[str, int](), Asked()
+    asked.error = OSError("gone")
+    waiting = [asyncio.create_task(flight.do("key", asked)) for _ in range(2)]
+    await settle()
+    asked.answered.set()
+    assert await asyncio.gather(*waiting, return_exceptions=True) == [asked.error] * 2
+    asked.error = None
+    assert await flight.do("key", asked) == 2
+
+
+async def test_a_failure_that_nobody_waits_for_any_more_is_told_to_nobody() -> None:
+    """Who asked was cancelled, as at a worker's end: nothing is left over for the event loop to complain of."""
+    complaints: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
+    flight, asked = SingleFlight[str, int](), Asked()
+    asked.error = ValueError()
+    asking = asyncio.create_task(flight.do("key", asked))
+    await settle()
+    asking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asking
+    asked.answered.set()
+    await settle()
+    gc.collect()
+    assert complaints == []

@@ -2,6 +2,7 @@
 
 import ast
 import importlib.util
+import pkgutil
 import re
 import sys
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from entrypoints.environment.variables import variables
-from entrypoints.importing import imported
+from entrypoints.importing import importing
 from entrypoints.terminal import interruption
 from entrypoints.terminal.manual import MANUALS, Manual
 
@@ -85,9 +86,11 @@ def summary(name: str) -> str:
 
 def command(name: str) -> Any:  # noqa: ANN401 - typer's own types are private
     """Import and return a command."""
+    with importing():
+        function = pkgutil.resolve_name(COMMANDS[name])
     single = typer.Typer(**_PLAIN)
     manual_page = type("_Page", (_Page,), {"manual": MANUALS[name]})
-    single.command(name.rpartition(" ")[2], cls=manual_page, context_settings=_HELP)(imported(COMMANDS[name]))
+    single.command(name.rpartition(" ")[2], cls=manual_page, context_settings=_HELP)(function)
     return typer.main.get_command(single)
 
 
@@ -123,7 +126,9 @@ class _Page(TyperCommand):
 
 def _described(names: tuple[str, ...]) -> Iterator[tuple[str, str]]:
     """Yield variables with their meaning and default."""
-    declared = {known.name: known for known in variables(imported("entrypoints.settings:Settings"))}
+    from entrypoints.settings import Settings  # noqa: PLC0415 - only help with an environment needs it
+
+    declared = {known.name: known for known in variables(Settings)}
     for name in names:
         known = declared[name]
         yield name, known.help if known.default == "-" else f"{known.help}  [default: {known.default}]"
@@ -183,7 +188,9 @@ app = typer.Typer(name="facematch", cls=_LazyGroup, no_args_is_help=True, contex
 
 def _show_version(wanted: bool) -> None:
     if wanted:
-        for line in imported("entrypoints.versions:versions")():
+        from entrypoints.versions import versions  # noqa: PLC0415 - it asks every embedder
+
+        for line in versions():
             typer.echo(line)
         raise typer.Exit
 

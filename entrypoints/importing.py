@@ -1,14 +1,15 @@
 """Imports that wait until they are wanted, so that what does not need them starts at once."""
 
 import gc
-import pkgutil
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 
-def imported(path: str) -> Any:  # noqa: ANN401 - whatever the module has there
-    """Import ``module:name`` with garbage collection off: modules are never garbage, and scanning them is slow."""
+@contextmanager
+def importing() -> Iterator[None]:
+    """Have large imports in the block done with garbage collection off: modules stay, and scanning them is slow."""
     gc.disable()
     try:
-        return pkgutil.resolve_name(path)
+        yield
     finally:
         gc.enable()

@@ -6,7 +6,7 @@ from typing import Final
 
 from adapters.system import own_memory
 from entrypoints.idle_signals import end_at_once
-from entrypoints.importing import imported
+from entrypoints.importing import importing
 from entrypoints.terminal import closed_input, interruption, output
 
 _NOT_ASKED: Final = ("OTEL_PYTHON_CONTEXT", "OTEL_PYTHON_TRACER_PROVIDER", "OTEL_PYTHON_METER_PROVIDER")
@@ -23,7 +23,8 @@ def main() -> None:
     closed_input.stand_in()
     with output.guarded_stdout():
         try:
-            run = imported("entrypoints.cli:app")
+            with importing():
+                from entrypoints.cli import app  # noqa: PLC0415 - only now is Ctrl-C answered in words
         except KeyboardInterrupt:
             interruption.end()
-        run()
+        app()

@@ -15,7 +15,6 @@ from domain.disclosure import MASK
 from domain.evaluation.calibrating import MeasuredCalibration
 from entrypoints.environment import parsing as p
 from entrypoints.environment.variables import Problem, section, together, variable
-from entrypoints.importing import imported
 
 _MIB = 1024 * 1024
 _HOUR = 3600.0
@@ -80,8 +79,10 @@ class NatsSettings:
         yield from together(("FACEMATCH_NATS_TLS_CERT", self.tls_cert), ("FACEMATCH_NATS_TLS_KEY", self.tls_key))
         yield from together(("FACEMATCH_NATS_USER", self.user), ("FACEMATCH_NATS_PASSWORD", self.password))
         if self.tls_cert is not None and self.tls_key is not None:
+            from adapters.system.certificates import check_pair  # noqa: PLC0415 - only TLS needs it
+
             try:
-                imported("adapters.system.certificates:check_pair")(self.tls_cert, self.tls_key)
+                check_pair(self.tls_cert, self.tls_key)
             except ValueError as error:
                 yield Problem("FACEMATCH_NATS_TLS_KEY", str(self.tls_key), f"{error} (FACEMATCH_NATS_TLS_CERT)")
 

@@ -15,7 +15,6 @@ from entrypoints.evaluation.document import evaluation_document
 from entrypoints.evaluation.options import FacesOption, FolderArgument, ResumeOption
 from entrypoints.evaluation.reading import measured
 from entrypoints.evaluation.tables import print_evaluation
-from entrypoints.importing import imported
 from entrypoints.terminal.console import err, explained, load_settings, out, print_document, visible
 from entrypoints.versions import VERSION
 
@@ -49,7 +48,8 @@ def evaluate(
         else:
             print_evaluation(evaluation, out)
         if html is not None:
-            write_report = imported("adapters.evaluation.report.file:write_report")
+            from adapters.evaluation.report.file import write_report  # noqa: PLC0415 - only a report needs matplotlib
+
             write_report(html, evaluation, made=container.clock().now(), version=VERSION)
             err.print(f"The report is in {html}")
 

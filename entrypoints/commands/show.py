@@ -12,7 +12,6 @@ from domain.errors import DatabaseUnavailableError
 from entrypoints.commands.common.photo_jobs import document, nearest, table
 from entrypoints.composition.base import build
 from entrypoints.composition.database import DatabaseContainer, opened_database
-from entrypoints.importing import imported
 from entrypoints.settings import Settings
 from entrypoints.terminal.console import console, err, explained, fail, load_settings, out, print_document, visible
 
@@ -70,8 +69,10 @@ def show(
     if not records:
         fail(f"no job for photo {photo_id} has ended{_TRIED if jobs else _NOT_TRIED}")
     if image is not None:
+        from entrypoints.commands.common.sheet import write_sheet  # noqa: PLC0415 - only a picture needs its drivers
+
         with explained():
-            asyncio.run(imported("entrypoints.commands.common.sheet:write_sheet")(settings, records, image))
+            asyncio.run(write_sheet(settings, records, image))
 
 
 async def _history(settings: Settings, photo_id: UUID) -> tuple[list[PhotoJob], str]:

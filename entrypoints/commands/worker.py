@@ -15,7 +15,7 @@ from entrypoints.composition.base import build
 from entrypoints.composition.vision import VisionContainer
 from entrypoints.environment.confidential import secrets_of
 from entrypoints.environment.variables import unknown
-from entrypoints.importing import imported
+from entrypoints.importing import importing
 from entrypoints.settings import Settings
 from entrypoints.terminal.console import ExitCode, load_settings
 
@@ -41,8 +41,10 @@ def worker() -> None:
         reader = vision.face_reader()
         with idle_signals.deferred(then=reader.abandon):
             reader.begin()  # it loads its models while this process imports the rest
-        wrong_settings = imported("entrypoints.service:WRONG_SETTINGS")
-        uvloop.run(imported("entrypoints.service:serve")(settings, vision))
+        with importing():
+            from entrypoints import service  # noqa: PLC0415 - as said above
+        wrong_settings = service.WRONG_SETTINGS
+        uvloop.run(service.serve(settings, vision))
         idle_signals.ignore()
     except FacematchError as error:
         _LOG.error("cannot work", action="cannot_work", detail=str(error))

@@ -1,7 +1,6 @@
 """The container of the worker: all that a job needs on its way."""
 
 import math
-import pkgutil
 from collections.abc import Mapping
 
 from dependency_injector import providers
@@ -68,8 +67,9 @@ def _forget_seconds(nats: NatsSettings) -> float:
 
 def make_codes(learnt: bytes) -> Codes:
     """Return codes of nobody yet; faiss takes a third of a second to import, and only large galleries need it."""
-    codes: Codes = pkgutil.resolve_name("adapters.faiss_codes.codes:Codes")(learnt, cores=usable_cores())
-    return codes
+    from adapters.faiss_codes import codes  # noqa: PLC0415 - as said above
+
+    return codes.Codes(learnt, cores=usable_cores())
 
 
 def _blamed(

@@ -14,7 +14,6 @@ from adapters.vision import registry
 from domain.decision import FixedThreshold
 from domain.errors import FacematchError
 from domain.evaluation.calibrating import MeasuredCalibration
-from entrypoints.importing import imported
 
 _TRUE = {"true", "1", "yes", "on"}
 _FALSE = {"false", "0", "no", "off"}
@@ -155,8 +154,10 @@ def postgres_url(value: str) -> str:
         raise ValueError("expected postgresql://user@host:port/database")
     if _NO_ESCAPE.search(value) or not _POSTGRES_URL.match(value):  # else a part of the password is taken for a host
         raise ValueError("a % in the password is written %25, an @ %40, a / %2F and a ? %3F")
-    if "?" in value:  # the driver takes its time: only where it has to
-        _check_certificates(imported("adapters.postgres.connection.conninfo:checked_options")(value))
+    if "?" in value:
+        from adapters.postgres.connection.conninfo import checked_options  # noqa: PLC0415 - the driver takes its time
+
+        _check_certificates(checked_options(value))
     return value
 
 
@@ -184,30 +185,37 @@ def file(value: str) -> Path:
 
 def certificates(value: str) -> Path:
     """Return the path of a file of certificates."""
+    from adapters.system.certificates import check_certificates  # noqa: PLC0415 - only TLS needs it
+
     path = file(value)
-    imported("adapters.system.certificates:check_certificates")(path)
+    check_certificates(path)
     return path
 
 
 def private_key(value: str) -> Path:
     """Return the path of a file with a private key."""
+    from adapters.system.certificates import check_private_key  # noqa: PLC0415 - only TLS needs it
+
     path = file(value)
-    imported("adapters.system.certificates:check_private_key")(path)
+    check_private_key(path)
     return path
 
 
 def nats_credentials(value: str) -> Path:
     """Return the path of a credentials file."""
+    from adapters.nats_jetstream.connection.credentials import check_credentials  # noqa: PLC0415 - the driver's keys
+
     path = file(value)
-    imported("adapters.nats_jetstream.connection.credentials:check_credentials")(path)
+    check_credentials(path)
     return path
 
 
 def calibration(value: str) -> MeasuredCalibration:
     """Return what a calibration file holds."""
-    read: Callable[[Path], MeasuredCalibration] = imported("adapters.evaluation.calibration_file:read_calibration")
+    from adapters.evaluation.calibration_file import read_calibration  # noqa: PLC0415 - cattrs takes its time
+
     try:
-        return read(file(value))
+        return read_calibration(file(value))
     except FacematchError as error:
         raise ValueError(str(error)) from error
 

@@ -49,7 +49,10 @@ def test_a_command_that_has_not_begun_says_so_too() -> None:
     code = (
         "import os, signal, sys\n"
         "from entrypoints import program\n"
-        "program.imported = lambda path: os.kill(os.getpid(), signal.SIGINT)\n"
+        "class Interrupting:\n"
+        "    def find_spec(self, name, path, target=None):\n"
+        "        os.kill(os.getpid(), signal.SIGINT)\n"
+        "sys.meta_path.insert(0, Interrupting())\n"
         "sys.argv = ['facematch', 'show']\n"
         "program.main()\n"
     )

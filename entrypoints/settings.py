@@ -9,7 +9,7 @@ import attrs
 
 from adapters.system.cores import usable_cores
 from adapters.vision import registry
-from adapters.vision.custom import names as custom
+from adapters.vision.custom import pipeline as custom
 from domain.decision import FixedThreshold
 from domain.disclosure import MASK
 from domain.evaluation.calibrating import MeasuredCalibration

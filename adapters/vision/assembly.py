@@ -7,14 +7,16 @@ from contextlib import contextmanager
 
 import attrs
 
-from adapters.vision.detection.detectors import Detector, Found
+from adapters.vision.detection.detectors import Detection, Detector
+from adapters.vision.detection.hog import verified_hog
+from adapters.vision.detection.second_chance import FallbackDetector
+from adapters.vision.networks.onnx_network import OnnxNetwork
 from adapters.vision.pictures.decoding import Picture, decode
 from adapters.vision.pictures.sharpness import sharpness
 from adapters.vision.recognition.alignment import Aligner, FivePointAligner
-from adapters.vision.recognition.onnx_network import OnnxNetwork
-from adapters.vision.recognition.recogniser import Mirrored, NetworkRecogniser, Recogniser
+from adapters.vision.recognition.recogniser import FlipAveraged, NetworkRecogniser, Recogniser
 from adapters.vision.weights.graph_cache import cache_folder, dlib_resnet
-from adapters.vision.weights.provided import FIVE_POINTS, RECOGNISER, installed
+from adapters.vision.weights.provided import BLAZEFACE, FIVE_POINTS, RECOGNISER, installed
 from application.ports.face_pipeline import Embed, EmbedderInfo, ImageBudget
 from domain.faces import BoundingBox, DetectedFace, FaceEmbedding, PhotoReading, StageTiming
 
@@ -59,7 +61,7 @@ class AlignedFacePipeline:
                 faces = self._embedded(picture, seen)
         return PhotoReading(picture.width, picture.height, tuple(faces), tuple(watch.stages))
 
-    def _embedded(self, picture: Picture, seen: Sequence[tuple[Found, DetectedFace]]) -> list[DetectedFace]:
+    def _embedded(self, picture: Picture, seen: Sequence[tuple[Detection, DetectedFace]]) -> list[DetectedFace]:
         chips = [self.aligner.chip(picture.detail, face) for face, _ in seen]
         return [
             attrs.evolve(face, embedding=FaceEmbedding(self.info.id, tuple(vector.tolist())), sharpness=sharpness(chip))
@@ -67,7 +69,7 @@ class AlignedFacePipeline:
         ]
 
 
-def _box(face: Found, picture: Picture) -> BoundingBox | None:
+def _box(face: Detection, picture: Picture) -> BoundingBox | None:
     face = face.scaled(picture.scale)
     right, bottom = face.left + face.side, face.top + face.side
     return BoundingBox.clipped(face.left, face.top, right, bottom, width=picture.width, height=picture.height)
@@ -78,7 +80,28 @@ def dlib_aligner() -> FivePointAligner:
     return FivePointAligner(installed(FIVE_POINTS))
 
 
-def assemble(detector: Detector, aligner: Aligner, info: EmbedderInfo, budget: ImageBudget) -> AlignedFacePipeline:
+def blazeface_detector() -> Detector:
+    """Load BlazeFace; MediaPipe takes a second to import, so nobody else does."""
+    from adapters.vision.detection.blazeface import BlazeFaceDetector  # noqa: PLC0415 - as said above
+
+    return BlazeFaceDetector(installed(BLAZEFACE))
+
+
+def hog_pipeline(info: EmbedderInfo, budget: ImageBudget) -> AlignedFacePipeline:
+    """Load the pipeline that detects with HOG."""
+    aligner = dlib_aligner()
+    return _with_dlib_recogniser(verified_hog(aligner), aligner, info, budget)
+
+
+def blazeface_pipeline(info: EmbedderInfo, budget: ImageBudget) -> AlignedFacePipeline:
+    """Load the pipeline that detects with BlazeFace, and with HOG where that finds nothing."""
+    aligner = dlib_aligner()
+    return _with_dlib_recogniser(FallbackDetector(blazeface_detector(), verified_hog(aligner)), aligner, info, budget)
+
+
+def _with_dlib_recogniser(
+    detector: Detector, aligner: Aligner, info: EmbedderInfo, budget: ImageBudget
+) -> AlignedFacePipeline:
     """Load dlib's recogniser, which looks at each face twice, and put it behind a detector and an aligner."""
-    recogniser = Mirrored(NetworkRecogniser(OnnxNetwork(dlib_resnet(RECOGNISER, cache_folder()))))
+    recogniser = FlipAveraged(NetworkRecogniser(OnnxNetwork(dlib_resnet(RECOGNISER, cache_folder()))))
     return AlignedFacePipeline(info, budget, detector, aligner, recogniser)

@@ -2,29 +2,17 @@
 
 Both recognise with dlib's ResNet (MediaPipe has no recogniser); they differ in how they find the face, and so are
 different models whose embeddings are never compared.
-
-The calibrations were measured with these very pipelines on a part of Labeled Faces in the Wild, split by people
-(Huang et al., University of Massachusetts, 2007), the central face of each photograph: 3,579 of 3,585 were found by
-`dlib`, 3,584 by `mediapipe`, of 1,638 people. The curves of distances rest on every comparison of a template with a
-photograph of somebody else, each pair of people counting once: 2,681,406 for templates of one photograph, about 1.37
-million for two, 744,835 for three. The factors for the cohort are the least of those that keep an FPIR among 100, 200,
-400, 800 and 1,200 users drawn at random, at least 20 times each. Rates that fewer than ten pairs, or ten people, stand
-for are left out.
-
-Among people who look alike, by sex, age and origin, distances are smaller than among these.
 """
 
-import pkgutil
 from collections.abc import Callable
-from typing import Final, cast
+from typing import Final
 
 import attrs
 
+from adapters.vision.calibrations import IMPOSTORS_OF_DLIB, IMPOSTORS_OF_MEDIAPIPE
 from adapters.vision.weights.provided import BLAZEFACE, FIVE_POINTS, HOG, RECOGNISER
 from application.ports.face_pipeline import EmbedderInfo, FacePipeline, ImageBudget
-from domain.calibration import Calibration
 
-_Builder = Callable[[EmbedderInfo, ImageBudget], FacePipeline]
 _DIMENSION: Final = 128
 _DLIB_LICENCE: Final = (
     "weights of landmarks and recogniser: public domain (CC0), from dlib's author; "
@@ -37,125 +25,27 @@ _LEAST_SHARPNESS: Final = 2.0
 
 @attrs.frozen
 class LazyPipeline:
-    """A factory that imports its native libraries only when it is called.
-
-    ``builder`` is the name, ``module:function``, of what is then called with the info and the budget.
-    """
+    """A factory that imports its native libraries only when it is called: in ``load``."""
 
     info: EmbedderInfo
-    builder: str
+    load: Callable[[EmbedderInfo, ImageBudget], FacePipeline]
 
     def __call__(self, budget: ImageBudget) -> FacePipeline:
         """Import what is needed and load the models."""
-        return cast("_Builder", pkgutil.resolve_name(self.builder))(self.info, budget)
+        return self.load(self.info, budget)
 
 
-_IMPOSTORS_OF_DLIB: Final = Calibration(
-    points=(
-        (1e-5, 0.0444),
-        (3e-5, 0.05),
-        (1e-4, 0.0575),
-        (3e-4, 0.0643),
-        (1e-3, 0.0721),
-        (3e-3, 0.08),
-        (1e-2, 0.0902),
-        (3e-2, 0.1017),
-        (1e-1, 0.1186),
-    ),
-    several=(
-        (
-            2,
-            (
-                (1e-5, 0.0388),
-                (3e-5, 0.0453),
-                (1e-4, 0.052),
-                (3e-4, 0.058),
-                (1e-3, 0.0653),
-                (3e-3, 0.0729),
-                (1e-2, 0.0828),
-                (3e-2, 0.0938),
-                (1e-1, 0.1101),
-            ),
-        ),
-        (
-            3,
-            (
-                (3e-5, 0.0432),
-                (1e-4, 0.0504),
-                (3e-4, 0.0563),
-                (1e-3, 0.0631),
-                (3e-3, 0.0707),
-                (1e-2, 0.0803),
-                (3e-2, 0.0912),
-                (1e-1, 0.1072),
-            ),
-        ),
-    ),
-    cohort=(
-        (1, ((0.01, 0.238), (0.02, 0.254), (0.05, 0.273), (0.1, 0.288))),
-        (
-            2,
-            ((0.01, 0.231), (0.02, 0.246), (0.05, 0.266), (0.1, 0.283)),
-        ),
-        (
-            3,
-            ((0.01, 0.225), (0.02, 0.241), (0.05, 0.261), (0.1, 0.277)),
-        ),
-    ),
-)
-_IMPOSTORS_OF_MEDIAPIPE: Final = Calibration(
-    points=(
-        (1e-5, 0.0449),
-        (3e-5, 0.0505),
-        (1e-4, 0.0576),
-        (3e-4, 0.0644),
-        (1e-3, 0.0721),
-        (3e-3, 0.0799),
-        (1e-2, 0.0901),
-        (3e-2, 0.1014),
-        (1e-1, 0.1182),
-    ),
-    several=(
-        (
-            2,
-            (
-                (1e-5, 0.0396),
-                (3e-5, 0.0454),
-                (1e-4, 0.052),
-                (3e-4, 0.0578),
-                (1e-3, 0.065),
-                (3e-3, 0.0726),
-                (1e-2, 0.0824),
-                (3e-2, 0.0932),
-                (1e-1, 0.1096),
-            ),
-        ),
-        (
-            3,
-            (
-                (3e-5, 0.0435),
-                (1e-4, 0.0504),
-                (3e-4, 0.0563),
-                (1e-3, 0.0631),
-                (3e-3, 0.0705),
-                (1e-2, 0.08),
-                (3e-2, 0.0908),
-                (1e-1, 0.1069),
-            ),
-        ),
-    ),
-    cohort=(
-        (1, ((0.01, 0.239), (0.02, 0.254), (0.05, 0.274), (0.1, 0.29))),
-        (
-            2,
-            ((0.01, 0.232), (0.02, 0.247), (0.05, 0.266), (0.1, 0.283)),
-        ),
-        (
-            3,
-            ((0.01, 0.226), (0.02, 0.242), (0.05, 0.261), (0.1, 0.277)),
-        ),
-    ),
-)
+def _load_dlib(info: EmbedderInfo, budget: ImageBudget) -> FacePipeline:
+    from adapters.vision.assembly import hog_pipeline  # noqa: PLC0415 - native libraries
+
+    return hog_pipeline(info, budget)
+
+
+def _load_mediapipe(info: EmbedderInfo, budget: ImageBudget) -> FacePipeline:
+    from adapters.vision.assembly import blazeface_pipeline  # noqa: PLC0415 - native libraries
+
+    return blazeface_pipeline(info, budget)
+
 
 dlib_pipeline: Final = LazyPipeline(
     EmbedderInfo(
@@ -163,11 +53,11 @@ dlib_pipeline: Final = LazyPipeline(
         dimension=_DIMENSION,
         licence=_DLIB_LICENCE,
         description="HOG face detector, 5 landmarks, ResNet of 29 convolutions on face and mirror image (all dlib)",
-        calibration=_IMPOSTORS_OF_DLIB,
+        calibration=IMPOSTORS_OF_DLIB,
         weights=_OF_DLIB,
         least_sharpness=_LEAST_SHARPNESS,
     ),
-    "adapters.vision.detection.hog:load",
+    _load_dlib,
 )
 
 mediapipe_pipeline: Final = LazyPipeline(
@@ -176,9 +66,9 @@ mediapipe_pipeline: Final = LazyPipeline(
         dimension=_DIMENSION,
         licence=f"weights of face detector: Apache-2.0, from MediaPipe; {_DLIB_LICENCE}",
         description="BlazeFace full-range face detector (MediaPipe), else HOG; 5 landmarks and ResNet as in dlib",
-        calibration=_IMPOSTORS_OF_MEDIAPIPE,
+        calibration=IMPOSTORS_OF_MEDIAPIPE,
         weights=(BLAZEFACE, *_OF_DLIB),
         least_sharpness=_LEAST_SHARPNESS,
     ),
-    "adapters.vision.detection.blazeface:load",
+    _load_mediapipe,
 )

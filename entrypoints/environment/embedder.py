@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator
 from typing import Final
 
 from adapters.vision import registry
-from adapters.vision.custom import names as custom
+from adapters.vision.custom import pipeline as custom
 from entrypoints.environment.variables import Problem
 
 _EMBEDDER: Final = "FACEMATCH_EMBEDDER"

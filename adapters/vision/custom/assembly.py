@@ -5,20 +5,21 @@ from collections.abc import Iterator
 import attrs
 import numpy as np
 
-from adapters.vision.assembly import AlignedFacePipeline, dlib_aligner
+from adapters.vision.assembly import AlignedFacePipeline, blazeface_detector, dlib_aligner
 from adapters.vision.custom.described_values import DetectorKind
 from adapters.vision.custom.description import Description, DetectorSection, InputSection, UnderstoodDescription
 from adapters.vision.detection import yunet
 from adapters.vision.detection.detectors import Detector
+from adapters.vision.detection.hog import verified_hog
 from adapters.vision.detection.landmarks import EYES_NOSE_MOUTH
+from adapters.vision.networks.network import Network
+from adapters.vision.networks.onnx_network import OnnxNetwork
+from adapters.vision.networks.preparation import CHANNELS
 from adapters.vision.recognition.alignment import Aligner, DetectedPointsAligner, FivePointAligner, Template
-from adapters.vision.recognition.networks import Network
-from adapters.vision.recognition.onnx_network import OnnxNetwork
-from adapters.vision.recognition.preparation import CHANNELS
-from adapters.vision.recognition.recogniser import Mirrored, NetworkRecogniser
+from adapters.vision.recognition.recogniser import FlipAveraged, NetworkRecogniser
 from adapters.vision.weights.external_data import refers_elsewhere
 from adapters.vision.weights.model_file import OPENVINO, ModelFile, ModelFileError
-from adapters.vision.weights.provided import BLAZEFACE, FIVE_POINTS, installed
+from adapters.vision.weights.provided import FIVE_POINTS, installed
 from application.ports.face_pipeline import EmbedderInfo, ImageBudget
 
 
@@ -53,7 +54,7 @@ def assembled(said: Description, models: Opened, info: EmbedderInfo, budget: Ima
         budget,
         _detector(said.detector, models.detector),
         _aligner(said),
-        Mirrored(recogniser) if said.mirror else recogniser,
+        FlipAveraged(recogniser) if said.mirror else recogniser,
     )
 
 
@@ -88,7 +89,7 @@ def _in_onnx(graph: bytes) -> Network:
 
 def _of_openvino(graph: bytes, weights: bytes) -> Network:
     try:
-        from adapters.vision.recognition.openvino_network import OpenVinoNetwork  # noqa: PLC0415 - an optional dependency
+        from adapters.vision.networks.openvino_network import OpenVinoNetwork  # noqa: PLC0415 - an optional dependency
     except ImportError as error:
         advice = "OpenVINO's models need an extra: from the clone, `pip install '.[openvino]'`"
         raise ModelFileError(f"file: {advice} ({error})") from error
@@ -131,13 +132,9 @@ def _first_line(error: Exception) -> str:
 def _detector(said: DetectorSection, network: Network | None) -> Detector:
     match said.kind:
         case DetectorKind.HOG:
-            from adapters.vision.detection.hog import doubting_hog  # noqa: PLC0415 - only the detector that is used is loaded
-
-            return doubting_hog(dlib_aligner())
+            return verified_hog(dlib_aligner())
         case DetectorKind.BLAZEFACE:
-            from adapters.vision.detection.blazeface import BlazeFaceDetector  # noqa: PLC0415 - as above
-
-            return BlazeFaceDetector(installed(BLAZEFACE))
+            return blazeface_detector()
         case DetectorKind.YUNET:
             if network is None:
                 raise AssertionError("a model without problems was not opened")

@@ -10,7 +10,7 @@ import cattrs
 from cattrs.errors import ForbiddenExtraKeysError
 
 from adapters.vision.detection.landmarks import CORNERS_AND_NOSE_BASE, EYES_NOSE_MOUTH, Landmark, Points
-from adapters.vision.recognition.preparation import CHANNELS, Colours, Kind, Layout
+from adapters.vision.networks.preparation import CHANNELS, Colours, Kind, Layout
 from adapters.vision.registry import METRIC
 from domain.calibration import Calibration
 

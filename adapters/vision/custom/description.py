@@ -23,7 +23,7 @@ from adapters.vision.custom.described_values import (
     strict_converter,
 )
 from adapters.vision.detection.landmarks import Points
-from adapters.vision.recognition.preparation import Colours, Kind, Layout, Preparation
+from adapters.vision.networks.preparation import Colours, Kind, Layout, Preparation
 from adapters.vision.registry import METRIC
 from adapters.vision.weights.model_file import ONNX, ModelFile
 from domain.calibration import Calibration

@@ -7,7 +7,7 @@ import attrs
 
 from adapters.vision.custom.described_values import DetectorKind
 from adapters.vision.custom.description import Description, UnderstoodDescription, read
-from adapters.vision.custom.names import NAME
+from adapters.vision.custom.pipeline import NAME
 from adapters.vision.detection.landmarks import EYES_NOSE_MOUTH
 from adapters.vision.registry import MisdescribedEmbedderError, known
 from application.ports.face_pipeline import EmbedderInfo, FacePipeline, ImageBudget

@@ -7,9 +7,11 @@ import os
 from pathlib import Path
 from typing import Final
 
-from adapters.vision.custom.names import VARIABLE
 from adapters.vision.registry import UnconfiguredEmbedderError
 from application.ports.face_pipeline import FacePipelineFactory
+
+NAME: Final = "custom"
+VARIABLE: Final = "FACEMATCH_EMBEDDER_FILE"
 
 
 class CustomPipeline:

@@ -13,14 +13,9 @@ import numpy as np
 from mediapipe.tasks.python import BaseOptions, vision
 from PIL import Image, ImageOps
 
-from adapters.vision.assembly import AlignedFacePipeline, assemble, dlib_aligner
-from adapters.vision.detection.detectors import Found, SquareFit, distinct, with_large_ones
-from adapters.vision.detection.hog import doubting_hog
+from adapters.vision.detection.detectors import Detection, SquareFit, distinct, with_large_ones
 from adapters.vision.detection.landmarks import Landmark
-from adapters.vision.detection.second_chance import OneOrTheOther
 from adapters.vision.pictures.pixels import Pixels, pixels_of, resized
-from adapters.vision.weights.provided import BLAZEFACE, installed
-from application.ports.face_pipeline import EmbedderInfo, ImageBudget
 
 # Once a minute MediaPipe sends statistics of its use to Google, and has no switch for that. It sends them through a
 # proxy where one is set, so it gets one that is nobody: the discard port, on which nothing listens.
@@ -44,7 +39,7 @@ class BlazeFaceDetector:
     def __init__(self, model: Path) -> None:
         self._model = model.read_bytes()
 
-    def find(self, picture: Image.Image, *, every: bool) -> Sequence[Found]:
+    def find(self, picture: Image.Image, *, every: bool) -> Sequence[Detection]:
         """Return the faces, the most certain first; a large one that was overlooked at first comes last."""
         near = resized(picture, self._WORKING_SIDE, at_most=2)
         look = partial(self._look, width=picture.width)
@@ -53,7 +48,7 @@ class BlazeFaceDetector:
             return []
         return with_large_ones(faces, picture.size, lambda: look(near.reduce(2), framed=True), every=every)
 
-    def _look(self, working: Image.Image, *, width: int, framed: bool) -> list[Found]:
+    def _look(self, working: Image.Image, *, width: int, framed: bool) -> list[Detection]:
         """Return the faces as they lie on the picture that is so wide."""
         scale = width / working.width
         right = down = 0
@@ -66,7 +61,7 @@ class BlazeFaceDetector:
             square = _FIT.square(box.origin_x - right, box.origin_y - down, box.width, box.height)
             points = (complex(at.x * working.width - right, at.y * working.height - down) for at in detection.keypoints)
             landmarks = dict(zip(_KEYPOINTS, points, strict=False))
-            faces.append(Found(*square, detection.categories[0].score, landmarks).scaled(scale))
+            faces.append(Detection(*square, detection.categories[0].score, landmarks).scaled(scale))
         return distinct(faces)
 
     def _detect(self, pixels: Pixels) -> vision.FaceDetectorResult:
@@ -100,11 +95,3 @@ def _quiet_stderr() -> Iterator[None]:
         os.dup2(kept, 2)
         os.close(nowhere)
         os.close(kept)
-
-
-def load(info: EmbedderInfo, budget: ImageBudget) -> AlignedFacePipeline:
-    """Load the pipeline that detects with BlazeFace, and with HOG where that finds nothing."""
-    aligner = dlib_aligner()
-    return assemble(
-        OneOrTheOther(BlazeFaceDetector(installed(BLAZEFACE)), doubting_hog(aligner)), aligner, info, budget
-    )

@@ -14,12 +14,13 @@ LARGE: Final = 0.7
 
 
 @attrs.frozen
-class Found:
+class Detection:
     """A face's square in pixels of the picture that was given, not clipped to it.
 
     It spans about from the eyebrows to the chin, as dlib's own detector draws it. ``score`` grows with certainty
-    and is only comparable within one detector. ``landmarks`` are those that the detector itself has found, if any;
-    they are counted from the picture's corner, as the square is.
+    and is only comparable within one detector: HOG's is a signed distance to its border, that of networks lies between
+    0 and 1. ``landmarks`` are those that the detector itself has found, if any; they are counted from the picture's
+    corner, as the square is.
     """
 
     left: float
@@ -33,7 +34,7 @@ class Found:
         """The middle of the square."""
         return self.left + self.side / 2, self.top + self.side / 2
 
-    def is_same_as(self, other: "Found") -> bool:
+    def is_same_as(self, other: "Detection") -> bool:
         """Tell whether this is one face seen twice: the centres are nearer than half the larger one's side."""
         return math.dist(self.centre, other.centre) < max(self.side, other.side) / 2
 
@@ -42,10 +43,10 @@ class Found:
         width, height = size
         return max(self.left, self.top, width - self.left - self.side, height - self.top - self.side)
 
-    def scaled(self, factor: float) -> "Found":
+    def scaled(self, factor: float) -> "Detection":
         """Return the same face on a picture enlarged by ``factor``."""
         landmarks = {name: point * factor for name, point in self.landmarks.items()}
-        return Found(self.left * factor, self.top * factor, self.side * factor, self.score, landmarks)
+        return Detection(self.left * factor, self.top * factor, self.side * factor, self.score, landmarks)
 
 
 @attrs.frozen
@@ -68,24 +69,24 @@ class SquareFit:
         return centre_x - side / 2, centre_y - side / 2, side
 
 
-def distinct(faces: Iterable[Found]) -> list[Found]:
+def distinct(faces: Iterable[Detection]) -> list[Detection]:
     """Return the faces, the most certain first, without those that are the same as a more certain one."""
-    kept: list[Found] = []
+    kept: list[Detection] = []
     for face in sorted(faces, key=lambda found: -found.score):
         if not any(face.is_same_as(other) for other in kept):
             kept.append(face)
     return kept
 
 
-def joined(faces: Iterable[Found], others: Iterable[Found]) -> list[Found]:
+def joined(faces: Iterable[Detection], others: Iterable[Detection]) -> list[Detection]:
     """Return the faces, and those of the others that are not the same as one of them."""
     known = list(faces)
     return [*known, *(other for other in others if not any(other.is_same_as(face) for face in known))]
 
 
 def with_large_ones(
-    faces: Sequence[Found], size: tuple[int, int], look: Callable[[], Iterable[Found]], *, every: bool
-) -> list[Found]:
+    faces: Sequence[Detection], size: tuple[int, int], look: Callable[[], Iterable[Detection]], *, every: bool
+) -> list[Detection]:
     """Return the faces, and the large ones that are only found by another look, as from farther off.
 
     A face that fills the picture may be missed, and a small one beside it would pass for the only one. So the other
@@ -100,7 +101,7 @@ def with_large_ones(
 class Detector(Protocol):
     """Finds every face on a picture."""
 
-    def find(self, picture: Image.Image, *, every: bool) -> Sequence[Found]:
+    def find(self, picture: Image.Image, *, every: bool) -> Sequence[Detection]:
         """Return the faces, the most certain first.
 
         Unless ``every`` one is wanted, it is enough to tell none, one and several apart.

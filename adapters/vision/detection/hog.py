@@ -1,4 +1,4 @@
-"""dlib's HOG detector, and the pipeline that starts with it."""
+"""dlib's HOG detector."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,12 +8,10 @@ import attrs
 import dlib
 from PIL import Image
 
-from adapters.vision.assembly import AlignedFacePipeline, assemble, dlib_aligner
-from adapters.vision.detection.detectors import Found, joined
-from adapters.vision.detection.second_chance import Confirmed, LandmarkFinder
+from adapters.vision.detection.detectors import Detection, joined
+from adapters.vision.detection.second_chance import LandmarkFinder, VerifiedDetector
 from adapters.vision.pictures.pixels import pixels_of, resized
 from adapters.vision.weights.graph_cache import cache_folder, made_once
-from application.ports.face_pipeline import EmbedderInfo, ImageBudget
 
 CERTAIN: Final = 0.0
 _DOUBTFUL: Final = -0.3
@@ -48,7 +46,7 @@ class HogDetector:
         self._detector = frontal_face_detector(cache_folder())
         self._least_score = least_score
 
-    def find(self, picture: Image.Image, *, every: bool) -> Sequence[Found]:
+    def find(self, picture: Image.Image, *, every: bool) -> Sequence[Detection]:
         """Return the faces, the most certain first."""
         first, largest = self._look(picture, self._FIRST)
         faces = [face for face in first if face.score >= CERTAIN]
@@ -58,13 +56,13 @@ class HogDetector:
         doubtful = [face for face in first if face.score < CERTAIN]
         return sorted(joined(faces, doubtful), key=lambda face: -face.score)
 
-    def _look(self, picture: Image.Image, look: _Look) -> tuple[list[Found], float]:
+    def _look(self, picture: Image.Image, look: _Look) -> tuple[list[Detection], float]:
         """Return the faces, and the largest certain one's side in pixels of the picture that was worked on."""
         working = resized(picture, look.side, at_most=look.enlargement)
         scale = picture.width / working.width
         rectangles, scores, _ = self._detector.run(pixels_of(working), 0, self._least_score)
         faces = [
-            Found(box.left(), box.top(), box.width(), score).scaled(scale)
+            Detection(box.left(), box.top(), box.width(), score).scaled(scale)
             for box, score in zip(rectangles, scores, strict=True)
         ]
         return faces, max((face.side / scale for face in faces if face.score >= CERTAIN), default=0.0)
@@ -86,12 +84,6 @@ def _unpacked() -> bytes:
     return content
 
 
-def doubting_hog(landmarks: LandmarkFinder) -> Confirmed:
+def verified_hog(landmarks: LandmarkFinder) -> VerifiedDetector:
     """Return the detector with a second chance for faces that it is nearly sure of."""
-    return Confirmed(HogDetector(least_score=_DOUBTFUL), landmarks, CERTAIN)
-
-
-def load(info: EmbedderInfo, budget: ImageBudget) -> AlignedFacePipeline:
-    """Load the pipeline that detects with HOG."""
-    aligner = dlib_aligner()
-    return assemble(doubting_hog(aligner), aligner, info, budget)
+    return VerifiedDetector(HogDetector(least_score=_DOUBTFUL), landmarks, CERTAIN)

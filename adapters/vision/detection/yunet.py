@@ -20,11 +20,11 @@ import attrs
 import numpy as np
 from PIL import Image
 
-from adapters.vision.detection.detectors import Found, SquareFit, distinct, with_large_ones
+from adapters.vision.detection.detectors import Detection, SquareFit, distinct, with_large_ones
 from adapters.vision.detection.landmarks import EYES_NOSE_MOUTH
+from adapters.vision.networks.network import Floats, Network
+from adapters.vision.networks.preparation import Colours, Kind, Layout, Preparation
 from adapters.vision.pictures.pixels import Pixels, pixels_of, resized
-from adapters.vision.recognition.networks import Floats, Network
-from adapters.vision.recognition.preparation import Colours, Kind, Layout, Preparation
 
 STRIDES: Final = (8, 16, 32)
 _VALUES: Final = {"cls": 1, "obj": 1, "bbox": 4, "kps": 10}
@@ -48,13 +48,13 @@ class YuNetDetector:
 
     _WORKING_SIDE = 640
 
-    def find(self, picture: Image.Image, *, every: bool) -> Sequence[Found]:
+    def find(self, picture: Image.Image, *, every: bool) -> Sequence[Detection]:
         """Return the faces, the most certain first."""
         if not (faces := self._look(picture, self._WORKING_SIDE)):
             return self._look(picture, self._WORKING_SIDE // 2)
         return with_large_ones(faces, picture.size, lambda: self._look(picture, self._WORKING_SIDE // 2), every=every)
 
-    def _look(self, picture: Image.Image, side: int) -> list[Found]:
+    def _look(self, picture: Image.Image, side: int) -> list[Detection]:
         working = resized(picture, side, at_most=2)
         tensor = PREPARATION(_padded(pixels_of(working)))
         names = (output.name for output in self.network.outputs)
@@ -77,7 +77,7 @@ def _padded(pixels: Pixels) -> Pixels:
     return np.pad(pixels, [*missing, (0, 0)])
 
 
-def _faces(outputs: Mapping[str, Floats], stride: int, columns: int, least_score: float) -> Iterator[Found]:
+def _faces(outputs: Mapping[str, Floats], stride: int, columns: int, least_score: float) -> Iterator[Detection]:
     values = {name: outputs[f"{name}_{stride}"].reshape(-1, size) for name, size in _VALUES.items()}
     scores = np.sqrt(values["cls"][:, 0].clip(0, 1) * values["obj"][:, 0].clip(0, 1))
     for cell in np.flatnonzero(scores >= least_score):
@@ -90,4 +90,4 @@ def _faces(outputs: Mapping[str, Floats], stride: int, columns: int, least_score
         ways = values["kps"][cell].reshape(-1, 2).tolist()
         places = (complex(column + right, row + down) * stride for right, down in ways)
         landmarks = dict(zip(EYES_NOSE_MOUTH, places, strict=True))
-        yield Found(left, top, side, float(scores[cell]), landmarks)
+        yield Detection(left, top, side, float(scores[cell]), landmarks)

@@ -20,7 +20,7 @@ import pillow_heif
 from PIL import AvifImagePlugin, ExifTags, Image, PngImagePlugin, UnidentifiedImageError
 
 from adapters.vision.pictures.pixels import extent
-from adapters.vision.pictures.screening import FrugalBytes, announced_pixels, screen
+from adapters.vision.pictures.screening import ReadLimitedBytesIO, announced_pixels, screen
 from application.ports.face_pipeline import ImageBudget
 from domain.errors import ImageTooLargeError, JobRejectedError, UnreadableImageError
 
@@ -97,7 +97,7 @@ def decode(content: bytes, budget: ImageBudget) -> Picture:
         raise ImageTooLargeError(f"the image has more than the allowed {budget.max_bytes} bytes")
     screen(content)
     try:
-        with _pillow_limited_to(budget.max_pixels), Image.open(FrugalBytes(content), formats=FORMATS) as image:
+        with _pillow_limited_to(budget.max_pixels), Image.open(ReadLimitedBytesIO(content), formats=FORMATS) as image:
             return _read(image, budget)
     except (Image.DecompressionBombError, *_DECODER_ERRORS) as error:
         raise _verdict(error, content, budget) from error

@@ -45,7 +45,7 @@ _PIECES: Final = (273, 324)
 _SIZE_BOX: Final = re.compile(rb"ispe\x00{4}(.{4})(.{4})", re.DOTALL)
 
 
-class FrugalBytes(io.BytesIO):
+class ReadLimitedBytesIO(io.BytesIO):
     """A file in memory that is not read in more crumbs than its format needs."""
 
     def __init__(self, content: bytes) -> None:

@@ -1,4 +1,4 @@
-"""Alignment: from a found face to the chip that the recogniser learnt from.
+"""Alignment: from a detected face to its chip, the aligned crop that the recogniser learnt from (dlib's word).
 
 A recogniser is sensitive to where exactly a face lies in its chip. The chip is cut out, to fractions of a pixel, by
 the similarity (turn, scale, shift) that brings the face's landmarks as near as can be to their places in it.
@@ -18,11 +18,11 @@ import dlib
 import numpy as np
 from PIL import Image
 
-from adapters.vision.detection.detectors import Found
+from adapters.vision.detection.detectors import Detection
 from adapters.vision.detection.landmarks import CORNERS_AND_NOSE_BASE, Landmark, PointArray, Points, in_common
 from adapters.vision.pictures.pixels import Pixels, pixels_of
+from adapters.vision.weights.provided import RECOGNISER_SIDE
 
-CHIP_SIDE: Final = 150
 _MEAN_FACE: Final = np.array([0.8596 + 0.2135j, 0.6461 + 0.2290j, 0.1206 + 0.2137j, 0.3341 + 0.2291j, 0.4901 + 0.6278j])
 """The corners of the eyes and the base of the nose on a square of side 1; x + iy."""
 _PADDING: Final = 0.25
@@ -58,7 +58,7 @@ class Template:
 
 
 DLIB_TEMPLATE: Final = Template(
-    CHIP_SIDE,
+    RECOGNISER_SIDE,
     dict(
         zip(
             CORNERS_AND_NOSE_BASE,
@@ -73,8 +73,8 @@ DLIB_TEMPLATE: Final = Template(
 class Aligner(Protocol):
     """Cuts a face out so that a recogniser knows it."""
 
-    def chip(self, picture: Image.Image, face: Found) -> Pixels:
-        """Return the face, upright and centred: [side, side, 3]; black where the picture has ended."""
+    def chip(self, picture: Image.Image, face: Detection) -> Pixels:
+        """Return the face upright and centred: uint8 [side, side, 3], RGB; black where the picture has ended."""
 
 
 class FivePointAligner:
@@ -83,21 +83,21 @@ class FivePointAligner:
     def __init__(self, predictor: Path, template: Template = DLIB_TEMPLATE) -> None:
         self._predictor = dlib.shape_predictor(str(predictor))
         self._template = template
-        self._least_side = _LANDMARK_SIDE * max(1, template.side / CHIP_SIDE)
+        self._least_side = _LANDMARK_SIDE * max(1, template.side / RECOGNISER_SIDE)
 
-    def chip(self, picture: Image.Image, face: Found) -> Pixels:
+    def chip(self, picture: Image.Image, face: Detection) -> Pixels:
         """Return the chip, as the port says."""
         surroundings, square = self._surroundings(picture, face)
         expected, found = in_common(self._template.places, self._landmarks(pixels_of(surroundings), square))
         return _warped(surroundings, expected, found, self._template.side)
 
-    def scatter(self, picture: Image.Image, face: Found) -> float:
+    def scatter(self, picture: Image.Image, face: Detection) -> float:
         """Return how far the landmarks move, on average, when the square is moved by a twelfth of its side."""
         surroundings, square = self._surroundings(picture, face)
         answers = self._answers(pixels_of(surroundings), square, _SHIFTS)
         return float(np.abs(answers - answers.mean(axis=0)).mean() / square.side)
 
-    def _surroundings(self, picture: Image.Image, face: Found) -> tuple[Image.Image, Found]:
+    def _surroundings(self, picture: Image.Image, face: Detection) -> tuple[Image.Image, Detection]:
         """Return what is around the face, shrunk where the face is large, and the face on it."""
         margin = _MARGIN * face.side
         left, top = max(0, int(face.left - margin)), max(0, int(face.top - margin))
@@ -105,13 +105,13 @@ class FivePointAligner:
         bottom = min(picture.height, int(face.top + face.side + margin) + 1)
         factor = max(1, int(face.side // self._least_side))
         surroundings = picture.crop((left, top, right, bottom)).reduce(factor)
-        return surroundings, Found(face.left - left, face.top - top, face.side, face.score).scaled(1 / factor)
+        return surroundings, Detection(face.left - left, face.top - top, face.side, face.score).scaled(1 / factor)
 
-    def _landmarks(self, pixels: Pixels, face: Found) -> dict[Landmark, complex]:
+    def _landmarks(self, pixels: Pixels, face: Detection) -> dict[Landmark, complex]:
         mean = self._answers(pixels, face, _OFFSETS).mean(axis=0)
         return dict(zip(CORNERS_AND_NOSE_BASE, map(complex, mean), strict=True))
 
-    def _answers(self, pixels: Pixels, face: Found, offsets: Iterable[complex]) -> PointArray:
+    def _answers(self, pixels: Pixels, face: Detection, offsets: Iterable[complex]) -> PointArray:
         """Return the landmarks that are found in squares beside the face's: [squares, 5]."""
         answers = []
         for offset in offsets:
@@ -128,7 +128,7 @@ class DetectedPointsAligner:
 
     template: Template
 
-    def chip(self, picture: Image.Image, face: Found) -> Pixels:
+    def chip(self, picture: Image.Image, face: Detection) -> Pixels:
         """Return the chip, as the port says."""
         seen = {name: point - _HALF_PIXEL for name, point in face.landmarks.items()}
         expected, found = in_common(self.template.places, seen)

@@ -1,4 +1,4 @@
-"""Recognition: from a chip to a vector."""
+"""Recognition: from a chip, the aligned crop of a face, to a vector."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -6,9 +6,9 @@ from typing import Protocol
 import attrs
 import numpy as np
 
+from adapters.vision.networks.network import Floats, Network
+from adapters.vision.networks.preparation import Preparation
 from adapters.vision.pictures.pixels import Pixels
-from adapters.vision.recognition.networks import Floats, Network
-from adapters.vision.recognition.preparation import Preparation
 
 Vectors = Floats
 """Shape [faces, dimension], each row of length 1."""
@@ -37,15 +37,15 @@ class NetworkRecogniser:
 
 
 @attrs.frozen
-class Mirrored:
-    """Looks at each face twice, the second time in a mirror, and takes the mean direction."""
+class FlipAveraged:
+    """Looks at each face twice, the second time flipped left to right, and takes the mean direction."""
 
     recogniser: Recogniser
 
     def embed(self, chips: Sequence[Pixels]) -> Vectors:
         """Return one unit vector per chip."""
-        reflections = [np.ascontiguousarray(chip[:, ::-1]) for chip in chips]
-        return _unit(self.recogniser.embed(chips) + self.recogniser.embed(reflections))
+        flipped = [np.ascontiguousarray(chip[:, ::-1]) for chip in chips]
+        return _unit(self.recogniser.embed(chips) + self.recogniser.embed(flipped))
 
 
 def _unit(vectors: Floats) -> Vectors:

@@ -63,7 +63,7 @@ def made_once(name: str, make: Callable[[], bytes], folder: Path | None) -> byte
 
 
 def _built(weights: Path) -> bytes:
-    from adapters.vision.recognition.resnet import build  # noqa: PLC0415 - imports onnx, which nothing else needs
+    from adapters.vision.weights.resnet import build  # noqa: PLC0415 - imports onnx, which nothing else needs
 
     graph: bytes = build(weights).SerializeToString()
     return graph

@@ -19,6 +19,8 @@ RECOGNISER: Final = Weights(
     "CC0-1.0",
     "55533b28a95800a551ba546ba62fe69625c7e95a7061c338adffead08719da30",
 )
+RECOGNISER_SIDE: Final = 150
+"""Pixels that an aligned crop has on each side for this recogniser."""
 FIVE_POINTS: Final = Weights(
     "shape_predictor_5_face_landmarks.dat",
     _OF_PACKAGE,

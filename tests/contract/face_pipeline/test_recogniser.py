@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 from adapters.vision.detection.hog import HogDetector
+from adapters.vision.networks.onnx_network import OnnxNetwork
 from adapters.vision.pictures.pixels import Pixels
 from adapters.vision.recognition.alignment import FivePointAligner
-from adapters.vision.recognition.onnx_network import OnnxNetwork
 from adapters.vision.recognition.recogniser import NetworkRecogniser, Recogniser
 from adapters.vision.weights.graph_cache import dlib_resnet
 from adapters.vision.weights.provided import FIVE_POINTS, RECOGNISER, installed

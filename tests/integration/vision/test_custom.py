@@ -20,11 +20,11 @@ from adapters.vision.detection.blazeface import BlazeFaceDetector
 from adapters.vision.detection.detectors import Detector
 from adapters.vision.detection.hog import HogDetector
 from adapters.vision.detection.landmarks import EYES_NOSE_MOUTH, Landmark
+from adapters.vision.networks.network import Tensor
+from adapters.vision.networks.onnx_network import OnnxNetwork
 from adapters.vision.pictures.pixels import Pixels, pixels_of
 from adapters.vision.recognition.alignment import Aligner, DetectedPointsAligner, FivePointAligner, Template
-from adapters.vision.recognition.networks import Tensor
-from adapters.vision.recognition.onnx_network import OnnxNetwork
-from adapters.vision.recognition.recogniser import Mirrored
+from adapters.vision.recognition.recogniser import FlipAveraged
 from adapters.vision.weights.provided import BLAZEFACE, FIVE_POINTS, installed
 from application.ports.face_pipeline import Embed, ImageBudget
 from domain.errors import EmbedderUnavailableError
@@ -76,7 +76,7 @@ def test_the_network_of_dlib_as_a_file_gives_what_the_pipeline_of_dlib_gives(
     document = resnet_document(tmp_path)
     reference = registry.load("dlib")(ImageBudget())
     assert isinstance(reference, AlignedFacePipeline)
-    document["mirror"] = isinstance(reference.recogniser, Mirrored)
+    document["mirror"] = isinstance(reference.recogniser, FlipAveraged)
     configure(document)
     own = registry.load("custom")(ImageBudget())
     for name in ("obama", "biden", "astronaut"):
@@ -370,6 +370,6 @@ def test_without_the_extra_it_is_said_what_to_install(
     weights.write_bytes(b"")
     document["model"] = {"file": graph.name, "sha256": sha256(graph), "weights_sha256": sha256(weights)}
     monkeypatch.setitem(sys.modules, "openvino", None)
-    monkeypatch.delitem(sys.modules, "adapters.vision.recognition.openvino_network", raising=False)
+    monkeypatch.delitem(sys.modules, "adapters.vision.networks.openvino_network", raising=False)
     [told] = refusal(document, configure)
     assert "from the clone, `pip install '.[openvino]'`" in told

@@ -4,7 +4,7 @@ from typing import Any
 
 from PIL import Image
 
-from adapters.vision.detection.hog import HogDetector, doubting_hog
+from adapters.vision.detection.hog import HogDetector, verified_hog
 from adapters.vision.recognition.alignment import FivePointAligner
 from adapters.vision.weights.provided import FIVE_POINTS, installed
 from tests.pictures import opened
@@ -41,7 +41,7 @@ def test_a_doubt_hides_no_second_face(photographs: Any) -> None:
     for sizes in ((800, 600), (600, 800), (700, 560), (760, 640), (640, 520)):
         picture = _people(photographs, *sizes)
         sure = HogDetector().find(picture, every=False)
-        assert len(doubting_hog(landmarks).find(picture, every=False)) == len(sure) == 2
+        assert len(verified_hog(landmarks).find(picture, every=False)) == len(sure) == 2
 
 
 def test_a_closer_look_changes_nothing_about_the_faces_known_before(photographs: Any) -> None:

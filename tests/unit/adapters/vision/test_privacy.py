@@ -18,7 +18,7 @@ def _threads(module: str, *, reporting_forbidden: str) -> int:
 def test_onnx_runtime_does_not_report_to_its_maker() -> None:
     """Imported by us it has no threads that send reports, even where the environment would let it."""
     silent = _threads("onnxruntime", reporting_forbidden="1")
-    assert _threads("adapters.vision.recognition.onnx_network", reporting_forbidden="0") == silent
+    assert _threads("adapters.vision.networks.onnx_network", reporting_forbidden="0") == silent
 
 
 def test_mediapipe_does_not_report_to_its_maker() -> None:
@@ -35,7 +35,7 @@ def test_openvino_does_not_report_to_its_maker() -> None:
     """Its package for statistics is never imported, also where it is installed."""
     pytest.importorskip("openvino", reason="NOT TESTED: the extra openvino is not installed")
     program = (
-        "import sys, adapters.vision.recognition.openvino_network; "
+        "import sys, adapters.vision.networks.openvino_network; "
         "print(*(name for name, module in sys.modules.items() if module))"
     )
 

@@ -10,9 +10,9 @@ import pytest
 from PIL import Image
 
 from adapters.vision.detection import yunet
-from adapters.vision.detection.detectors import Found
+from adapters.vision.detection.detectors import Detection
 from adapters.vision.detection.landmarks import EYES_NOSE_MOUTH
-from adapters.vision.recognition.networks import Floats, Tensor, TensorInfo
+from adapters.vision.networks.network import Floats, Tensor, TensorInfo
 
 NAMES: Final = [f"{name}_{stride}" for name in ("cls", "obj", "bbox", "kps") for stride in yunet.STRIDES]
 VALUES: Final = {"cls": 1, "obj": 1, "bbox": 4, "kps": 10}
@@ -110,7 +110,7 @@ def test_a_face_too_large_for_the_first_look_is_found_by_a_second_one() -> None:
     """Where a picture of 640 shows nobody, one of 320 may."""
     network = Scripted(lambda shape: [Cell(32, 4, 4)] if shape[3] == 320 else [])
     [face] = yunet.YuNetDetector(network, 0.5).find(Image.new("RGB", (640, 640)), every=False)
-    assert isinstance(face, Found)
+    assert isinstance(face, Detection)
     assert [tensor.shape[3] for tensor in network.tensors] == [640, 320]
     assert face.side == pytest.approx(0.970 * 4 * 32 * 2)
 

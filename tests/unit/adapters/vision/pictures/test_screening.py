@@ -5,7 +5,7 @@ import struct
 import pytest
 
 from adapters.vision.pictures import screening
-from adapters.vision.pictures.screening import MOST_PIECES, MOST_SCANS, FrugalBytes, announced_pixels, screen
+from adapters.vision.pictures.screening import MOST_PIECES, MOST_SCANS, ReadLimitedBytesIO, announced_pixels, screen
 from domain.errors import UnreadableImageError
 from tests.hostile import jpeg, tiff
 from tests.hostile.cases import FORMATS, noise, sample
@@ -76,7 +76,7 @@ def test_a_tiff_with_a_swapped_mark_is_one(mark: bytes, odd: bytes) -> None:
 def test_a_bmp_may_be_read_run_by_run(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two bytes are a run, and a photograph of noise has one for nearly each pixel."""
     monkeypatch.setattr(screening, "MOST_READS", 1)
-    file = FrugalBytes(b"BM" + bytes(100))
+    file = ReadLimitedBytesIO(b"BM" + bytes(100))
     assert len([file.read(1) for _ in range(102)]) == 102
 
 
@@ -89,7 +89,7 @@ def test_the_tiles_of_a_tiff_are_counted() -> None:
 def test_a_file_is_not_read_in_crumbs_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     """Somewhere it ends."""
     monkeypatch.setattr(screening, "MOST_READS", 3)
-    file = FrugalBytes(b"abcdef")
+    file = ReadLimitedBytesIO(b"abcdef")
     assert [file.read(1) for _ in range(3)] == [b"a", b"b", b"c"]
     with pytest.raises(UnreadableImageError, match="pieces"):
         file.read(1)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from adapters.vision.detection.detectors import Found
+from adapters.vision.detection.detectors import Detection
 from adapters.vision.detection.landmarks import EYES_NOSE_MOUTH, Landmark, Points
 from adapters.vision.pictures.pixels import Pixels
 from adapters.vision.recognition.alignment import DetectedPointsAligner, Template
@@ -44,7 +44,7 @@ def test_landmarks_come_where_they_belong(degrees: float, scale: float) -> None:
     centre = 0.5 + 0.5j
     landmarks = {name: 620 + 590j + turn * (point - centre) * SIDE for name, point in TEMPLATE.points.items()}
     picture = drawn(1200, landmarks, radius=1.5 * scale)
-    chip = DetectedPointsAligner(TEMPLATE).chip(picture, Found(500, 500, 200, 1.0, landmarks))
+    chip = DetectedPointsAligner(TEMPLATE).chip(picture, Detection(500, 500, 200, 1.0, landmarks))
     assert chip.shape == (SIDE, SIDE, 3)
     assert np.abs(np.array(dots(chip)) - np.array(list(TEMPLATE.places.values()))).max() < 0.25
 
@@ -53,7 +53,7 @@ def test_beyond_the_picture_the_chip_is_black() -> None:
     """A face at the edge leaves the part of its chip black that the picture does not show, and no more."""
     landmarks = {name: point * SIDE - SIDE / 2 + 0.5 + 0.5j for name, point in TEMPLATE.points.items()}
     white = Image.new("RGB", (300, 300), "white")
-    chip = DetectedPointsAligner(TEMPLATE).chip(white, Found(0, 0, 60, 1.0, landmarks))
+    chip = DetectedPointsAligner(TEMPLATE).chip(white, Detection(0, 0, 60, 1.0, landmarks))
     seen = (chip[..., 0] > 0).mean(axis=0)
     assert seen[: SIDE // 2 - 1].max() == 0
     assert chip[:, SIDE // 2 + 1 :].max() == 255
@@ -65,7 +65,7 @@ def test_a_chip_beside_the_picture_is_black(offset: complex) -> None:
     """Landmarks that lie nowhere on the picture harm nobody."""
     landmarks = {name: point * SIDE + offset for name, point in TEMPLATE.points.items()}
     white = Image.new("RGB", (300, 200), "white")
-    chip = DetectedPointsAligner(TEMPLATE).chip(white, Found(0, 0, 60, 1.0, landmarks))
+    chip = DetectedPointsAligner(TEMPLATE).chip(white, Detection(0, 0, 60, 1.0, landmarks))
     assert (chip.shape, chip.max()) == ((SIDE, SIDE, 3), 0)
 
 
@@ -73,11 +73,11 @@ def test_landmarks_on_one_spot_give_a_chip_all_the_same() -> None:
     """What has no size is that spot's colour everywhere."""
     landmarks = dict.fromkeys(EYES_NOSE_MOUTH, 20 + 20j)
     grey = Image.new("RGB", (40, 40), "gray")
-    chip = DetectedPointsAligner(TEMPLATE).chip(grey, Found(10, 10, 20, 1.0, landmarks))
+    chip = DetectedPointsAligner(TEMPLATE).chip(grey, Detection(10, 10, 20, 1.0, landmarks))
     assert np.unique(chip).tolist() == [128]
 
 
 def test_a_face_keeps_its_landmarks_when_it_is_scaled() -> None:
     """Square and landmarks stay together."""
-    face = Found(10, 20, 30, 0.9, {Landmark.NOSE: 25 + 35j})
-    assert face.scaled(2) == Found(20, 40, 60, 0.9, {Landmark.NOSE: 50 + 70j})
+    face = Detection(10, 20, 30, 0.9, {Landmark.NOSE: 25 + 35j})
+    assert face.scaled(2) == Detection(20, 40, 60, 0.9, {Landmark.NOSE: 50 + 70j})

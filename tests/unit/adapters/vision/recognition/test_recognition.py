@@ -7,8 +7,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from adapters.vision.recognition.networks import Floats, Tensor, TensorInfo
-from adapters.vision.recognition.recogniser import Mirrored, NetworkRecogniser
+from adapters.vision.networks.network import Floats, Tensor, TensorInfo
+from adapters.vision.recognition.recogniser import FlipAveraged, NetworkRecogniser
 
 LEFT_LIT = np.zeros((2, 2, 3), np.uint8)
 LEFT_LIT[:, 0] = 200
@@ -42,7 +42,7 @@ def test_vectors_are_flat_and_of_length_one(kind: npt.DTypeLike, factor: float) 
 
 def test_a_face_and_its_reflection_are_one_in_the_mirror() -> None:
     """The mean direction of both does not change when the face is turned round."""
-    mirrored = Mirrored(NetworkRecogniser(Sides()))
+    mirrored = FlipAveraged(NetworkRecogniser(Sides()))
     once, reflected = mirrored.embed([LEFT_LIT]), mirrored.embed([np.ascontiguousarray(LEFT_LIT[:, ::-1])])
     assert once == pytest.approx(np.array([[0.5**0.5, 0.5**0.5]]))
     assert reflected == pytest.approx(once)

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from adapters.vision.recognition.resnet import build
 from adapters.vision.weights.dlib_weights import DlibWeights, UnexpectedWeightsError
 from adapters.vision.weights.provided import RECOGNISER, located
+from adapters.vision.weights.resnet import build
 
 WEIGHTS = located(RECOGNISER.name)
 

@@ -9,10 +9,10 @@ from pathlib import Path
 import attrs
 import pytest
 
-from adapters.vision.recognition.resnet import build
 from adapters.vision.weights import graph_cache
 from adapters.vision.weights.graph_cache import cache_folder, dlib_resnet
 from adapters.vision.weights.provided import RECOGNISER, installed
+from adapters.vision.weights.resnet import build
 
 
 @pytest.fixture(scope="module")

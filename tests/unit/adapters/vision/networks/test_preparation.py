@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from adapters.vision.recognition.preparation import Colours, Kind, Layout, Preparation
+from adapters.vision.networks.preparation import Colours, Kind, Layout, Preparation
 
 CHIP = np.arange(2 * 2 * 3, dtype=np.uint8).reshape(2, 2, 3)
 

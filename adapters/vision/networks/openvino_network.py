@@ -6,7 +6,7 @@ from typing import Final
 
 import numpy as np
 
-from adapters.vision.recognition.networks import Floats, Tensor, TensorInfo
+from adapters.vision.networks.network import Floats, Tensor, TensorInfo
 
 # Its tools, which nobody asked for, come with what sends statistics to Intel; without it they use a stub.
 sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # how one forbids an import

@@ -1,4 +1,4 @@
-"""Preparation: from a chip to the tensor that a recogniser wants."""
+"""Preparation: from pixels, as of an aligned crop, to the tensor that a network wants."""
 
 from enum import StrEnum
 from typing import Final
@@ -6,8 +6,8 @@ from typing import Final
 import attrs
 import numpy as np
 
+from adapters.vision.networks.network import Tensor
 from adapters.vision.pictures.pixels import Pixels
-from adapters.vision.recognition.networks import Tensor
 
 CHANNELS: Final = 3
 

@@ -35,4 +35,7 @@ class Network(Protocol):
     outputs: tuple[TensorInfo, ...]
 
     def run(self, tensor: Tensor) -> Sequence[Floats]:
-        """Return the outputs, in their order, for the only input."""
+        """Return the outputs, in their order, for the only input.
+
+        Each has the shape that :attr:`outputs` states for it; whoever calls knows the model and checks that.
+        """

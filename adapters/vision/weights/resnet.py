@@ -12,8 +12,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from adapters.vision.recognition.alignment import CHIP_SIDE
 from adapters.vision.weights.dlib_weights import DlibWeights, Floats
+from adapters.vision.weights.provided import RECOGNISER_SIDE
 
 DIMENSION: Final = 128
 _MEAN: Final = (122.782, 117.001, 104.298)
@@ -65,7 +65,7 @@ def build(path: Path) -> onnx.ModelProto:
     current = graph.node("Transpose", current, perm=[0, 3, 1, 2])
     current = graph.node("Relu", graph.convolution(current, weights.convolution(_STEM, 3, 7), stride=2))
     current = graph.node("MaxPool", current, kernel_shape=[3, 3], strides=[2, 2])
-    side, channels = _halved(_halved(CHIP_SIDE, 7), 3), _STEM
+    side, channels = _halved(_halved(RECOGNISER_SIDE, 7), 3), _STEM
     for wider, blocks, halves in _STAGES:
         for number in range(blocks):
             stride = 2 if halves and number == 0 else 1
@@ -82,7 +82,7 @@ def build(path: Path) -> onnx.ModelProto:
     graph.nodes.append(
         helper.make_node("MatMul", [current, graph.constant(weights.matrix(channels, DIMENSION))], ["vectors"])
     )
-    chips = helper.make_tensor_value_info("chips", TensorProto.UINT8, ["faces", CHIP_SIDE, CHIP_SIDE, 3])
+    chips = helper.make_tensor_value_info("chips", TensorProto.UINT8, ["faces", RECOGNISER_SIDE, RECOGNISER_SIDE, 3])
     vectors = helper.make_tensor_value_info("vectors", TensorProto.FLOAT, ["faces", DIMENSION])
     return helper.make_model(
         helper.make_graph(graph.nodes, "dlib_face_recognition_resnet_v1", [chips], [vectors], graph.constants),

@@ -5,7 +5,7 @@ from typing import Any
 
 import onnxruntime
 
-from adapters.vision.recognition.networks import Floats, Tensor, TensorInfo
+from adapters.vision.networks.network import Floats, Tensor, TensorInfo
 
 
 class OnnxNetwork:

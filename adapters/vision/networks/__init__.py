@@ -1,0 +1,1 @@
+"""Networks, whatever runs them, and what their input is made of."""

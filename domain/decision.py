@@ -34,7 +34,7 @@ class Candidate:
 
 
 @attrs.frozen
-class Search:
+class SearchContext:
     """What is known of a search beside the nearest user's distance.
 
     ``gallery_size`` is how many users were searched, ``photographs`` what the nearest one's template was made of (None:
@@ -49,7 +49,7 @@ class Search:
 class ThresholdPolicy(Protocol):
     """How far the nearest user may be."""
 
-    def threshold(self, search: Search) -> float | None:
+    def threshold(self, search: SearchContext) -> float | None:
         """Return the largest accepted cosine distance; None for no limit."""
 
 
@@ -59,7 +59,7 @@ class FixedThreshold:
 
     distance: float | None
 
-    def threshold(self, search: Search) -> float | None:  # noqa: ARG002 - the port's signature
+    def threshold(self, search: SearchContext) -> float | None:  # noqa: ARG002 - the port's signature
         """Return the configured distance."""
         return self.distance
 
@@ -85,7 +85,7 @@ class TargetFpir:
     fpir: float
     calibration: Calibration
 
-    def threshold(self, search: Search) -> float:
+    def threshold(self, search: SearchContext) -> float:
         """Return the largest distance that keeps the target."""
         cohort = search.others[:COHORT_SIZE]
         factor = self.calibration.cohort_factor_at(self.fpir, search.photographs)
@@ -168,7 +168,7 @@ def decide(
     size = max(gallery_size, len(candidates))
     comparison = Comparison(
         distance=nearest.distance,
-        threshold=policy.threshold(Search(size, nearest.photographs, tuple(other.distance for other in others))),
+        threshold=policy.threshold(SearchContext(size, nearest.photographs, tuple(other.distance for other in others))),
         gallery_size=size,
         runner_up_distance=others[0].distance if others else None,
     )

@@ -7,10 +7,10 @@ from uuid import UUID
 import attrs
 
 from domain.decision import Accepted, Comparison, MatchDecision, NobodyEnrolled, Unknown
-from domain.disclosure import disclosable
 from domain.faces import BoundingBox
 from domain.jobs import JobKey
 from domain.outcomes import OutcomeKind, Reason
+from domain.redaction import redact
 
 
 @attrs.frozen
@@ -40,7 +40,7 @@ class Skipped:
     """The job ended without a match, for a reason that lies in the job."""
 
     reason: Reason
-    detail: str = attrs.field(default="", converter=disclosable)
+    detail: str = attrs.field(default="", converter=redact)
     face: SeenFace | None = None
     comparison: Comparison | None = None
 
@@ -54,7 +54,7 @@ class Failed:
     """Every attempt failed, for a reason that lies in the system."""
 
     reason: Reason
-    detail: str = attrs.field(default="", converter=disclosable)
+    detail: str = attrs.field(default="", converter=redact)
 
     kind = OutcomeKind.FAILED
     user_id = None

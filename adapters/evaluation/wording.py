@@ -1,9 +1,9 @@
 """How figures are written for people."""
 
-from domain.evaluation.shares import Share
+from domain.evaluation.proportions import Proportion
 
 
-def percent(share: Share, digits: int = 1) -> str:
+def percent(share: Proportion, digits: int = 1) -> str:
     """Return a share with its 95 % interval, or a dash for a share of nothing."""
     if share.value is None:
         return "-"
@@ -21,11 +21,11 @@ def photographs(count: int) -> str:
     return "1 photograph" if count == 1 else f"{count} photographs"
 
 
-def plain(share: Share, digits: int = 1) -> str:
+def plain(share: Proportion, digits: int = 1) -> str:
     """Return a share without its interval, or a dash for a share of nothing."""
     return "-" if share.value is None else f"{share.value:.{digits}%}"
 
 
-def small(share: Share) -> str:
+def small(share: Proportion) -> str:
     """Return a share that may be very small, or a dash for a share of nothing."""
     return "-" if share.value is None else f"{share.value:.2g}"

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 from urllib.parse import quote, quote_plus
 
-from domain.disclosure import MASK, disclosable
+from domain.redaction import MASK, redact
 
 _SHORTEST_SECRET = 4
 _LONGEST_TEXT = 32_768
@@ -52,7 +52,7 @@ class Redactor:
     def _masked(self, text: str) -> str:
         for secret in self._secrets:
             text = text.replace(secret, MASK)
-        return disclosable(text)
+        return redact(text)
 
 
 def _forms(secret: str) -> Iterator[str]:

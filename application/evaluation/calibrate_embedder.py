@@ -18,7 +18,7 @@ from domain.evaluation.calibrating import (
     measured_curve,
     with_cohort,
 )
-from domain.evaluation.ranks import LEAST_PEOPLE
+from domain.evaluation.proportions import LEAST_PEOPLE
 from domain.evaluation.results import Acquisition
 from domain.evaluation.subjects import Subject
 from domain.faces import FaceEmbedding

@@ -24,7 +24,6 @@ from domain.evaluation.comparison import (
     reference_point,
 )
 from domain.evaluation.discard import QUALITIES, DiscardCurve, GradedPair, GradedPhoto, discard_points
-from domain.evaluation.groups import GroupFigures, Grouping, grouping
 from domain.evaluation.identification import (
     SEARCHED_TEMPLATES,
     GalleryFigures,
@@ -38,9 +37,8 @@ from domain.evaluation.identification import (
     rank_one,
     roles,
 )
-from domain.evaluation.ranks import LEAST_PEOPLE
-from domain.evaluation.results import Evaluation
-from domain.evaluation.shares import Share
+from domain.evaluation.proportions import LEAST_PEOPLE, Proportion
+from domain.evaluation.results import Evaluation, GroupFigures, Grouping, grouping
 from domain.evaluation.subjects import Subject
 from domain.evaluation.verification import Pair, Verification, own_pairs, pairs_to_verify, verify
 from domain.faces import DetectedFace, FaceEmbedding
@@ -181,23 +179,23 @@ class EvaluatePhotos:
             photographs = [one for one in seen.all if one.photo.person in members]
             own = [search for search in searches if search.person in members]
             among = as_configured(own, len(parts.enrolled)) if own else None
-            errors = Share(0, 0), Share(0, 0)
+            errors = Proportion(0, 0), Proportion(0, 0)
             if point:
                 people = _compared({name: own for name, own in acquired.items() if name in members})
                 errors = (
-                    Share.by_pair(self.distances.near(people, point.distance)),
+                    Proportion.by_pair(self.distances.near(people, point.distance)),
                     missed([pair for pair in genuine if pair.person in members], point.distance),
                 )
             yield GroupFigures(
                 group=group,
                 people=len(members),
                 photographs=len(photographs),
-                not_acquired=Share.by_person((one.photo.person, one.usable is None) for one in photographs),
+                not_acquired=Proportion.by_person((one.photo.person, one.usable is None) for one in photographs),
                 distance=point.distance if point else None,
                 false_match=errors[0],
                 false_non_match=errors[1],
-                false_positive=among.false_positive if among else Share(0, 0),
-                false_negative=among.false_negative if among else Share(0, 0),
+                false_positive=among.false_positive if among else Proportion(0, 0),
+                false_negative=among.false_negative if among else Proportion(0, 0),
             )
 
 

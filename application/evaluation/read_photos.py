@@ -15,8 +15,8 @@ from application.ports.labelled_photos import LabelledPhoto, LabelledPhotos
 from application.progress import Progress
 from application.some_at_once import each, some_at_once
 from domain.errors import AttemptFailedError, EmbedderUnavailableError, FacematchError, JobRejectedError
+from domain.evaluation.proportions import Proportion
 from domain.evaluation.results import Acquisition
-from domain.evaluation.shares import Share
 from domain.evaluation.subjects import Subject, subject_of
 from domain.faces import DetectedFace, FaceEmbedding, PhotoReading, StageTiming
 from domain.guardrails import FaceQuality, Objection, check_quality
@@ -86,7 +86,7 @@ class SeenPhotos:
             known=sum(seen.known for seen in self.all),
             seconds=self.seconds,
             milliseconds={name: statistics.fmean(times) for name, times in took.items()},
-            failure_to_acquire=Share.by_person((seen.photo.person, seen.usable is None) for seen in self.all),
+            failure_to_acquire=Proportion.by_person((seen.photo.person, seen.usable is None) for seen in self.all),
             not_acquired=Counter(seen.reason for seen in self.all if seen.reason is not None),
             copies=self.copies,
             unread={

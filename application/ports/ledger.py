@@ -8,11 +8,11 @@ from uuid import UUID
 import attrs
 
 from domain.decision import MatchDecision
-from domain.disclosure import disclosable
 from domain.faces import BoundingBox, FaceEmbedding
 from domain.jobs import JobKey
 from domain.outcomes import Reason
 from domain.records import JobHeader, JobRecord
+from domain.redaction import redact
 
 
 @attrs.frozen
@@ -44,7 +44,7 @@ class Attempt:
     key: JobKey
     delivery: int
     reason: Reason | None
-    detail: str = attrs.field(converter=disclosable)
+    detail: str = attrs.field(converter=redact)
     worker: str
     occurred_at: datetime
     photo_id: UUID | None = None

@@ -8,7 +8,7 @@ import attrs
 
 from domain.calibration import Calibration, Curve
 from domain.decision import COHORT_EXPONENT, COHORT_SIZE
-from domain.evaluation.ranks import LEAST_COUNTED, distance_of
+from domain.evaluation.proportions import LEAST_COUNTED, quantile
 
 CALIBRATED_TEMPLATES: Final = (1, 2, 3, 5)
 """Of how many photographs the templates are for which a curve is measured, where there are people enough."""
@@ -108,7 +108,7 @@ def _supported(ascending: Sequence[float]) -> Curve:
     """
     lowest = LEAST_COUNTED / len(ascending) if ascending else 1.0
     rates = [lowest, *(rate for rate in reversed(_RATES) if rate > lowest)]
-    found = ((rate, distance_of(ascending, rate, LEAST_COUNTED)) for rate in rates if rate <= _HIGHEST)
+    found = ((rate, quantile(ascending, rate, LEAST_COUNTED)) for rate in rates if rate <= _HIGHEST)
     return tuple((rate, max(0.0, value)) for rate, value in found if value is not None)
 
 

@@ -7,8 +7,7 @@ from itertools import pairwise
 import attrs
 
 from domain.calibration import Calibration
-from domain.evaluation.ranks import LEAST_COUNTED, distance_of, share_within
-from domain.evaluation.shares import Share
+from domain.evaluation.proportions import LEAST_COUNTED, Proportion, proportion_within, quantile
 
 RATES = (1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
 """The false match rates that are looked at."""
@@ -36,9 +35,9 @@ class OperatingPoint:
 
     rate: float
     distance: float
-    false_non_match: Share
+    false_non_match: Proportion
     calibrated: float
-    false_match: Share
+    false_match: Proportion
 
 
 def operating_points(
@@ -54,17 +53,17 @@ def operating_points(
     """
     points = []
     for rate in RATES:
-        distance, calibrated = distance_of(impostors, rate, LEAST_COUNTED), calibration.distance_at(rate)
+        distance, calibrated = quantile(impostors, rate, LEAST_COUNTED), calibration.distance_at(rate)
         if distance is None:
             continue
-        false_match = Share.by_pair(near(calibrated))
+        false_match = Proportion.by_pair(near(calibrated))
         points.append(OperatingPoint(rate, distance, missed(genuine, distance), calibrated, false_match))
     return tuple(points)
 
 
-def missed(genuine: Sequence[Genuine], distance: float) -> Share:
+def missed(genuine: Sequence[Genuine], distance: float) -> Proportion:
     """Return what share of the pairs of one person lies beyond a distance (FNMR)."""
-    return Share.by_person((pair.person, pair.distance > distance) for pair in genuine)
+    return Proportion.by_person((pair.person, pair.distance > distance) for pair in genuine)
 
 
 def reference_point(points: Sequence[OperatingPoint]) -> OperatingPoint | None:
@@ -92,9 +91,9 @@ def error_curve(impostors: Sequence[float], genuine: Sequence[Genuine]) -> tuple
     decades = math.log10(len(impostors) / LEAST_COUNTED)
     steps = max(1, math.ceil(decades * _POINTS_PER_DECADE))
     rates = [10 ** (-decades * (1 - step / steps)) for step in range(steps + 1)]
-    distances = sorted({distance for rate in rates if (distance := distance_of(impostors, rate)) is not None})
+    distances = sorted({distance for rate in rates if (distance := quantile(impostors, rate)) is not None})
     return tuple(
-        CurvePoint(distance, share_within(impostors, distance), 1 - share_within(own, distance))
+        CurvePoint(distance, proportion_within(impostors, distance), 1 - proportion_within(own, distance))
         for distance in distances
     )
 
@@ -120,5 +119,5 @@ def histogram(impostors: Sequence[float], genuine: Sequence[Genuine]) -> Histogr
 
 def _shares(ascending: Sequence[float], edges: Sequence[float]) -> tuple[float, ...]:
     """Return which share lies above each edge and not above the next; what lies below the first is in the first."""
-    within = [0.0, *(share_within(ascending, edge) for edge in edges[1:-1]), 1.0]
+    within = [0.0, *(proportion_within(ascending, edge) for edge in edges[1:-1]), 1.0]
     return tuple(high - low for low, high in pairwise(within))

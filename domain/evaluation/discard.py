@@ -6,7 +6,7 @@ from typing import Final
 import attrs
 
 from domain.evaluation.comparison import Genuine, missed
-from domain.evaluation.shares import Share
+from domain.evaluation.proportions import Proportion
 from domain.faces import DetectedFace
 
 QUALITIES: Final[Mapping[str, Callable[[DetectedFace], float | None]]] = {
@@ -43,9 +43,9 @@ class DiscardPoint:
     """
 
     minimum: float
-    discarded: Share
-    not_acquired: Share
-    false_non_match: Share
+    discarded: Proportion
+    not_acquired: Proportion
+    false_non_match: Proportion
 
 
 @attrs.frozen
@@ -72,8 +72,8 @@ def discard_points(
         points.append(
             DiscardPoint(
                 minimum,
-                Share.by_person((person, grade < minimum) for person, grade in acquired),
-                Share.by_person((one.person, not is_left) for one, is_left in zip(photographs, left, strict=True)),
+                Proportion.by_person((person, grade < minimum) for person, grade in acquired),
+                Proportion.by_person((one.person, not is_left) for one, is_left in zip(photographs, left, strict=True)),
                 missed([pair.genuine for pair in pairs if pair.grade >= minimum], distance),
             )
         )

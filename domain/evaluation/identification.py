@@ -8,8 +8,7 @@ from typing import Self, TypeVar
 import attrs
 
 from domain.decision import Accepted, Unknown
-from domain.evaluation.ranks import distance_of
-from domain.evaluation.shares import Share
+from domain.evaluation.proportions import Proportion, quantile
 
 GALLERY_SIZES = (20, 100, 300, 1_000, 3_000, 10_000, 30_000, 100_000)
 """The sizes that are looked at, beside that of everybody who can be enrolled."""
@@ -90,9 +89,9 @@ class Identification:
 
     gallery: int
     threshold: float
-    false_positive: Share
-    false_negative: Share
-    misnamed: Share
+    false_positive: Proportion
+    false_negative: Proportion
+    misnamed: Proportion
 
 
 @attrs.frozen
@@ -106,7 +105,7 @@ class GalleryFigures:
 
     photographs: int
     galleries: int
-    rank_one: Share
+    rank_one: Proportion
     as_configured: Identification
     at_best: Identification | None
 
@@ -127,17 +126,17 @@ def _identification(gallery: int, threshold: float, judged: Sequence[tuple[Searc
     return Identification(
         gallery,
         threshold,
-        Share.by_person((search.person, named) for search, named in judged if search.right is None),
-        Share.by_person((search.person, not (search.right and named)) for search, named in people),
-        Share.by_person((search.person, not search.right and named) for search, named in people),
+        Proportion.by_person((search.person, named) for search, named in judged if search.right is None),
+        Proportion.by_person((search.person, not (search.right and named)) for search, named in people),
+        Proportion.by_person((search.person, not search.right and named) for search, named in people),
     )
 
 
-def rank_one(searches: Sequence[Searched]) -> Share:
+def rank_one(searches: Sequence[Searched]) -> Proportion:
     """Count the people who are the nearest to their own photographs."""
-    return Share.by_person((search.person, search.right) for search in searches if search.right is not None)
+    return Proportion.by_person((search.person, search.right) for search in searches if search.right is not None)
 
 
 def largest_distance_at(searches: Sequence[Searched], rate: float) -> float | None:
     """Return the largest distance that names at most this share of the strangers; None where there are too few."""
-    return distance_of(sorted(search.distance for search in searches if search.right is None), rate)
+    return quantile(sorted(search.distance for search in searches if search.right is None), rate)

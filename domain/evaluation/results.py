@@ -1,14 +1,13 @@
 """Everything that an evaluation counts."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import attrs
 
 from domain.evaluation.comparison import CurvePoint, Histogram, OperatingPoint
 from domain.evaluation.discard import DiscardCurve
-from domain.evaluation.groups import GroupFigures, Grouping
 from domain.evaluation.identification import GalleryFigures
-from domain.evaluation.shares import Share
+from domain.evaluation.proportions import Proportion
 from domain.evaluation.subjects import Subject
 from domain.evaluation.verification import Verification
 from domain.outcomes import Reason
@@ -30,7 +29,7 @@ class Acquisition:
     known: int
     seconds: float
     milliseconds: Mapping[str, float]
-    failure_to_acquire: Share
+    failure_to_acquire: Proportion
     not_acquired: Mapping[Reason, int]
     unread: Mapping[str, Reason]
     copies: int = 0
@@ -40,6 +39,40 @@ class Acquisition:
         """Photographs read in a second; None where none was, or no time passed."""
         read = self.photographs - self.known
         return read / self.seconds if read and self.seconds else None
+
+
+@attrs.frozen(kw_only=True)
+class GroupFigures:
+    """One group's errors, at the distances that hold for everybody.
+
+    ``false_match`` are two people of the group who are taken for one, ``false_non_match`` one of them who is taken for
+    two: both at ``distance``, the one that all people together have for the rate that groups are compared at, and None
+    where no rate was measured. ``false_positive`` and ``false_negative`` are the group's own strangers and users in
+    the search among everybody with the service's threshold.
+    """
+
+    group: str
+    people: int
+    photographs: int
+    not_acquired: Proportion
+    distance: float | None
+    false_match: Proportion
+    false_non_match: Proportion
+    false_positive: Proportion
+    false_negative: Proportion
+
+
+@attrs.frozen
+class Grouping:
+    """How the people of a collection fall into groups; a person may be in several.
+
+    ``unknown`` are people who are said to be in a group and are not in the collection, ``ungrouped`` those of the
+    collection who are in none.
+    """
+
+    members: Mapping[str, frozenset[str]]
+    unknown: tuple[str, ...]
+    ungrouped: tuple[str, ...]
 
 
 @attrs.frozen(kw_only=True)
@@ -71,3 +104,18 @@ class Evaluation:
             key=lambda figures: figures.as_configured.gallery,
             default=None,
         )
+
+
+def grouping(memberships: Sequence[tuple[str, str]], people: Sequence[str]) -> Grouping:
+    """Return how ``people`` fall into groups, by pairs of person and group."""
+    known = set(people)
+    members: dict[str, set[str]] = {group: set() for _, group in memberships}
+    for person, group in memberships:
+        if person in known:
+            members[group].add(person)
+    grouped = {person for person, _ in memberships}
+    return Grouping(
+        {group: frozenset(names) for group, names in members.items()},
+        tuple(sorted(grouped - known)),
+        tuple(person for person in people if person not in grouped),
+    )

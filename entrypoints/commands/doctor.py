@@ -21,9 +21,9 @@ from adapters.postgres.search_index.standing import EXACT_BELOW
 from adapters.vision.guard import load
 from application.ports.face_pipeline import EmbedderInfo
 from domain.calibration import Calibration
-from domain.decision import SMALLEST_CALIBRATED_GALLERY, Search, TargetFpir
-from domain.disclosure import MASK, disclosable
+from domain.decision import SMALLEST_CALIBRATED_GALLERY, SearchContext, TargetFpir
 from domain.errors import FacematchError
+from domain.redaction import MASK, redact
 from entrypoints.composition.base import build
 from entrypoints.composition.broker import BrokerContainer, connected_to_nats
 from entrypoints.composition.database import opened_database
@@ -132,7 +132,7 @@ async def failures_found(what: str, examination: AsyncIterator[Finding]) -> Asyn
     except FacematchError as error:
         yield Finding(what, Status.FAILED, str(error))
     except Exception as error:  # noqa: BLE001 - a defect in one examination must not hide what the others find
-        yield Finding(what, Status.FAILED, disclosable(f"unexpected {type(error).__name__}: {error}"))
+        yield Finding(what, Status.FAILED, redact(f"unexpected {type(error).__name__}: {error}"))
 
 
 async def _embedder(settings: Settings) -> AsyncIterator[Finding]:
@@ -251,7 +251,7 @@ def _fixed_threshold(distance: float | None, known: Calibration, embedder: str, 
     if distance is None:
         detail = "FACEMATCH_MATCH_MAX_DISTANCE is none: the nearest user is named, however far"
         return Finding("threshold", Status.WARNING, detail)
-    too_far = TargetFpir(_MISTAKEN, known).threshold(Search(enrolled))
+    too_far = TargetFpir(_MISTAKEN, known).threshold(SearchContext(enrolled))
     if known.is_one_distance or distance <= too_far:
         return Finding("threshold", Status.OK, f"{distance:g}, whatever the number of users")
     detail = (

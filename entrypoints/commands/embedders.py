@@ -8,7 +8,7 @@ from rich.table import Table
 
 from adapters.vision import registry
 from application.ports.face_pipeline import EmbedderInfo
-from domain.decision import COHORT_EXPONENT, COHORT_SIZE, SMALLEST_GALLERY_WITH_COHORT, Search, TargetFpir
+from domain.decision import COHORT_EXPONENT, COHORT_SIZE, SMALLEST_GALLERY_WITH_COHORT, SearchContext, TargetFpir
 from entrypoints.configured import calibration
 from entrypoints.terminal.console import err, load_settings, out, print_document
 
@@ -68,7 +68,7 @@ def _row(name: str, info: EmbedderInfo, fpir: float) -> dict[str, Any]:
 def _thresholds(info: EmbedderInfo, fpir: float) -> dict[int, float]:
     """Return the thresholds for templates of one photograph, by the size of the gallery alone."""
     policy = TargetFpir(fpir, info.calibration)
-    return {users: round(policy.threshold(Search(users)), 4) for users in _GALLERIES}
+    return {users: round(policy.threshold(SearchContext(users)), 4) for users in _GALLERIES}
 
 
 def _cohort_factor(info: EmbedderInfo, fpir: float) -> float | None:

@@ -9,8 +9,8 @@ from urllib.parse import parse_qsl, unquote, urlsplit, urlunsplit
 
 import attrs
 
-from domain.disclosure import MASK
 from domain.errors import FacematchError
+from domain.redaction import MASK
 
 _METADATA = "facematch.variable"
 _KEY_BEGINS = "-----BEGIN "

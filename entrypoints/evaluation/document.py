@@ -5,10 +5,9 @@ from typing import Any
 
 from domain.evaluation.comparison import OperatingPoint
 from domain.evaluation.discard import DiscardPoint
-from domain.evaluation.groups import GroupFigures
 from domain.evaluation.identification import GalleryFigures, Identification
-from domain.evaluation.results import Acquisition, Evaluation
-from domain.evaluation.shares import Share
+from domain.evaluation.proportions import Proportion
+from domain.evaluation.results import Acquisition, Evaluation, GroupFigures
 
 
 def evaluation_document(evaluation: Evaluation) -> dict[str, Any]:
@@ -60,7 +59,7 @@ def acquisition_document(acquisition: Acquisition) -> dict[str, Any]:
     }
 
 
-def _share(share: Share) -> dict[str, Any]:
+def _share(share: Proportion) -> dict[str, Any]:
     return {"count": share.count, "of": share.total, "share": share.value, "interval": share.interval}
 
 

@@ -10,9 +10,8 @@ from rich.table import Table
 from adapters.evaluation.wording import aim, percent, photographs, plain, small
 from domain.evaluation.comparison import OperatingPoint
 from domain.evaluation.discard import DiscardCurve
-from domain.evaluation.groups import GroupFigures
 from domain.evaluation.identification import GalleryFigures
-from domain.evaluation.results import Acquisition, Evaluation
+from domain.evaluation.results import Acquisition, Evaluation, GroupFigures
 from entrypoints.terminal.console import visible
 
 _UNREAD_SHOWN: Final = 20

@@ -4,7 +4,7 @@ import base64
 from collections.abc import Iterable, Sequence
 from html import escape
 
-from domain.evaluation.shares import Share
+from domain.evaluation.proportions import Proportion
 
 
 def text(tag: str, content: str, css: str = "") -> str:
@@ -48,7 +48,7 @@ def cell(content: str) -> str:
     return text("td", content)
 
 
-def share(value: Share, digits: int = 1) -> str:
+def share(value: Proportion, digits: int = 1) -> str:
     """Return a cell with a share and its interval."""
     if value.value is None:
         return cell("-")
@@ -57,7 +57,7 @@ def share(value: Share, digits: int = 1) -> str:
     return f"<td>{value.value:.{digits}%} <small>[{interval}]</small></td>"
 
 
-def bar(value: Share, largest: float, digits: int = 1) -> str:
+def bar(value: Proportion, largest: float, digits: int = 1) -> str:
     """Return a cell with a share and its interval, and both drawn on a scale that ends at ``largest``."""
     if value.value is None:
         return cell("-")

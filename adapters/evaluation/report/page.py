@@ -8,10 +8,9 @@ from importlib.resources import files
 
 from adapters.evaluation.report import markup, plots
 from adapters.evaluation.wording import aim, percent, photographs, plain, small
-from domain.evaluation.groups import GroupFigures
 from domain.evaluation.identification import GalleryFigures
-from domain.evaluation.results import Evaluation
-from domain.evaluation.shares import Share
+from domain.evaluation.proportions import Proportion
+from domain.evaluation.results import Evaluation, GroupFigures
 from domain.evaluation.subjects import Subject
 
 _FACES = {
@@ -237,7 +236,7 @@ def _groups(evaluation: Evaluation) -> Iterator[str]:
 
 
 def _scale(figures: Sequence[GroupFigures], name: str) -> float:
-    shares: list[Share] = [getattr(one, name) for one in figures]
+    shares: list[Proportion] = [getattr(one, name) for one in figures]
     return max((share.interval[1] for share in shares if share.total), default=1.0)
 
 
@@ -266,6 +265,6 @@ def _distance(distance: float) -> str:
     return f"{distance:.4f}" if math.isfinite(distance) else "none"
 
 
-def _interval(share: Share, digits: int = 1) -> str:
+def _interval(share: Proportion, digits: int = 1) -> str:
     low, high = share.interval
     return f"95 %: {low * 100:.{digits}f}-{high * 100:.{digits}f} %"

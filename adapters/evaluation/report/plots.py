@@ -16,7 +16,7 @@ from adapters.evaluation.wording import aim, photographs
 from domain.evaluation.comparison import CurvePoint, Histogram, OperatingPoint
 from domain.evaluation.discard import DiscardCurve
 from domain.evaluation.identification import GalleryFigures
-from domain.evaluation.shares import Share
+from domain.evaluation.proportions import Proportion
 
 GOOD: Final = "#0b6e99"
 BAD: Final = "#c8501e"
@@ -181,7 +181,7 @@ def _drawing(width: float, height: float) -> Iterator[_Drawing]:
         yield _Drawing(Figure(figsize=(width, height), layout="constrained"))
 
 
-def _with_intervals(axes: Axes, places: Sequence[float], shares: Sequence[Share], colour: str, label: str) -> None:
+def _with_intervals(axes: Axes, places: Sequence[float], shares: Sequence[Proportion], colour: str, label: str) -> None:
     known = [
         (place, share.value, *share.interval)
         for place, share in zip(places, shares, strict=True)

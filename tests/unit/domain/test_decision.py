@@ -15,7 +15,7 @@ from domain.decision import (
     Candidate,
     FixedThreshold,
     NobodyEnrolled,
-    Search,
+    SearchContext,
     TargetFpir,
     ThresholdPolicy,
     Unknown,
@@ -69,20 +69,20 @@ def test_a_stale_count_is_never_less_than_who_was_found() -> None:
 
 def test_target_fpir_is_the_rate_over_the_gallery() -> None:
     """With N comparisons each may err with 1-(1-FPIR)^(1/N): 1 % over 100 users is about 1e-4 for each."""
-    assert TargetFpir(0.01, CALIBRATION).threshold(Search(100)) == pytest.approx(0.05, abs=1e-4)
+    assert TargetFpir(0.01, CALIBRATION).threshold(SearchContext(100)) == pytest.approx(0.05, abs=1e-4)
 
 
 @given(st.integers(0, 10**7), st.integers(0, 10**7))
 def test_a_larger_gallery_is_never_judged_more_loosely(one: int, other: int) -> None:
     """The threshold tightens as the gallery grows."""
     policy = TargetFpir(0.01, CALIBRATION)
-    assert policy.threshold(Search(max(one, other))) <= policy.threshold(Search(min(one, other)))
+    assert policy.threshold(SearchContext(max(one, other))) <= policy.threshold(SearchContext(min(one, other)))
 
 
 def test_a_tiny_gallery_is_judged_like_a_small_one() -> None:
     """Below the smallest calibrated gallery the threshold does not loosen any more."""
     policy = TargetFpir(0.01, CALIBRATION)
-    assert policy.threshold(Search(1)) == policy.threshold(Search(SMALLEST_CALIBRATED_GALLERY))
+    assert policy.threshold(SearchContext(1)) == policy.threshold(SearchContext(SMALLEST_CALIBRATED_GALLERY))
 
 
 def test_one_distance_for_all_galleries_stays_what_it_is() -> None:
@@ -101,7 +101,7 @@ def test_in_a_large_gallery_the_threshold_follows_the_cohort(photographs: int | 
     """It is the factor times the mean distance of the next three to the power of 0.6, however many users there are."""
     policy = TargetFpir(0.01, COHORT)
     for size in (MANY, LARGEST_GALLERY_WITH_COHORT):
-        search = Search(size, photographs, (0.04, 0.05, 0.06))
+        search = SearchContext(size, photographs, (0.04, 0.05, 0.06))
         assert policy.threshold(search) == pytest.approx(factor * 0.05**0.6)
 
 
@@ -109,10 +109,10 @@ def test_in_a_large_gallery_the_threshold_follows_the_cohort(photographs: int | 
 def test_the_nearer_the_cohort_the_stricter_the_threshold(others: list[float], nearer: int) -> None:
     """Look-alikes make it stricter; strangers to everybody never make it looser than among twenty users."""
     policy = TargetFpir(0.01, COHORT)
-    threshold = policy.threshold(Search(MANY, 1, tuple(others)))
+    threshold = policy.threshold(SearchContext(MANY, 1, tuple(others)))
     others[nearer] /= 2
-    assert policy.threshold(Search(MANY, 1, tuple(sorted(others)))) <= threshold
-    assert 0 <= threshold <= policy.threshold(Search(1))
+    assert policy.threshold(SearchContext(MANY, 1, tuple(sorted(others)))) <= threshold
+    assert 0 <= threshold <= policy.threshold(SearchContext(1))
 
 
 @pytest.mark.parametrize(
@@ -127,9 +127,9 @@ def test_without_a_cohort_the_size_of_the_gallery_decides(
     size: int, others: tuple[float, ...], calibration: Calibration
 ) -> None:
     """Where users are few, or nobody has measured it."""
-    assert TargetFpir(0.01, calibration).threshold(Search(size, 1, others)) == TargetFpir(0.01, CALIBRATION).threshold(
-        Search(size)
-    )
+    assert TargetFpir(0.01, calibration).threshold(SearchContext(size, 1, others)) == TargetFpir(
+        0.01, CALIBRATION
+    ).threshold(SearchContext(size))
 
 
 def test_a_decision_tells_the_policy_of_the_cohort() -> None:
@@ -163,14 +163,14 @@ def test_the_margin_does_not_matter_beyond_the_threshold() -> None:
 @pytest.mark.parametrize("size", [LARGEST_GALLERY_WITH_COHORT + 1, 10**6])
 def test_in_galleries_that_nobody_has_measured_the_stricter_rule_counts(size: int) -> None:
     """However far away the cohort is, the threshold is no looser than by the size alone."""
-    by_size = TargetFpir(0.01, CALIBRATION).threshold(Search(size))
-    assert TargetFpir(0.01, COHORT).threshold(Search(size, 1, (0.5, 0.5, 0.5))) == by_size
-    assert TargetFpir(0.01, COHORT).threshold(Search(size, 1, (0.001, 0.001, 0.001))) < by_size
+    by_size = TargetFpir(0.01, CALIBRATION).threshold(SearchContext(size))
+    assert TargetFpir(0.01, COHORT).threshold(SearchContext(size, 1, (0.5, 0.5, 0.5))) == by_size
+    assert TargetFpir(0.01, COHORT).threshold(SearchContext(size, 1, (0.001, 0.001, 0.001))) < by_size
 
 
 def test_for_a_share_smaller_than_was_measured_the_stricter_rule_counts() -> None:
     """The factor of a larger share alone would name more strangers than are wanted; and no lower target is looser."""
-    near, far = Search(MANY, 1, (0.001, 0.001, 0.001)), Search(MANY, 1, (0.5, 0.5, 0.5))
+    near, far = SearchContext(MANY, 1, (0.001, 0.001, 0.001)), SearchContext(MANY, 1, (0.5, 0.5, 0.5))
     lowest = COHORT.lowest_fpir
     assert COHORT.cohort_factor_at(lowest / 2) == COHORT.cohort_factor_at(lowest)
     assert TargetFpir(lowest / 2, COHORT).threshold(near) == TargetFpir(lowest, COHORT).threshold(near)
@@ -179,8 +179,8 @@ def test_for_a_share_smaller_than_was_measured_the_stricter_rule_counts() -> Non
 
 def test_for_a_share_larger_than_was_measured_the_looser_rule_counts() -> None:
     """The factor of a smaller share alone would miss users where mistakes are allowed; the size tells of all shares."""
-    near, far = Search(MANY, 1, (0.001, 0.001, 0.001)), Search(MANY, 1, (0.5, 0.5, 0.5))
-    by_size = TargetFpir(0.5, CALIBRATION).threshold(Search(MANY))
+    near, far = SearchContext(MANY, 1, (0.001, 0.001, 0.001)), SearchContext(MANY, 1, (0.5, 0.5, 0.5))
+    by_size = TargetFpir(0.5, CALIBRATION).threshold(SearchContext(MANY))
     assert TargetFpir(COHORT.highest_fpir, COHORT).threshold(near) < by_size
     assert TargetFpir(0.5, COHORT).threshold(near) == by_size
     assert TargetFpir(0.5, COHORT).threshold(far) > by_size
@@ -190,7 +190,7 @@ def test_for_a_share_larger_than_was_measured_the_looser_rule_counts() -> None:
 def test_a_lower_target_never_names_more(one: float, other: float, users: int, mean: float) -> None:
     """Among however many users, and however near they are to each other."""
     lower, higher = sorted((one, other))
-    search = Search(users, 1, (mean, mean, mean))
+    search = SearchContext(users, 1, (mean, mean, mean))
     assert TargetFpir(lower, COHORT).threshold(search) <= TargetFpir(higher, COHORT).threshold(search)
 
 

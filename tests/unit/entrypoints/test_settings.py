@@ -10,7 +10,7 @@ import pytest
 
 from adapters.evaluation.calibration_file import write_calibration
 from adapters.vision import registry
-from domain.decision import FixedThreshold, Search
+from domain.decision import FixedThreshold, SearchContext
 from domain.evaluation.calibrating import MeasuredCalibration, MeasuredCurve
 from entrypoints.configured import calibration, threshold_policy
 from entrypoints.environment.variables import SettingsError, read, secrets_of, unknown, variables, without_password
@@ -382,7 +382,7 @@ def test_ones_own_calibration_replaces_the_embedders(tmp_path: Path) -> None:
     policy, usual = threshold_policy(settings.vision, info), threshold_policy(read(Settings, {}).vision, info)
     assert calibration(settings.vision, info).distance_at(1e-3) == 0.05
     for users in (20, 1_000, 100_000):
-        tightened, ordinary = policy.threshold(Search(users)), usual.threshold(Search(users))
+        tightened, ordinary = policy.threshold(SearchContext(users)), usual.threshold(SearchContext(users))
         assert tightened is not None
         assert ordinary is not None
         assert tightened < ordinary

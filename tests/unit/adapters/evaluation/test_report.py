@@ -15,23 +15,22 @@ from adapters.evaluation.report.file import ReportError, write_report
 from adapters.evaluation.report.page import render
 from domain.evaluation.comparison import CurvePoint, Histogram, OperatingPoint
 from domain.evaluation.discard import DiscardCurve, DiscardPoint
-from domain.evaluation.groups import GroupFigures, Grouping
 from domain.evaluation.identification import GalleryFigures, Identification
-from domain.evaluation.results import Acquisition, Evaluation
-from domain.evaluation.shares import Share
+from domain.evaluation.proportions import Proportion
+from domain.evaluation.results import Acquisition, Evaluation, GroupFigures, Grouping
 from domain.evaluation.subjects import Subject
 from domain.evaluation.verification import Verification
 from domain.outcomes import Reason
 
 MADE = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
-NOTHING = Share(0, 0)
+NOTHING = Proportion(0, 0)
 _VOID = {"meta", "img", "line"}
 
 
 def gallery(photographs: int, people: int, threshold: float = 0.05) -> GalleryFigures:
     """Return figures of a gallery."""
-    found = Identification(people, threshold, Share(3, 400), Share(37, 100), Share(1, 100))
-    return GalleryFigures(photographs, 2, Share(98, 100), found, found if people > 20 else None)
+    found = Identification(people, threshold, Proportion(3, 400), Proportion(37, 100), Proportion(1, 100))
+    return GalleryFigures(photographs, 2, Proportion(98, 100), found, found if people > 20 else None)
 
 
 BARE = Evaluation(
@@ -44,7 +43,7 @@ BARE = Evaluation(
         known=0,
         seconds=0.0,
         milliseconds={},
-        failure_to_acquire=Share(0, 1),
+        failure_to_acquire=Proportion(0, 1),
         not_acquired={},
         unread={},
     ),
@@ -67,14 +66,14 @@ FULL = attrs.evolve(
         known=0,
         seconds=100.0,
         milliseconds={"decode": 1.0, "detect": 20.0},
-        failure_to_acquire=Share(17, 3_585),
+        failure_to_acquire=Proportion(17, 3_585),
         not_acquired={Reason.NO_FACE: 17},
         unread={},
     ),
     verification=Verification(6_000, 0.983, 0.004, 0.09),
     impostor_pairs=1_000_000,
     genuine_pairs=3_000,
-    points=(OperatingPoint(0.001, 0.0747, Share(61, 1_000), 0.07, Share(900, 1_000_000)),),
+    points=(OperatingPoint(0.001, 0.0747, Proportion(61, 1_000), 0.07, Proportion(900, 1_000_000)),),
     curve=(CurvePoint(0.05, 1e-5, 0.4), CurvePoint(0.09, 1e-2, 0.01), CurvePoint(0.4, 1.0, 0.0)),
     histogram=Histogram((0.0, 0.1, 0.2), (0.9, 0.1), (0.2, 0.8)),
     galleries=(gallery(1, 20), gallery(1, 833), gallery(3, 20, math.inf)),
@@ -82,8 +81,8 @@ FULL = attrs.evolve(
         DiscardCurve(
             "face size",
             (
-                DiscardPoint(60.0, Share(0, 100), Share(1, 101), Share(6, 100)),
-                DiscardPoint(90.0, Share(20, 100), Share(21, 101), Share(3, 80)),
+                DiscardPoint(60.0, Proportion(0, 100), Proportion(1, 101), Proportion(6, 100)),
+                DiscardPoint(90.0, Proportion(20, 100), Proportion(21, 101), Proportion(3, 80)),
             ),
         ),
     ),
@@ -92,12 +91,12 @@ FULL = attrs.evolve(
             group="<b>tall</b> & $dark$ 高",
             people=20,
             photographs=40,
-            not_acquired=Share(1, 40),
+            not_acquired=Proportion(1, 40),
             distance=0.0747,
-            false_match=Share(2, 190),
-            false_non_match=Share(1, 20),
+            false_match=Proportion(2, 190),
+            false_non_match=Proportion(1, 20),
             false_positive=NOTHING,
-            false_negative=Share(3, 20),
+            false_negative=Proportion(3, 20),
         ),
     ),
     grouping=Grouping({}, ("<i>zoe</i>",), ("ann", "ben")),
@@ -202,7 +201,7 @@ def test_the_same_figures_give_the_same_page(page: str) -> None:
 
 def test_too_many_strangers_named_is_marked(page: str) -> None:
     """Where even the interval lies above the target, and not where it may be chance."""
-    worse = attrs.evolve(FULL.galleries[1].as_configured, false_positive=Share(40, 400))
+    worse = attrs.evolve(FULL.galleries[1].as_configured, false_positive=Proportion(40, 400))
     bad = attrs.evolve(FULL, galleries=(attrs.evolve(FULL.galleries[1], as_configured=worse),))
     assert 'class="card bad"' in render(bad, made=MADE, version="1")
     assert 'class="card bad"' not in page
@@ -218,12 +217,12 @@ def test_a_place_that_cannot_be_written_to_is_said(tmp_path: Path) -> None:
 
 def test_without_a_stranger_there_is_no_share_of_them() -> None:
     """One person with two photographs: nobody to be named wrongly, and no place on a logarithmic axis."""
-    alone = Identification(1, 0.05, Share(0, 0), Share(0, 2), Share(0, 2))
-    galleries = (GalleryFigures(1, 1, Share(2, 2), alone, None),)
+    alone = Identification(1, 0.05, Proportion(0, 0), Proportion(0, 2), Proportion(0, 2))
+    galleries = (GalleryFigures(1, 1, Proportion(2, 2), alone, None),)
     assert "Searching among" in render(attrs.evolve(FULL, galleries=galleries), made=MADE, version="1")
 
 
-@pytest.mark.parametrize("points", [(), (OperatingPoint(0.1, 0.2, Share(0, 9), 0.2, Share(1, 10)),)])
+@pytest.mark.parametrize("points", [(), (OperatingPoint(0.1, 0.2, Proportion(0, 9), 0.2, Proportion(1, 10)),)])
 def test_where_nobody_was_missed_the_page_says_so(points: tuple[OperatingPoint, ...]) -> None:
     """Few people are often told apart without an error: zero has no place on a logarithmic axis."""
     curve = (CurvePoint(0.1, 0.1, 0.0), CurvePoint(0.2, 0.2, 0.0))

@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.telemetry.redaction import Redactor
-from domain.disclosure import MASK
 from domain.faces import FaceEmbedding
+from domain.redaction import MASK
 
 
 @pytest.mark.parametrize(

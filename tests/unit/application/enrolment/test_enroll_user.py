@@ -16,7 +16,7 @@ from application.enrolment.images import EnrolmentImage, EnrolmentRefusedError, 
 from application.enrolment.make_template import MakeTemplate
 from application.ports.face_pipeline import Embed
 from domain.calibration import Calibration, Curve
-from domain.decision import FixedThreshold, Search, TargetFpir
+from domain.decision import FixedThreshold, SearchContext, TargetFpir
 from domain.errors import (
     DatabaseUnavailableError,
     EmbedderCrashedError,
@@ -328,7 +328,7 @@ async def test_who_looks_the_same_follows_from_how_many_users_there_are(scene: S
         scene.database.add_user(UUID(int=1000 + number), OLD)
     scene.database.add_user(BORIS, at_angle(0))
     [doubt] = (await scene.enroll(ANNA, [FRONT])).doubts
-    assert doubt == LookAlike(BORIS, 0.0, policy.threshold(Search(91, None)))
+    assert doubt == LookAlike(BORIS, 0.0, policy.threshold(SearchContext(91, None)))
 
 
 async def test_everybody_looks_the_same_to_who_accepts_any_distance(scene: Scene) -> None:

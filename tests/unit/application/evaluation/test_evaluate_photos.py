@@ -9,8 +9,8 @@ from application.evaluation.evaluate_photos import EvaluatePhotos
 from application.evaluation.read_photos import ReadPhotos
 from domain.decision import FixedThreshold
 from domain.errors import EmbedderCrashedError, UnreadableImageError
-from domain.evaluation.groups import Grouping
-from domain.evaluation.shares import Share
+from domain.evaluation.proportions import Proportion
+from domain.evaluation.results import Grouping
 from domain.evaluation.subjects import Subject
 from domain.faces import BoundingBox, DetectedFace, FaceEmbedding, PhotoReading
 from domain.guardrails import FaceQuality
@@ -96,7 +96,7 @@ async def test_it_counts_what_was_not_acquired() -> None:
         Reason.EMBEDDER_CRASHED: 1,
         Reason.IMAGE_NOT_FOUND: 1,
     }
-    assert acquisition.failure_to_acquire == Share(4, 10)
+    assert acquisition.failure_to_acquire == Proportion(4, 10)
     assert acquisition.failure_to_acquire.independent == 10 / 4
 
 
@@ -115,10 +115,10 @@ async def test_a_face_that_the_service_would_refuse_is_not_acquired() -> None:
     script = SCRIPT | {b"ann 2": PhotoReading(100, 100, (attrs.evolve(small, box=BoundingBox(46, 46, 54, 54)),))}
     found = await evaluator(read=reading_by(script, FaceQuality(9)))(InMemoryLabelledPhotos(PEOPLE), Subject.CENTRAL)
     assert found.acquisition.not_acquired[Reason.FACE_TOO_SMALL] == 1
-    assert found.acquisition.failure_to_acquire == Share(5, 10)
+    assert found.acquisition.failure_to_acquire == Proportion(5, 10)
     assert found.genuine_pairs == 2
     assert found.largest is not None
-    assert found.largest.as_configured.false_negative == Share(1, 2)
+    assert found.largest.as_configured.false_negative == Proportion(1, 2)
 
 
 async def test_people_are_searched_for() -> None:
@@ -126,11 +126,11 @@ async def test_people_are_searched_for() -> None:
     found = await evaluator()(InMemoryLabelledPhotos(PEOPLE), Subject.CENTRAL)
     [figures] = found.galleries
     assert found.largest == figures
-    assert (figures.photographs, figures.galleries, figures.rank_one) == (1, 1, Share(3, 3))
+    assert (figures.photographs, figures.galleries, figures.rank_one) == (1, 1, Proportion(3, 3))
     assert figures.as_configured.gallery == 2
-    assert figures.as_configured.false_positive == Share(1, 1)
-    assert figures.as_configured.false_negative == Share(1, 3)
-    assert figures.as_configured.misnamed == Share(0, 3)
+    assert figures.as_configured.false_positive == Proportion(1, 1)
+    assert figures.as_configured.false_negative == Proportion(1, 3)
+    assert figures.as_configured.misnamed == Proportion(0, 3)
     assert figures.at_best is not None
     assert figures.at_best.threshold == pytest.approx(1 - math.cos(math.radians(5)))
     assert found.impostor_pairs == 3
@@ -141,15 +141,15 @@ async def test_without_a_threshold_everybody_is_named() -> None:
     found = await evaluator(threshold=FixedThreshold(None))(InMemoryLabelledPhotos(PEOPLE), Subject.CENTRAL)
     assert found.largest is not None
     as_configured = found.largest.as_configured
-    assert (as_configured.threshold, as_configured.false_negative) == (math.inf, Share(0, 3))
+    assert (as_configured.threshold, as_configured.false_negative) == (math.inf, Proportion(0, 3))
 
 
 async def test_the_margin_counts_as_in_the_service() -> None:
     """Eve is 85 degrees from Ann and 5 from Ben: with a margin larger than that tells, nobody is named."""
     found = await evaluator(margin=1.0)(InMemoryLabelledPhotos(PEOPLE), Subject.CENTRAL)
     assert found.largest is not None
-    assert found.largest.as_configured.false_positive == Share(0, 1)
-    assert found.largest.as_configured.false_negative == Share(3, 3)
+    assert found.largest.as_configured.false_positive == Proportion(0, 1)
+    assert found.largest.as_configured.false_negative == Proportion(3, 3)
 
 
 async def test_galleries_of_several_sizes_and_templates() -> None:
@@ -158,8 +158,8 @@ async def test_galleries_of_several_sizes_and_templates() -> None:
     found = await evaluate(InMemoryLabelledPhotos(crowd), Subject.ONE)
     shapes = [(one.photographs, one.as_configured.gallery, one.galleries) for one in found.galleries]
     assert shapes == [(1, 21, 1), (3, 21, 1)]
-    assert [one.rank_one for one in found.galleries] == [Share(63, 63), Share(21, 21)]
-    assert found.galleries[0].as_configured.false_positive == Share(80, 80)
+    assert [one.rank_one for one in found.galleries] == [Proportion(63, 63), Proportion(21, 21)]
+    assert found.galleries[0].as_configured.false_positive == Proportion(80, 80)
 
 
 async def test_smaller_galleries_share_nobody_and_count_together() -> None:
@@ -169,7 +169,7 @@ async def test_smaller_galleries_share_nobody_and_count_together() -> None:
     found = await evaluate(InMemoryLabelledPhotos(crowd), Subject.ONE)
     twenty, everybody = found.galleries
     assert (twenty.as_configured.gallery, twenty.galleries, everybody.as_configured.gallery) == (20, 2, 50)
-    assert (twenty.rank_one, everybody.rank_one) == (Share(40, 40), Share(50, 50))
+    assert (twenty.rank_one, everybody.rank_one) == (Proportion(40, 40), Proportion(50, 50))
     assert (twenty.as_configured.false_positive.total, everybody.as_configured.false_positive.total) == (98, 49)
 
 
@@ -203,11 +203,11 @@ async def test_each_group_has_its_own_errors() -> None:
         {"left": frozenset({"ann", "eve"}), "right": frozenset({"ben"})}, ("zoe",), ("ivo",)
     )
     left, right = found.groups
-    assert (left.group, left.people, left.photographs, left.not_acquired) == ("left", 2, 4, Share(0, 4))
-    assert (left.false_positive, left.false_negative) == (Share(1, 1), Share(0, 2))
+    assert (left.group, left.people, left.photographs, left.not_acquired) == ("left", 2, 4, Proportion(0, 4))
+    assert (left.false_positive, left.false_negative) == (Proportion(1, 1), Proportion(0, 2))
     assert (right.group, right.people, right.photographs) == ("right", 1, 2)
-    assert (right.false_positive, right.false_negative) == (Share(0, 0), Share(1, 1))
-    assert (left.distance, left.false_match) == (None, Share(0, 0))
+    assert (right.false_positive, right.false_negative) == (Proportion(0, 0), Proportion(1, 1))
+    assert (left.distance, left.false_match) == (None, Proportion(0, 0))
 
 
 async def test_groups_are_compared_at_one_distance() -> None:
@@ -217,7 +217,7 @@ async def test_groups_are_compared_at_one_distance() -> None:
     found = await evaluate(InMemoryLabelledPhotos(crowd, groups), Subject.ONE)
     everywhere, near = found.groups
     assert everywhere.distance == near.distance == found.points[0].distance
-    assert (near.false_match.total, near.false_non_match) == (15 * 14 // 2, Share(0, 15))
+    assert (near.false_match.total, near.false_non_match) == (15 * 14 // 2, Proportion(0, 15))
     assert near.false_match == everywhere.false_match
 
 
@@ -241,7 +241,7 @@ async def test_refusing_small_faces_is_weighed() -> None:
     [curve] = found.discards
     assert curve.quality == "face size"
     assert [point.discarded.count for point in curve.points] == [0, 1, 3, 6, 12, 18, 30]
-    assert [point.not_acquired for point in curve.points][-1] == Share(30, 60)
+    assert [point.not_acquired for point in curve.points][-1] == Proportion(30, 60)
 
 
 async def test_nobody_to_compare_is_no_error() -> None:
@@ -249,5 +249,5 @@ async def test_nobody_to_compare_is_no_error() -> None:
     found = await evaluator()(InMemoryLabelledPhotos({"ann": {"1": b"ann 1"}}, [("ann", "tall")]), Subject.ONE)
     assert (found.verification, found.points, found.galleries, found.largest) == (None, (), (), None)
     assert (found.curve, found.histogram, found.discards) == ((), None, ())
-    assert found.acquisition.failure_to_acquire == Share(0, 1)
-    assert found.groups[0].false_negative == Share(0, 0)
+    assert found.acquisition.failure_to_acquire == Proportion(0, 1)
+    assert found.groups[0].false_negative == Proportion(0, 0)

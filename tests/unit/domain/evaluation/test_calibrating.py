@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.calibration import Calibration
-from domain.decision import COHORT_EXPONENT, Search, TargetFpir
+from domain.decision import COHORT_EXPONENT, SearchContext, TargetFpir
 from domain.evaluation.calibrating import (
     MeasuredCalibration,
     MeasuredCurve,
@@ -135,5 +135,5 @@ def test_a_completed_calibration_tightens_with_the_gallery(distances: list[float
     points = tuple((rate * 1.5**turn, distance) for turn, distance in enumerate(sorted(distances)))
     own = MeasuredCalibration("m@1", (of_one(*points),)).completed(Calibration(USUAL.points, USUAL.several))
     policy = TargetFpir(0.01, own)
-    found = [policy.threshold(Search(users, number)) for users in (1, 20, 500, 10_000, 1_000_000)]
+    found = [policy.threshold(SearchContext(users, number)) for users in (1, 20, 500, 10_000, 1_000_000)]
     assert found == sorted(found, reverse=True)

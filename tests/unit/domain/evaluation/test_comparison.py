@@ -13,7 +13,7 @@ from domain.evaluation.comparison import (
     operating_points,
     reference_point,
 )
-from domain.evaluation.shares import Share
+from domain.evaluation.proportions import Proportion
 
 CALIBRATION = Calibration(((1e-3, 0.05), (1e-1, 0.2)))
 THOUSAND = [number / 1000 for number in range(1, 1001)]
@@ -34,9 +34,9 @@ def test_an_operating_point() -> None:
     one, ten = sorted(
         operating_points(THOUSAND, near, of_ann(0.005, 0.01, 0.0101, 0.4), CALIBRATION), key=lambda point: point.rate
     )
-    assert (one.rate, one.distance, one.false_non_match) == (1e-2, 0.01, Share(2, 4))
-    assert (ten.rate, ten.distance, ten.false_non_match) == (1e-1, 0.1, Share(1, 4))
-    assert (ten.calibrated, ten.false_match) == (0.2, Share(10, 1035))
+    assert (one.rate, one.distance, one.false_non_match) == (1e-2, 0.01, Proportion(2, 4))
+    assert (ten.rate, ten.distance, ten.false_non_match) == (1e-1, 0.1, Proportion(1, 4))
+    assert (ten.calibrated, ten.false_match) == (0.2, Proportion(10, 1035))
 
 
 def test_rates_that_too_few_impostors_stand_for_are_left_out() -> None:
@@ -49,7 +49,7 @@ def test_rates_that_too_few_impostors_stand_for_are_left_out() -> None:
 def test_misses_are_counted_by_person() -> None:
     """Many pairs of two people do not make the share look surer than two people can."""
     found = missed([*of_ann(*[0.4] * 50), *[Genuine("ben", 0.1)] * 50], 0.2)
-    assert found == Share(50, 100)
+    assert found == Proportion(50, 100)
     assert found.independent == 2
 
 
@@ -57,7 +57,7 @@ def test_groups_and_qualities_are_compared_at_one_rate() -> None:
     """One in a thousand, or the lowest rate above it that was measured."""
 
     def at(rate: float) -> OperatingPoint:
-        return OperatingPoint(rate, 0.1, Share(0, 0), 0.1, Share(0, 0))
+        return OperatingPoint(rate, 0.1, Proportion(0, 0), 0.1, Proportion(0, 0))
 
     assert reference_point([at(1e-1), at(1e-2), at(1e-3), at(1e-4)]) == at(1e-3)
     assert reference_point([at(1e-1), at(1e-2)]) == at(1e-2)

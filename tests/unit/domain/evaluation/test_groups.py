@@ -1,6 +1,6 @@
 """Who is in which group."""
 
-from domain.evaluation.groups import Grouping, grouping
+from domain.evaluation.results import Grouping, grouping
 
 
 def test_people_fall_into_groups() -> None:

@@ -21,7 +21,7 @@ from domain.evaluation.identification import (
     rank_one,
     roles,
 )
-from domain.evaluation.shares import Share
+from domain.evaluation.proportions import Proportion
 
 
 def searched(distance: float, right: bool | None, limit: float = 0.1) -> Searched:  # noqa: FBT001 - reads as a table
@@ -127,16 +127,16 @@ def test_the_service_decides(decision: Accepted | Unknown, named: bool, limit: f
 
 def test_what_becomes_of_searches() -> None:
     """Strangers within the threshold are named; of the enrolled, only the right one within it is not missed."""
-    expected = Identification(9, 0.1, Share(2, 3), Share(3, 4), Share(1, 4))
+    expected = Identification(9, 0.1, Proportion(2, 3), Proportion(3, 4), Proportion(1, 4))
     assert at_distance(SEARCHES, 9, 0.1) == as_configured(SEARCHES, 9) == expected
-    assert at_distance(SEARCHES, 9, math.inf).false_positive == Share(3, 3)
-    assert rank_one(SEARCHES) == Share(2, 4)
+    assert at_distance(SEARCHES, 9, math.inf).false_positive == Proportion(3, 3)
+    assert rank_one(SEARCHES) == Proportion(2, 4)
 
 
 def test_each_search_has_its_own_threshold() -> None:
     """The service's word counts, and the median is shown."""
     found = as_configured([searched(0.1, None, 0.09), searched(0.1, True, 0.11), searched(0.1, True, 0.12)], 5)
-    assert found == Identification(5, 0.11, Share(0, 1), Share(0, 2), Share(0, 2))
+    assert found == Identification(5, 0.11, Proportion(0, 1), Proportion(0, 2), Proportion(0, 2))
 
 
 @pytest.mark.parametrize(("rate", "expected"), [(0.009, None), (0.01, 0.01), (0.029, 0.02), (1.0, 1.0)])

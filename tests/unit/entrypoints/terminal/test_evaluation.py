@@ -4,9 +4,8 @@ from collections.abc import Mapping
 
 import pytest
 
-from domain.evaluation.groups import GroupFigures, Grouping
-from domain.evaluation.results import Acquisition, Evaluation
-from domain.evaluation.shares import Share
+from domain.evaluation.proportions import Proportion
+from domain.evaluation.results import Acquisition, Evaluation, GroupFigures, Grouping
 from domain.evaluation.subjects import Subject
 from entrypoints.evaluation.tables import acquisition_summary, print_evaluation
 from entrypoints.terminal.console import console
@@ -26,7 +25,7 @@ def test_the_speed_of_stages_is_told_where_there_are_any(
         known=0,
         seconds=2.0,
         milliseconds=milliseconds,
-        failure_to_acquire=Share(0, 8),
+        failure_to_acquire=Proportion(0, 8),
         not_acquired={},
         unread={},
     )
@@ -41,12 +40,12 @@ def test_a_groups_errors_are_told_with_how_surely_they_are_known(capsys: pytest.
         group="few",
         people=14,
         photographs=20,
-        not_acquired=Share(0, 20),
+        not_acquired=Proportion(0, 20),
         distance=0.07,
-        false_match=Share(0, 91, 7),
-        false_non_match=Share(1, 20, 7),
-        false_positive=Share(0, 7),
-        false_negative=Share(1, 20, 7),
+        false_match=Proportion(0, 91, 7),
+        false_non_match=Proportion(1, 20, 7),
+        false_positive=Proportion(0, 7),
+        false_negative=Proportion(1, 20, 7),
     )
     evaluation = Evaluation(
         embedder="mine@1",
@@ -58,7 +57,7 @@ def test_a_groups_errors_are_told_with_how_surely_they_are_known(capsys: pytest.
             known=0,
             seconds=2.0,
             milliseconds={},
-            failure_to_acquire=Share(0, 20),
+            failure_to_acquire=Proportion(0, 20),
             not_acquired={},
             unread={},
         ),

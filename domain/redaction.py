@@ -24,7 +24,7 @@ _HARMLESS = re.compile(r"[^\s=:,]*")
 """What no rule can apply to: most of what is told is one word or number, and there are many of them."""
 
 
-def disclosable(text: str) -> str:
+def redact(text: str) -> str:
     """Return the text without what it must not tell."""
     if _HARMLESS.fullmatch(text):
         return text

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.disclosure import RULES, disclosable
 from domain.outcomes import Reason
 from domain.records import Failed, Skipped
+from domain.redaction import RULES, redact
 
 
 @pytest.mark.parametrize(
@@ -31,7 +31,7 @@ def test_the_detail_of_an_outcome_tells_no_secret_and_no_embedding(text: str) ->
 def test_other_words_stay_as_they_are() -> None:
     """Sizes, names and boxes are told in full."""
     text = "there is no minio://images/a.jpg (NoSuchKey); 4000001 bytes, 12.5 px, x1=1.5 y1=2.5"
-    assert disclosable(text) == text
+    assert redact(text) == text
 
 
 @given(st.text(alphabet=st.characters(categories=["L", "N", "P", "S"]) | st.sampled_from(".-/@'\"0e1")))
@@ -40,4 +40,4 @@ def test_what_is_passed_by_has_nothing_to_hide(text: str) -> None:
     word = re.sub(r"[\s=:,]", "", text)
     for pattern, replacement in RULES:
         assert pattern.sub(replacement, word) == word
-    assert disclosable(word) == word
+    assert redact(word) == word

@@ -1,5 +1,6 @@
-"""Shares, and how surely they are known."""
+"""Proportions, and how surely they are known; and quantiles, the distances that have a given proportion."""
 
+import bisect
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -7,13 +8,18 @@ from typing import Self
 
 import attrs
 
+LEAST_COUNTED = 10
+"""A rate that fewer distances stand for is not measured but guessed."""
+LEAST_PEOPLE = 20
+"""Fewer people say nothing of others."""
+_ROUNDING = 1e-9
 _NORMAL_95 = 1.959964
 _LEAST_OF_RARER = 10
 """Where fewer people have the rarer outcome, it cannot be told how far people differ."""
 
 
 @attrs.frozen
-class Share:
+class Proportion:
     """So many of so many.
 
     ``independent`` says for how many independent ones they stand, where that is fewer than ``total``.
@@ -85,3 +91,19 @@ class Share:
         return max(0.0, (share + square / 2 - spread) / (1 + square)), min(
             1.0, (share + square / 2 + spread) / (1 + square)
         )
+
+
+def proportion_within(ascending: Sequence[float], distance: float) -> float:
+    """Return which share lies at or below the distance; 0 of nothing."""
+    return bisect.bisect_right(ascending, distance) / len(ascending) if ascending else 0.0
+
+
+def quantile(ascending: Sequence[float], rate: float, least: int = 1) -> float | None:
+    """Return the largest of the distances that no more than this share lies at or below.
+
+    None where fewer than ``least`` lie there. Equal distances are all below or all above.
+    """
+    allowed = min(math.floor(rate * len(ascending) + _ROUNDING), len(ascending))
+    if allowed < len(ascending) and allowed:
+        allowed = bisect.bisect_left(ascending, ascending[allowed], hi=allowed)
+    return ascending[allowed - 1] if allowed >= max(least, 1) else None

@@ -21,13 +21,13 @@
 import json
 import math
 from pathlib import Path
-from typing import Final, NoReturn
+from typing import Any, Final
 
 import attrs
-import cattrs
 from cattrs import transform_error
 
 from adapters.evaluation.whole_file import write_whole
+from adapters.strict import is_number, json_document, problem, strict_converter
 from domain.errors import FacematchError
 from domain.evaluation.calibrating import MeasuredCalibration, MeasuredCurve
 
@@ -102,7 +102,7 @@ def read_calibration(path: Path) -> MeasuredCalibration:
 
     """
     try:
-        document = json.loads(path.read_bytes(), parse_constant=_refuse_constant)
+        document = json_document(path.read_bytes())
     except OSError as error:
         raise CalibrationFileError(f"cannot read this file ({error.strerror})") from error
     except (ValueError, RecursionError) as error:
@@ -112,7 +112,7 @@ def read_calibration(path: Path) -> MeasuredCalibration:
     try:
         parsed = _CONVERTER.structure(document, _File)
     except Exception as error:
-        problems = transform_error(error, format_exception=_problem)
+        problems = transform_error(error, format_exception=problem)
         raise CalibrationFileError(f"this file is no calibration: {'; '.join(problems)}") from error
     curves = (
         MeasuredCurve(
@@ -159,40 +159,10 @@ def write_calibration(path: Path, calibration: MeasuredCalibration) -> None:
         raise CalibrationFileError(f"cannot write {path}: {error.strerror}") from error
 
 
-def _converter() -> cattrs.Converter:
-    converter = cattrs.Converter(detailed_validation=True)
-    converter.register_structure_hook(str, _text)
-    converter.register_structure_hook(int, _count)
-    converter.register_structure_hook(float, _number)
-    return converter
-
-
-def _text(value: object, _: type) -> str:
-    if isinstance(value, str):
-        return value
-    raise ValueError("expected a string")
-
-
-def _count(value: object, _: type) -> int:
-    if type(value) is int and value >= 0:
-        return value
-    raise ValueError("expected a whole number of 0 or more")
-
-
-def _number(value: object, _: type) -> float:
-    if isinstance(value, int | float) and not isinstance(value, bool):
+def _number(value: Any, _: type) -> float:  # noqa: ANN401 - JSON holds anything
+    if is_number(value):
         return float(value)
     raise ValueError("expected a number")
 
 
-_CONVERTER: Final = _converter()
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not JSON")
-
-
-def _problem(error: BaseException, _type: type | None) -> str:
-    if isinstance(error, KeyError):
-        return "required field missing"
-    return str(error) if isinstance(error, ValueError) else "wrong type"
+_CONVERTER: Final = strict_converter({float: _number})

@@ -2,13 +2,13 @@
 
 import json
 import re
-from typing import Any, NewType, NoReturn
+from typing import Any, NewType
 from uuid import UUID
 
 import attrs
-import cattrs
 from cattrs import transform_error
 
+from adapters.strict import json_document, problem, strict_converter
 from domain.jobs import MalformedJob, MatchJob
 
 MAX_BODY_BYTES = 64 * 1024
@@ -26,18 +26,6 @@ def _uuid(value: object, _: type) -> UUID:
     raise ValueError("expected a UUID of 8-4-4-4-12 hexadecimal digits")
 
 
-def _text(value: object, _: type) -> str:
-    if isinstance(value, str):
-        return value
-    raise ValueError("expected a string")
-
-
-def _whole_number(value: object, _: type) -> int:
-    if type(value) is int and value >= 0:
-        return value
-    raise ValueError("expected a whole number of 0 or more")
-
-
 def _face_index(value: object, _: type) -> _FaceIndex:
     if type(value) is int and 0 <= value <= MAX_FACE_INDEX:
         return _FaceIndex(value)
@@ -53,16 +41,7 @@ class _Body:
     job_id: UUID | None = None
 
 
-def _converter() -> cattrs.Converter:
-    converter = cattrs.Converter(detailed_validation=True)
-    converter.register_structure_hook(UUID, _uuid)
-    converter.register_structure_hook(str, _text)
-    converter.register_structure_hook(int, _whole_number)
-    converter.register_structure_hook(_FaceIndex, _face_index)
-    return converter
-
-
-_CONVERTER = _converter()
+_CONVERTER = strict_converter({UUID: _uuid, _FaceIndex: _face_index})
 
 
 class JsonJobParser:
@@ -81,7 +60,7 @@ class JsonJobParser:
         try:
             parsed = _CONVERTER.structure(document, _Body)
         except Exception as error:  # noqa: BLE001 - cattrs raises groups of whatever its hooks raise
-            return MalformedJob(tuple(transform_error(error, format_exception=_problem)), **_readable(document))
+            return MalformedJob(tuple(transform_error(error, format_exception=problem)), **_readable(document))
         return MatchJob(**attrs.asdict(parsed, recurse=False))
 
 
@@ -116,12 +95,7 @@ def _document(body: bytes) -> object:
         ValueError, RecursionError: it is none.
 
     """
-    document: object = json.loads(body.decode("utf-8"), parse_constant=_refuse_constant, parse_int=_parse_int)
-    return document
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not JSON")
+    return json_document(body.decode("utf-8"), parse_int=_parse_int)
 
 
 def _parse_int(digits: str) -> int:
@@ -137,12 +111,6 @@ def _brief(error: Exception) -> str:
     if isinstance(error, json.JSONDecodeError):
         return f"{error.msg.removesuffix(' at')} at character {error.pos}"
     return "nested too deeply" if isinstance(error, RecursionError) else str(error)
-
-
-def _problem(error: BaseException, _type: type | None) -> str:
-    if isinstance(error, KeyError):
-        return "required field missing"
-    return str(error) if isinstance(error, ValueError) else "wrong type"
 
 
 def _readable(document: dict[str, Any]) -> dict[str, Any]:

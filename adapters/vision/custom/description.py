@@ -19,8 +19,8 @@ from adapters.vision.custom.described_values import (
     Sha256,
     Side,
     Text,
+    description_converter,
     problem,
-    strict_converter,
 )
 from adapters.vision.detection.landmarks import Points
 from adapters.vision.networks.preparation import Colours, Kind, Layout, Preparation
@@ -28,7 +28,7 @@ from adapters.vision.registry import METRIC
 from adapters.vision.weights.model_file import ONNX, ModelFile
 from domain.calibration import Calibration
 
-_CONVERTER: Final = strict_converter()
+_CONVERTER: Final = description_converter()
 _NO_MEAN: Final = Mean((0.0, 0.0, 0.0))
 _NO_SCALE: Final = Scale((1.0, 1.0, 1.0))
 _COSINE: Final = Metric(METRIC)

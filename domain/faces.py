@@ -6,7 +6,7 @@ from typing import Final, Self
 
 import attrs
 
-from domain.errors import FacematchError
+from domain.errors import EmbedderFailedError, FacematchError
 
 SHORTEST: Final = 1e-15
 LONGEST: Final = 1e15
@@ -128,6 +128,18 @@ class DetectedFace:
     score: float
     embedding: FaceEmbedding | None = None
     sharpness: float | None = None
+
+    @property
+    def wanted_embedding(self) -> FaceEmbedding:
+        """The embedding of a face for which one was asked.
+
+        Raises:
+            EmbedderFailedError: the pipeline has broken its promise: there is none.
+
+        """
+        if self.embedding is None:
+            raise EmbedderFailedError("a face came back without the embedding that was asked for")
+        return self.embedding
 
 
 @attrs.frozen

@@ -56,7 +56,7 @@ class AlignedFacePipeline:
                 if (box := _box(face, picture))
             ]
         faces = [detected for _, detected in seen]
-        if faces and (embed is Embed.ALL or (embed is Embed.ONLY_FACE and len(faces) == 1)):
+        if faces and embed.is_wanted(len(faces)):
             with watch.stage("embed"):
                 faces = self._embedded(picture, seen)
         return PhotoReading(picture.width, picture.height, tuple(faces), tuple(watch.stages))

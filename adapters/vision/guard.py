@@ -59,14 +59,18 @@ def read_with(pipeline: FacePipeline, image: bytes, embed: Embed) -> PhotoReadin
     except BaseException as error:  # noqa: BLE001 - third parties' pipelines may raise anything, SystemExit too
         # Neither message nor cause is passed on: foreign ones may quote the image.
         raise EmbedderFailedError(f"embedder {pipeline.info.id} failed with {type(error).__name__}") from None
-    _check(pipeline, reading)
+    _check(pipeline, reading, embed)
     return reading
 
 
-def _check(pipeline: FacePipeline, reading: object) -> None:
+def _check(pipeline: FacePipeline, reading: object, embed: Embed) -> None:
     if not isinstance(reading, PhotoReading):
         raise EmbedderFailedError(f"embedder {pipeline.info.id} returned {type(reading).__name__}, not a PhotoReading")
     promised = (pipeline.info.id, pipeline.info.dimension)
+    if embed.is_wanted(len(reading.faces)) and not all(face.embedding for face in reading.faces):
+        raise EmbedderFailedError(
+            f"embedder {pipeline.info.id} returned a face without the embedding that was asked for"
+        )
     for face in reading.faces:
         if face.embedding and (face.embedding.model, face.embedding.dimension) != promised:
             raise EmbedderFailedError(

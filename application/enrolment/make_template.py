@@ -10,7 +10,7 @@ from application.enrolment.images import EnrolmentImage, EnrolmentRefusedError, 
 from application.ports.face_pipeline import Embed
 from application.ports.face_reader import FaceReader
 from domain.calibration import Calibration
-from domain.errors import FacematchError, JobRejectedError
+from domain.errors import JobRejectedError
 from domain.faces import FaceEmbedding
 from domain.guardrails import FaceQuality, check_face_count, check_quality
 
@@ -81,6 +81,4 @@ class MakeTemplate:
         if objection is not None:
             raise EnrolmentRefusedError([f"{image.name}: {objection.detail}"])
         [face] = reading.faces
-        if face.embedding is None:
-            raise FacematchError(f"{image.name}: the only face came back without an embedding")
-        return face.embedding, face.sharpness
+        return face.wanted_embedding, face.sharpness

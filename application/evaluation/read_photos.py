@@ -14,7 +14,7 @@ from application.ports.known_readings import KnownReadings
 from application.ports.labelled_photos import LabelledPhoto, LabelledPhotos
 from application.progress import Progress
 from application.some_at_once import each, some_at_once
-from domain.errors import AttemptFailedError, EmbedderUnavailableError, FacematchError, JobRejectedError
+from domain.errors import AttemptFailedError, EmbedderUnavailableError, JobRejectedError
 from domain.evaluation.proportions import Proportion
 from domain.evaluation.results import Acquisition
 from domain.evaluation.subjects import Subject, subject_of
@@ -173,10 +173,9 @@ class ReadPhotos:
         match objection or found:
             case Objection(reason=reason):
                 return Seen(photo, None, reason, reading.stages, is_known)
-            case DetectedFace(embedding=FaceEmbedding() as embedding) as face:
-                return Seen(photo, UsableFace(photo.person, face, embedding), None, reading.stages, is_known)
-            case _:
-                raise FacematchError("a face came back without the embedding that was asked for")
+            case DetectedFace() as face:
+                usable = UsableFace(photo.person, face, face.wanted_embedding)
+                return Seen(photo, usable, None, reading.stages, is_known)
 
 
 def _without_copies(photographs: Sequence[Seen]) -> tuple[Seen, ...]:

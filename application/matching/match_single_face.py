@@ -125,16 +125,15 @@ class MatchSingleFace:
         return face
 
     async def _decide(self, key: JobKey, job: MatchJob, face: DetectedFace, trace: JobTrace) -> Conclusion:
-        if face.embedding is None:
-            raise AttemptFailedError("the only face on the photograph came back without an embedding")
+        embedding = face.wanted_embedding
         for _ in range(_SEARCHES):
             with trace.stage("search"):
-                found = await self.gallery.search(face.embedding, limit=NEEDED_CANDIDATES)
+                found = await self.gallery.search(embedding, limit=NEEDED_CANDIDATES)
             decision = decide(found.nearest, self.policy.threshold, found.gallery_size, self.policy.margin)
             header = self._header(key, job, trace)
             try:
                 with trace.stage("transaction"):
-                    stands = await self.ledger.conclude_face(header, FaceResult(face.embedding, face.box, decision))
+                    stands = await self.ledger.conclude_face(header, FaceResult(embedding, face.box, decision))
             except CandidateGoneError:
                 continue
             return Conclusion(stands, repeated=stands != header.record(stands.outcome))

@@ -26,6 +26,10 @@ class Embed(StrEnum):
     """Of the face on a photograph with exactly one; none on other photographs."""
     ALL = "all"
 
+    def is_wanted(self, faces: int) -> bool:
+        """Tell whether it is wanted of the faces on a photograph with so many."""
+        return self is Embed.ALL or (self is Embed.ONLY_FACE and faces == 1)
+
 
 @attrs.frozen
 class ImageBudget:

@@ -12,7 +12,7 @@ import typer
 from adapters.system.files import read_at_most
 from application.ports.face_pipeline import Embed
 from application.ports.face_reader import FaceReader
-from domain.errors import AttemptFailedError, EmbedderUnavailableError, FacematchError, JobRejectedError
+from domain.errors import AttemptFailedError, EmbedderUnavailableError, JobRejectedError
 from domain.faces import DetectedFace, PhotoReading
 from domain.outcomes import Reason
 from entrypoints.composition.base import build
@@ -98,9 +98,7 @@ def _document(path: str, embedder: str, seen: PhotoReading | _Unread, *, with_em
 def _face(face: DetectedFace, *, with_embedding: bool) -> dict[str, Any]:
     document: dict[str, Any] = {"bbox": attrs.asdict(face.box), "score": face.score}
     if with_embedding:
-        if face.embedding is None:
-            raise FacematchError("a face came back without the embedding that was asked for")
-        document["embedding"] = list(face.embedding.vector)
+        document["embedding"] = list(face.wanted_embedding.vector)
     return document
 
 

@@ -44,7 +44,7 @@ class ScriptedFacePipeline:
         answer = self.readings.get(image, UnreadableImageError("not an image of an allowed format"))
         if isinstance(answer, Exception):
             raise answer
-        wanted = embed is Embed.ALL or (embed is Embed.ONLY_FACE and len(answer.faces) == 1)
+        wanted = embed.is_wanted(len(answer.faces))
         faces = answer.faces if wanted else tuple(_without_embedding(face) for face in answer.faces)
         names = ("decode", "detect", "embed") if wanted and faces else ("decode", "detect")
         stages = tuple(

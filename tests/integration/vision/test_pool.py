@@ -227,6 +227,7 @@ async def test_what_an_embedder_prints_goes_nowhere(start_pool: StartPool, capfd
         (b"other-error", EmbedderFailedError, "something foreseen"),
         (b"other-model", AttemptFailedError, "returned an embedding of other@1"),
         (b"other-dimension", AttemptFailedError, "of hostile@7 with 4"),
+        (b"forget", EmbedderFailedError, "without the embedding that was asked for"),
         (b"not-a-reading", EmbedderFailedError, "returned str, not a PhotoReading"),
     ],
 )

@@ -55,7 +55,7 @@ class Hostile:
         self._undermined = word == "undermine"
         model = "other@1" if word == "other-model" else INFO.id
         vector = (1.0,) * 4 if word == "other-dimension" else (1.0, float(len(image)), 0.5)
-        embedding = FaceEmbedding(model, vector) if embed is not Embed.NONE else None
+        embedding = FaceEmbedding(model, vector) if embed is not Embed.NONE and word != "forget" else None
         face = DetectedFace(BoundingBox(0, 0, 9, 9), 1.0, embedding)
         if word == "not-a-reading":
             return "a reading, honestly"  # type: ignore[return-value]  # what a careless third party might do

@@ -20,7 +20,7 @@ from domain.decision import FixedThreshold, SearchContext, TargetFpir
 from domain.errors import (
     DatabaseUnavailableError,
     EmbedderCrashedError,
-    FacematchError,
+    EmbedderFailedError,
     ImageTooLargeError,
     UnreadableImageError,
 )
@@ -229,9 +229,9 @@ async def test_a_database_that_does_not_answer_is_not_the_users(scene: Scene, op
 
 
 async def test_a_pipeline_that_forgets_the_embedding_is_an_error(scene: Scene) -> None:
-    """The broken promise names the photograph."""
+    """Its promise is broken, which is nobody's photograph's fault."""
     scene.pipeline.readings[FRONT.content] = reading(attrs.evolve(face(), embedding=None))
-    with pytest.raises(FacematchError, match=r"front\.jpg"):
+    with pytest.raises(EmbedderFailedError, match="without the embedding"):
         await scene.enroll(ANNA, [FRONT])
 
 

@@ -378,7 +378,7 @@ async def test_a_fault_of_the_system_is_no_outcome(
 async def test_a_face_without_the_embedding_that_was_asked_for_fails_the_attempt(world: World) -> None:
     """A pipeline that does not keep its promise is a fault of the system."""
     world.pipeline.readings[IMAGE] = reading(attrs.evolve(face(), embedding=None))
-    with pytest.raises(AttemptFailedError, match="without an embedding"):
+    with pytest.raises(AttemptFailedError, match="without the embedding"):
         await run(world)
 
 

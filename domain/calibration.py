@@ -1,4 +1,24 @@
-"""Calibration: how near people are to other people's templates, by an embedder's measure."""
+"""Calibration: how near people are to other people's templates, by an embedder's measure.
+
+Symbols, here and in :mod:`domain.decision`:
+
+- ``N``: how many users are searched; ``k``: of how many photographs a template is made;
+- ``FMR`` (false match rate): the share of comparisons of two different people that lie at or below a distance;
+  ``d(FMR, k)`` is that distance, for templates of k photographs;
+- ``FPIR`` (false positive identification rate): the share of strangers, each searched for among N users, who are named.
+
+A search makes N comparisons. Taken as independent (ISO/IEC 19795-1) they give FPIR = 1 - (1 - FMR)^N, so that a target
+FPIR leaves each comparison FMR = 1 - (1 - FPIR)^(1/N), about FPIR / N.
+
+Worked example: FPIR = 0.01 with the curves of ``dlib``, which are measured down to FMR 1e-5 for k = 1 and to 3e-5 for
+k = 3.
+
+- N = 100: FMR = 1e-4, which was measured: d(1e-4, 1) = 0.0575.
+- N = 10,000: FMR = 1e-6, a decade below. The lowest measured decade has d(1e-5, 1) / d(1e-4, 1) = 0.0444 / 0.0575 =
+  0.772, so the next one gets d(1e-6, 1) = 0.772 * 0.0444 = 0.0343.
+- The same with k = 3, which follows k = 1 below its own lowest rate: d(1e-6, 3) = d(3e-5, 3) * d(1e-6, 1) / d(3e-5, 1)
+  = 0.0432 * 0.0343 / 0.05 = 0.0296.
+"""
 
 import bisect
 import math
@@ -8,30 +28,30 @@ import attrs
 
 LARGEST_GALLERY_WITH_COHORT = 1_200
 """Nobody has measured larger ones: there both rules of a target hold, and the stricter one counts."""
-_USUAL_FALL = 0.7
-"""By how much a distance falls with each power of ten of the rate, where that was not measured: more than usual.
+_DEFAULT_DECADE_RATIO = 0.7
+"""d(FMR / 10) / d(FMR) where no whole decade was measured: stricter than is usual.
 
-``dlib`` and ``mediapipe`` fall to 0.75 to 0.81 of it, whatever the rate and the photographs.
+It is 0.75 to 0.81 for ``dlib`` and ``mediapipe``, whatever FMR and k.
 """
 _LOWEST_RATE = 1e-15
 _ROUNDING = 1e-9
-_DISTANCES_OF_SEVERAL = (1.0, 0.87, 0.86)
-_FACTORS_OF_SEVERAL = (1.0, 0.97, 0.94)
-"""By how much curves of templates of two photographs, and of three or more, are lower than that of one.
+_DISTANCE_RATIOS = (1.0, 0.87, 0.86)
+_FACTOR_RATIOS = (1.0, 0.97, 0.94)
+"""The curve for k = 1, 2, and 3 or more, relative to that for k = 1, where it was not measured.
 
-The lowest proportion at any rate that was measured, of ``dlib`` and ``mediapipe``.
+The lowest ratio at any rate that was measured, of ``dlib`` and ``mediapipe``.
 """
 
 Curve = tuple[tuple[float, float], ...]
-"""Pairs of (rate, value), ascending in both: of a false match rate and the distance that has it, for one.
+"""Pairs of (rate, value), ascending in both: as of FMR and distance, or of FPIR and cohort factor.
 
 Between two pairs the value is interpolated over the logarithm of the rate, above them the highest pair's value holds.
 """
 Curves = tuple[tuple[int, Curve], ...]
-"""A curve for templates of so many photographs or more, by their number, ascending."""
+"""Pairs of (k, curve), ascending: each for templates of k photographs or more, up to the next pair's."""
 
 
-def _ascends(curve: Curve) -> bool:
+def _is_ascending(curve: Curve) -> bool:
     rates = [rate for rate, _ in curve]
     values = [value for _, value in curve]
     ascending = bool(curve) and rates == sorted(set(rates)) and values == sorted(values)
@@ -40,19 +60,21 @@ def _ascends(curve: Curve) -> bool:
 
 @attrs.frozen
 class Calibration:
-    """An embedder's measured impostor distances: how near a photograph is to somebody else's template.
+    """An embedder's measured impostor distances.
 
-    ``points`` are pairs of false match rate and cosine distance for templates of one photograph: of all comparisons of
-    two different people, that share lies at or below that distance. The mean of several photographs lies nearer to
-    everybody, so ``several`` has a curve for templates of so many or more. ``cohort`` has pairs of FPIR and the factor
-    that keeps it (see :class:`~domain.decision.TargetFpir`), also by the number of photographs, from 1; it may be
-    empty. Where nothing was measured for two photographs, or three, what is known of fewer is lowered as it is for
-    other embedders; and a template of more photographs is never judged more generously.
+    - ``points``: the curve of (FMR, cosine distance) for k = 1.
+    - ``several``: such curves for k = 2 and more; the mean of several photographs lies nearer to everybody.
+    - ``cohort``: curves of (FPIR, factor that keeps it) from k = 1 on, see :class:`~domain.decision.TargetFpir`; empty
+      where none was measured.
 
-    Below the lowest measured rate the distance goes on falling, lest a larger gallery name more strangers: each further
-    power of ten makes it smaller in the same proportion as the lowest measured one does, or by 0.3 of it where no whole
-    one was measured. The rate is about a power of the distance there, as that of the smallest of many distances is.
-    Curves of ``several`` follow that of one.
+    What was not measured is judged strictly:
+
+    - k without a curve: the curve of the next smaller k, scaled by the ratio that other embedders show; and never more
+      generously than any smaller k.
+    - k unknown: the least of all curves.
+    - FMR below the lowest measured one: each further decade scales d by the ratio of the lowest measured decade, by 0.7
+      where less than one was measured; k > 1 follows k = 1. (FMR is about a power of d there, as for the smallest of
+      many distances; without this, a larger gallery would name more strangers.)
     """
 
     points: Curve = attrs.field()
@@ -65,7 +87,7 @@ class Calibration:
             numbers = [number for number, _ in curves]
             if numbers != sorted(set(numbers)) or (numbers and numbers[0] != 1):
                 raise ValueError("the curves of a calibration ascend by the number of photographs, from 1")
-            if not all(_ascends(curve) for _, curve in curves):
+            if not all(_is_ascending(curve) for _, curve in curves):
                 raise ValueError("a calibration needs pairs of rate and distance that ascend, with positive rates")
 
     @property
@@ -74,65 +96,64 @@ class Calibration:
 
     @property
     def lowest_fpir(self) -> float:
-        """The lowest FPIR that factors were measured for, for templates of however many photographs; else infinite."""
+        """The lowest FPIR that factors were measured for, whatever k; infinite without any."""
         return max((curve[0][0] for _, curve in self.cohort), default=math.inf)
 
     @property
     def highest_fpir(self) -> float:
-        """The highest FPIR that factors were measured for, for templates of however many photographs; else 0."""
+        """The highest FPIR that factors were measured for, whatever k; 0 without any."""
         return min((curve[-1][0] for _, curve in self.cohort), default=0.0)
 
     def largest_gallery(self, fpir: float) -> int:
-        """Return among how many users that FPIR can be kept by what was measured: beyond, it is extrapolated."""
-        lowest = max(curve[0][0] for _, curve in self._distances)
-        users = math.floor(math.log1p(-fpir) / math.log1p(-min(lowest, 0.5)) + _ROUNDING)
+        """Return the N up to which this FPIR is kept by what was measured, whatever k: beyond, it is extrapolated."""
+        lowest_fmr = max(curve[0][0] for _, curve in self._distances)
+        users = math.floor(math.log1p(-fpir) / math.log1p(-min(lowest_fmr, 0.5)) + _ROUNDING)
         return max(users, LARGEST_GALLERY_WITH_COHORT) if fpir >= self.lowest_fpir else users
 
     @property
     def is_one_distance(self) -> bool:
-        """Whether it is a distance that was chosen, whatever the rate, and nothing was measured."""
+        """Whether it is a distance that was chosen, whatever FMR and k, and nothing was measured."""
         return self.points[0][0] == 1
 
     def distance_at(self, false_match_rate: float, photographs: int | None = 1) -> float:
-        """Return the distance that this share of impostor comparisons stays at or below.
-
-        ``photographs`` is what the template was made of; where that is unknown, the smallest distance holds.
-        """
-        lowered = (1.0,) if self.is_one_distance else _DISTANCES_OF_SEVERAL
-        return _least(photographs, self._distances, lambda curve: self._distance(curve, false_match_rate), lowered)
+        """Return d(FMR, k), a cosine distance, for ``photographs`` = k; None: unknown."""
+        ratios = (1.0,) if self.is_one_distance else _DISTANCE_RATIOS
+        return _strictest(photographs, self._distances, lambda curve: self._distance(curve, false_match_rate), ratios)
 
     def cohort_factor_at(self, fpir: float, photographs: int | None = 1) -> float | None:
-        """Return the factor that keeps this share of strangers, or the lowest that was measured; None without any."""
+        """Return the factor for this FPIR and ``photographs`` = k, or the lowest measured FPIR's; None without any."""
         if not self.cohort:
             return None
-        return _least(photographs, self.cohort, lambda curve: _interpolated(curve, fpir), _FACTORS_OF_SEVERAL)
+        return _strictest(photographs, self.cohort, lambda curve: _interpolated(curve, fpir), _FACTOR_RATIOS)
 
-    def _distance(self, curve: Curve, rate: float) -> float:
-        lowest, distance = curve[0]
-        if rate >= lowest:
-            return _interpolated(curve, rate)
-        of_one = self._of_one(lowest)
-        return distance * (self._of_one(rate) / of_one) if of_one else 0.0
+    def _distance(self, curve: Curve, fmr: float) -> float:
+        """Return a curve's distance; below its lowest FMR it falls as the curve for k = 1 does."""
+        lowest_fmr, distance = curve[0]
+        if fmr >= lowest_fmr:
+            return _interpolated(curve, fmr)
+        from_here = self._extrapolated(lowest_fmr)
+        return distance * (self._extrapolated(fmr) / from_here) if from_here else 0.0
 
-    def _of_one(self, rate: float) -> float:
-        lowest, distance = self.points[0]
-        if rate >= lowest or distance <= 0 or self.is_one_distance:
-            return _interpolated(self.points, rate)
-        is_measured = self.points[-1][0] >= 10 * lowest * (1 - _ROUNDING)
-        fall = distance / _interpolated(self.points, 10 * lowest) if is_measured else _USUAL_FALL
-        return distance * math.pow(fall, math.log10(lowest / rate))
+    def _extrapolated(self, fmr: float) -> float:
+        """Return d(FMR, 1), also below the lowest measured FMR."""
+        lowest_fmr, distance = self.points[0]
+        if fmr >= lowest_fmr or distance <= 0 or self.is_one_distance:
+            return _interpolated(self.points, fmr)
+        has_a_decade = self.points[-1][0] >= 10 * lowest_fmr * (1 - _ROUNDING)
+        ratio = distance / _interpolated(self.points, 10 * lowest_fmr) if has_a_decade else _DEFAULT_DECADE_RATIO
+        return distance * math.pow(ratio, math.log10(lowest_fmr / fmr))
 
 
-def _least(photographs: int | None, curves: Curves, value: Callable[[Curve], float], lowered: Sequence[float]) -> float:
-    """Return the least value of the curves for so many photographs or fewer; of all, where the number is unknown.
+def _strictest(k: int | None, curves: Curves, value: Callable[[Curve], float], ratios: Sequence[float]) -> float:
+    """Return the least value of the curves for k or fewer photographs; of all, where k is unknown.
 
-    With no curve for so many, the nearest smaller one's value is scaled by ``lowered[n - 1]``, relative to its own.
+    Where the last of them is for fewer than k, its value is scaled by ``ratios``, those of k = 1, 2, ... to k = 1.
     """
-    wanted = max(photographs, 1) if photographs is not None else max(len(lowered), curves[-1][0])
+    wanted = max(k, 1) if k is not None else max(len(ratios), curves[-1][0])
     values = [(number, value(curve)) for number, curve in curves if number <= wanted]
     most, last = values[-1]
-    proportion = lowered[min(wanted, len(lowered)) - 1] / lowered[min(most, len(lowered)) - 1]
-    return min(last * proportion, *(each for _, each in values))
+    ratio = ratios[min(wanted, len(ratios)) - 1] / ratios[min(most, len(ratios)) - 1]
+    return min(last * ratio, *(each for _, each in values))
 
 
 def _interpolated(curve: Curve, rate: float) -> float:

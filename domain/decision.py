@@ -37,8 +37,8 @@ class Candidate:
 class SearchContext:
     """What is known of a search beside the nearest user's distance.
 
-    ``gallery_size`` is how many users were searched, ``photographs`` what the nearest one's template was made of (None:
-    unknown), and ``others`` the distances of those next to them, ascending: the cohort.
+    ``gallery_size`` is N, how many users were searched; ``photographs`` is k, of how many the nearest one's template
+    was made (None: unknown); ``others`` are the distances of those next to the nearest, ascending: the cohort.
     """
 
     gallery_size: int
@@ -66,20 +66,28 @@ class FixedThreshold:
 
 @attrs.frozen
 class TargetFpir:
-    """The distance at which a stranger is named with probability ``fpir``.
+    """The distance at which a stranger is named with probability ``fpir``: t(N, k, m), by two rules.
 
-    *By the size of the gallery.* A search among N users makes N comparisons, so FPIR = 1 - (1 - FMR)^N and the rate
-    that each comparison may have is FMR = 1 - (1 - FPIR)^(1/N) (ISO/IEC 19795-1, independent comparisons): the
-    threshold tightens as the gallery grows.
+    Symbols as in :mod:`domain.calibration`; m is the mean distance of the cohort, the second to fourth nearest user.
 
-    *By the cohort*, where there are users enough and the calibration knows how: a stranger lies about as near to the
-    second, third and fourth nearest user as to the nearest, whereas a user's own template is nearer by far. So the
-    threshold is a factor times the mean distance m of those three: factor * m^0.6. With this exponent the factor that
-    keeps an FPIR is the same from 20 to 1,200 users (beyond, and for a lower FPIR than was measured, the first rule
-    holds as well; for a higher one the looser of the two), and with three users of a cohort fewest of the enrolled are
-    missed; both were found on the part of Labeled Faces in the Wild that the calibrations are from. It is score
-    normalisation by a cohort, known from speaker verification (Auckenthaler et al. 2000, T-norm), with ratios in place
-    of differences.
+    - *By size*: s(N, k) = d(FMR, k) with FMR = 1 - (1 - FPIR)^(1/N), N being 20 at least: stricter as N grows.
+    - *By cohort*: c(k, m) = factor * m^0.6. A stranger lies about as near to the cohort as to the nearest user, whereas
+      a user's own template is nearer by far.
+
+    | case | threshold t |
+    |---|---|
+    | N < 100, or no cohort of three, or no factors | s(N, k) |
+    | N up to 1,200, FPIR as measured | c, and at most s(20, k) |
+    | N above 1,200, or FPIR below the lowest measured | the stricter of c and s(N, k) |
+    | FPIR above the highest measured | the looser of the row that applies above and s(N, k) |
+
+    Worked example: ``dlib``, FPIR = 0.01, k = 1 (factor 0.238), m = 0.08. N = 50: s = 0.0618. N = 1,000: c = 0.238 *
+    0.08^0.6 = 0.0523, within s(20) = 0.0676. N = 2,000: s = 0.0411 is stricter than c.
+
+    With the exponent 0.6 the factor that keeps an FPIR is the same from 20 to 1,200 users, and with three users of a
+    cohort fewest of the enrolled are missed; both were found on the part of Labeled Faces in the Wild that the
+    calibrations are from. It is score normalisation by a cohort, known from speaker verification (Auckenthaler et al.
+    2000, T-norm), with ratios in place of differences.
     """
 
     fpir: float
@@ -87,17 +95,16 @@ class TargetFpir:
 
     def threshold(self, search: SearchContext) -> float:
         """Return the largest distance that keeps the target."""
+        by_size = self._by_size(search.gallery_size, search.photographs)
         cohort = search.others[:COHORT_SIZE]
         factor = self.calibration.cohort_factor_at(self.fpir, search.photographs)
         if factor is None or len(cohort) < COHORT_SIZE or search.gallery_size < SMALLEST_GALLERY_WITH_COHORT:
-            return self._by_size(search.gallery_size, search.photographs)
+            return by_size
         mean = max(0.0, sum(cohort) / COHORT_SIZE)
-        is_known = search.gallery_size <= LARGEST_GALLERY_WITH_COHORT and self.fpir >= self.calibration.lowest_fpir
-        loosest = self._by_size(SMALLEST_CALIBRATED_GALLERY if is_known else search.gallery_size, search.photographs)
+        is_measured = search.gallery_size <= LARGEST_GALLERY_WITH_COHORT and self.fpir >= self.calibration.lowest_fpir
+        loosest = self._by_size(SMALLEST_CALIBRATED_GALLERY, search.photographs) if is_measured else by_size
         by_cohort = min(factor * math.pow(mean, COHORT_EXPONENT), loosest)
-        if self.fpir <= self.calibration.highest_fpir:
-            return by_cohort
-        return max(by_cohort, self._by_size(search.gallery_size, search.photographs))
+        return by_cohort if self.fpir <= self.calibration.highest_fpir else max(by_cohort, by_size)
 
     def _by_size(self, gallery_size: int, photographs: int | None) -> float:
         comparisons = max(gallery_size, SMALLEST_CALIBRATED_GALLERY)

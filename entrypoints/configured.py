@@ -14,7 +14,7 @@ def budget(vision: VisionSettings) -> ImageBudget:
 
 def calibration(vision: VisionSettings, info: EmbedderInfo) -> Calibration:
     """Return the impostor distances to go by: those measured on one's own people, else the embedder's own."""
-    return info.calibration if vision.calibration is None else vision.calibration.completed(info.calibration)
+    return info.calibration if vision.calibration is None else vision.calibration.extended_by(info.calibration)
 
 
 def threshold_policy(vision: VisionSettings, info: EmbedderInfo) -> ThresholdPolicy:

@@ -18,10 +18,11 @@ _RATES: Final = tuple(float(f"{figure}e-{power}") for power in range(2, 10) for 
 
 @attrs.frozen
 class MeasuredCurve:
-    """The distances of photographs to other people's templates, each made of so many photographs.
+    """The distances of photographs to other people's templates, each made of k photographs.
 
-    ``people`` have such a template, and ``comparisons`` stand for the ``points``. ``cohort`` has pairs of FPIR and
-    factor (see :class:`domain.decision.TargetFpir`), from ``searches``; it is empty where the people were too few.
+    ``photographs`` is k. ``people`` have such a template; ``points`` are pairs of FMR and distance, from so many
+    ``comparisons``. ``cohort`` has pairs of FPIR and factor (see :class:`domain.decision.TargetFpir`), from so many
+    ``searches``; it is empty where the people were too few.
     """
 
     photographs: int
@@ -34,7 +35,7 @@ class MeasuredCurve:
 
 @attrs.frozen
 class MeasuredCalibration:
-    """What was measured with an embedder: curves by the photographs that templates are made of, ascending from 1."""
+    """What was measured with an embedder: curves for templates of k photographs, ascending from k = 1."""
 
     embedder: str
     curves: tuple[MeasuredCurve, ...] = attrs.field()
@@ -44,44 +45,50 @@ class MeasuredCalibration:
         photographs = [curve.photographs for curve in curves]
         if photographs != sorted(set(photographs)) or photographs[:1] != [1]:
             raise ValueError("the curves ascend by their photographs, the first is that of one")
-        self.alone()
+        self.measured_only()
 
-    def completed(self, usual: Calibration) -> Calibration:
-        """Return what was measured and, below its lowest rate, what is usual for the embedder, made cautious.
+    def extended_by(self, usual: Calibration) -> Calibration:
+        """Return what was measured and, where nothing was, the embedder's ``usual`` curves, scaled to be no looser.
 
-        To hold the lowest distance that was measured would name more strangers with each further user. So the usual
-        distances follow below it. Where the people measured are nearer to each other than usual, they are lowered in
-        the same proportion; they are never raised. Templates for which nothing was measured go by the usual distances,
-        lowered by the greatest proportion that templates of one photograph show. A cohort counts only where one was
-        measured.
+        With r = measured / usual, at most 1:
+
+        - below the lowest measured rate of a k, that k's usual curve follows, scaled by r at that rate (to hold the
+          lowest measured distance would name more strangers with each further user);
+        - a k that was not measured has its usual curve, scaled by the least r of k = 1 at any rate;
+        - cohort factors count only where some were measured for k = 1.
+
+        Example: usual d(1e-5, 1) = 0.0444 and d(1e-4, 1) = 0.0575; measured from 1e-4 on, d(1e-4, 1) = 0.046, so r =
+        0.8. The result has d(1e-5, 1) = 0.8 * 0.0444 = 0.0355.
         """
-        distances = _completed({c.photographs: c.points for c in self.curves}, {1: usual.points} | dict(usual.several))
+        distances = _extended({c.photographs: c.points for c in self.curves}, {1: usual.points} | dict(usual.several))
         cohort = {curve.photographs: curve.cohort for curve in self.curves if curve.cohort}
         return Calibration(
             distances.pop(1),
             tuple(sorted(distances.items())),
-            tuple(sorted(_completed(cohort, dict(usual.cohort)).items())) if 1 in cohort else (),
+            tuple(sorted(_extended(cohort, dict(usual.cohort)).items())) if 1 in cohort else (),
         )
 
-    def alone(self) -> Calibration:
+    def measured_only(self) -> Calibration:
         """Return what was measured, and nothing else."""
         first, *others = self.curves
         cohort = tuple((curve.photographs, curve.cohort) for curve in self.curves if curve.cohort)
         return Calibration(first.points, tuple((curve.photographs, curve.points) for curve in others), cohort)
 
 
-def _completed(measured: Mapping[int, Curve], usual: Mapping[int, Curve]) -> dict[int, Curve]:
-    """Return a curve for each number of photographs that either has one for."""
-    completed: dict[int, Curve] = {}
+def _extended(measured: Mapping[int, Curve], usual: Mapping[int, Curve]) -> dict[int, Curve]:
+    """Return a curve for each k that either has one for."""
+    extended: dict[int, Curve] = {}
     if 1 in usual:
-        proportion = min(_proportion(_value_at(usual[1], rate), value) for rate, value in measured[1])
-        completed = {number: _lowered(curve, proportion) for number, curve in usual.items()}
-    for number, curve in measured.items():
-        rate, value = curve[0]
-        follows = [points for fewer, points in sorted(usual.items()) if fewer <= number][-1:]
-        below = [point for points in follows for point in _lowered(points, _proportion(_value_at(points, rate), value))]
-        completed[number] = tuple((lower, min(known, value)) for lower, known in below if lower < rate) + curve
-    return completed
+        least_ratio = min(_ratio(_value_at(usual[1], rate), value) for rate, value in measured[1])
+        extended = {k: _scaled(curve, least_ratio) for k, curve in usual.items()}
+    for k, curve in measured.items():
+        lowest_rate, value = curve[0]
+        follows = [points for fewer, points in sorted(usual.items()) if fewer <= k][-1:]
+        below = [
+            point for points in follows for point in _scaled(points, _ratio(_value_at(points, lowest_rate), value))
+        ]
+        extended[k] = tuple((rate, min(known, value)) for rate, known in below if rate < lowest_rate) + curve
+    return extended
 
 
 def measured_curve(photographs: int, people: int, impostors: Sequence[float]) -> MeasuredCurve | None:
@@ -102,7 +109,7 @@ def with_cohort(curve: MeasuredCurve, strangers: Iterable[Sequence[float]]) -> M
 
 
 def _supported(ascending: Sequence[float]) -> Curve:
-    """Return pairs of a rate and the value that this share lies at or below.
+    """Return pairs of a rate and its quantile: the value that this share lies at or below.
 
     Rates that fewer than ten values stand for are left out. The lowest rate is that of exactly ten.
     """
@@ -113,7 +120,7 @@ def _supported(ascending: Sequence[float]) -> Curve:
 
 
 def _factor(nearest: float, cohort: Sequence[float]) -> float:
-    """Return which factor would just name the nearest; infinite where no factor would."""
+    """Return the factor whose threshold, factor * m^0.6, would just name the nearest; infinite where none would."""
     mean = math.fsum(cohort) / len(cohort)
     return nearest / math.pow(mean, COHORT_EXPONENT) if mean > 0 else math.inf
 
@@ -123,10 +130,10 @@ def _value_at(curve: Curve, rate: float) -> float:
     return Calibration(curve).distance_at(max(rate, curve[0][0]))
 
 
-def _proportion(usual: float, measured: float) -> float:
-    """Return by what the usual distance is multiplied to be no larger than the measured one; 1 at most."""
+def _ratio(usual: float, measured: float) -> float:
+    """Return by what the usual value is scaled to be no larger than the measured one: measured / usual, at most 1."""
     return min(1.0, measured / usual) if usual > 0 else 1.0
 
 
-def _lowered(curve: Curve, proportion: float) -> Curve:
-    return tuple((rate, proportion * distance) for rate, distance in curve)
+def _scaled(curve: Curve, ratio: float) -> Curve:
+    return tuple((rate, ratio * value) for rate, value in curve)

@@ -45,7 +45,7 @@ def calibrate(
         found = asyncio.run(measured(container, container.calibrate_embedder(), folder, faces, resume))
         write_calibration(output, found.calibration)
     fpir = settings.vision.target_fpir
-    users = found.calibration.alone().largest_gallery(fpir)
+    users = found.calibration.measured_only().largest_gallery(fpir)
     if as_json:
         print_document(_document(found, output, fpir, users))
     else:

@@ -231,7 +231,7 @@ def threshold_finding(vision: VisionSettings, info: EmbedderInfo, enrolled: int)
     """Return whether the threshold fits the embedder and so many users, and was measured for them."""
     if vision.max_distance is not None:
         return _fixed_threshold(vision.max_distance.distance, calibration(vision, info), info.id, enrolled)
-    measured = vision.calibration.alone() if vision.calibration else info.calibration
+    measured = vision.calibration.measured_only() if vision.calibration else info.calibration
     if measured.is_one_distance:
         return Finding("threshold", Status.OK, f"{info.id} has one distance, whatever the number of users")
     if vision.target_fpir >= _MISTAKEN:

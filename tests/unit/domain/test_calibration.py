@@ -7,11 +7,28 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from adapters.vision.calibrations import IMPOSTORS_OF_DLIB
 from domain.calibration import LARGEST_GALLERY_WITH_COHORT, Calibration, Curve, Curves
-from domain.decision import Accepted, Candidate, TargetFpir, Unknown, decide
+from domain.decision import Accepted, Candidate, SearchContext, TargetFpir, Unknown, decide
 
 CALIBRATION = Calibration(((1e-6, 0.02), (1e-4, 0.05), (1e-2, 0.09)))
 SEVERAL = Calibration(((1e-4, 0.05), (1e-2, 0.09)), several=((2, ((1e-4, 0.04), (1e-2, 0.08))), (3, ((1e-4, 0.03),))))
+
+
+@pytest.mark.parametrize(
+    ("users", "photographs", "expected"), [(100, 1, 0.0575), (10_000, 1, 0.0343), (10_000, 3, 0.0296)]
+)
+def test_the_worked_example_of_the_calibration(users: int, photographs: int, expected: float) -> None:
+    """As the module shows it step by step."""
+    threshold = TargetFpir(0.01, IMPOSTORS_OF_DLIB).threshold(SearchContext(users, photographs))
+    assert threshold == pytest.approx(expected, abs=5e-5)
+
+
+@pytest.mark.parametrize(("users", "expected"), [(50, 0.0618), (1_000, 0.0523), (2_000, 0.0411)])
+def test_the_worked_example_of_the_two_rules(users: int, expected: float) -> None:
+    """By size among few, by the cohort among many, by the stricter of both among more than were measured."""
+    threshold = TargetFpir(0.01, IMPOSTORS_OF_DLIB).threshold(SearchContext(users, 1, (0.08, 0.08, 0.08)))
+    assert threshold == pytest.approx(expected, abs=1e-4)
 
 
 @given(st.floats(0.01, 0.999))

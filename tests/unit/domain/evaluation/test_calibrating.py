@@ -59,15 +59,22 @@ def test_the_cohort_is_measured_by_searches_for_strangers() -> None:
     assert curve.cohort[0][1] == pytest.approx(0.010 / 0.2**COHORT_EXPONENT)
 
 
+def test_the_worked_example() -> None:
+    """As the method shows it: people nearer to each other than usual are so at rates that were not measured, too."""
+    usual = Calibration(((1e-5, 0.0444), (1e-4, 0.0575)))
+    own = MeasuredCalibration("m@1", (of_one((1e-4, 0.046), (1e-1, 0.2)),)).extended_by(usual)
+    assert own.distance_at(1e-5) == pytest.approx(0.0355, abs=5e-5)
+
+
 def test_what_was_measured_holds() -> None:
     """At and above the lowest measured rate nothing else is asked."""
-    own = MeasuredCalibration("m@1", (of_one((1e-3, 0.05), (1e-1, 0.2)),)).completed(USUAL)
+    own = MeasuredCalibration("m@1", (of_one((1e-3, 0.05), (1e-1, 0.2)),)).extended_by(USUAL)
     assert (own.distance_at(1e-3), own.distance_at(1e-1), own.distance_at(0.5)) == (0.05, 0.2, 0.2)
 
 
 def test_below_it_the_usual_distances_follow_lowered_in_proportion() -> None:
     """People at half the usual distance there are taken to be at half of it further down, too."""
-    own = MeasuredCalibration("m@1", (of_one((1e-3, 0.03), (1e-1, 0.2)),)).completed(USUAL)
+    own = MeasuredCalibration("m@1", (of_one((1e-3, 0.03), (1e-1, 0.2)),)).extended_by(USUAL)
     assert USUAL.distance_at(1e-3) == pytest.approx(0.06)
     assert own.distance_at(1e-4) == pytest.approx(0.02)
     assert own.distance_at(1e-6) == pytest.approx(0.01)
@@ -75,13 +82,13 @@ def test_below_it_the_usual_distances_follow_lowered_in_proportion() -> None:
 
 def test_they_are_never_raised() -> None:
     """People who are farther apart than usual give no reason to be less careful where nothing was measured."""
-    own = MeasuredCalibration("m@1", (of_one((1e-3, 0.12), (1e-1, 0.3)),)).completed(USUAL)
+    own = MeasuredCalibration("m@1", (of_one((1e-3, 0.12), (1e-1, 0.3)),)).extended_by(USUAL)
     assert (own.distance_at(1e-3), own.distance_at(1e-4), own.distance_at(1e-6)) == (0.12, 0.04, 0.02)
 
 
 def test_templates_that_nothing_was_measured_for_are_judged_with_care() -> None:
     """By the usual distances, lowered as much as those of one photograph are where they differ most."""
-    own = MeasuredCalibration("m@1", (of_one((1e-3, 0.03), (1e-2, 0.08)),)).completed(USUAL)
+    own = MeasuredCalibration("m@1", (of_one((1e-3, 0.03), (1e-2, 0.08)),)).extended_by(USUAL)
     assert own.distance_at(1e-2, 3) == pytest.approx(0.03)
     assert own.distance_at(1e-4, 3) == pytest.approx(0.015)
 
@@ -89,7 +96,7 @@ def test_templates_that_nothing_was_measured_for_are_judged_with_care() -> None:
 def test_templates_of_more_photographs_than_usual_are_known() -> None:
     """What was measured for them holds, and is continued by the curve for the next fewer."""
     five = MeasuredCurve(5, 30, 2_000, ((1e-2, 0.03),))
-    own = MeasuredCalibration("m@1", (of_one((1e-3, 0.06)), five)).completed(USUAL)
+    own = MeasuredCalibration("m@1", (of_one((1e-3, 0.06)), five)).extended_by(USUAL)
     assert own.distance_at(1e-2, 5) == 0.03
     assert own.distance_at(1e-4, 5) == pytest.approx(0.015)
     assert own.distance_at(1e-2, 4) == pytest.approx(0.06)
@@ -98,16 +105,16 @@ def test_templates_of_more_photographs_than_usual_are_known() -> None:
 def test_an_embedder_that_knows_one_kind_of_template_learns_others() -> None:
     """The usual curve of one photograph continues those that were measured for more."""
     three = MeasuredCurve(3, 30, 2_000, ((1e-2, 0.04),))
-    own = MeasuredCalibration("m@1", (of_one((1e-2, 0.08)), three)).completed(Calibration(USUAL.points))
+    own = MeasuredCalibration("m@1", (of_one((1e-2, 0.08)), three)).extended_by(Calibration(USUAL.points))
     assert own.distance_at(1e-4, 3) == pytest.approx(0.02)
 
 
 def test_a_cohort_counts_where_it_was_measured() -> None:
     """Else the size of the gallery decides; below its lowest rate the usual factors follow, lowered."""
-    without = MeasuredCalibration("m@1", (of_one((1e-3, 0.06)),)).completed(USUAL)
+    without = MeasuredCalibration("m@1", (of_one((1e-3, 0.06)),)).extended_by(USUAL)
     assert without.cohort == ()
     measured = MeasuredCurve(1, 200, 19_900, ((1e-3, 0.06),), 200, ((0.1, 0.2),))
-    own = MeasuredCalibration("m@1", (measured,)).completed(USUAL)
+    own = MeasuredCalibration("m@1", (measured,)).extended_by(USUAL)
     assert own.cohort_factor_at(0.1) == 0.2
     assert own.cohort_factor_at(0.01) == pytest.approx(0.15)
 
@@ -133,7 +140,7 @@ def test_what_is_no_calibration_is_refused(curves: tuple[MeasuredCurve, ...]) ->
 def test_a_completed_calibration_tightens_with_the_gallery(distances: list[float], rate: float, number: int) -> None:
     """Whatever was measured, more users never loosen the threshold."""
     points = tuple((rate * 1.5**turn, distance) for turn, distance in enumerate(sorted(distances)))
-    own = MeasuredCalibration("m@1", (of_one(*points),)).completed(Calibration(USUAL.points, USUAL.several))
+    own = MeasuredCalibration("m@1", (of_one(*points),)).extended_by(Calibration(USUAL.points, USUAL.several))
     policy = TargetFpir(0.01, own)
     found = [policy.threshold(SearchContext(users, number)) for users in (1, 20, 500, 10_000, 1_000_000)]
     assert found == sorted(found, reverse=True)

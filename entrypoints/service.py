@@ -24,9 +24,8 @@ from entrypoints.composition.base import build
 from entrypoints.composition.broker import connected_to_nats
 from entrypoints.composition.vision import VisionContainer
 from entrypoints.composition.worker import WorkerContainer
-from entrypoints.environment.confidential import secrets_of
 from entrypoints.health import health_application
-from entrypoints.settings import Settings
+from entrypoints.settings import Settings, secrets_of
 from entrypoints.versions import VERSION
 
 _LOG = structlog.get_logger("facematch")

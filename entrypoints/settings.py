@@ -13,6 +13,7 @@ from adapters.vision.custom import pipeline as custom
 from domain.decision import FixedThreshold
 from domain.disclosure import MASK
 from domain.evaluation.calibrating import MeasuredCalibration
+from entrypoints.environment import otel, variables
 from entrypoints.environment import parsing as p
 from entrypoints.environment.variables import Problem, section, together, variable
 
@@ -277,3 +278,8 @@ class Settings:
     vision: VisionSettings = section(VisionSettings)
     worker: WorkerSettings = section(WorkerSettings)
     log: LogSettings = section(LogSettings)
+
+
+def secrets_of(settings: Settings) -> list[str]:
+    """Return every text that must never be shown, in the settings and in OpenTelemetry's variables."""
+    return [*variables.secrets_of(settings), *otel.secrets_of(os.environ)]

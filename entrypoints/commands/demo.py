@@ -11,7 +11,7 @@ import typer
 
 from adapters.telemetry import providers as telemetry
 from domain.errors import FacematchError
-from entrypoints.demo import contact_sheet, report, scenes, trace_picture, trace_text
+from entrypoints.demo import contact_sheet, report, scenes, span_tree, trace_picture
 from entrypoints.demo.play import Observer, Performance, Result, perform
 from entrypoints.demo.scenes import Person, Scene
 from entrypoints.terminal.console import ExitCode, err, explained, load_settings, out
@@ -102,7 +102,7 @@ def _report(
         out.print(f"not enrolled: {name} ({reason})")
     contact_sheet.draw(report.tiles(performance.results), output / "contact-sheet.png")
     shown = _shown(performance.results)
-    trace = f"{shown.scene.title} ({shown.event['outcome']})\n{trace_text.render(spans)}"
+    trace = f"{shown.scene.title} ({shown.event['outcome']})\n{span_tree.render(spans)}"
     (output / "trace.txt").write_text(trace, encoding="utf-8")
     trace_picture.draw(spans, output / "trace.png")
     out.print(trace)

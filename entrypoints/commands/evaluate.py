@@ -48,7 +48,7 @@ def evaluate(
         else:
             print_evaluation(evaluation, out)
         if html is not None:
-            from adapters.evaluation.report.file import write_report  # noqa: PLC0415 - only a report needs matplotlib
+            from adapters.evaluation.report.page import write_report  # noqa: PLC0415 - only a report needs matplotlib
 
             write_report(html, evaluation, made=container.clock().now(), version=VERSION)
             err.print(f"The report is in {html}")

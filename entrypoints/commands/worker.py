@@ -13,10 +13,9 @@ from domain.errors import FacematchError
 from entrypoints import idle_signals
 from entrypoints.composition.base import build
 from entrypoints.composition.vision import VisionContainer
-from entrypoints.environment.confidential import secrets_of
 from entrypoints.environment.variables import unknown
 from entrypoints.importing import importing
-from entrypoints.settings import Settings
+from entrypoints.settings import Settings, secrets_of
 from entrypoints.terminal.console import ExitCode, load_settings
 
 _LOG = structlog.get_logger("facematch")

@@ -1,10 +1,12 @@
-"""The spans of one trace in the order in which a reader wants them: each under its parent, by when it began."""
+"""The spans of one trace, each under its parent, by when it began: in that order, and as text."""
 
 from collections.abc import Iterator, Sequence
 
 import attrs
 
 from infra.local_stack.otlp import ReceivedSpan
+
+_NAME_WIDTH = 46
 
 
 @attrs.frozen
@@ -33,3 +35,12 @@ def rows(spans: Sequence[ReceivedSpan]) -> list[Row]:
             yield from below(span.span_id, depth + 1)
 
     return list(below(None, 0))
+
+
+def render(spans: Sequence[ReceivedSpan]) -> str:
+    """Return the spans of one trace as a tree: offset from the start and duration in milliseconds, and the service."""
+    lines = [f"trace {spans[0].trace_id}", f"{'span':<{_NAME_WIDTH}} {'at ms':>9} {'took ms':>9}  service"]
+    for row in rows(spans):
+        name = "  " * row.depth + row.span.name
+        lines.append(f"{name:<{_NAME_WIDTH}} {row.at_ms:9.1f} {row.took_ms:9.1f}  {row.span.service}")
+    return "\n".join(lines) + "\n"

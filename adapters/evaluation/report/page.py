@@ -5,9 +5,12 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from html import escape
 from importlib.resources import files
+from pathlib import Path
 
 from adapters.evaluation.report import markup, plots
+from adapters.evaluation.whole_file import write_whole
 from adapters.evaluation.wording import aim, percent, photographs, plain, small
+from domain.errors import FacematchError
 from domain.evaluation.identification import GalleryFigures
 from domain.evaluation.proportions import Proportion
 from domain.evaluation.results import Evaluation, GroupFigures
@@ -17,6 +20,27 @@ _FACES = {
     Subject.CENTRAL: "of several faces on a photograph, the central one counted",
     Subject.ONE: "photographs with several faces were not used",
 }
+
+
+_READABLE = 0o644
+
+
+class ReportError(FacematchError):
+    """The report cannot be written."""
+
+
+def write_report(path: Path, evaluation: Evaluation, *, made: datetime, version: str) -> None:
+    """Write the page, in the place of an older one.
+
+    Raises:
+        ReportError: it cannot be written.
+
+    """
+    page = render(evaluation, made=made, version=version)
+    try:
+        write_whole(path, page, mode=_READABLE)
+    except OSError as error:
+        raise ReportError(f"cannot write {path}: {error.strerror}") from error
 
 
 def render(evaluation: Evaluation, *, made: datetime, version: str) -> str:

@@ -11,8 +11,7 @@ from xml.etree import ElementTree as ET
 import attrs
 import pytest
 
-from adapters.evaluation.report.file import ReportError, write_report
-from adapters.evaluation.report.page import render
+from adapters.evaluation.report.page import ReportError, render, write_report
 from domain.evaluation.comparison import CurvePoint, Histogram, OperatingPoint
 from domain.evaluation.discard import DiscardCurve, DiscardPoint
 from domain.evaluation.identification import GalleryFigures, Identification

@@ -42,6 +42,8 @@ class Hostile:
     def read(self, image: bytes, *, embed: Embed) -> PhotoReading:
         """Obey."""
         word = image.split(b" ", 1)[0].decode("ascii", "replace")
+        if word in {"wait", "hang", "spin"} and b" " in image:
+            self.begin(Path(image.split(b" ", 1)[1].decode()))
         getattr(self, f"do_{word.replace('-', '_')}", lambda: None)()
         if word == "wait":
             self.wait_for(Path(image.split(b" ", 1)[1].decode()))
@@ -61,9 +63,12 @@ class Hostile:
             return "a reading, honestly"  # type: ignore[return-value]  # what a careless third party might do
         return PhotoReading(os.getpid(), len(image), (face,))
 
-    def wait_for(self, file: Path) -> None:
-        """Say by a file beside it that this has begun, and wait for the file."""
+    def begin(self, file: Path) -> None:
+        """Say by a file beside it that this has begun."""
         file.with_suffix(".begun").write_text(str(os.getpid()))
+
+    def wait_for(self, file: Path) -> None:
+        """Wait for the file."""
         while not file.exists():
             time.sleep(0.005)
 

@@ -62,6 +62,8 @@ class NumpyDistances:
         self, probes: Sequence[FaceEmbedding], gallery: Sequence[FaceEmbedding], count: int
     ) -> Sequence[Sequence[Neighbour]]:
         """Return, for each probe, so many of the gallery that are nearest to it, closest first, or all there are."""
+        if not gallery:
+            return [[] for _ in probes]
         enrolled = _units(gallery)
         wanted = min(count, len(enrolled))
         found: list[list[Neighbour]] = []

@@ -102,7 +102,7 @@ class Detector(Protocol):
     """Finds every face on a picture."""
 
     def find(self, picture: Image.Image, *, every: bool) -> Sequence[Detection]:
-        """Return the faces, the most certain first.
+        """Return the faces on an upright RGB picture, the most certain first.
 
         Unless ``every`` one is wanted, it is enough to tell none, one and several apart.
         """

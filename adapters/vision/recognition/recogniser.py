@@ -18,7 +18,7 @@ class Recogniser(Protocol):
     """Turns chips into vectors; the nearer two vectors, the likelier one person."""
 
     def embed(self, chips: Sequence[Pixels]) -> Vectors:
-        """Return one unit vector per chip of shape [side, side, 3]."""
+        """Return one unit vector per chip: float32 [chips, dimension], of uint8 [side, side, 3], RGB, each."""
 
 
 @attrs.frozen

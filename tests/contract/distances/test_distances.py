@@ -99,3 +99,8 @@ def test_nearest(distances: Distances, count: int, wanted: int) -> None:
     for near, as_expected in zip(found, expected, strict=True):
         assert len(near) == min(wanted, 9)
         assert [one.distance for one in near] == pytest.approx([one.distance for one in as_expected])
+
+
+def test_nearest_of_nobody(distances: Distances) -> None:
+    """All there are of an empty gallery are none, for each probe."""
+    assert [list(near) for near in distances.nearest(some(2), [], 4)] == [[], []]

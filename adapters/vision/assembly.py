@@ -81,7 +81,7 @@ def dlib_aligner() -> FivePointAligner:
 
 
 def blazeface_detector() -> Detector:
-    """Load BlazeFace; MediaPipe takes a second to import, so nobody else does."""
+    """Load BlazeFace; only who uses it imports MediaPipe."""
     from adapters.vision.detection.blazeface import BlazeFaceDetector  # noqa: PLC0415 - as said above
 
     return BlazeFaceDetector(installed(BLAZEFACE))

@@ -11,8 +11,8 @@ from adapters.system.cores import usable_cores
 from adapters.vision import registry
 from adapters.vision.custom import pipeline as custom
 from domain.decision import FixedThreshold
-from domain.disclosure import MASK
 from domain.evaluation.calibrating import MeasuredCalibration
+from domain.redaction import MASK
 from entrypoints.environment import otel, variables
 from entrypoints.environment import parsing as p
 from entrypoints.environment.variables import Problem, section, together, variable

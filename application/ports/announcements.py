@@ -21,7 +21,7 @@ class ResultPublisher(Protocol):
 class DeadLetters(Protocol):
     """Keeps the jobs that were given up."""
 
-    async def bury(self, delivery: Delivery, record: JobRecord) -> None:
+    async def publish(self, delivery: Delivery, record: JobRecord) -> None:
         """Store a copy of the job with the reason; return when it is stored.
 
         Raises:

@@ -123,7 +123,7 @@ class WatchedDeadLetters:
     dead_letters: DeadLetters
     watch: BrokerWatch
 
-    async def bury(self, delivery: Delivery, record: JobRecord) -> None:
+    async def publish(self, delivery: Delivery, record: JobRecord) -> None:
         """Store the copy of a job that will not be delivered again."""
         with self.watch.publishing("dead letters"):
-            await self.dead_letters.bury(delivery, record)
+            await self.dead_letters.publish(delivery, record)

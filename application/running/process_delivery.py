@@ -203,7 +203,7 @@ class ProcessDelivery:
         """Tell the world, then end the delivery: in this order, so that a crash repeats and never loses."""
         with job.trace.stage("publish"):
             if record.dead_lettered:
-                await self.dead_letters.bury(job.delivery, record)
+                await self.dead_letters.publish(job.delivery, record)
             await self.results.publish(record)
         self.on_published(record.key)
         with job.trace.stage("ack"):

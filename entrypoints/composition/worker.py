@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dependency_injector import providers
 from opentelemetry import metrics
 
-from adapters.nats_jetstream.dead_letters.burial import JetStreamDeadLetters
+from adapters.nats_jetstream.dead_letters.publisher import JetStreamDeadLetters
 from adapters.nats_jetstream.jobs.consumer import JetStreamJobQueue
 from adapters.nats_jetstream.jobs.payload import JsonJobParser
 from adapters.nats_jetstream.publishing.publisher import JetStreamResultPublisher

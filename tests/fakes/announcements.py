@@ -54,7 +54,7 @@ class InMemoryDeadLetters:
         self.available = True
         self.letters: dict[JobKey, DeadLetter] = {}
 
-    async def bury(self, delivery: Delivery, record: JobRecord) -> None:
+    async def publish(self, delivery: Delivery, record: JobRecord) -> None:
         """Store the copy unless there is one."""
         await asyncio.sleep(0)
         if not self.available:

@@ -13,7 +13,7 @@ from adapters.nats_jetstream.headers import read_lines
 _PERMISSIONS = "permissions violation"
 
 
-class SteadyClient(Client):
+class ResilientClient(Client):
     """A client that reconnects, whatever the server says, and that never speaks in clear where TLS was asked for.
 
     Each method names what it mends in nats-py 2.16, and has a test on a real server.

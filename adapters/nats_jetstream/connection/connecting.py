@@ -15,7 +15,7 @@ import tenacity
 from nats.aio.client import Client
 from nats.js import JetStreamContext
 
-from adapters.nats_jetstream.connection.client import SteadyClient
+from adapters.nats_jetstream.connection.client import ResilientClient
 from adapters.nats_jetstream.connection.credentials import CredentialsFile
 from domain.errors import MessagingUnavailableError
 
@@ -157,7 +157,7 @@ async def connect(
         MessagingUnavailableError: no server could be reached, with the reasons that they gave.
 
     """
-    client = SteadyClient(options.tls)
+    client = ResilientClient(options.tls)
     limit = asyncio.timeout((timeout_seconds + _RECONNECT_SECONDS) * len(options.urls))
     troubles = _Troubles(client, report, limit)
     try:

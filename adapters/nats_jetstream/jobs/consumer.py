@@ -14,7 +14,7 @@ from adapters.nats_jetstream.connection.finding import consumer_of, stream_of
 from adapters.nats_jetstream.jobs.consumer_config import problem
 from adapters.nats_jetstream.jobs.delivery import JetStreamDelivery
 from adapters.nats_jetstream.jobs.pulling import PullInbox, SilentConsumerError
-from adapters.nats_jetstream.jobs.stream_life import StreamLife
+from adapters.nats_jetstream.jobs.stream_incarnation import TRUST_SECONDS, StreamIncarnation
 from adapters.nats_jetstream.names import BrokerNames
 from domain.errors import MessagingUnavailableError
 
@@ -35,17 +35,25 @@ class JetStreamJobQueue:
 
     ``ack_wait_seconds`` is the time that the worker counts on between two signs of life. Every ``look_seconds`` a fetch
     looks whether somebody has changed the consumer so that it does harm. Jobs that wait for so long while nobody is
-    given one, though fetches are answered, are told and asked for anew.
+    given one, though fetches are answered, are told and asked for anew. ``trust_seconds``: see
+    :class:`StreamIncarnation`.
     """
 
     def __init__(
-        self, client: Client, names: BrokerNames, *, ack_wait_seconds: float, look_seconds: float = _LOOK_SECONDS
+        self,
+        client: Client,
+        names: BrokerNames,
+        *,
+        ack_wait_seconds: float,
+        look_seconds: float = _LOOK_SECONDS,
+        trust_seconds: float = TRUST_SECONDS,
     ) -> None:
         self._client = client
         self._js = jetstream(client)
         self._names = names
         self._ack_wait_seconds = ack_wait_seconds
         self._look_seconds = look_seconds
+        self._trust_seconds = trust_seconds
         self._inbox: PullInbox | None = None
         self._looked_at = -math.inf
         self._standstill: _Standstill | None = None
@@ -55,15 +63,15 @@ class JetStreamJobQueue:
         inbox = await self._bound()
         try:
             if _now() - self._looked_at >= self._look_seconds:
-                await self._look(inbox.life.stream)
+                await self._look(inbox.incarnation.stream)
             deliveries = await inbox.pull(limit, timeout_seconds=timeout_seconds)
             if not deliveries:
-                await self._check_progress(inbox.life.stream)
+                await self._check_progress(inbox.incarnation.stream)
                 return []
             self._standstill = None
-            return await self._jobs_among(deliveries, inbox.life.stream)
+            return await self._jobs_among(deliveries, inbox.incarnation.stream)
         except MessagingUnavailableError as error:
-            inbox.life.doubt()
+            inbox.incarnation.invalidate()
             await self._unbind(inbox)
             await self._bound()  # tells what is missing, where something is
             if isinstance(error, SilentConsumerError):
@@ -116,12 +124,13 @@ class JetStreamJobQueue:
         """Return the inbox, after looking that the consumer is really there and does what is expected of it."""
         if not self._client.is_connected:
             raise MessagingUnavailableError("NATS, fetch: not connected")
-        if self._inbox is not None and self._inbox.life.is_over:
+        if self._inbox is not None and self._inbox.incarnation.is_over:
             await self._unbind(self._inbox)
         if self._inbox is None:
             stream = await stream_of(self._js, self._names.subject)
             await self._check_consumer(stream)
-            inbox = PullInbox(self._client, await StreamLife.begin(self._client, stream), self._names.durable)
+            incarnation = await StreamIncarnation.current(self._client, stream, trust_seconds=self._trust_seconds)
+            inbox = PullInbox(self._client, incarnation, self._names.durable)
             await inbox.open()
             self._inbox = inbox
         return self._inbox

@@ -12,7 +12,7 @@ from nats.aio.msg import Msg
 
 from adapters.nats_jetstream.connection.connecting import retry_once, translated
 from adapters.nats_jetstream.headers import replayed_trace_context, trace_context
-from adapters.nats_jetstream.jobs.stream_life import StreamLife
+from adapters.nats_jetstream.jobs.stream_incarnation import StreamIncarnation
 from domain.errors import MessagingUnavailableError
 from domain.jobs import JobKey
 
@@ -57,18 +57,18 @@ class Receipt:
 class JetStreamDelivery:
     """One message as it was delivered."""
 
-    def __init__(self, client: Client, message: Msg, receipt: Receipt, life: StreamLife) -> None:
+    def __init__(self, client: Client, message: Msg, receipt: Receipt, incarnation: StreamIncarnation) -> None:
         self._client = client
         self._message = message
         self._receipt = receipt
-        self._life = life
-        self._seen = life.sighting()
+        self._incarnation = incarnation
+        self._seen = incarnation.observation()
 
     @classmethod
-    def of(cls, client: Client, message: Msg, life: StreamLife) -> Self | None:
+    def of(cls, client: Client, message: Msg, incarnation: StreamIncarnation) -> Self | None:
         """Return the delivery, or None for what the server itself has to say."""
         receipt = Receipt.of(message.reply)
-        return None if receipt is None else cls(client, message, receipt, life)
+        return None if receipt is None else cls(client, message, receipt, incarnation)
 
     @property
     def key(self) -> JobKey:
@@ -136,6 +136,6 @@ class JetStreamDelivery:
             await self._client.publish(self._message.reply, _NAK)
 
     async def _settle(self, what: str, payload: bytes) -> None:
-        await self._life.check(self._seen)
+        await self._incarnation.check(self._seen)
         with translated(what):
             await retry_once(lambda seconds: self._client.request(self._message.reply, payload, timeout=seconds))

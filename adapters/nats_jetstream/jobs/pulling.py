@@ -16,7 +16,7 @@ from nats.aio.subscription import Subscription
 from adapters.nats_jetstream.connection.connecting import translated
 from adapters.nats_jetstream.jobs.delivery import JetStreamDelivery
 from adapters.nats_jetstream.jobs.pull_protocol import is_heartbeat, next_subject, refusal
-from adapters.nats_jetstream.jobs.stream_life import StreamLife
+from adapters.nats_jetstream.jobs.stream_incarnation import StreamIncarnation
 from domain.errors import MessagingUnavailableError
 
 _HEARTBEAT_SECONDS = 1.0
@@ -59,10 +59,10 @@ class PullInbox:
     arrives when no pull is open, because the server took too long, is given back at once.
     """
 
-    def __init__(self, client: Client, life: StreamLife, durable: str) -> None:
-        self.life = life
+    def __init__(self, client: Client, incarnation: StreamIncarnation, durable: str) -> None:
+        self.incarnation = incarnation
         self._client = client
-        self._subject = next_subject(life.stream, durable)
+        self._subject = next_subject(incarnation.stream, durable)
         self._inbox = client.new_inbox()
         self._serial = 0
         self._open: _Request | None = None
@@ -136,7 +136,7 @@ class PullInbox:
         self._open = None
 
     async def _on_message(self, message: Msg) -> None:
-        arrival = JetStreamDelivery.of(self._client, message, self.life) or message
+        arrival = JetStreamDelivery.of(self._client, message, self.incarnation) or message
         if self._open is None or (arrival is message and message.subject != self._open.subject):
             await _give_back(arrival)
         else:

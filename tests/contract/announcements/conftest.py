@@ -8,7 +8,7 @@ import attrs
 import pytest
 from nats.aio.client import Client
 
-from adapters.nats_jetstream.dead_letters.burial import JetStreamDeadLetters
+from adapters.nats_jetstream.dead_letters.publisher import JetStreamDeadLetters
 from adapters.nats_jetstream.jobs.consumer import JetStreamJobQueue
 from adapters.nats_jetstream.names import BrokerNames
 from adapters.nats_jetstream.publishing.events import encode_event

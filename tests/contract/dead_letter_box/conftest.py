@@ -8,7 +8,7 @@ import pytest
 from nats.aio.client import Client
 
 from adapters.nats_jetstream.dead_letters.box import JetStreamDeadLetterBox
-from adapters.nats_jetstream.dead_letters.burial import JetStreamDeadLetters
+from adapters.nats_jetstream.dead_letters.publisher import JetStreamDeadLetters
 from adapters.nats_jetstream.jobs.consumer import JetStreamJobQueue
 from adapters.nats_jetstream.names import BrokerNames
 from application.ports.dead_letter_box import DeadLetter, DeadLetterBox
@@ -61,7 +61,7 @@ def _jetstream(client: Client, names: BrokerNames, stop: Callable[[], None]) -> 
     letters = JetStreamDeadLetters(client, names)
 
     async def bury(body: bytes, headers: Mapping[str, str], record: JobRecord) -> None:
-        await letters.bury(await delivery(body, headers), record)
+        await letters.publish(await delivery(body, headers), record)
 
     queue = JetStreamJobQueue(client, names, ack_wait_seconds=ACK_WAIT)
     return Subject(JetStreamDeadLetterBox(client, names), bury, queue, stop)

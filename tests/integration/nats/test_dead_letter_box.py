@@ -8,7 +8,7 @@ from nats.js import JetStreamContext
 from nats.js.api import StreamConfig
 
 from adapters.nats_jetstream.dead_letters.box import JetStreamDeadLetterBox
-from adapters.nats_jetstream.dead_letters.burial import JetStreamDeadLetters
+from adapters.nats_jetstream.dead_letters.publisher import JetStreamDeadLetters
 from adapters.nats_jetstream.jobs.consumer import JetStreamJobQueue
 from adapters.nats_jetstream.names import BrokerNames
 from application.ports.dead_letter_box import DeadLetter
@@ -36,7 +36,7 @@ async def test_what_is_sent_again_has_the_originals_headers(client: Client, name
     box = JetStreamDeadLetterBox(client, names)
     original = {"X-Own": "\N{LATIN SMALL LETTER E WITH ACUTE}", "traceparent": _PUBLISHERS, "tracestate": "v=1"}
     original |= {"Nats-Msg-Id": "of the publisher", "Nats-Expected-Last-Sequence": "17", "Nats-Rollup": "all"}
-    await JetStreamDeadLetters(client, names).bury(await delivery(b"x", original), record(OUTCOMES["failed"]))
+    await JetStreamDeadLetters(client, names).publish(await delivery(b"x", original), record(OUTCOMES["failed"]))
     [letter] = [letter async for letter in box.letters(up_to=1)]
     assert letter.traceparent == TRACEPARENT
     assert await sent_again(client, names, box, 1) == {
@@ -56,13 +56,13 @@ async def test_a_job_that_dies_again_can_be_sent_again(client: Client, names: Br
     await provisioned(client, names)
     box, letters = JetStreamDeadLetterBox(client, names), JetStreamDeadLetters(client, names)
     original = {"Traceparent": _PUBLISHERS, "Nats-Msg-Id": "of the publisher"}
-    await letters.bury(await delivery(b"x", original), malformed(sequence=1))
+    await letters.publish(await delivery(b"x", original), malformed(sequence=1))
     buried = await box.find(1)
     assert buried is not None
     assert buried.traceparent == _PUBLISHERS
     first = await sent_again(client, names, box, 1)
     assert first["Facematch-Original-Traceparent"] == _PUBLISHERS
-    await letters.bury(await delivery(b"x", first), record(OUTCOMES["failed"], sequence=2))
+    await letters.publish(await delivery(b"x", first), record(OUTCOMES["failed"], sequence=2))
     second = await sent_again(client, names, box, 2)
     assert second["Facematch-Original-Traceparent"] == TRACEPARENT
     assert second["Facematch-Original-Nats-Msg-Id"] == "of the publisher"

@@ -8,7 +8,7 @@ from nats.aio.client import Client
 from nats.js import JetStreamContext
 from opentelemetry.trace import NonRecordingSpan, SpanContext, use_span
 
-from adapters.nats_jetstream.dead_letters.burial import JetStreamDeadLetters
+from adapters.nats_jetstream.dead_letters.publisher import JetStreamDeadLetters
 from adapters.nats_jetstream.jobs.consumer import JetStreamJobQueue
 from adapters.nats_jetstream.names import BrokerNames
 from domain.outcomes import Reason
@@ -30,7 +30,7 @@ async def buried(
 ) -> tuple[bytes, dict[str, str]]:
     """Bury a job, and return the copy as it is stored; the connection must not have suffered."""
     await provisioned(client, names)
-    await JetStreamDeadLetters(client, names).bury(await delivery(body, headers), malformed(detail=detail))
+    await JetStreamDeadLetters(client, names).publish(await delivery(body, headers), malformed(detail=detail))
     [message] = await stored(client, names.dead_stream)
     assert client.stats["reconnects"] == 0
     return message.data or b"", dict(message.headers or {})
@@ -75,7 +75,7 @@ async def test_headers_that_cannot_be_sent_again_are_renamed(
     await client._send_command(f"HPUB {names.subject} {len(block)} {len(block) + 1}\r\n".encode() + block + b"x\r\n")
     queue = JetStreamJobQueue(client, names, ack_wait_seconds=ACK_WAIT)
     [original] = await queue.fetch(1, timeout_seconds=5)
-    await JetStreamDeadLetters(client, names).bury(original, malformed())
+    await JetStreamDeadLetters(client, names).publish(original, malformed())
     await original.terminate("malformed_payload")
     letter = await js.get_msg(names.dead_stream, 1)
     headers = letter.headers or {}
@@ -170,7 +170,7 @@ async def test_a_failed_job_says_what_failed(client: Client, names: BrokerNames)
     """The reason is the outcome's, the error its detail."""
     await provisioned(client, names)
     failed = record(Failed(Reason.EMBEDDER_CRASHED, "the process died"))
-    await JetStreamDeadLetters(client, names).bury(await delivery(b"{}", number=6), failed)
+    await JetStreamDeadLetters(client, names).publish(await delivery(b"{}", number=6), failed)
     [letter] = await stored(client, names.dead_stream)
     said = {name: (letter.headers or {})[f"Facematch-{name}"] for name in ("Reason", "Deliveries", "Error")}
     assert said == {"Reason": "embedder_crashed", "Deliveries": "6", "Error": "the process died"}

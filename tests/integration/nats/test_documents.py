@@ -12,7 +12,7 @@ from jsonschema import Draft202012Validator
 from nats.aio.client import Client
 from opentelemetry.trace import NonRecordingSpan, SpanContext, use_span
 
-from adapters.nats_jetstream.dead_letters.burial import JetStreamDeadLetters
+from adapters.nats_jetstream.dead_letters.publisher import JetStreamDeadLetters
 from adapters.nats_jetstream.headers import ORIGINAL
 from adapters.nats_jetstream.jobs.payload import MAX_BODY_BYTES, MAX_FACE_INDEX
 from adapters.nats_jetstream.names import BrokerNames
@@ -186,8 +186,8 @@ async def test_the_headers_that_are_written_are_documented(client: Client, names
     Draft202012Validator(header_schema("result")).validate(dict(event.headers or {}))
     letters = JetStreamDeadLetters(client, names)
     large = {"X-Large": "y" * 65_400, "X-Own": "kept", "Nats-Msg-Id": "of the publisher"}
-    await letters.bury(await delivery(b"x" * client.max_payload, large), malformed(sequence=1))
-    await letters.bury(await delivery(b"x"), record(OUTCOMES["failed"], sequence=2))
+    await letters.publish(await delivery(b"x" * client.max_payload, large), malformed(sequence=1))
+    await letters.publish(await delivery(b"x"), record(OUTCOMES["failed"], sequence=2))
     written: set[str] = set()
     for letter in await stored(client, names.dead_stream):
         headers = dict(letter.headers or {})

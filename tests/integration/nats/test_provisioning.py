@@ -19,7 +19,7 @@ from nats.js.api import (
     StorageType,
 )
 
-from adapters.nats_jetstream.dead_letters.burial import JetStreamDeadLetters
+from adapters.nats_jetstream.dead_letters.publisher import JetStreamDeadLetters
 from adapters.nats_jetstream.jobs.consumer import JetStreamJobQueue
 from adapters.nats_jetstream.names import BrokerNames
 from adapters.nats_jetstream.provisioning import Provisioned, ProvisioningError, provision
@@ -48,7 +48,7 @@ async def works(client: Client, names: BrokerNames) -> bool:
     await JetStreamJobPublisher(client, names).submit(MatchJob(UUID(int=1)))
     queue = JetStreamJobQueue(client, names, ack_wait_seconds=ACK_WAIT)
     [delivery] = await queue.fetch(1, timeout_seconds=5)
-    await JetStreamDeadLetters(client, names).bury(delivery, malformed())
+    await JetStreamDeadLetters(client, names).publish(delivery, malformed())
     await JetStreamResultPublisher(client, names).publish(record())
     await delivery.ack()
     return True

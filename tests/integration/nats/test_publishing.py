@@ -10,7 +10,7 @@ from nats.js import JetStreamContext
 from nats.js.api import DiscardPolicy
 from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, use_span
 
-from adapters.nats_jetstream.dead_letters.burial import JetStreamDeadLetters
+from adapters.nats_jetstream.dead_letters.publisher import JetStreamDeadLetters
 from adapters.nats_jetstream.names import BrokerNames
 from adapters.nats_jetstream.publishing.publisher import JetStreamJobPublisher, JetStreamResultPublisher
 from domain.errors import MessagingUnavailableError
@@ -69,7 +69,7 @@ async def test_what_is_not_provisioned_is_told(client: Client, names: BrokerName
     with pytest.raises(MessagingUnavailableError, match="run `facematch provision`"):
         await JetStreamResultPublisher(client, names).publish(record())
     with pytest.raises(MessagingUnavailableError, match="run `facematch provision`"):
-        await JetStreamDeadLetters(client, names).bury(await delivery(b"{}"), malformed())
+        await JetStreamDeadLetters(client, names).publish(await delivery(b"{}"), malformed())
     with pytest.raises(MessagingUnavailableError, match="run `facematch provision`"):
         await JetStreamJobPublisher(client, names).submit(MatchJob(UUID(int=1)))
 

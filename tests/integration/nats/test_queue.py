@@ -20,6 +20,7 @@ from adapters.nats_jetstream.jobs import pulling
 from adapters.nats_jetstream.jobs.consumer import JetStreamJobQueue
 from adapters.nats_jetstream.jobs.delivery import JetStreamDelivery
 from adapters.nats_jetstream.jobs.queue_statistics import JetStreamQueueStatistics
+from adapters.nats_jetstream.jobs.stream_incarnation import TRUST_SECONDS
 from adapters.nats_jetstream.names import BrokerNames
 from domain.errors import MessagingUnavailableError
 from infra.local_stack.nats import NatsServer
@@ -152,14 +153,13 @@ async def test_a_job_of_a_deleted_stream_ends_no_other(tmp_path: Path, how: str)
     """A stream that is made anew counts from 1 again: what was in hand by then is settled nowhere."""
     async with running(tmp_path) as server, connected(server) as client, connected(server) as operator:
         names = await provisioned(client, ack_wait_seconds=30)
-        queue = JetStreamJobQueue(client, names, ack_wait_seconds=30)
+        trusted = 0 if how == "nobody is told" else TRUST_SECONDS
+        queue = JetStreamJobQueue(client, names, ack_wait_seconds=30, trust_seconds=trusted)
         js = operator.jetstream()
         deliveries = []
         for _ in range(3):
             await js.publish(names.subject, b"a job")
             deliveries.append(await one(queue))
-        if how == "nobody is told":
-            await asyncio.sleep(1.1)
         await js.delete_stream(names.stream)
         if how == "a fetch is told":
             with pytest.raises(MessagingUnavailableError):
@@ -189,14 +189,12 @@ def _connected_again(*clients: Client) -> Any:
     return looked
 
 
-async def test_a_job_that_takes_long_is_settled(
-    queue: JetStreamJobQueue, client: Client, js: JetStreamContext, names: BrokerNames
-) -> None:
+async def test_a_job_that_takes_long_is_settled(client: Client, js: JetStreamContext, names: BrokerNames) -> None:
     """Its stream is looked at again, and is the same; once for all jobs in hand."""
     await provisioned(client, names)
+    queue = JetStreamJobQueue(client, names, ack_wait_seconds=ACK_WAIT, trust_seconds=0)
     await asyncio.gather(*(js.publish(names.subject, b"a job") for _ in range(5)))
     deliveries = await queue.fetch(5, timeout_seconds=SOON)
-    await asyncio.sleep(1.1)
     sent = client.stats["out_msgs"]
     await asyncio.gather(*(delivery.ack() for delivery in deliveries))
     assert client.stats["out_msgs"] - sent == 5 + 1
@@ -207,11 +205,10 @@ async def test_jobs_that_took_long_wait_together_for_a_server_that_says_nothing(
     """The look at their stream fails once for all of them, so that a worker that stops need not wait for each."""
     async with running(tmp_path) as server, connected(server) as client:
         names = await provisioned(client, ack_wait_seconds=30)
-        queue = JetStreamJobQueue(client, names, ack_wait_seconds=30)
+        queue = JetStreamJobQueue(client, names, ack_wait_seconds=30, trust_seconds=0)
         for _ in range(3):
             await client.jetstream().publish(names.subject, b"a job")
         deliveries = await queue.fetch(3, timeout_seconds=SOON)
-        await asyncio.sleep(1.1)
         assert server.pid is not None
         os.kill(server.pid, signal.SIGSTOP)
         try:

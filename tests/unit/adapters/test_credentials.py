@@ -37,7 +37,7 @@ from tests.unit.adapters.nats_jetstream.dead_letters.test_dead_letters import Ou
 async def test_ledger_log_and_letter_mask_the_same(text: str, told: str) -> None:
     """Without anybody having named the secret, and in the same words everywhere."""
     ended, outbound = record(Failed(Reason.INTERNAL_ERROR, text)), Outbound()
-    await outbound.bury(await delivery(b"{}"), ended)
+    await outbound.publish(await delivery(b"{}"), ended)
     [(_, sent)] = outbound.letters
     assert to_row(ended)["detail"] == told
     assert Redactor().text(text) == told

@@ -4,14 +4,14 @@ import asyncio
 
 import pytest
 
-from adapters.nats_jetstream.connection.client import SteadyClient
+from adapters.nats_jetstream.connection.client import ResilientClient
 from adapters.nats_jetstream.connection.connecting import reason
 
 
 async def test_a_cancellation_is_heard_while_much_waits_to_be_sent() -> None:
     """Otherwise whoever cancels a sender, as of a sign of life, waits for it for ever."""
-    client = SteadyClient()
-    client._status = SteadyClient.CONNECTED
+    client = ResilientClient()
+    client._status = ResilientClient.CONNECTED
     client._flusher_task = asyncio.create_task(asyncio.sleep(60))
     client._flush_queue = asyncio.Queue(maxsize=1)
     client._flush_queue.put_nowait(asyncio.Future())
@@ -31,7 +31,7 @@ async def test_headers_that_are_none_are_told_in_words(block: bytes) -> None:
     async def listen(error: Exception) -> None:
         told.append(reason(error))
 
-    client = SteadyClient()
+    client = ResilientClient()
     client._error_cb = listen
     assert await client._process_headers(block) is None
     assert told == ["a message came whose headers cannot be read"]

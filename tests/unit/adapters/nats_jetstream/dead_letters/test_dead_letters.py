@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from nats.js.api import PubAck
 
-from adapters.nats_jetstream.dead_letters.burial import JetStreamDeadLetters
+from adapters.nats_jetstream.dead_letters.publisher import JetStreamDeadLetters
 from adapters.nats_jetstream.headers import TRUNCATED_FROM
 from adapters.nats_jetstream.names import BrokerNames
 from tests.contract.announcements.records import delivery, malformed
@@ -50,7 +50,7 @@ async def test_a_letter_stays_within_both_limits(spare: int, value: int, detail:
     headers = {f"X{number:05}": "y" * value for number in range(count)}
     body = b"x" * (MAX_PAYLOAD - len(block(headers)) + over)
     outbound = Outbound()
-    await outbound.bury(await delivery(body, headers), malformed(detail="z" * detail))
+    await outbound.publish(await delivery(body, headers), malformed(detail="z" * detail))
     [(copied, sent)] = outbound.letters
     assert len(sent) <= MAX_HEADER_BLOCK
     assert len(sent) + len(copied) <= MAX_PAYLOAD

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from nats.aio.msg import Msg
 
 from adapters.nats_jetstream.jobs.pulling import PullInbox
-from adapters.nats_jetstream.jobs.stream_life import StreamLife
+from adapters.nats_jetstream.jobs.stream_incarnation import StreamIncarnation
 from tests.fakes.clock import settle
 
 
@@ -55,7 +55,7 @@ def receipt(number: int) -> str:
 async def test_a_pull_that_is_cut_off_keeps_its_deliveries_until_the_inbox_is_drained() -> None:
     """What was taken, has come since and is on its way is returned and not given back; only what comes later is."""
     wire: Any = Wire()
-    inbox = PullInbox(wire, StreamLife(wire, "JOBS", datetime.now(UTC)), "worker")
+    inbox = PullInbox(wire, StreamIncarnation(wire, "JOBS", datetime.now(UTC)), "worker")
     await inbox.open()
     pull = asyncio.create_task(inbox.pull(5, timeout_seconds=60))
     await settle()

@@ -31,7 +31,7 @@ _UNSAFE = re.compile(r"[^\x20-\x7e]+")
 class JetStreamDeadLetters(ConfirmedPublisher):
     """Copies of jobs that were given up."""
 
-    async def bury(self, delivery: Delivery, record: JobRecord) -> None:
+    async def publish(self, delivery: Delivery, record: JobRecord) -> None:
         """Store body and headers as they came, with what became of the job.
 
         A job may have come at the broker's limit of size, and the copy says more: its largest headers are then

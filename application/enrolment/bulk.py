@@ -5,8 +5,8 @@ from uuid import UUID
 
 import attrs
 
-from application.enrolment.doubts import EnrolmentDoubt
-from application.enrolment.images import EnrolmentRefusedError
+from application.enrolment.enrolment_warnings import EnrolmentWarning
+from application.enrolment.template import EnrolmentRefusedError
 from domain.errors import AttemptFailedError, Scope
 from domain.faces import InvalidEmbeddingError
 
@@ -18,12 +18,12 @@ class EnrolmentResult:
     user_id: UUID
     photographs: int
     problems: tuple[str, ...] = ()
-    doubts: tuple[EnrolmentDoubt, ...] = ()
+    warnings: tuple[EnrolmentWarning, ...] = ()
 
 
 _MOST_IN_A_ROW = 5
 TellResult = Callable[[EnrolmentResult], None]
-Store = Callable[[], Awaitable[Sequence[EnrolmentDoubt]]]
+Store = Callable[[], Awaitable[Sequence[EnrolmentWarning]]]
 
 
 @attrs.define
@@ -44,7 +44,7 @@ class FaultTolerantEnrolment:
 
         """
         try:
-            doubts = await store()
+            warnings = await store()
         except AttemptFailedError as error:
             self._in_a_row = 0 if error.scope is Scope.ONE else self._in_a_row + 1
             if self._in_a_row >= _MOST_IN_A_ROW:
@@ -55,6 +55,6 @@ class FaultTolerantEnrolment:
         except InvalidEmbeddingError as error:
             result = EnrolmentResult(user_id, photographs, (str(error),))
         else:
-            result = EnrolmentResult(user_id, photographs, doubts=tuple(doubts))
+            result = EnrolmentResult(user_id, photographs, warnings=tuple(warnings))
         self._in_a_row = 0
         return result

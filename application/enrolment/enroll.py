@@ -1,14 +1,18 @@
-"""Enrolment of one user, alone or one of many: a template is made of the photographs, and stored."""
+"""Enrolment of one user, alone or one of many: a template is made of the photographs, and stored.
+
+Who is enrolled alone replaces whatever was known, with a look at whom they are mistaken for.
+"""
 
 from collections.abc import Sequence
 from uuid import UUID
 
 import attrs
 
-from application.enrolment.doubts import EnrolmentDoubt
-from application.enrolment.images import EnrolmentRefusedError, Fetch
-from application.enrolment.make_template import MakeTemplate
+from application.enrolment.enrolment_warnings import EnrolmentWarning, NotCompared, look_alike
+from application.enrolment.template import EnrolmentRefusedError, Fetch, MakeTemplate
 from application.ports.gallery import Enrolment
+from domain.decision import NEEDED_CANDIDATES, ThresholdPolicy
+from domain.errors import DatabaseUnavailableError
 from domain.faces import FaceEmbedding
 
 
@@ -17,7 +21,7 @@ class Enrolled:
     """The template that was stored, and what speaks against it."""
 
     template: FaceEmbedding
-    doubts: tuple[EnrolmentDoubt, ...] = ()
+    warnings: tuple[EnrolmentWarning, ...] = ()
 
 
 @attrs.frozen(kw_only=True)
@@ -45,4 +49,33 @@ class Enroll:
             user_id, made.template, photographs=made.photographs, image_refs=made.image_refs, replace=replace
         ):
             raise EnrolmentRefusedError([f"user {user_id} was deleted {'' if replace else 'or enrolled '}meanwhile"])
-        return Enrolled(made.template, made.doubts)
+        return Enrolled(made.template, made.warnings)
+
+
+@attrs.frozen(kw_only=True)
+class EnrollUser:
+    """Replaces a user's template, and looks for other users who have one like it."""
+
+    enroll: Enroll
+    enrolment: Enrolment
+    threshold: ThresholdPolicy
+
+    async def __call__(self, user_id: UUID, photographs: Sequence[str], fetch: Fetch) -> Enrolled:
+        """Return what was stored, with a warning for each other user who would be taken for this one, too.
+
+        Raises:
+            EnrolmentRefusedError: no such user, or a photograph that is missing or without exactly one usable face.
+            AttemptFailedError: the system failed; nothing was written.
+
+        """
+        enrolled = await self.enroll(user_id, photographs, fetch, replace=True)
+        return attrs.evolve(
+            enrolled, warnings=(*enrolled.warnings, *await self._look_alike(user_id, enrolled.template))
+        )
+
+    async def _look_alike(self, user_id: UUID, template: FaceEmbedding) -> list[EnrolmentWarning]:
+        try:
+            others = await self.enrolment.others(user_id, template, limit=NEEDED_CANDIDATES)
+        except DatabaseUnavailableError as error:
+            return [NotCompared(str(error))]
+        return look_alike(others, self.threshold)

@@ -5,13 +5,13 @@ from uuid import UUID
 
 import attrs
 
+from application.concurrency import for_each_bounded
 from application.enrolment.bulk import FaultTolerantEnrolment, TellResult
-from application.enrolment.doubts import EnrolmentDoubt
 from application.enrolment.enroll import Enroll
-from application.enrolment.images import Fetch
+from application.enrolment.enrolment_warnings import EnrolmentWarning
+from application.enrolment.template import Fetch
 from application.ports.gallery import Enrolment
 from application.progress import Progress
-from application.some_at_once import some_at_once
 
 _PAGE = 1000
 
@@ -38,7 +38,7 @@ class EnrollList:
 
         """
         run = _Run(self.enroll, self.enrolment, listed, fetch, tell, progress)
-        await some_at_once(run.wanting(), run.work, concurrency=self.concurrency)
+        await for_each_bounded(run.wanting(), run.work, concurrency=self.concurrency)
         return run.passed_over
 
 
@@ -72,8 +72,8 @@ class _Run:
         """Enrol a user, and tell what came of it."""
         photographs = self.listed[user_id]
 
-        async def store() -> Sequence[EnrolmentDoubt]:
-            return (await self.enroll(user_id, photographs, self.fetch, replace=False)).doubts
+        async def store() -> Sequence[EnrolmentWarning]:
+            return (await self.enroll(user_id, photographs, self.fetch, replace=False)).warnings
 
         self.tell(await self._tolerant(user_id, len(photographs), store))
         self._looked_at(1)

@@ -9,14 +9,13 @@ from uuid import UUID
 
 import attrs
 
+from application.concurrency import for_each_bounded
 from application.enrolment.bulk import EnrolmentResult, FaultTolerantEnrolment, TellResult
-from application.enrolment.doubts import EnrolmentDoubt
-from application.enrolment.images import EnrolmentRefusedError, Fetch
-from application.enrolment.make_template import MakeTemplate
+from application.enrolment.enrolment_warnings import EnrolmentWarning
 from application.enrolment.switch_users import outdated
+from application.enrolment.template import EnrolmentRefusedError, Fetch, MakeTemplate
 from application.ports.reenrolment import Outdated, Reenrolment
 from application.progress import Progress
-from application.some_at_once import some_at_once
 
 
 @attrs.frozen(kw_only=True)
@@ -52,7 +51,7 @@ class ReenrollUsers:
             seen += 1
             progress(seen, total)
 
-        await some_at_once(outdated(self.reenrolment, self.model), work, concurrency=self.concurrency)
+        await for_each_bounded(outdated(self.reenrolment, self.model), work, concurrency=self.concurrency)
         await self.reenrolment.tidy()
 
     async def _prepare(
@@ -61,11 +60,11 @@ class ReenrollUsers:
         if not photographs:
             return EnrolmentResult(user.user_id, 0, ("it is not known of which photographs the template was made",))
 
-        async def store() -> Sequence[EnrolmentDoubt]:
+        async def store() -> Sequence[EnrolmentWarning]:
             made = await self.make_template(photographs, fetch)
             source = attrs.evolve(user, image_refs=made.image_refs)
             if not await self.reenrolment.prepare(source, made.template, photographs=made.photographs):
                 raise EnrolmentRefusedError(["the user's own template was replaced or deleted meanwhile"])
-            return made.doubts
+            return made.warnings
 
         return await enrolled(user.user_id, len(photographs), store)

@@ -35,15 +35,8 @@ class LeftBehindError(FacematchError):
         self.half_done = half_done
 
 
-class NobodyPreparedError(FacematchError):
-    """Nobody would be in the gallery."""
-
-    def __init__(self, model: str) -> None:
-        super().__init__(f"nobody has a template of {model}, not even prepared")
-
-
-class NobodySwitchedError(FacematchError):
-    """The database would change none of those who were tried; nothing was changed."""
+class NothingSwitchedError(FacematchError):
+    """Nobody has a template of the model, or the database would change none of those who were tried."""
 
 
 class HalfSwitchedError(FacematchError):
@@ -80,8 +73,7 @@ class SwitchUsers:
 
         Raises:
             LeftBehindError: some have none ready, and it is not to be ``partial``.
-            NobodyPreparedError: nobody has one of the model.
-            NobodySwitchedError: nobody's row can be changed.
+            NothingSwitchedError: nobody has one of the model, or nobody's row can be changed.
             HalfSwitchedError: somebody's row cannot be changed, and it is not to be ``partial``.
             OvertakenError: a switch to another embedder has begun meanwhile.
             DatabaseUnavailableError: no answer.
@@ -106,26 +98,26 @@ class SwitchUsers:
         if behind and not partial:
             raise LeftBehindError(behind, self.model, half_done=half_done)
         if total and not half_done:
-            await self._rehearse()
+            await self._check_that_one_can_switch()
         return total
 
     async def _begin(self, jobs_wait: Callable[[], None]) -> None:
         if not await self.reenrolment.begin(self.model):
-            raise NobodyPreparedError(self.model)
+            raise NothingSwitchedError(f"nobody has a template of {self.model}, not even prepared")
         if await self.reenrolment.half_done() == self.model:
             jobs_wait()
 
-    async def _rehearse(self) -> None:
+    async def _check_that_one_can_switch(self) -> None:
         """Find somebody who can be switched, before anything waits for it."""
         why = "other transactions lock their rows, or a trigger swallows the change"
         users = await self.reenrolment.prepared(self.model, after=None, limit=_PAGE)
         for user in users:
             try:
-                if await self.reenrolment.rehearse(self.model, user):
+                if await self.reenrolment.can_switch(self.model, user):
                     return
             except DatabaseRefusedError as error:
                 why = str(error)
-        raise NobodySwitchedError(f"none of the first {len(users)} users can be switched: {why}")
+        raise NothingSwitchedError(f"none of the first {len(users)} users can be switched: {why}")
 
     async def _switch(self, total: int, progress: Progress) -> tuple[int, int, Mapping[UUID, str]]:
         """Return how many were switched, how many are still locked, and whose change was refused, with the reason."""

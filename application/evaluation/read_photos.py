@@ -7,13 +7,13 @@ from hashlib import sha256
 
 import attrs
 
+from application.concurrency import as_async, for_each_bounded
 from application.ports.clock import Clock
 from application.ports.face_pipeline import Embed, EmbedderInfo
 from application.ports.face_reader import FaceReader
 from application.ports.known_readings import KnownReadings
 from application.ports.labelled_photos import LabelledPhoto, LabelledPhotos
 from application.progress import Progress
-from application.some_at_once import each, some_at_once
 from domain.errors import AttemptFailedError, EmbedderUnavailableError, JobRejectedError
 from domain.evaluation.proportions import Proportion
 from domain.evaluation.results import Acquisition
@@ -141,7 +141,7 @@ class ReadPhotos:
             found[number] = await self._read(collection, photo, subject, known)
             progress(len(found), len(photos))
 
-        await some_at_once(each(enumerate(photos)), read, concurrency=self.concurrency)
+        await for_each_bounded(as_async(enumerate(photos)), read, concurrency=self.concurrency)
         once = _without_copies([found[number] for number in range(len(photos))])
         return SeenPhotos(once, self.clock.monotonic() - started, len(photos) - len(once))
 

@@ -114,12 +114,12 @@ class RepairDeadLetters:
             span *= 2
 
     async def replay(
-        self, selection: Selection, *, include_malformed: bool = False, rehearse: bool = False
+        self, selection: Selection, *, include_malformed: bool = False, dry_run: bool = False
     ) -> AsyncIterator[Repaired]:
         """Send the letters again and delete each as soon as its new job is stored; tell of each when it is done.
 
         Malformed jobs would die again, and are left unless asked for; what was too large to be kept whole is left in
-        any case. ``rehearse`` only tells what would be done.
+        any case. ``dry_run`` only tells what would be done.
         """
 
         async def repair(letter: DeadLetter) -> Repaired:
@@ -127,7 +127,7 @@ class RepairDeadLetters:
                 return Repaired(letter, Action.LEFT_TRUNCATED)
             if letter.reason == Reason.MALFORMED_PAYLOAD and not include_malformed:
                 return Repaired(letter, Action.LEFT_MALFORMED)
-            if rehearse:
+            if dry_run:
                 return Repaired(letter, Action.REPLAYED)
             new = await self.box.send_again(letter)
             await self.box.discard(letter.sequence)
@@ -136,11 +136,11 @@ class RepairDeadLetters:
         async for repaired in self._each(selection, repair):
             yield repaired
 
-    async def purge(self, selection: Selection, *, rehearse: bool = False) -> AsyncIterator[Repaired]:
-        """Delete the letters for good; tell of each when it is done. ``rehearse`` only tells what would be done."""
+    async def purge(self, selection: Selection, *, dry_run: bool = False) -> AsyncIterator[Repaired]:
+        """Delete the letters for good; tell of each when it is done. ``dry_run`` only tells what would be done."""
 
         async def repair(letter: DeadLetter) -> Repaired:
-            there = rehearse or await self.box.discard(letter.sequence)
+            there = dry_run or await self.box.discard(letter.sequence)
             return Repaired(letter, Action.PURGED if there else Action.GONE)
 
         async for repaired in self._each(selection, repair):

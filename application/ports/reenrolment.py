@@ -41,7 +41,7 @@ class Reenrolment(Protocol):
     async def prepared(self, model: str, *, after: UUID | None, limit: int) -> Sequence[UUID]:
         """Return the next users who have a template of the model prepared, in the order of their ids."""
 
-    async def rehearse(self, model: str, user: UUID) -> bool:
+    async def can_switch(self, model: str, user: UUID) -> bool:
         """Tell whether the user can be switched at this moment; nothing is changed.
 
         Raises:

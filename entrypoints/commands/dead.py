@@ -129,7 +129,7 @@ def replay(  # noqa: PLR0913, PLR0917 - each is an argument or option of the com
     selection = _selection(letters, reason, since, until)
 
     def repairs(repair: RepairDeadLetters, chosen: Selection) -> AsyncIterator[Repaired]:
-        return repair.replay(chosen, include_malformed=include_malformed, rehearse=dry_run)
+        return repair.replay(chosen, include_malformed=include_malformed, dry_run=dry_run)
 
     report = _RepairReport("would_be_" if dry_run else "", as_json=as_json, missing=set(selection.sequences))
     with explained(), report.summarised():
@@ -154,7 +154,7 @@ def purge(  # noqa: PLR0913, PLR0917 - as above
     selection, count = _selection(letters, reason, since, until), None
 
     def repairs(repair: RepairDeadLetters, chosen: Selection) -> AsyncIterator[Repaired]:
-        return repair.purge(chosen, rehearse=dry_run)
+        return repair.purge(chosen, dry_run=dry_run)
 
     with explained():
         if not (yes or dry_run):

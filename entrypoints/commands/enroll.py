@@ -9,10 +9,10 @@ import typer
 
 from application.enrolment.bulk import EnrolmentResult
 from application.enrolment.enroll import Enrolled
-from application.enrolment.images import EnrolmentRefusedError
+from application.enrolment.template import EnrolmentRefusedError
 from entrypoints.commands.common.bulk_enrolment import EnrolmentReport, document, photographs_of
-from entrypoints.commands.common.doubts import in_words
 from entrypoints.commands.common.enrolling import EnrolmentImages, rights_explained
+from entrypoints.commands.common.enrolment_warnings import in_words
 from entrypoints.composition.base import build
 from entrypoints.composition.database import opened_database
 from entrypoints.composition.enrolment import EnrolmentContainer
@@ -75,12 +75,12 @@ def _enroll_one(user_id: UUID, images: Sequence[str], *, as_json: bool) -> None:
                 _print_document(EnrolmentResult(user_id, len(images), refused.problems), embedder)
             fail("nothing was enrolled:\n" + "\n".join(f"  {problem}" for problem in refused.problems))
     if as_json:
-        _print_document(EnrolmentResult(user_id, len(images), doubts=enrolled.doubts), embedder)
+        _print_document(EnrolmentResult(user_id, len(images), warnings=enrolled.warnings), embedder)
     else:
         count = "1 photograph" if len(images) == 1 else f"{len(images)} photographs"
         out.print(f"User {user_id} is enrolled with {embedder}, from {count}.")
-    for doubt in enrolled.doubts:
-        err.print(f"Warning: {visible(in_words(doubt))}", style="yellow" if err.is_terminal else None)
+    for warning in enrolled.warnings:
+        err.print(f"Warning: {visible(in_words(warning))}", style="yellow" if err.is_terminal else None)
 
 
 def _print_document(user: EnrolmentResult, embedder: str) -> None:

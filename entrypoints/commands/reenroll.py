@@ -11,8 +11,7 @@ import typer
 from application.enrolment.switch_users import (
     HalfSwitchedError,
     LeftBehindError,
-    NobodyPreparedError,
-    NobodySwitchedError,
+    NothingSwitchedError,
     Switch,
 )
 from domain.errors import DatabaseUnavailableError
@@ -80,7 +79,7 @@ def switch(
                 f"{what}: {error}. `facematch reenroll prepare` makes them, and tells of whom it cannot; "
                 "--partial leaves these behind: they will not be recognised."
             )
-        except (NobodyPreparedError, NobodySwitchedError) as error:
+        except NothingSwitchedError as error:
             fail(f"Nothing was switched: {error}.")
         except HalfSwitchedError as error:
             _tell(error.refused)

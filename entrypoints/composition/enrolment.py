@@ -3,12 +3,11 @@
 from dependency_injector import providers
 
 from adapters.postgres.gallery.enrolment import PostgresEnrolment
-from application.enrolment.enroll import Enroll
+from application.enrolment.enroll import Enroll, EnrollUser
 from application.enrolment.enroll_list import EnrollList
-from application.enrolment.enroll_user import EnrollUser
-from application.enrolment.make_template import MakeTemplate
 from application.enrolment.reenroll_users import ReenrollUsers
 from application.enrolment.switch_users import SwitchUsers
+from application.enrolment.template import MakeTemplate
 from entrypoints.composition.gallery import GalleryContainer
 from entrypoints.composition.objects import ObjectsContainer
 

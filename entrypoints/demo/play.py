@@ -20,7 +20,7 @@ from nats.js import JetStreamContext
 
 from adapters.nats_jetstream import provisioning
 from adapters.postgres.migrate import migrate
-from application.enrolment.images import EnrolmentImage, EnrolmentRefusedError
+from application.enrolment.template import EnrolmentImage, EnrolmentRefusedError
 from domain.errors import FacematchError
 from entrypoints.composition.base import build
 from entrypoints.composition.broker import BrokerContainer, connected_to_nats

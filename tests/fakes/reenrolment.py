@@ -44,9 +44,9 @@ class InMemoryReenrolment:
         users = sorted(user for of, user in self._database.prepared if of == model)
         return [user for user in users if after is None or user > after][:limit]
 
-    async def rehearse(self, model: str, user: UUID) -> bool:
+    async def can_switch(self, model: str, user: UUID) -> bool:
         """Look whether they would be moved."""
-        await self._database.operation("rehearse")
+        await self._database.operation("can_switch")
         return self._movable(model, [user]) == [user]
 
     async def half_done(self) -> str | None:

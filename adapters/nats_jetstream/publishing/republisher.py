@@ -14,7 +14,7 @@ from adapters.nats_jetstream.jobs.payload import encode_job
 from adapters.nats_jetstream.names import BrokerNames
 from adapters.nats_jetstream.publishing.batches import MOST_MESSAGES, Message, publish_batch, takes_batches
 from adapters.nats_jetstream.publishing.confirmed import ConfirmedPublisher
-from application.some_at_once import each, some_at_once
+from application.concurrency import as_async, for_each_bounded
 from domain.errors import MessagingUnavailableError
 from domain.jobs import MatchJob
 
@@ -93,7 +93,7 @@ async def _summed(items: Iterable[_Item], do: Callable[[_Item], Awaitable[int]],
     async def count(item: _Item) -> None:
         counts.append(await do(item))
 
-    await some_at_once(each(items), count, concurrency=concurrency)
+    await for_each_bounded(as_async(items), count, concurrency=concurrency)
     return sum(counts)
 
 

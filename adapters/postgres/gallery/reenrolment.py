@@ -133,7 +133,7 @@ class PostgresReenrolment:
         async with self._database.operation("prepared") as connection:
             return [row[0] for row in await (await self._page(connection, _PREPARED, model, after, limit)).fetchall()]
 
-    async def rehearse(self, model: str, user: UUID) -> bool:
+    async def can_switch(self, model: str, user: UUID) -> bool:
         """Do it, and undo it."""
         with suppress(_UndoneError):
             async with self._database.transaction("rehearse_switch", _ONE_AT_A_TIME) as connection:

@@ -9,7 +9,7 @@ import attrs
 import typer
 
 from application.enrolment.bulk import EnrolmentResult
-from entrypoints.commands.common.doubts import documented, in_words
+from entrypoints.commands.common.enrolment_warnings import documented, in_words
 from entrypoints.commands.common.portraits import PortraitListError, portraits
 from entrypoints.terminal.console import ExitCode, err, fail, out, visible
 
@@ -34,13 +34,13 @@ def document(user: EnrolmentResult, verb: str) -> dict[str, object]:
         verb: not user.problems,
         "photographs": user.photographs,
         "problems": user.problems,
-        "warnings": [documented(doubt) for doubt in user.doubts],
+        "warnings": [documented(warning) for warning in user.warnings],
     }
 
 
 @attrs.define
 class EnrolmentReport:
-    """Tells machines of each user; people of those of whom the ``verb`` is not true, and of doubts."""
+    """Tells machines of each user; people of those of whom the ``verb`` is not true, and of warnings."""
 
     verb: str
     embedder: str
@@ -59,8 +59,8 @@ class EnrolmentReport:
             out.print(json.dumps(document(user, self.verb)))
         elif user.problems:
             out.print(visible(f"{user.user_id}: {'; '.join(user.problems)}"))
-        for doubt in user.doubts:
-            err.print(f"Warning: {visible(f'user {user.user_id}: {in_words(doubt)}')}")
+        for warning in user.warnings:
+            err.print(f"Warning: {visible(f'user {user.user_id}: {in_words(warning)}')}")
 
     @contextmanager
     def summarised(self) -> Iterator[None]:

@@ -9,7 +9,7 @@ from pathlib import Path
 import attrs
 
 from adapters.system.files import read_at_most
-from application.enrolment.images import EnrolmentImage, EnrolmentRefusedError
+from application.enrolment.template import EnrolmentImage, EnrolmentRefusedError
 from domain.errors import DatabaseForbiddenError, JobRejectedError
 from domain.images import BucketNotAllowedError, InvalidImageRefError
 from entrypoints.composition.enrolment import EnrolmentContainer

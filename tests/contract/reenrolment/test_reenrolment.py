@@ -140,11 +140,11 @@ async def test_users_are_switched_some_at_a_time(subject: Subject) -> None:
     assert await ready(subject) == [users[1]]
 
 
-async def test_a_rehearsal_changes_nothing(subject: Subject) -> None:
+async def test_asking_whether_a_user_can_be_switched_changes_nothing(subject: Subject) -> None:
     """It tells whether a user can be switched, who is then switched all the same."""
     user = await prepared(subject)
-    assert await subject.reenrolment.rehearse(NEW.model, user) is True
-    assert await subject.reenrolment.rehearse(NEW.model, await enrolled(subject)) is False
+    assert await subject.reenrolment.can_switch(NEW.model, user) is True
+    assert await subject.reenrolment.can_switch(NEW.model, await enrolled(subject)) is False
     assert len(await found(subject, OLD)) == 2
     assert await switched(subject) == 1
 
@@ -217,7 +217,7 @@ async def test_without_its_database_every_method_says_so(subject: Subject) -> No
         reenrolment.half_done(),
         reenrolment.begin(NEW.model),
         reenrolment.prepared(NEW.model, after=None, limit=1),
-        reenrolment.rehearse(NEW.model, user.user_id),
+        reenrolment.can_switch(NEW.model, user.user_id),
         reenrolment.switch(NEW.model, [user.user_id]),
         reenrolment.finish(NEW.model),
         reenrolment.count(NEW.model),

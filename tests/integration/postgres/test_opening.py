@@ -268,7 +268,7 @@ async def test_a_role_that_enrols_can_do_that_and_no_more(
             await reenrolment.prepare(outdated, template, photographs=photographs)
         assert await reenrolment.half_done() is None
         assert await reenrolment.begin(template.model)
-        assert await reenrolment.rehearse(template.model, user)
+        assert await reenrolment.can_switch(template.model, user)
         assert await reenrolment.switch(template.model, [user]) == 1
         await reenrolment.finish(template.model)
         await ActiveModel(database, template.model, clock=ManualClock()).check()

@@ -52,7 +52,7 @@ async def test_nobody_is_switched_whom_another_transaction_changes(
     user = await prepared_user(reenrolment, tables)
     with psycopg.connect(prepared.owner_url) as application:
         application.execute(change.encode(), [user])
-        assert (await reenrolment.rehearse(NEW.model, user), await switched(reenrolment)) == (False, 0)
+        assert (await reenrolment.can_switch(NEW.model, user), await switched(reenrolment)) == (False, 0)
     assert await switched(reenrolment) == is_switched
     assert model_of(tables, user) == model
 
@@ -79,7 +79,7 @@ async def test_a_failure_moves_nobody(database: Database, tables: PostgresTables
     user = await prepared_user(reenrolment, tables)
     tables.run("ALTER TABLE {users} ADD CONSTRAINT no_new CHECK (face_embedding_model <> 'new@1') NOT VALID")
     try:
-        for call in switched(reenrolment), reenrolment.rehearse(NEW.model, user):
+        for call in switched(reenrolment), reenrolment.can_switch(NEW.model, user):
             with pytest.raises(DatabaseRefusedError, match=r'refused: .* violates check constraint "no_new"'):
                 await call
     finally:
@@ -98,7 +98,7 @@ async def test_a_trigger_that_swallows_the_change_is_seen(
         owner.execute("CREATE FUNCTION swallow() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'")
         owner.execute("CREATE TRIGGER swallows BEFORE UPDATE ON users FOR EACH ROW EXECUTE FUNCTION swallow()")
         try:
-            assert (await reenrolment.rehearse(NEW.model, user), await switched(reenrolment)) == (False, 0)
+            assert (await reenrolment.can_switch(NEW.model, user), await switched(reenrolment)) == (False, 0)
         finally:
             owner.execute("DROP FUNCTION swallow CASCADE")
     assert (model_of(tables, user), await switched(reenrolment)) == ("old@1", 1)

@@ -8,11 +8,10 @@ import pytest
 
 from adapters.object_store.errors import ObjectForbiddenError
 from application.enrolment.bulk import EnrolmentResult
-from application.enrolment.doubts import FarApart
 from application.enrolment.enroll import Enroll
 from application.enrolment.enroll_list import EnrollList
-from application.enrolment.images import EnrolmentImage, EnrolmentRefusedError
-from application.enrolment.make_template import MakeTemplate
+from application.enrolment.enrolment_warnings import FarApart
+from application.enrolment.template import EnrolmentImage, EnrolmentRefusedError, MakeTemplate
 from domain.errors import (
     AttemptFailedError,
     DatabaseRefusedError,
@@ -129,11 +128,11 @@ async def test_what_is_wrong_with_one_user_is_told_and_no_other_s_trouble(scene:
     ]
 
 
-async def test_photographs_of_two_people_are_doubted(scene: Scene) -> None:
+async def test_photographs_of_two_people_are_warned_of(scene: Scene) -> None:
     """The user is enrolled nevertheless, as by themselves."""
     scene.reader.pipeline.readings[b"side.jpg"] = reading(face(probe=embedding(0.0, 1.0, 0.0)))
-    told = {user.user_id: user.doubts for user in await scene.enroll()}
-    assert (told[ANNA], told[BORIS], [type(doubt) for doubt in told[CLARA]]) == ((), (), [FarApart])
+    told = {user.user_id: user.warnings for user in await scene.enroll()}
+    assert (told[ANNA], told[BORIS], [type(warning) for warning in told[CLARA]]) == ((), (), [FarApart])
     assert scene.database.users[CLARA].model == INFO.id
 
 

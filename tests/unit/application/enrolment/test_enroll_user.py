@@ -9,11 +9,9 @@ from weakref import WeakSet
 import attrs
 import pytest
 
-from application.enrolment.doubts import Blurred, FarApart, LookAlike, NotCompared, blurred, far_apart
-from application.enrolment.enroll import Enroll, Enrolled
-from application.enrolment.enroll_user import EnrollUser
-from application.enrolment.images import EnrolmentImage, EnrolmentRefusedError, Fetch
-from application.enrolment.make_template import MakeTemplate
+from application.enrolment.enroll import Enroll, Enrolled, EnrollUser
+from application.enrolment.enrolment_warnings import Blurred, FarApart, LookAlike, NotCompared, blurred, far_apart
+from application.enrolment.template import EnrolmentImage, EnrolmentRefusedError, Fetch, MakeTemplate
 from application.ports.face_pipeline import Embed
 from domain.calibration import Calibration, Curve
 from domain.decision import FixedThreshold, SearchContext, TargetFpir
@@ -251,19 +249,19 @@ async def test_photographs_of_two_people_are_told_by_name(scene: Scene, angles: 
     images = [EnrolmentImage(f"{place}-{angle}.jpg", b"%d" % angle) for place, angle in enumerate(angles)]
     scene.pipeline.readings |= {b"%d" % angle: reading(face(probe=at_angle(angle))) for angle in angles}
     enrolled = await scene.enroll(ANNA, images)
-    [doubt] = enrolled.doubts
-    assert isinstance(doubt, FarApart)
-    assert {name[2:] for name in doubt.photographs} == {"0.jpg", "40.jpg"}
-    assert doubt.distance == distance_of(40)
-    assert doubt.limit == INFO.calibration.distance_at(1e-2, 1)
+    [warning] = enrolled.warnings
+    assert isinstance(warning, FarApart)
+    assert {name[2:] for name in warning.photographs} == {"0.jpg", "40.jpg"}
+    assert warning.distance == distance_of(40)
+    assert warning.limit == INFO.calibration.distance_at(1e-2, 1)
     assert scene.template == enrolled.template
 
 
-async def test_photographs_of_one_person_raise_no_doubt(scene: Scene) -> None:
+async def test_photographs_of_one_person_raise_no_warning(scene: Scene) -> None:
     """However many they are, as long as no two are too far apart, the template stands alone."""
     scene.pipeline.readings |= {b"%d" % angle: reading(face(probe=at_angle(angle))) for angle in (0, 15, 30)}
     images = [EnrolmentImage(f"{angle}.jpg", b"%d" % angle) for angle in (0, 15, 30)]
-    assert (await scene.enroll(ANNA, images)).doubts == ()
+    assert (await scene.enroll(ANNA, images)).warnings == ()
 
 
 @pytest.mark.parametrize(("sharpness", "is_told"), [(1.99, True), (2.0, False), (None, False)])
@@ -274,7 +272,7 @@ async def test_a_photograph_less_sharp_than_the_embedder_needs_is_told_by_name(
     scene.pipeline.readings[SIDE.content] = reading(attrs.evolve(face(), sharpness=sharpness))
     scene.pipeline.readings[FRONT.content] = reading(attrs.evolve(face(), sharpness=9.0))
     enrolled = await scene.enroll(ANNA, [FRONT, SIDE])
-    assert enrolled.doubts == ((Blurred("side.jpg", 1.99, 2.0),) if is_told else ())
+    assert enrolled.warnings == ((Blurred("side.jpg", 1.99, 2.0),) if is_told else ())
     assert scene.template == enrolled.template
 
 
@@ -295,29 +293,29 @@ def test_an_embedder_of_which_no_limit_is_known_calls_nothing_blurred() -> None:
 )
 def test_where_one_in_a_hundred_was_not_measured_nothing_is_said_of_it(points: Curve, *, is_told: bool) -> None:
     """Two photographs are only called as far apart as 99 of 100 pairs where the curve reaches that rate."""
-    doubts = far_apart({"front": at_angle(0), "side": at_angle(80)}, Calibration(points))
-    assert bool(doubts) is is_told
+    warnings = far_apart({"front": at_angle(0), "side": at_angle(80)}, Calibration(points))
+    assert bool(warnings) is is_told
 
 
 @pytest.mark.parametrize(("angle", "is_told"), [(0, True), (25, True), (26, False)])
 async def test_another_user_who_looks_the_same_is_told(scene: Scene, angle: int, *, is_told: bool) -> None:
     """Whoever would be named on a photograph with the new template's face may be the same person, or on it."""
     scene.database.add_user(BORIS, at_angle(angle))
-    doubts = (await scene.enroll(ANNA, [FRONT])).doubts
-    assert doubts == ((LookAlike(BORIS, distance_of(angle), NEAR),) if is_told else ())
+    warnings = (await scene.enroll(ANNA, [FRONT])).warnings
+    assert warnings == ((LookAlike(BORIS, distance_of(angle), NEAR),) if is_told else ())
 
 
 async def test_two_users_with_one_template_are_told_of(scene: Scene) -> None:
     """By the one who would be named: it is their photographs that have to be looked at."""
     for number in (2, 1):
         scene.database.add_user(UUID(int=number), at_angle(10))
-    assert (await scene.enroll(ANNA, [FRONT])).doubts == (LookAlike(UUID(int=1), distance_of(10), NEAR),)
+    assert (await scene.enroll(ANNA, [FRONT])).warnings == (LookAlike(UUID(int=1), distance_of(10), NEAR),)
 
 
 async def test_a_user_looks_like_nobody_for_looking_like_themselves(scene: Scene) -> None:
     """Who is enrolled again, with the same photograph, is not compared with their own template."""
     await scene.enroll(ANNA, [FRONT])
-    assert (await scene.enroll(ANNA, [FRONT])).doubts == ()
+    assert (await scene.enroll(ANNA, [FRONT])).warnings == ()
 
 
 async def test_who_looks_the_same_follows_from_how_many_users_there_are(scene: Scene) -> None:
@@ -327,23 +325,23 @@ async def test_who_looks_the_same_follows_from_how_many_users_there_are(scene: S
     for number in range(90):
         scene.database.add_user(UUID(int=1000 + number), OLD)
     scene.database.add_user(BORIS, at_angle(0))
-    [doubt] = (await scene.enroll(ANNA, [FRONT])).doubts
-    assert doubt == LookAlike(BORIS, 0.0, policy.threshold(SearchContext(91, None)))
+    [warning] = (await scene.enroll(ANNA, [FRONT])).warnings
+    assert warning == LookAlike(BORIS, 0.0, policy.threshold(SearchContext(91, None)))
 
 
 async def test_everybody_looks_the_same_to_who_accepts_any_distance(scene: Scene) -> None:
     """Without a limit nothing is told of the nearest user."""
     scene.use_case = attrs.evolve(scene.use_case, threshold=FixedThreshold(None))
     scene.database.add_user(BORIS, at_angle(0))
-    assert (await scene.enroll(ANNA, [FRONT])).doubts == ()
+    assert (await scene.enroll(ANNA, [FRONT])).warnings == ()
 
 
 async def test_who_cannot_be_compared_is_enrolled_nevertheless(scene: Scene) -> None:
     """Among very many users the database may not answer in time: that is told, and the template is written."""
     scene.database.failing.add("others")
     enrolled = await scene.enroll(ANNA, [FRONT])
-    [doubt] = enrolled.doubts
-    assert isinstance(doubt, NotCompared)
+    [warning] = enrolled.warnings
+    assert isinstance(warning, NotCompared)
     assert scene.template == enrolled.template
 
 

@@ -8,11 +8,10 @@ import attrs
 import pytest
 
 from application.enrolment.bulk import EnrolmentResult
-from application.enrolment.doubts import Blurred, FarApart
-from application.enrolment.images import EnrolmentImage, EnrolmentRefusedError
-from application.enrolment.make_template import MakeTemplate
+from application.enrolment.enrolment_warnings import Blurred, FarApart
 from application.enrolment.reenroll_users import ReenrollUsers
 from application.enrolment.switch_users import Switch, SwitchUsers
+from application.enrolment.template import EnrolmentImage, EnrolmentRefusedError, MakeTemplate
 from application.ports.face_pipeline import Embed
 from domain.errors import (
     AttemptFailedError,
@@ -165,15 +164,15 @@ async def test_photographs_that_cancel_each_other_out_are_a_problem(scene: Scene
     assert (len(anna.problems), boris.problems) == (1, ())
 
 
-async def test_photographs_of_two_people_and_blurred_ones_are_doubted(scene: Scene) -> None:
+async def test_photographs_of_two_people_and_blurred_ones_are_warned_of(scene: Scene) -> None:
     """As where they are enrolled from them; the template is prepared nevertheless."""
     scene.reader.pipeline.readings |= {
         SIDE.encode(): reading(face(probe=embedding(0.0, 1.0, 0.0))),
         HALL.encode(): reading(attrs.evolve(face(), sharpness=1.5)),
     }
     anna, boris, _ = await scene.prepare()
-    assert ([type(doubt) for doubt in anna.doubts], anna.problems) == ([FarApart], ())
-    assert (boris.doubts, boris.problems) == ((Blurred(HALL, 1.5, 2.0),), ())
+    assert ([type(warning) for warning in anna.warnings], anna.problems) == ([FarApart], ())
+    assert (boris.warnings, boris.problems) == ((Blurred(HALL, 1.5, 2.0),), ())
 
 
 async def test_who_withdraws_while_their_photographs_are_read_is_not_prepared(scene: Scene) -> None:

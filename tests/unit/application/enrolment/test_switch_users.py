@@ -8,8 +8,7 @@ import pytest
 from application.enrolment.switch_users import (
     HalfSwitchedError,
     LeftBehindError,
-    NobodyPreparedError,
-    NobodySwitchedError,
+    NothingSwitchedError,
     OvertakenError,
     Switch,
     SwitchUsers,
@@ -101,7 +100,7 @@ async def test_what_comes_later_is_switched_by_another_one(scene: Scene) -> None
     await scene.switch(partial=True)
     await scene.prepare(CLARA)
     scene.database.archived.add(CLARA)
-    with pytest.raises(NobodySwitchedError):
+    with pytest.raises(NothingSwitchedError):
         await scene.switch()
     scene.database.archived.clear()
     assert await scene.switch() == Switch(1, 0)
@@ -109,7 +108,7 @@ async def test_what_comes_later_is_switched_by_another_one(scene: Scene) -> None
     assert (scene.database.prepared, scene.database.active_model, scene.jobs_waited) == ({}, DONE, 1)
 
 
-@pytest.mark.parametrize(("partial", "refusal"), [(True, NobodyPreparedError), (False, LeftBehindError)])
+@pytest.mark.parametrize(("partial", "refusal"), [(True, NothingSwitchedError), (False, LeftBehindError)])
 async def test_where_nobody_would_be_nothing_is_switched(
     scene: Scene, refusal: type[Exception], *, partial: bool
 ) -> None:
@@ -190,6 +189,6 @@ async def test_it_does_not_begin_where_nobody_can_be_switched(scene: Scene, why:
     """A rule of the application's that holds for everybody is met before any job waits."""
     await scene.prepare(ANNA, BORIS, CLARA)
     (scene.database.locked if is_locked else scene.database.archived).update({ANNA, BORIS, CLARA})
-    with pytest.raises(NobodySwitchedError, match=rf"^none of the first 3 users can be switched: .*{why}"):
+    with pytest.raises(NothingSwitchedError, match=rf"^none of the first 3 users can be switched: .*{why}"):
         await scene.switch(partial=True)
     assert (scene.database.active_model, len(scene.database.prepared)) == (None, 3)

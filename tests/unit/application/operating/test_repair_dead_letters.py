@@ -146,13 +146,13 @@ async def test_a_crash_before_the_deletion_loses_nothing_and_repeats_nothing() -
     assert (done.action, len(box.queue.jobs), box.kept) == (Action.REPLAYED_BEFORE, 1, {})
 
 
-async def test_a_rehearsal_tells_the_same_and_does_nothing() -> None:
+async def test_a_dry_run_tells_the_same_and_does_nothing() -> None:
     """Of a replay and of a purge."""
     box = box_of(3)
     repair = RepairDeadLetters(box)
-    told = [each.action async for each in repair.replay(Selection(), rehearse=True)]
+    told = [each.action async for each in repair.replay(Selection(), dry_run=True)]
     assert told == [Action.REPLAYED, Action.LEFT_MALFORMED, Action.REPLAYED]
-    assert [each.action async for each in repair.purge(Selection(), rehearse=True)] == [Action.PURGED] * 3
+    assert [each.action async for each in repair.purge(Selection(), dry_run=True)] == [Action.PURGED] * 3
     assert (sorted(box.kept), box.queue.jobs) == ([1, 2, 3], [])
 
 

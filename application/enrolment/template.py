@@ -1,18 +1,44 @@
 """A template is the mean direction of the faces on photographs of one person."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from hashlib import sha256
 
 import attrs
 
-from application.enrolment.doubts import EnrolmentDoubt, blurred, far_apart
-from application.enrolment.images import EnrolmentImage, EnrolmentRefusedError, Fetch
+from application.enrolment.enrolment_warnings import EnrolmentWarning, blurred, far_apart
 from application.ports.face_pipeline import Embed
 from application.ports.face_reader import FaceReader
 from domain.calibration import Calibration
 from domain.errors import JobRejectedError
 from domain.faces import FaceEmbedding
 from domain.guardrails import FaceQuality, check_face_count, check_quality
+
+
+class EnrolmentRefusedError(FacematchError):
+    """Nothing was written, for these reasons."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        super().__init__("; ".join(problems))
+        self.problems = tuple(problems)
+
+
+@attrs.frozen
+class EnrolmentImage:
+    """A photograph to enrol somebody from, and what to call it when there is something to say about it.
+
+    ``image_ref`` is where it lies in the object store, in its canonical form; None where it lies elsewhere.
+    """
+
+    name: str
+    content: bytes = attrs.field(repr=False)
+    image_ref: str | None = None
+
+
+Fetch = Callable[[str], Awaitable[EnrolmentImage]]
+"""Returns the photograph of that name.
+
+Raises :class:`EnrolmentRefusedError` where there is none, :class:`AttemptFailedError` where the system failed.
+"""
 
 
 @attrs.frozen
@@ -25,7 +51,7 @@ class MadeTemplate:
     template: FaceEmbedding
     photographs: int
     image_refs: tuple[str, ...]
-    doubts: tuple[EnrolmentDoubt, ...]
+    warnings: tuple[EnrolmentWarning, ...]
 
 
 @attrs.frozen(kw_only=True)
@@ -67,8 +93,8 @@ class MakeTemplate:
             raise EnrolmentRefusedError(problems or ["no photograph was given"])
         known = tuple(ref for ref in refs.values() if ref is not None)
         template = FaceEmbedding.mean_direction(list(embeddings.values()))
-        doubts = (*blurred(sharpness, self.reader.info.least_sharpness), *far_apart(embeddings, self.calibration))
-        return MadeTemplate(template, len(embeddings), known if len(known) == len(refs) else (), doubts)
+        warnings = (*blurred(sharpness, self.reader.info.least_sharpness), *far_apart(embeddings, self.calibration))
+        return MadeTemplate(template, len(embeddings), known if len(known) == len(refs) else (), warnings)
 
     async def _embed(self, image: EnrolmentImage) -> tuple[FaceEmbedding, float | None]:
         try:

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from application.some_at_once import each, some_at_once
+from application.concurrency import as_async, for_each_bounded
 from tests.fakes.clock import settle
 
 
@@ -24,7 +24,7 @@ async def test_no_item_is_asked_for_before_there_is_a_hand_for_it() -> None:
         await gate.acquire()
         done.append(number)
 
-    working = asyncio.create_task(some_at_once(items(), work, concurrency=3))
+    working = asyncio.create_task(for_each_bounded(items(), work, concurrency=3))
     await settle()
     assert (len(asked), done) == (4, [])
     gate.release()
@@ -47,5 +47,5 @@ async def test_the_first_error_ends_it() -> None:
         await asyncio.Event().wait()
 
     with pytest.raises(ValueError, match="1 is bad"):
-        await some_at_once(each(range(100)), work, concurrency=3)
+        await for_each_bounded(as_async(range(100)), work, concurrency=3)
     assert begun == [0, 1, 2]

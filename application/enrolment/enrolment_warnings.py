@@ -53,10 +53,10 @@ class NotCompared:
     why: str
 
 
-EnrolmentDoubt = Blurred | FarApart | LookAlike | NotCompared
+EnrolmentWarning = Blurred | FarApart | LookAlike | NotCompared
 
 
-def blurred(sharpness: Mapping[str, float | None], limit: float | None) -> list[EnrolmentDoubt]:
+def blurred(sharpness: Mapping[str, float | None], limit: float | None) -> list[EnrolmentWarning]:
     """Return each photograph, by its name, whose face is less sharp than the limit; none where one is not known."""
     return [
         Blurred(name, measured, limit)
@@ -65,7 +65,7 @@ def blurred(sharpness: Mapping[str, float | None], limit: float | None) -> list[
     ]
 
 
-def far_apart(embeddings: Mapping[str, FaceEmbedding], calibration: Calibration) -> list[EnrolmentDoubt]:
+def far_apart(embeddings: Mapping[str, FaceEmbedding], calibration: Calibration) -> list[EnrolmentWarning]:
     """Return the two photographs that are least alike, by their names, where they may show two people.
 
     Nothing where the calibration does not reach the rate: what it says there was not measured.
@@ -81,7 +81,7 @@ def far_apart(embeddings: Mapping[str, FaceEmbedding], calibration: Calibration)
     return [farthest] if farthest and farthest.distance > limit else []
 
 
-def look_alike(others: Others, policy: ThresholdPolicy) -> list[EnrolmentDoubt]:
+def look_alike(others: Others, policy: ThresholdPolicy) -> list[EnrolmentWarning]:
     """Return the user who would be named if the template were a photograph; nobody where the policy has no limit."""
     match decide(others.nearest, policy, others.count):
         case Accepted(user_id, comparison) if comparison.threshold is not None:

@@ -7,7 +7,7 @@ from typing import TypeVar
 Item = TypeVar("Item")
 
 
-async def some_at_once(
+async def for_each_bounded(
     items: AsyncIterable[Item], work: Callable[[Item], Awaitable[None]], *, concurrency: int
 ) -> None:
     """Do the work for every item, so many at once and the next one waiting; the first error ends it."""
@@ -28,7 +28,7 @@ async def some_at_once(
         raise failures.exceptions[0] from failures
 
 
-async def each(items: Iterable[Item]) -> AsyncIterator[Item]:
-    """Yield what is there already, for :func:`some_at_once`."""
+async def as_async(items: Iterable[Item]) -> AsyncIterator[Item]:
+    """Yield what is there already, for :func:`for_each_bounded`."""
     for item in items:
         yield item

@@ -1,12 +1,12 @@
 """What speaks against an enrolment, in words and for machines."""
 
-from application.enrolment.doubts import Blurred, EnrolmentDoubt, FarApart, LookAlike, NotCompared
+from application.enrolment.enrolment_warnings import Blurred, EnrolmentWarning, FarApart, LookAlike, NotCompared
 from domain.guardrails import below
 
 
-def in_words(doubt: EnrolmentDoubt) -> str:
+def in_words(warning: EnrolmentWarning) -> str:
     """Return what is to be said to people."""
-    match doubt:
+    match warning:
         case Blurred(photograph, sharpness, limit):
             return (
                 f"{photograph} is blurred or dark: the face's sharpness is {below(limit, sharpness, 1)}, less than "
@@ -29,10 +29,10 @@ def in_words(doubt: EnrolmentDoubt) -> str:
             return f"whether another user looks the same is not known: {why}"
 
 
-def documented(doubt: EnrolmentDoubt) -> dict[str, object]:
+def documented(warning: EnrolmentWarning) -> dict[str, object]:
     """Return a JSON object."""
     told: dict[str, object]
-    match doubt:
+    match warning:
         case Blurred(photograph, sharpness, limit):
             told = {"warning": "blurred", "photograph": photograph, "sharpness": sharpness, "limit": limit}
         case FarApart(photographs, distance, limit):
@@ -41,4 +41,4 @@ def documented(doubt: EnrolmentDoubt) -> dict[str, object]:
             told = {"warning": "look_alike", "user_id": str(another), "distance": distance, "limit": limit}
         case NotCompared():
             told = {"warning": "not_compared"}
-    return told | {"message": in_words(doubt)}
+    return told | {"message": in_words(warning)}

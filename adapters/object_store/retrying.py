@@ -2,8 +2,6 @@
 
 import asyncio
 
-import tenacity
-
 from adapters.object_store.errors import StorageRefusedError
 from adapters.object_store.spans import fetch_in_span
 from application.ports.clock import Clock
@@ -28,26 +26,18 @@ class RetryingPhotoStore:
 
     async def fetch(self, ref: ImageRef, *, max_bytes: int) -> bytes:
         """Fetch, with retries; the last error is raised as it is."""
-        before: list[BaseException | None] = []
-        retrying = tenacity.AsyncRetrying(
-            retry=tenacity.retry_if_exception(_may_pass),
-            wait=lambda state: self._backoff.delay(state.attempt_number),
-            stop=tenacity.stop_after_attempt(self._backoff.attempts),
-            sleep=self._clock.sleep,
-            before_sleep=lambda state: before.append(state.outcome.exception() if state.outcome else None),
-            reraise=True,
-        )
-
-        async def once() -> bytes:
-            return await fetch_in_span(self._inner, ref, max_bytes=max_bytes, attempt=len(before) + 1)
-
+        failure: StorageUnavailableError | None = None
         try:
             async with asyncio.timeout(self._deadline_seconds):
-                return await retrying(once)
+                for attempt in range(1, self._backoff.attempts):
+                    try:
+                        return await fetch_in_span(self._inner, ref, max_bytes=max_bytes, attempt=attempt)
+                    except StorageRefusedError:
+                        raise
+                    except StorageUnavailableError as error:
+                        failure = error
+                    await self._clock.sleep(self._backoff.delay(attempt))
+                return await fetch_in_span(self._inner, ref, max_bytes=max_bytes, attempt=self._backoff.attempts)
         except TimeoutError as error:
             message = f"{ref} did not come within {self._deadline_seconds:g} s, all tries together"
-            raise StorageUnavailableError(f"{message}; before that: {before[-1]}" if before else message) from error
-
-
-def _may_pass(error: BaseException) -> bool:
-    return isinstance(error, StorageUnavailableError) and not isinstance(error, StorageRefusedError)
+            raise StorageUnavailableError(f"{message}; before that: {failure}" if failure else message) from error

@@ -11,7 +11,6 @@ from urllib.parse import unquote, urlsplit
 import attrs
 import nats.errors
 import nats.js.errors
-import tenacity
 from nats.aio.client import Client
 from nats.js import JetStreamContext
 
@@ -243,18 +242,19 @@ async def patiently(ask: Callable[[], Awaitable[_Answer]], seconds: float) -> _A
 
     Only for what may be asked twice. What the server refuses is not asked again; the last error is raised as it is.
     """
-    retrying = tenacity.AsyncRetrying(
-        retry=tenacity.retry_if_exception(_may_pass),
-        wait=tenacity.wait_incrementing(_FIRST_PAUSE_SECONDS, _LONGER_BY_SECONDS),
-        stop=tenacity.stop_after_delay(seconds),
-        reraise=True,
-    )
-    return await retrying(ask)
+    loop = asyncio.get_running_loop()
+    end, pause = loop.time() + seconds, _FIRST_PAUSE_SECONDS
+    while True:
+        try:
+            return await ask()
+        except MessagingUnavailableError as error:
+            if not _may_pass(error) or loop.time() >= end:
+                raise
+        await asyncio.sleep(pause)
+        pause += _LONGER_BY_SECONDS
 
 
-def _may_pass(error: BaseException) -> bool:
-    if not isinstance(error, MessagingUnavailableError):
-        return False
+def _may_pass(error: MessagingUnavailableError) -> bool:
     cause = error.__cause__
     return not isinstance(cause, nats.js.errors.APIError) or cause.err_code in {_NO_LEADER, _IS_BEING_STORED}
 

@@ -73,39 +73,38 @@ class RepublishPhotos:
             FacematchError: database or broker do not answer, or may not be asked. What was published stays.
 
         """
-        found, done = Republication(), 0
         pace = _Pace(self.clock, None if dry_run else self.jobs_per_second)
-        estimate = await self.catalogue.estimate()
-        progress(found, done, estimate)
-        await self.in_flight.among(())
-        async for batch, looked_at in self._batches(last_outcome, found):
+        run = _Run(progress, await self.catalogue.estimate())
+        run.tell()
+        await self.in_flight.begin()
+        async for batch, looked_at in self._batches(last_outcome, run):
             if batch:
                 await self.clock.sleep(self.grace_seconds)
             settled = 0
             for part in pace.parts(batch):
                 await pace.wait(len(part))
-                await self._settle(part, found, dry_run=dry_run)
+                await self._settle(part, run.found, dry_run=dry_run)
                 settled += len(part)
-                progress(found, done + looked_at * settled // len(batch), max(estimate, found.photos))
-            done += looked_at
-            progress(found, done, max(estimate, found.photos))
-        progress(found, done, found.photos)
-        return found
+                run.tell(looked_at * settled // len(batch))
+            run.done += looked_at
+            run.tell()
+        progress(run.found, run.done, run.found.photos)
+        return run.found
 
     async def _batches(
-        self, last_outcome: LastOutcome, found: Republication
+        self, last_outcome: LastOutcome, run: "_Run"
     ) -> AsyncIterator[tuple[Sequence[CataloguedPhoto], int]]:
-        """After each page yield the photos that seem to lack a job, and among how many; none until they are enough."""
+        """Yield photos that seem to lack a job, as many as share a grace time, and among how many they were."""
         enough = self.batch_size if self.grace_seconds else self.page_size
         batch: list[CataloguedPhoto] = []
         looked_at, last = 0, None
         while True:
             page = await self.catalogue.unmatched(last_outcome, after=last, limit=self.page_size)
             last = page.last
-            batch += await self._without_job(page, found)
+            batch += await self._without_job(page, run.found)
             looked_at += page.looked_at
             if batch and last is not None and len(batch) < enough:
-                yield (), 0
+                run.tell()
                 continue
             yield batch, looked_at
             if last is None:
@@ -144,6 +143,20 @@ class RepublishPhotos:
             found.example_of_invalid = found.example_of_invalid or f"photo {photo.id}: {error}"
             return None
         return MatchJob(photo.id, photo.image_ref)
+
+
+@attrs.define
+class _Run:
+    """How far it is: what was found, and how many of about so many photos are ``done`` with."""
+
+    progress: RepublicationProgress
+    estimate: int
+    found: Republication = attrs.field(factory=Republication)
+    done: int = 0
+
+    def tell(self, more: int = 0) -> None:
+        """Tell it; so many ``more`` are done with than those of whole batches."""
+        self.progress(self.found, self.done + more, max(self.estimate, self.found.photos))
 
 
 @attrs.define

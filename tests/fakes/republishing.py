@@ -53,24 +53,30 @@ class InMemoryPhotoCatalogue:
 
 
 class InMemoryJobsInFlight:
-    """Looks into an :class:`InMemoryJobQueue`, from the first job that had not ended when it was first asked."""
+    """Looks into an :class:`InMemoryJobQueue`, from the first job that had not ended at the beginning."""
 
     def __init__(self, queue: InMemoryJobQueue) -> None:
         self._queue = queue
-        self._floor: int | None = None
+        self._floor = 0
         self._seen = 0
+
+    async def begin(self) -> None:
+        """Set the floor."""
+        await self._look()
+        running = [job.key.sequence for job in self._queue.jobs if not job.ended]
+        self._floor = min(running) - 1 if running else len(self._queue.jobs)
 
     async def among(self, photos: Collection[UUID], *, look_again: bool = True) -> InFlight:
         """Look at every job above the floor."""
-        if look_again or self._floor is None:
-            await self._queue.reach("among")
-            self._seen = len(self._queue.jobs)
-        if self._floor is None:
-            running = [job.key.sequence for job in self._queue.jobs if not job.ended]
-            self._floor = min(running) - 1 if running else len(self._queue.jobs)
+        if look_again:
+            await self._look()
         parse = JsonJobParser().parse
         flying = {parse(job.body).photo_id for job in self._queue.jobs[self._floor : self._seen]}
         return InFlight(frozenset(photo for photo in photos if photo in flying), self._seen)
+
+    async def _look(self) -> None:
+        await self._queue.reach("look")
+        self._seen = len(self._queue.jobs)
 
 
 class InMemoryRepublisher:

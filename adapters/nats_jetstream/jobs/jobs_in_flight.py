@@ -16,7 +16,6 @@ from adapters.nats_jetstream.connection.connecting import PATIENCE_SECONDS, jets
 from adapters.nats_jetstream.connection.finding import consumer_of, stream_of
 from adapters.nats_jetstream.jobs.delivery import Receipt
 from adapters.nats_jetstream.jobs.payload import photo_of
-from adapters.nats_jetstream.jobs.photo_ids import PhotoIds
 from adapters.nats_jetstream.jobs.pull_protocol import next_subject, refusal
 from adapters.nats_jetstream.names import BrokerNames
 from application.ports.jobs_in_flight import InFlight
@@ -48,23 +47,32 @@ class JetStreamJobsInFlight:
         self._js = jetstream(client)
         self._names = names
         self._patience_seconds = patience_seconds
-        self._ids = PhotoIds()
+        self._photos: set[bytes] = set()
         self._stream = ""
         self._position = 0
         self._reader: _Reader | None = None
 
+    async def begin(self) -> None:
+        """Read all that lies above the ack floor."""
+        self._stream = await stream_of(self._js, self._names.subject)
+        info = await consumer_of(self._js, self._stream, self._names.durable)
+        self._position = info.ack_floor.stream_seq if info.ack_floor else 0
+        await self._look()
+
     async def among(self, photos: Collection[UUID], *, look_again: bool = True) -> InFlight:
         """Read what is new, and look the photos up in everything that was read."""
-        if not self._stream:
-            await self._find()
-        elif not look_again:
-            return InFlight(self._ids.among(photos), self._position)
+        if look_again:
+            await self._look()
+        return InFlight(frozenset(photo for photo in photos if photo.bytes in self._photos), self._position)
+
+    async def _look(self) -> None:
+        """Read until the last job that is stored now has come."""
         for _ in range(_LOOKS):
             last_of_all, last = await patiently(self._ends, self._patience_seconds)
             await patiently(self._read_on, self._patience_seconds)
             if self._position >= last:
                 self._position = max(self._position, last_of_all)
-                return InFlight(self._ids.among(photos), self._position)
+                return
             await asyncio.sleep(_SECONDS_BETWEEN_LOOKS)
         raise MessagingUnavailableError(f"NATS, read the stream {self._stream}: what was stored last does not come")
 
@@ -92,12 +100,6 @@ class JetStreamJobsInFlight:
             else:
                 return
 
-    async def _find(self) -> None:
-        stream = await stream_of(self._js, self._names.subject)
-        info = await consumer_of(self._js, stream, self._names.durable)
-        self._position = info.ack_floor.stream_seq if info.ack_floor else 0
-        self._stream = stream
-
     async def _read(self) -> None:
         """Read what the stream holds above the position, to its end."""
         if self._reader is None:
@@ -106,7 +108,7 @@ class JetStreamJobsInFlight:
             for sequence, body in messages:
                 photo = photo_of(body)
                 if photo is not None:
-                    self._ids.add(photo)
+                    self._photos.add(photo)
                 self._position = sequence
 
     async def _forget_reader(self) -> None:

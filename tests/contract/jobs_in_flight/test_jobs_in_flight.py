@@ -71,6 +71,7 @@ def subject(own_broker: OwnBroker | None) -> Subject:
 async def test_it_knows_of_jobs_in_flight(subject: Subject) -> None:
     """The adapter satisfies the port; in an empty queue there are none."""
     in_flight: JobsInFlight = subject.in_flight
+    await in_flight.begin()
     assert await in_flight.among([A, B]) == InFlight(frozenset(), 0)
     assert await in_flight.among([]) == InFlight(frozenset(), 0)
 
@@ -78,6 +79,7 @@ async def test_it_knows_of_jobs_in_flight(subject: Subject) -> None:
 async def test_a_job_that_waits_is_in_flight(subject: Subject) -> None:
     """Of the photos that are asked about, those that have one are told."""
     await subject.submit(A, B, A)
+    await subject.in_flight.begin()
     assert await subject.in_flight.among([B, C]) == InFlight(frozenset({B}), 3)
 
 
@@ -85,6 +87,7 @@ async def test_a_job_in_hand_is_in_flight(subject: Subject) -> None:
     """As long as it is not acknowledged."""
     await subject.submit(A)
     await subject.take(1)
+    await subject.in_flight.begin()
     assert (await subject.in_flight.among([A])).photos == {A}
 
 
@@ -94,6 +97,7 @@ async def test_a_job_that_has_ended_is_not(subject: Subject) -> None:
     first, second, _third = await subject.take(3)
     await first.ack()
     await second.terminate("malformed")
+    await subject.in_flight.begin()
     assert await subject.in_flight.among([A, B, C]) == InFlight(frozenset({C}), 3)
 
 
@@ -101,6 +105,7 @@ async def test_a_job_that_ends_after_the_first_look_still_counts(subject: Subjec
     """Who has read the photos before it ended does not know its outcome."""
     await subject.submit(A)
     [delivery] = await subject.take(1)
+    await subject.in_flight.begin()
     assert (await subject.in_flight.among([A])).photos == {A}
     await delivery.ack()
     assert (await subject.in_flight.among([A])).photos == {A}
@@ -108,6 +113,7 @@ async def test_a_job_that_ends_after_the_first_look_still_counts(subject: Subjec
 
 async def test_what_was_published_since_is_known(subject: Subject) -> None:
     """Each look sees everything that was published before it, even what has ended since the first look."""
+    await subject.in_flight.begin()
     assert (await subject.in_flight.among([A])).photos == frozenset()
     await subject.submit(A)
     [delivery] = await subject.take(1)
@@ -118,8 +124,9 @@ async def test_what_was_published_since_is_known(subject: Subject) -> None:
 
 
 async def test_the_last_look_can_be_gone_by(subject: Subject) -> None:
-    """The first look is taken in any case; what is published after a look is unknown until the next one."""
+    """The first look is at the beginning; what is published after a look is unknown until the next one."""
     await subject.submit(A)
+    await subject.in_flight.begin()
     assert await subject.in_flight.among([A, B], look_again=False) == InFlight(frozenset({A}), 1)
     await subject.submit(B)
     assert await subject.in_flight.among([A, B], look_again=False) == InFlight(frozenset({A}), 1)
@@ -131,6 +138,7 @@ async def test_what_names_no_photo_is_passed_over(subject: Subject) -> None:
     for body in (b"", b"\xff", b"null", b"[" * 60_000, b'{"photo_id": 7}', b'{"photo_id": "no"}', b"x" * 70_000):
         await subject.put(body)
     await subject.put(b'{"x": {"photo_id": "%s"}, "photo_id": "%s"}' % (str(A).encode(), str(B).upper().encode()))
+    await subject.in_flight.begin()
     assert await subject.in_flight.among([A, B]) == InFlight(frozenset({B}), 8)
 
 
@@ -138,6 +146,7 @@ async def test_thousands_of_jobs_are_known(subject: Subject) -> None:
     """More than fit into one batch; none is left out."""
     photos = [uuid4() for _ in range(4_500)]
     await subject.submit(*photos[:4_200])
+    await subject.in_flight.begin()
     assert (await subject.in_flight.among(photos)).photos == set(photos[:4_200])
     await subject.submit(*photos[4_200:])
     assert (await subject.in_flight.among(photos)).photos == set(photos)
@@ -145,7 +154,7 @@ async def test_thousands_of_jobs_are_known(subject: Subject) -> None:
 
 async def test_without_a_broker_nothing_is_told(subject: Subject) -> None:
     """Who asks hears of it, at the first look and at a later one."""
-    await subject.in_flight.among([A])
+    await subject.in_flight.begin()
     subject.stop()
     with pytest.raises(MessagingUnavailableError):
         await subject.in_flight.among([A])

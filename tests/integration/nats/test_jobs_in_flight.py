@@ -34,6 +34,13 @@ async def submit(client: Client, names: BrokerNames, *photos: UUID) -> None:
         await client.jetstream().publish(names.subject, json.dumps({"photo_id": str(photo)}).encode())
 
 
+async def beginning(client: Client, names: BrokerNames) -> JetStreamJobsInFlight:
+    """Return one who has taken the first look."""
+    in_flight = JetStreamJobsInFlight(client, names)
+    await in_flight.begin()
+    return in_flight
+
+
 async def readers(client: Client, names: BrokerNames) -> list[str]:
     """Return the consumers of the jobs' stream that are not the service's."""
     infos = await client.jetstream().consumers_info(names.stream)
@@ -45,7 +52,7 @@ async def test_the_service_s_consumer_is_not_touched(client: Client) -> None:
     names = await provisioned(client)
     await submit(client, names, PHOTO)
     before = await client.jetstream().consumer_info(names.stream, names.durable)
-    in_flight = JetStreamJobsInFlight(client, names)
+    in_flight = await beginning(client, names)
     for _ in range(3):
         assert (await in_flight.among([PHOTO])).photos == {PHOTO}
     after = await client.jetstream().consumer_info(names.stream, names.durable)
@@ -60,7 +67,7 @@ async def test_a_reader_that_the_server_has_forgotten_is_made_anew(client: Clien
     names = await provisioned(client)
     first, second = uuid4(), uuid4()
     await submit(client, names, first)
-    in_flight = JetStreamJobsInFlight(client, names)
+    in_flight = await beginning(client, names)
     assert (await in_flight.among([first, second])).photos == {first}
     [reader] = await readers(client, names)
     await client.jetstream().delete_consumer(names.stream, reader)
@@ -75,8 +82,7 @@ async def test_it_outlives_a_restart_of_the_server(tmp_path: Path) -> None:
         try:
             names = await provisioned(client)
             await submit(client, names, PHOTO)
-            in_flight = JetStreamJobsInFlight(client, names)
-            await in_flight.among([PHOTO])
+            in_flight = await beginning(client, names)
             server.kill()
             server.start()
             other = uuid4()
@@ -94,7 +100,7 @@ async def test_large_bodies_come_in_smaller_batches(client: Client) -> None:
     for _ in range(40):
         await client.jetstream().publish(names.subject, b"x" * 1_000_000)
     await submit(client, names, PHOTO)
-    assert (await JetStreamJobsInFlight(client, names).among([PHOTO])).photos == {PHOTO}
+    assert (await (await beginning(client, names)).among([PHOTO])).photos == {PHOTO}
 
 
 async def test_other_subjects_of_the_stream_are_not_looked_at(client: Client) -> None:
@@ -103,7 +109,7 @@ async def test_other_subjects_of_the_stream_are_not_looked_at(client: Client) ->
     await client.jetstream().add_stream(name=f"APP_{uuid4().hex[:8]}", subjects=[names.subject, f"{names.subject}.x"])
     await provisioned(client, names)
     await client.jetstream().publish(f"{names.subject}.x", json.dumps({"photo_id": str(PHOTO)}).encode())
-    flight = await JetStreamJobsInFlight(client, names).among([PHOTO])
+    flight = await (await beginning(client, names)).among([PHOTO])
     assert (flight.photos, flight.position) == (frozenset(), 1)
 
 
@@ -114,7 +120,7 @@ async def test_what_is_not_provisioned_is_told(client: Client, gone: str) -> Non
     if gone == "consumer":
         await client.jetstream().add_stream(name=names.stream, subjects=[names.subject])
     with pytest.raises(MessagingUnavailableError, match="run `facematch provision`"):
-        await JetStreamJobsInFlight(client, names).among([PHOTO])
+        await beginning(client, names)
 
 
 @pytest.mark.parametrize("how", ["purged", "deleted"])
@@ -127,7 +133,7 @@ async def test_a_job_that_was_taken_out_of_the_stream_is_published_again(client:
         await client.jetstream().purge_stream(names.stream)
     else:
         await client.jetstream().delete_msg(names.stream, 1)
-    flight = await JetStreamJobsInFlight(client, names).among([PHOTO])
+    flight = await (await beginning(client, names)).among([PHOTO])
     assert (flight.photos, flight.position) == (frozenset(), 1)
     assert await republisher.publish([MatchJob(PHOTO)], unless_after=flight.position) == 1
-    assert (await JetStreamJobsInFlight(client, names).among([PHOTO])).photos == {PHOTO}
+    assert (await (await beginning(client, names)).among([PHOTO])).photos == {PHOTO}

@@ -165,4 +165,6 @@ async def test_of_three_at_once_each_job_is_stored_once(clients: list[Client]) -
     assert (sum(published), state.messages) == (500, 500)
     photos = frozenset(job.photo_id for job in jobs)
     for client in clients:
-        assert (await JetStreamJobsInFlight(client, names).among(photos)).photos == photos
+        in_flight = JetStreamJobsInFlight(client, names)
+        await in_flight.begin()
+        assert (await in_flight.among(photos)).photos == photos

@@ -6,7 +6,6 @@ import attrs
 
 from adapters.postgres.connection.database import Database
 from adapters.postgres.gallery.gallery import PostgresGallery
-from adapters.telemetry.gauges import WorkerGauges
 from adapters.vision.processes.pool import ProcessPoolFaceReader
 from application.ports.clock import Clock
 from application.ports.face_pipeline import EmbedderInfo
@@ -18,7 +17,10 @@ _INTERVAL_SECONDS = 10.0
 
 
 class GaugeWatch:
-    """Asks broker and database now and then, so that whoever collects metrics need not wait for them."""
+    """Asks broker and database now and then, so that whoever collects metrics need not wait for them.
+
+    It is what a worker's gauges read: :class:`adapters.telemetry.gauges.WorkerGauges`.
+    """
 
     def __init__(
         self,
@@ -36,20 +38,20 @@ class GaugeWatch:
         self._reader = reader
         self._clock = clock
         self._telemetry = telemetry
-        self._jobs: Mapping[str, int] = {}
-        self._oldest_age: float | None = None
-        self._users: Mapping[str, int] = {}
+        self.jobs: Mapping[str, int] = {}
+        self.oldest_age: float | None = None
+        self.users: Mapping[str, int] = {}
         self._told_of_slowness = False
 
-    def gauges(self) -> WorkerGauges:
-        """Return what the gauges read."""
-        return WorkerGauges(
-            queue=lambda: self._jobs,
-            oldest_job=lambda: self._oldest_age,
-            gallery=lambda: self._users,
-            vision_restarts=lambda: self._reader.restarts,
-            database=lambda: attrs.asdict(self._database.use),
-        )
+    @property
+    def vision_restarts(self) -> int:
+        """As the pool of vision counts them."""
+        return self._reader.restarts
+
+    @property
+    def connections(self) -> Mapping[str, int]:
+        """As the pool of the database counts them."""
+        return attrs.asdict(self._database.use)
 
     async def run(self) -> None:
         """Look every ten seconds, until cancelled; what does not answer is not known."""
@@ -58,13 +60,13 @@ class GaugeWatch:
             try:
                 self._show(await self._queue.look())
             except Exception as error:  # noqa: BLE001 - what cannot be known is not shown, and the watch goes on
-                self._jobs, self._oldest_age = {}, None
+                self.jobs, self.oldest_age = {}, None
                 self._report(error)
             try:
-                self._users = {info.id: await self._gallery.size(info.id)}
+                self.users = {info.id: await self._gallery.size(info.id)}
                 await self._look_at_search(info)
             except Exception as error:  # noqa: BLE001 - same
-                self._users = {}
+                self.users = {}
                 self._report(error)
             await self._clock.sleep(_INTERVAL_SECONDS)
 
@@ -72,14 +74,14 @@ class GaugeWatch:
         """Tell once that searches could be faster."""
         if not self._told_of_slowness and await self._gallery.is_slow(info.id, info.dimension):
             self._told_of_slowness = True
-            self._telemetry.search_is_slow(self._users[info.id])
+            self._telemetry.search_is_slow(self.users[info.id])
 
     def _show(self, queue: QueueState) -> None:
-        self._jobs = {"pending": queue.pending, "ack_pending": queue.ack_pending, "redelivered": queue.redelivered}
+        self.jobs = {"pending": queue.pending, "ack_pending": queue.ack_pending, "redelivered": queue.redelivered}
         if queue.oldest is not None:
-            self._oldest_age = max(0.0, (self._clock.now() - queue.oldest).total_seconds())
+            self.oldest_age = max(0.0, (self._clock.now() - queue.oldest).total_seconds())
         else:
-            self._oldest_age = None if queue.pending or queue.ack_pending else 0.0
+            self.oldest_age = None if queue.pending or queue.ack_pending else 0.0
 
     def _report(self, error: Exception) -> None:
         """Report a defect; an outage is reported by whoever works."""

@@ -109,7 +109,7 @@ async def serve(settings: Settings, vision: VisionContainer) -> None:
             raise
         state = worker = container.worker()
         container.instruments().start_from_zero(worker.dependencies)
-        observe(container.instruments(), container.gauge_watch().gauges())
+        observe(container.instruments(), container.gauge_watch())
         watch = asyncio.create_task(container.gauge_watch().run())
         stack.push_async_callback(ended, watch)
         _LOG.info(

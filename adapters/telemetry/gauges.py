@@ -1,28 +1,33 @@
 """The gauges of a worker: they are read when somebody asks, rather than counted when something happens."""
 
 from collections.abc import Callable, Iterable, Mapping
-
-import attrs
+from typing import Protocol
 
 from adapters.telemetry.instruments import Attributes, Instruments
 
 
-@attrs.frozen(kw_only=True)
-class WorkerGauges:
-    """What a worker's gauges show; each is called whenever metrics are collected, in any thread, and must not wait.
+class WorkerGauges(Protocol):
+    """What a worker's gauges show; each is read whenever metrics are collected, in any thread, and must not wait."""
 
-    ``queue`` gives the jobs by state (``pending``, ``ack_pending``, ``redelivered``) and ``gallery`` the enrolled
-    users by embedder, both empty while unknown; ``oldest_job`` is the age in seconds of the oldest job that is not
-    settled, 0 where there is none and None while unknown; ``vision_restarts`` counts the vision processes that were
-    lost; ``database`` gives the connections that are ``used`` and ``idle``, the operations that are ``waiting`` for
-    one, and the ``maximum`` that there may be.
-    """
+    @property
+    def jobs(self) -> Mapping[str, int]:
+        """Jobs by state: ``pending``, ``ack_pending``, ``redelivered``; empty while unknown."""
 
-    queue: Callable[[], Mapping[str, int]]
-    oldest_job: Callable[[], float | None]
-    vision_restarts: Callable[[], int]
-    gallery: Callable[[], Mapping[str, int]]
-    database: Callable[[], Mapping[str, int]]
+    @property
+    def oldest_age(self) -> float | None:
+        """Seconds since the oldest job came that is not settled; 0 where there is none, None while unknown."""
+
+    @property
+    def users(self) -> Mapping[str, int]:
+        """Enrolled users by embedder; empty while unknown."""
+
+    @property
+    def vision_restarts(self) -> int:
+        """Vision processes that were lost."""
+
+    @property
+    def connections(self) -> Mapping[str, int]:
+        """The ones ``used`` and ``idle``, the operations ``waiting`` for one, and the ``maximum`` there may be."""
 
 
 def observe(instruments: Instruments, gauges: WorkerGauges) -> None:
@@ -31,27 +36,27 @@ def observe(instruments: Instruments, gauges: WorkerGauges) -> None:
         "facematch.queue.jobs",
         "{job}",
         "Jobs of the consumer by state",
-        lambda: [(count, {"state": state}) for state, count in gauges.queue().items()],
+        lambda: [(count, {"state": state}) for state, count in gauges.jobs.items()],
     )
     instruments.gauge(
         "facematch.queue.oldest.age",
         "s",
         "Age of the oldest job that is not settled",
-        lambda: [(age, {}) for age in [gauges.oldest_job()] if age is not None],
+        lambda: [(age, {}) for age in [gauges.oldest_age] if age is not None],
     )
     instruments.gauge(
         "facematch.gallery.users",
         "{user}",
         "Users who may be named, by embedder",
-        lambda: [(count, {"embedder": embedder}) for embedder, count in gauges.gallery().items()],
+        lambda: [(count, {"embedder": embedder}) for embedder, count in gauges.users.items()],
     )
     instruments.counter(
         "facematch.vision.restarts",
         "{process}",
         "Vision processes that were lost and replaced",
-        lambda: [(gauges.vision_restarts(), {})],
+        lambda: [(gauges.vision_restarts, {})],
     )
-    _observe_pool(instruments, gauges.database)
+    _observe_pool(instruments, gauges)
 
 
 def observe_readiness(instruments: Instruments, not_ready: Callable[[], Mapping[str, str]]) -> None:
@@ -70,12 +75,12 @@ def observe_readiness(instruments: Instruments, not_ready: Callable[[], Mapping[
     )
 
 
-def _observe_pool(instruments: Instruments, read: Callable[[], Mapping[str, int]]) -> None:
+def _observe_pool(instruments: Instruments, gauges: WorkerGauges) -> None:
     """Register what the conventions call a pool's metrics."""
     pool = {"db.client.connection.pool.name": "facematch"}
 
     def count() -> Iterable[tuple[float, Attributes]]:
-        connections = read()
+        connections = gauges.connections
         for state in ("used", "idle"):
             yield connections[state], {**pool, "db.client.connection.state": state}
 
@@ -84,11 +89,11 @@ def _observe_pool(instruments: Instruments, read: Callable[[], Mapping[str, int]
         "db.client.connection.max",
         "{connection}",
         "Database connections that there may be",
-        lambda: [(read()["maximum"], pool)],
+        lambda: [(gauges.connections["maximum"], pool)],
     )
     instruments.gauge(
         "db.client.connection.pending_requests",
         "{request}",
         "Operations that wait for a database connection",
-        lambda: [(read()["waiting"], pool)],
+        lambda: [(gauges.connections["waiting"], pool)],
     )

@@ -27,7 +27,7 @@ from adapters.postgres.connection.database import Database
 from adapters.postgres.gallery.gallery import PostgresGallery
 from adapters.postgres.records.ledger import PostgresLedger
 from adapters.system.clock import SystemClock
-from adapters.telemetry.gauges import WorkerGauges, observe
+from adapters.telemetry.gauges import observe
 from adapters.telemetry.instruments import Instruments
 from adapters.telemetry.job import OtelTelemetry
 from adapters.telemetry.logging import configure_logging
@@ -40,6 +40,7 @@ from domain.jobs import JobKey, MatchJob
 from domain.retries import LinearBackoff
 from tests.contract.telemetry.samples import TRACEPARENT
 from tests.fakes.clock import ManualClock
+from tests.fakes.gauges import FixedGauges
 from tests.fakes.vision import INFO
 from tests.integration.telemetry.failing import fail_everywhere
 from tests.unit.application.world import IMAGE, JOB_ID, World, face, reading
@@ -47,12 +48,12 @@ from tests.unit.application.world import IMAGE, JOB_ID, World, face, reading
 PATIENCE_SECONDS = 30.0
 SECRET = "hunter2-s3cret"
 PHOTOS = tuple(UUID(int=number) for number in (1, 2, 3))
-_GAUGES = WorkerGauges(
-    queue=lambda: {"pending": 5, "ack_pending": 1, "redelivered": 0},
-    oldest_job=lambda: 3.5,
-    vision_restarts=lambda: 2,
-    gallery=lambda: {INFO.id: 1},
-    database=lambda: {"used": 1, "idle": 3, "waiting": 0, "maximum": 8},
+_GAUGES = FixedGauges(
+    jobs={"pending": 5, "ack_pending": 1, "redelivered": 0},
+    oldest_age=3.5,
+    vision_restarts=2,
+    users={INFO.id: 1},
+    connections={"used": 1, "idle": 3, "waiting": 0, "maximum": 8},
 )
 
 

@@ -61,7 +61,7 @@ async def watching(
     watch = GaugeWatch(queue=queue, gallery=gallery, database=database, reader=reader, clock=clock, telemetry=telemetry)
     looking = asyncio.create_task(watch.run())
     await settle()
-    yield watch.gauges()
+    yield watch
     await ended(looking)
 
 
@@ -80,13 +80,13 @@ async def test_the_queue_is_shown_with_the_age_of_its_oldest_job() -> None:
     queue = InMemoryJobQueue(clock)
     statistics = Unreadable(InMemoryQueueStatistics(queue))
     async with watching(statistics, GrowingGallery(), clock, RecordingTelemetry()) as gauges:
-        assert (gauges.queue()["pending"], gauges.oldest_job()) == (0, 0)
+        assert (gauges.jobs["pending"], gauges.oldest_age) == (0, 0)
         queue.publish(b"a job", {})
         await clock.advance(10)
-        assert (gauges.queue(), gauges.oldest_job()) == ({"pending": 1, "ack_pending": 0, "redelivered": 0}, 10)
+        assert (gauges.jobs, gauges.oldest_age) == ({"pending": 1, "ack_pending": 0, "redelivered": 0}, 10)
         statistics.may_read = False
         await clock.advance(10)
-        assert (gauges.queue()["pending"], gauges.oldest_job()) == (1, None)
+        assert (gauges.jobs["pending"], gauges.oldest_age) == (1, None)
         queue.available = False
         await clock.advance(10)
-        assert (gauges.queue(), gauges.oldest_job()) == ({}, None)
+        assert (gauges.jobs, gauges.oldest_age) == ({}, None)

@@ -7,7 +7,7 @@ from opentelemetry.exporter.prometheus import PrometheusMetricReader
 from opentelemetry.sdk.metrics import MeterProvider
 from prometheus_client import CollectorRegistry, generate_latest
 
-from adapters.telemetry.gauges import WorkerGauges, observe, observe_readiness
+from adapters.telemetry.gauges import observe, observe_readiness
 from adapters.telemetry.instruments import Instruments
 from domain.outcomes import Reason
 from domain.records import Failed, Matched, Outcome, Skipped
@@ -24,6 +24,7 @@ from tests.contract.telemetry.samples import (
     SampleDelivery,
     record,
 )
+from tests.fakes.gauges import FixedGauges
 from tests.unit.adapters.telemetry.conftest import Observed
 
 
@@ -98,22 +99,14 @@ def test_gauges_are_read_when_they_are_asked_for() -> None:
     registry = CollectorRegistry()
     reader = PrometheusMetricReader(registry=registry, scope_info_enabled=False, disable_target_info=True)
     meter = MeterProvider([reader], shutdown_on_exit=False).get_meter("test")
-    queue: dict[str, int] = {}
-    gallery: dict[str, int] = {}
-    ages: list[float] = []
-    gauges = WorkerGauges(
-        queue=lambda: queue,
-        oldest_job=lambda: ages[0] if ages else None,
-        vision_restarts=lambda: 2,
-        gallery=lambda: gallery,
-        database=lambda: {"used": 3, "idle": 1, "waiting": 4, "maximum": 8},
-    )
+    connections = {"used": 3, "idle": 1, "waiting": 4, "maximum": 8}
+    gauges = FixedGauges(jobs={}, oldest_age=None, users={}, vision_restarts=2, connections=connections)
     observe(Instruments(meter), gauges)
     before = generate_latest(registry).decode()
     assert "facematch_queue_" not in before
-    queue.update(pending=10, ack_pending=2, redelivered=1)
-    gallery["dlib@2"] = 20
-    ages.append(12.5)
+    gauges.jobs = {"pending": 10, "ack_pending": 2, "redelivered": 1}
+    gauges.users = {"dlib@2": 20}
+    gauges.oldest_age = 12.5
     text = generate_latest(registry).decode()
     pool = 'db_client_connection_pool_name="facematch"'
     for line in (

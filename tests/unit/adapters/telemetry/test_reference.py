@@ -13,13 +13,14 @@ from opentelemetry.sdk.metrics import MeterProvider
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from adapters.telemetry.gauges import WorkerGauges, observe, observe_readiness
+from adapters.telemetry.gauges import observe, observe_readiness
 from adapters.telemetry.instruments import Instruments
 from adapters.telemetry.job import OtelTelemetry
 from application.ports.telemetry import JobTrace
 from domain.errors import StorageUnavailableError
 from domain.outcomes import OutcomeKind, Reason
 from tests.contract.telemetry.samples import JOB, MATCHED, OUTCOMES, TIMINGS, TRACEPARENT, SampleDelivery, record
+from tests.fakes.gauges import FixedGauges
 from tests.unit.adapters.telemetry.conftest import Observed
 from tests.unit.docs.pages import ROOT, page, rows
 
@@ -28,12 +29,12 @@ SCHEMA = json.loads((ROOT / "docs/reference/schemas/log-line.json").read_text())
 LINE = Draft202012Validator({**SCHEMA, "additionalProperties": False})
 """What this release writes; the published schema leaves room for later ones."""
 STAGES = ("guardrails", "fetch", "vision", "search", "transaction", "publish", "ack")
-GAUGES = WorkerGauges(
-    queue=lambda: {"pending": 1, "ack_pending": 1, "redelivered": 1},
-    oldest_job=lambda: 1.5,
-    vision_restarts=lambda: 1,
-    gallery=lambda: {"dlib@2": 1},
-    database=lambda: {"used": 1, "idle": 1, "waiting": 0, "maximum": 2},
+GAUGES = FixedGauges(
+    jobs={"pending": 1, "ack_pending": 1, "redelivered": 1},
+    oldest_age=1.5,
+    vision_restarts=1,
+    users={"dlib@2": 1},
+    connections={"used": 1, "idle": 1, "waiting": 0, "maximum": 2},
 )
 
 

@@ -7,7 +7,7 @@ from typing import Final
 from adapters.system import own_memory
 from entrypoints.idle_signals import end_at_once
 from entrypoints.importing import importing
-from entrypoints.terminal import closed_input, interruption, output
+from entrypoints.terminal import interruption, output
 
 _NOT_ASKED: Final = ("OTEL_PYTHON_CONTEXT", "OTEL_PYTHON_TRACER_PROVIDER", "OTEL_PYTHON_METER_PROVIDER")
 """What these name OpenTelemetry would load when it is imported, in the place of what is set up here."""
@@ -20,7 +20,7 @@ def main() -> None:
     own_memory.keep_to_itself()
     for name in _NOT_ASKED:
         os.environ.pop(name, None)
-    closed_input.stand_in()
+    output.replace_closed_stdin()
     with output.guarded_stdout():
         try:
             with importing():

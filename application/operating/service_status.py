@@ -1,6 +1,7 @@
 """How the service is, whatever can be seen of it; and if it does nothing, why."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Mapping
 from datetime import datetime
 from enum import Enum, auto
@@ -8,11 +9,12 @@ from typing import TypeVar
 
 import attrs
 
-from application.operating.dead_letter_reasons import DeadLetterReasons, LettersByReason
-from application.ports.dead_letter_box import DeadLetterBox
+from application.ports.dead_letter_box import DeadLetterBox, Extent
 from application.ports.statistics import LedgerStatistics, QueueState, QueueStatistics, RecentOutcomes
 from domain.errors import FacematchError
 
+MOST_LETTERS_READ = 2000
+"""Dead letters whose reasons are counted; of more, the oldest ones."""
 _QUIET_SECONDS = 60.0
 _BETWEEN_JOBS_SECONDS = 5.0
 _Seen = TypeVar("_Seen")
@@ -41,6 +43,30 @@ class ServiceState(Enum):
     def idle(self) -> bool | None:
         """Whether nothing is done; None where that cannot be seen."""
         return None if self in {ServiceState.UNSEEN, ServiceState.UNCLEAR} else self is not ServiceState.WORKING
+
+
+@attrs.frozen
+class LettersByReason:
+    """How many dead letters there are, and why the first ``read`` of them are dead."""
+
+    count: int
+    read: int
+    reasons: Mapping[str, int]
+
+
+@attrs.define
+class DeadLetterReasons:
+    """Remembers what it counted: reasons stand in the letters, which are read one by one."""
+
+    _extent: Extent | None = None
+    _counted: LettersByReason = LettersByReason(0, 0, {})
+
+    async def look(self, box: DeadLetterBox) -> LettersByReason:
+        """Return the letters by reason; they are read only where others are there than at the last look."""
+        extent = await box.extent()
+        if extent != self._extent:
+            self._counted, self._extent = await _counted(box, extent), extent
+        return self._counted
 
 
 @attrs.define
@@ -101,3 +127,13 @@ def _standstill(queue: QueueState) -> ServiceState:
     if not queue.ack_pending:
         return ServiceState.ABOUT_TO_WORK if queue.asking else ServiceState.NOBODY_ASKS
     return ServiceState.FULL if 0 < queue.most_in_hand <= queue.ack_pending else ServiceState.HELD_UP
+
+
+async def _counted(box: DeadLetterBox, extent: Extent) -> LettersByReason:
+    reasons: Counter[str] = Counter()
+    if extent.count:
+        async for letter in box.letters(up_to=extent.newest):
+            reasons[letter.reason] += 1
+            if reasons.total() == MOST_LETTERS_READ:
+                break
+    return LettersByReason(extent.count, reasons.total(), dict(reasons.most_common()))

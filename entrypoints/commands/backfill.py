@@ -21,8 +21,8 @@ from entrypoints.composition.base import build
 from entrypoints.composition.republishing import RepublishingContainer
 from entrypoints.settings import Settings
 from entrypoints.terminal.console import err, explained, load_settings
-from entrypoints.terminal.moments import moment
 from entrypoints.terminal.progress import watched
+from entrypoints.terminal.times import moment
 
 _MOST_PER_SECOND = 1_000_000
 _WORDS = {

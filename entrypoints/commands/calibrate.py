@@ -39,7 +39,7 @@ def calibrate(
     face.
     """
     settings = load_settings()
-    place.insist_on(output)
+    place.require_writable(output)
     with explained():
         container = build(MeasuringContainer, settings)
         found = asyncio.run(measured(container, container.calibrate_embedder(), folder, faces, resume))

@@ -30,8 +30,8 @@ from entrypoints.terminal.console import (
     print_document,
     visible,
 )
-from entrypoints.terminal.moments import moment
 from entrypoints.terminal.progress import watched
+from entrypoints.terminal.times import moment
 
 _SHOWN = 100
 _LONGEST_BODY = 4096

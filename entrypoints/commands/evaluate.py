@@ -38,7 +38,7 @@ def evaluate(
     """
     settings = load_settings()
     if html is not None:
-        place.insist_on(html)
+        place.require_writable(html)
     with explained():
         container = build(MeasuringContainer, settings)
         evaluation = asyncio.run(measured(container, container.evaluate_photos(), folder, faces, resume))

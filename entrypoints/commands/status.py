@@ -15,8 +15,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from application.operating.dead_letter_reasons import DeadLetterReasons, LettersByReason
-from application.operating.service_status import ServiceStatus
+from application.operating.service_status import DeadLetterReasons, LettersByReason, ServiceStatus
 from application.ports.statistics import RecentOutcomes
 from entrypoints.commands.common.service_state import sentence
 from entrypoints.composition.base import build
@@ -24,7 +23,7 @@ from entrypoints.composition.broker import BrokerContainer, connected_to_nats
 from entrypoints.composition.database import DatabaseContainer, opened_database
 from entrypoints.settings import Settings
 from entrypoints.terminal.console import ExitCode, fail, load_settings, out, print_document, visible
-from entrypoints.terminal.durations import in_words
+from entrypoints.terminal.times import in_words
 
 _WORKERS_SHOWN = 20
 _INTERVAL = 2.0

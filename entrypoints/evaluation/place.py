@@ -6,7 +6,7 @@ from adapters.evaluation.whole_file import check_place
 from entrypoints.terminal.console import ExitCode, fail
 
 
-def insist_on(path: Path) -> None:
+def require_writable(path: Path) -> None:
     """End with exit code 2 where no file can be written."""
     if not path.parent.is_dir():
         fail(f"there is no folder {path.parent} to write {path.name} to", ExitCode.USAGE)

@@ -1,4 +1,4 @@
-"""A full or closed standard output, reported as one line on standard error and exit code 1."""
+"""Standard streams that are full or closed: output that cannot be written is one line on standard error and exit 1."""
 
 import errno
 import io
@@ -27,6 +27,17 @@ class _GuardedFile(io.FileIO):
             if error.errno == errno.EPIPE:
                 raise
             raise OutputError(f"standard output cannot be written to ({error.strerror})") from error
+
+
+def replace_closed_stdin() -> None:
+    """Let something unreadable take the place of a closed standard input, and its number before a connection does.
+
+    Whoever reads it is told so, and nobody else notices.
+    """
+    if sys.stdin is None:
+        nothing = io.FileIO(os.open(os.devnull, os.O_WRONLY), closefd=False)
+        nothing.name = "<stdin>"
+        sys.stdin = io.TextIOWrapper(io.BufferedReader(nothing), "utf-8")
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from rich.progress import Progress as Bar
 
 from application.progress import Progress, StepProgress
 from entrypoints.terminal.console import err, is_interactive
-from entrypoints.terminal.durations import in_words
+from entrypoints.terminal.times import in_words
 
 _SECONDS_BETWEEN_LINES = 15.0
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from adapters.nats_jetstream.jobs.payload import JsonJobParser
 from application.ports.dead_letter_box import DeadLetter
-from entrypoints.commands.common.traceparent import trace_id
+from entrypoints.commands.common.photo_jobs import trace_id
 
 _PARSER = JsonJobParser()
 

@@ -10,7 +10,6 @@ from application.ports.ledger import Attempt
 from domain.decision import FIGURES, Candidate, figures_of
 from domain.jobs import JobKey
 from domain.records import JobRecord
-from entrypoints.commands.common.traceparent import trace_id
 from entrypoints.terminal.console import visible
 
 _END = (
@@ -22,6 +21,12 @@ _END = (
 def key_document(key: JobKey) -> dict[str, Any]:
     """Return what a job is found by."""
     return {"job": str(key), "stream_seq": key.sequence, "stored_at": key.stored_at.isoformat()}
+
+
+def trace_id(traceparent: str | None) -> str | None:
+    """Return the trace id of a W3C ``traceparent``; None where there is none, also in what a stranger wrote."""
+    parts = (traceparent or "").split("-")
+    return parts[1] if len(parts) > 1 else None
 
 
 def document(job: PhotoJob) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from application.operating.service_status import ServiceState, ServiceStatus
 from application.ports.statistics import QueueState
-from entrypoints.terminal.durations import in_words
+from entrypoints.terminal.times import in_words
 
 
 def sentence(status: ServiceStatus) -> str:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from application.operating.dead_letter_reasons import MOST_LETTERS_READ, DeadLetterReasons, LettersByReason
+from application.operating.service_status import MOST_LETTERS_READ, DeadLetterReasons, LettersByReason
 from application.ports.dead_letter_box import DeadLetter
 from domain.errors import MessagingUnavailableError
 from tests.fakes.dead_letter_box import InMemoryDeadLetterBox

@@ -2,8 +2,7 @@
 
 from datetime import UTC, datetime
 
-from application.operating.dead_letter_reasons import DeadLetterReasons
-from application.operating.service_status import ServiceStatus
+from application.operating.service_status import DeadLetterReasons, ServiceStatus
 from tests.fakes.database import InMemoryDatabase
 from tests.fakes.dead_letter_box import InMemoryDeadLetterBox
 from tests.fakes.queue import InMemoryJobQueue

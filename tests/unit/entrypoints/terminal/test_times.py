@@ -1,11 +1,11 @@
-"""Points in time as operators write them."""
+"""Times as operators write and read them."""
 
 from datetime import UTC, datetime
 
 import pytest
 import typer
 
-from entrypoints.terminal.moments import moment
+from entrypoints.terminal.times import in_words, moment
 
 NOW = datetime(2026, 5, 2, 12, tzinfo=UTC)
 
@@ -47,3 +47,12 @@ def test_anything_else_is_wrong_usage(text: str) -> None:
     """It is told what can be written."""
     with pytest.raises(typer.BadParameter, match="how long ago"):
         moment(text, NOW)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(-3, "0 s"), (0.4, "0 s"), (59, "59 s"), (61, "1 min 1 s"), (7200, "2 h"), (90_061, "1 d 1 h")],
+)
+def test_lengths_of_time_are_told_in_two_units(seconds: float, words: str) -> None:
+    """Enough for people."""
+    assert in_words(seconds) == words

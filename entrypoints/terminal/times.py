@@ -1,4 +1,4 @@
-"""Points in time as people write them: when it was, or how long ago."""
+"""Times as people write and read them: when it was, how long ago, how long."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -27,3 +27,14 @@ def moment(text: str, now: datetime | None = None) -> datetime:
         raise typer.BadParameter(
             f"{text!r} is no time: write 2026-11-25T08:30, or how long ago, such as 45m, 2h or 1d12h"
         ) from error
+
+
+def in_words(seconds: float) -> str:
+    """Return a length of time in two units at most."""
+    left = max(0, round(seconds))
+    words = []
+    for unit, length in (("d", 86_400), ("h", 3600), ("min", 60), ("s", 1)):
+        count, left = divmod(left, length)
+        if count:
+            words.append(f"{count} {unit}")
+    return " ".join(words[:2]) or "0 s"

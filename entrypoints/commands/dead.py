@@ -1,10 +1,9 @@
 """``dead``: the jobs that were given up are listed, shown, sent again, and thrown away."""
 
 import asyncio
-import json
 import sys
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping
+from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -28,6 +27,8 @@ from entrypoints.terminal.console import (
     load_settings,
     out,
     print_document,
+    print_line,
+    told_at_the_end,
     visible,
 )
 from entrypoints.terminal.progress import watched
@@ -189,27 +190,20 @@ class _RepairReport:
         self.missing.discard(repaired.letter.sequence)
         if self.as_json:
             done = action.value if action.is_left else f"{self.prefix}{action.value}"
-            _print_line({"action": done, **line_document(repaired.letter)})
+            print_line({"action": done, **line_document(repaired.letter)})
 
     @property
     def letters(self) -> int:
         """How many were told of."""
         return sum(self.counts.values())
 
-    @contextmanager
-    def summarised(self) -> Iterator[None]:
+    def summarised(self) -> AbstractContextManager[None]:
         """Say at the end what was done; also where it comes before everything is."""
-        finished = False
-        try:
-            yield
-            finished = True
-        finally:
-            if finished:
-                self._summarise()
-            elif self.counts and not self.prefix:  # what would be done is nothing that was
-                self._summarise(" so far")
+        return told_at_the_end(self._summarise)
 
-    def _summarise(self, so_far: str = "") -> None:
+    def _summarise(self, so_far: str) -> None:
+        if so_far and (self.prefix or not self.counts):  # what would be done is nothing that was
+            return
         words = [
             f"{count} {action.value if action.is_left else self.prefix + action.value}".replace("_", " ")
             for action, count in self.counts.items()
@@ -281,23 +275,18 @@ async def _print_lines(settings: Settings, selection: Selection, limit: int | No
     if limit is not None:
         letters, _ = await _newest(settings, selection, limit)
         for letter in letters:
-            _print_line(line_document(letter))
+            print_line(line_document(letter))
         return
     container = build(BrokerContainer, settings)
     async with connected_to_nats(container):
         async for letter in container.repair_dead_letters().select(selection):
-            _print_line(line_document(letter))
+            print_line(line_document(letter))
 
 
 async def _find(settings: Settings, sequence: int) -> DeadLetter | None:
     container = build(BrokerContainer, settings)
     async with connected_to_nats(container):
         return await container.dead_letter_box().find(sequence)
-
-
-def _print_line(document: dict[str, object]) -> None:
-    sys.stdout.write(json.dumps(document) + "\n")
-    sys.stdout.flush()
 
 
 def _table(letters: Iterable[DeadLetter]) -> Table:

@@ -1,8 +1,6 @@
 """``inspect``: what the active embedder sees on images."""
 
 import asyncio
-import json
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,7 +16,7 @@ from domain.outcomes import Reason
 from entrypoints.composition.base import build
 from entrypoints.composition.vision import VisionContainer, started_reader
 from entrypoints.settings import Settings
-from entrypoints.terminal.console import ExitCode, explained, load_settings, out, visible
+from entrypoints.terminal.console import ExitCode, explained, load_settings, out, print_line, visible
 
 _STAGES = ("decode", "detect", "embed")
 
@@ -51,8 +49,7 @@ async def _inspect(settings: Settings, images: list[str], *, as_json: bool, with
             unreadable += isinstance(seen, _Unread)
             document = _document(path, reader.info.id, seen, with_embedding=with_embedding)
             if as_json:
-                sys.stdout.write(json.dumps(document) + "\n")
-                sys.stdout.flush()
+                print_line(document)
             else:
                 out.print(visible(_sentence(document) + (f": {seen.why}" if isinstance(seen, _Unread) else "")))
     return unreadable

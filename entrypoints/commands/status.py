@@ -1,8 +1,6 @@
 """``status``: what is going on, and if nothing is, why."""
 
 import asyncio
-import json
-import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import datetime
@@ -22,7 +20,7 @@ from entrypoints.composition.base import build
 from entrypoints.composition.broker import BrokerContainer, connected_to_nats
 from entrypoints.composition.database import DatabaseContainer, opened_database
 from entrypoints.settings import Settings
-from entrypoints.terminal.console import ExitCode, fail, load_settings, out, print_document, visible
+from entrypoints.terminal.console import ExitCode, fail, load_settings, out, print_document, print_line, visible
 from entrypoints.terminal.times import in_words
 
 _WORKERS_SHOWN = 20
@@ -70,8 +68,7 @@ async def _watch(settings: Settings, interval: float, *, as_json: bool) -> None:
         while True:
             seen = await _look(settings, reasons)
             if as_json:
-                sys.stdout.write(json.dumps(_document(seen)) + "\n")
-                sys.stdout.flush()
+                print_line(_document(seen))
             else:
                 _print(seen)
             await asyncio.sleep(interval)

@@ -1,9 +1,10 @@
 """What people see: results on standard output, messages on standard error, and the exit codes."""
 
+import json
 import os
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from enum import IntEnum
 from typing import NoReturn, TypeVar
@@ -98,6 +99,23 @@ def print_problems(problems: list[Problem]) -> None:
 def print_document(document: object) -> None:
     """Print JSON, in ASCII: the names of files need not be text in any encoding."""
     out.print_json(data=document, ensure_ascii=True)
+
+
+def print_line(document: object) -> None:
+    """Print JSON in one line of ASCII, at once, for whoever reads line by line."""
+    sys.stdout.write(json.dumps(document) + "\n")
+    sys.stdout.flush()
+
+
+@contextmanager
+def told_at_the_end(tell: Callable[[str], None]) -> Iterator[None]:
+    """Call it with nothing to add after the block, or with `` so far`` where the block was cut off."""
+    so_far = " so far"
+    try:
+        yield
+        so_far = ""
+    finally:
+        tell(so_far)
 
 
 def visible(text: str) -> str:

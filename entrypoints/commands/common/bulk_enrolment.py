@@ -1,8 +1,7 @@
 """What the commands have in common that enrol many users: the list that they take, and what they tell."""
 
-import json
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from uuid import UUID
 
 import attrs
@@ -11,7 +10,7 @@ import typer
 from application.enrolment.bulk import EnrolmentResult
 from entrypoints.commands.common.enrolment_warnings import documented, in_words
 from entrypoints.commands.common.portraits import PortraitListError, portraits
-from entrypoints.terminal.console import ExitCode, err, fail, out, visible
+from entrypoints.terminal.console import ExitCode, err, fail, out, print_line, told_at_the_end, visible
 
 
 def photographs_of(listed: typer.FileText) -> Mapping[UUID, Sequence[str]]:
@@ -56,24 +55,19 @@ class EnrolmentReport:
         else:
             self._done += 1
         if self.as_json:
-            out.print(json.dumps(document(user, self.verb)))
+            print_line(document(user, self.verb))
         elif user.problems:
             out.print(visible(f"{user.user_id}: {'; '.join(user.problems)}"))
         for warning in user.warnings:
             err.print(f"Warning: {visible(f'user {user.user_id}: {in_words(warning)}')}")
 
-    @contextmanager
-    def summarised(self) -> Iterator[None]:
+    def summarised(self) -> AbstractContextManager[None]:
         """Say at the end how many they were, also where it comes before everybody was looked at."""
-        finished = False
-        try:
-            yield
-            finished = True
-        finally:
-            if finished or self._done or self._refused:
-                self._summarise("" if finished else " so far")
+        return told_at_the_end(self._summarise)
 
     def _summarise(self, so_far: str) -> None:
+        if so_far and not (self._done or self._refused):
+            return
         parts = [f"{users(self._done)} {self.verb} with {self.embedder}{so_far}"]
         if self._refused:
             parts.append(f"{users(self._refused)} could not be")

@@ -451,7 +451,7 @@ def test_keda_scales_the_workers_by_their_own_consumer(base: Build, example: Bui
     assert port == "8222"
 
 
-def test_users_of_the_servers_are_known_there(build: Build) -> None:
+def test_users_of_the_manifests_are_known_to_the_servers(build: Build) -> None:
     """Worker and operator are users of the shipped permissions, and the worker's role is the one that is let in."""
     known = set(re.findall(r"\{ user: (\w+),", Path("infra/nats/permissions.conf").read_text()))
     talk_to_nats = build.pods.keys() - {"migrate", "owner"}

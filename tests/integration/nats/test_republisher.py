@@ -84,11 +84,11 @@ async def test_while_nobody_stores_it_is_tried_again(client: Client) -> None:
     """A cluster without a leader answers as one without the stream, for some seconds."""
     names, first, others = await provisioned(client), jobs(1), jobs(300)
     js, republisher = client.jetstream(), JetStreamRepublisher(client, names)
+    impatient = JetStreamRepublisher(client, names, patience_seconds=0)
     assert await republisher.publish(first, unless_after=0) == 1
+    assert await impatient.publish(first, unless_after=0) == 0
     config = (await js.stream_info(names.stream)).config
     await js.delete_stream(names.stream)
-    impatient = JetStreamRepublisher(client, names, patience_seconds=0)
-    impatient._in_batches = True
     with pytest.raises(MessagingUnavailableError, match="it has no leader now"):
         await impatient.publish(others, unless_after=0)
     publishing = asyncio.create_task(republisher.publish(others, unless_after=0))
@@ -125,9 +125,9 @@ async def test_what_was_stored_without_an_answer_counts_as_published(
         raise MessagingUnavailableError("no answer")
 
     monkeypatch.setattr("adapters.nats_jetstream.publishing.republisher.publish_batch", unheard)
-    names, wanted = await provisioned(client), jobs(50)
+    names, wanted = own_names(), jobs(50)
+    await client.jetstream().add_stream(name=names.stream, subjects=[names.subject], allow_atomic=in_batches)
     republisher = (JetStreamRepublisher if in_batches else Unheard)(client, names)
-    republisher._in_batches = in_batches
     assert await republisher.publish(wanted, unless_after=0) == len(wanted)
     assert sorted(map(str, await in_the_stream(client, names))) == sorted(map(str, wanted))
 

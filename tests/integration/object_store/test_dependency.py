@@ -10,7 +10,6 @@ from adapters.object_store.errors import ObjectArchivedError, StorageRefusedErro
 from adapters.object_store.store import ObjectStoreDependency, S3PhotoStore, StoreOptions
 from adapters.object_store.witnesses import Witnesses
 from adapters.system.clock import SystemClock
-from application.ports.dependency import Dependency
 from domain.errors import StorageUnavailableError
 from domain.images import ImageRef
 from infra.local_stack.process import free_port
@@ -37,12 +36,6 @@ def server(request: pytest.FixtureRequest) -> S3Server | SeaweedServer:
 async def probe(options: StoreOptions, closing: Closing) -> ObjectStoreDependency:
     """Return a probe that sees the proxy as its server."""
     return closing(ObjectStoreDependency(options, "probed"))
-
-
-async def test_it_is_a_dependency(probe: ObjectStoreDependency) -> None:
-    """The adapter satisfies its port, and people know what it is."""
-    dependency: Dependency = probe
-    assert dependency.name == "object store"
 
 
 @pytest.mark.parametrize("bucket", ["probed", "no-such-bucket"])

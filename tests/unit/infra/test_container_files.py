@@ -175,7 +175,7 @@ def test_passwords_are_random_and_made_once(made: Path) -> None:
     assert {file.name: file.read_text() for file in (made / "secrets").iterdir()} == before
 
 
-def test_users_of_the_servers_are_known_there() -> None:
+def test_users_of_compose_are_known_to_the_servers() -> None:
     """Each service's NATS user has permissions, and the role that migrate lets in is the worker's."""
     known = set(re.findall(r"\{ user: (\w+),", Path("infra/nats/permissions.conf").read_text()))
     users = {service["environment"]["FACEMATCH_NATS_USER"] for service in (SERVICES["worker"], SERVICES["provision"])}

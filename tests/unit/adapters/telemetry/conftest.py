@@ -74,6 +74,7 @@ class Observed:
     """Telemetry and what it produced."""
 
     telemetry: OtelTelemetry
+    instruments: Instruments
     exporter: InMemorySpanExporter
     reader: InMemoryMetricReader
     log: Log
@@ -111,12 +112,13 @@ def observed(logged: Callable[..., Log]) -> Observed:
     provider = TracerProvider(shutdown_on_exit=False)
     provider.add_span_processor(SimpleSpanProcessor(exporter))
     meter = MeterProvider([reader], shutdown_on_exit=False).get_meter("test")
+    instruments = Instruments(meter)
     telemetry = OtelTelemetry(
-        Instruments(meter),
+        instruments,
         subject="jobs",
         durable="workers",
         worker="worker-1",
         embedder="dlib@2",
         tracer=provider.get_tracer("test"),
     )
-    return Observed(telemetry, exporter, reader, logged(level="debug"))
+    return Observed(telemetry, instruments, exporter, reader, logged(level="debug"))

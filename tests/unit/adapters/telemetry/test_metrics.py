@@ -126,7 +126,7 @@ def test_gauges_are_read_when_they_are_asked_for() -> None:
 
 def test_the_first_of_its_kind_is_a_rise(observed: Observed) -> None:
     """Every outcome that there is, retry and dead letter shows as zero before it happens, and counts from there."""
-    observed.telemetry._instruments.start_from_zero([])
+    observed.instruments.start_from_zero([])
     before = {name: observed.metric(name) for name in ("facematch.jobs", "facematch.dead_letters")}
     outcomes: list[Outcome] = [Matched(USER, UUID(int=5), FACE, COMPARISON)]
     outcomes += [Failed(reason, "") if reason.is_failure else Skipped(reason, "") for reason in Reason]
@@ -142,7 +142,7 @@ def test_the_first_of_its_kind_is_a_rise(observed: Observed) -> None:
 
 def test_the_first_outage_of_each_dependency_is_a_rise(observed: Observed) -> None:
     """Outages, and the jobs that wait for their end, count from zero."""
-    observed.telemetry._instruments.start_from_zero(["database", "object store"])
+    observed.instruments.start_from_zero(["database", "object store"])
     zeros = {(("dependency", "database"),): 0, (("dependency", "object store"),): 0}
     names = ("facematch.outages", "facematch.jobs.held")
     assert [observed.metric(name) for name in names] == [zeros, zeros]

@@ -91,9 +91,8 @@ def test_every_metric_is_listed_as_it_is(observed: Observed) -> None:
 
 def test_every_metric_has_its_otlp_name(observed: Observed) -> None:
     """The second name is the one that is exported."""
-    instruments = observed.telemetry._instruments
-    observe(instruments, GAUGES)
-    observe_readiness(instruments, lambda: {"database": "no answer"})
+    observe(observed.instruments, GAUGES)
+    observe_readiness(observed.instruments, lambda: {"database": "no answer"})
     do_everything(observed.telemetry)
     data = observed.reader.get_metrics_data()
     assert data is not None

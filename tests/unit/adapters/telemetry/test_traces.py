@@ -13,7 +13,6 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.sdk.trace.sampling import ALWAYS_ON, ParentBased, TraceIdRatioBased
 from opentelemetry.trace import NoOpTracer, SpanKind, StatusCode, format_span_id, format_trace_id
 
-from adapters.telemetry.instruments import Instruments
 from adapters.telemetry.job import OtelTelemetry
 from adapters.telemetry.sampling import MessagesOnly
 from domain.errors import (
@@ -312,8 +311,7 @@ def test_a_disabled_sdk_passes_the_publishers_context_on(observed: Observed) -> 
 
 def telemetry_with(observed: Observed, tracer: object) -> OtelTelemetry:
     """Return telemetry that traces with another tracer."""
-    instruments: Instruments = observed.telemetry._instruments
-    return OtelTelemetry(instruments, subject="jobs", durable="workers", worker="worker-1", tracer=tracer)  # type: ignore[arg-type] # any tracer
+    return OtelTelemetry(observed.instruments, subject="jobs", durable="workers", worker="worker-1", tracer=tracer)  # type: ignore[arg-type] # any tracer
 
 
 def test_ids_do_not_leak_from_job_to_job(observed: Observed) -> None:

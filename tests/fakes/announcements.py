@@ -48,7 +48,7 @@ class DeadLetter:
 
 
 class InMemoryDeadLetters:
-    """``letters`` is the stream, one for each job; ``available`` set to false makes burying fail."""
+    """``letters`` is the stream, one for each job; ``available`` set to false makes publishing fail."""
 
     def __init__(self) -> None:
         self.available = True

@@ -212,6 +212,7 @@ async def test_jobs_that_took_long_wait_together_for_a_server_that_says_nothing(
         assert server.pid is not None
         os.kill(server.pid, signal.SIGSTOP)
         try:
+            await asyncio.to_thread(os.waitid, os.P_PID, server.pid, os.WSTOPPED)
             async with asyncio.timeout(1.5 * SOON):
                 results = await asyncio.gather(*(delivery.ack() for delivery in deliveries), return_exceptions=True)
         finally:

@@ -9,7 +9,7 @@ from application.enrolment.enrolment_warnings import EnrolmentWarning, blurred, 
 from application.ports.face_pipeline import Embed
 from application.ports.face_reader import FaceReader
 from domain.calibration import Calibration
-from domain.errors import JobRejectedError
+from domain.errors import FacematchError, JobRejectedError
 from domain.faces import FaceEmbedding
 from domain.guardrails import FaceQuality, check_face_count, check_quality
 

@@ -26,11 +26,13 @@ class Candidate:
     """An enrolled user, the cosine distance of their template to the probe, and what the template was made of.
 
     ``photographs`` is how many; None where nobody knows, as of a template that the application itself has stored.
+    ``template`` tells that very template from any other; it is empty where that is of no interest.
     """
 
     user_id: UUID
     distance: float
     photographs: int | None = None
+    template: bytes = attrs.field(default=b"", eq=False, repr=False)
 
 
 @attrs.frozen
@@ -132,10 +134,11 @@ def figures_of(comparison: Comparison | None) -> dict[str, float | None]:
 
 @attrs.frozen
 class Accepted:
-    """The nearest user is within the threshold."""
+    """The nearest user is within the threshold, by that ``template`` of theirs."""
 
     user_id: UUID
     comparison: Comparison
+    template: bytes = attrs.field(default=b"", eq=False, repr=False)
 
 
 @attrs.frozen
@@ -183,4 +186,4 @@ def decide(
         return Unknown(comparison)
     if others and others[0].distance - nearest.distance < margin:
         return Unknown(comparison, ambiguous=True)
-    return Accepted(nearest.user_id, comparison)
+    return Accepted(nearest.user_id, comparison, nearest.template)

@@ -19,7 +19,7 @@ from domain.outcomes import Reason
 from domain.records import Failed, JobHeader, JobRecord, Skipped
 
 _SEARCHES = 3
-"""How often a search is repeated because the user that it found was deleted or blocked before the commit."""
+"""How often a search is repeated because whom it found was deleted, blocked or enrolled anew before the commit."""
 
 
 @attrs.frozen

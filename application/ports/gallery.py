@@ -26,7 +26,7 @@ class Gallery(Protocol):
     """Searches the users who are enrolled with the probe's model and may be named (not deleted, not blocked)."""
 
     async def search(self, probe: FaceEmbedding, *, limit: int) -> Neighbours:
-        """Return up to ``limit`` users; nobody when nobody is enrolled.
+        """Return up to ``limit`` users, each with which template was compared; nobody when nobody is enrolled.
 
         Vectors that are all but zero, or immensely long, are no templates: their direction is lost in single precision.
 

@@ -51,7 +51,7 @@ class Attempt:
 
 
 class CandidateGoneError(Exception):
-    """The accepted user stopped being a candidate between search and commit: search again."""
+    """The accepted user, or the template that was compared, is no candidate any more: search again."""
 
 
 class Ledger(Protocol):
@@ -74,7 +74,7 @@ class Ledger(Protocol):
         the photo was deleted meanwhile, else ``matched``, ``no_match`` or ``no_enrolled_users`` with the face written.
 
         Raises:
-            CandidateGoneError: the accepted user was deleted, blocked or re-enrolled with another model.
+            CandidateGoneError: the accepted user was deleted, blocked or enrolled anew.
 
         """
 

@@ -1,7 +1,9 @@
 """The database's tables in memory: what the ledger, the gallery and the enrolment share."""
 
 import asyncio
+from collections.abc import Iterable
 from datetime import datetime
+from hashlib import sha256
 from uuid import UUID, uuid4
 
 import attrs
@@ -13,6 +15,11 @@ from domain.faces import BoundingBox, FaceEmbedding, InvalidEmbeddingError
 from domain.jobs import JobKey
 from domain.records import JobRecord
 from tests.fakes.clock import ManualClock
+
+
+def fingerprint(vector: Iterable[float]) -> bytes:
+    """Return the SHA-256 of a vector as PostgreSQL writes it, for numbers that it writes in few digits."""
+    return sha256(f"[{','.join(f'{number:g}' for number in vector)}]".encode()).digest()
 
 
 @attrs.define
@@ -39,6 +46,11 @@ class UserRow:
             return FaceEmbedding(self.model, self.vector)
         except InvalidEmbeddingError:
             return None
+
+    @property
+    def fingerprint(self) -> bytes:
+        """What tells this very vector from any other."""
+        return fingerprint(self.vector or ())
 
     def is_candidate_for(self, model: str) -> bool:
         """Tell whether this user is enrolled with that model and may be named."""

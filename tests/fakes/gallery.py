@@ -95,7 +95,7 @@ class InMemoryEnrolment:
 
 def _nearest(users: Iterable[UserRow], probe: FaceEmbedding, limit: int) -> list[Candidate]:
     candidates = [
-        Candidate(user.id, probe.cosine_distance(user.template), user.photographs)
+        Candidate(user.id, probe.cosine_distance(user.template), user.photographs, user.fingerprint)
         for user in users
         if user.template and user.template.dimension == probe.dimension
     ]

@@ -104,7 +104,7 @@ class InMemoryLedger:
             raise GalleryNotReadyError(f"the gallery is not of {model}")
         if isinstance(decision, Accepted):
             user = database.users.get(decision.user_id)
-            if user is None or not user.is_candidate_for(model):
+            if user is None or not user.is_candidate_for(model) or user.fingerprint != decision.template:
                 raise CandidateGoneError
         face = SeenFace(self._upsert_face(header, result), result.box)
         outcome = outcome_of(decision, face, new_id=self._new_id)

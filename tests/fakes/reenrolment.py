@@ -31,7 +31,7 @@ class InMemoryReenrolment:
         """Keep it, where the user is as they were."""
         await self._database.operation("prepare")
         row = self._database.users.get(user.user_id)
-        if row is None or not _is_outdated(row, template.model) or _fingerprint(row) != user.template:
+        if row is None or not _is_outdated(row, template.model) or row.fingerprint != user.template:
             return False
         self._database.prepared[template.model, user.user_id] = PreparedRow(
             template, photographs, user.image_refs, user.template
@@ -103,7 +103,7 @@ class InMemoryReenrolment:
         return count
 
     def _described(self, user: UserRow, model: str) -> Outdated:
-        return Outdated(user.id, _fingerprint(user), user.image_refs, self._is_ready(model, user.id))
+        return Outdated(user.id, user.fingerprint, user.image_refs, self._is_ready(model, user.id))
 
     def _movable(self, model: str, users: Sequence[UUID]) -> Sequence[UUID]:
         if self._database.archived.intersection(users):
@@ -112,12 +112,8 @@ class InMemoryReenrolment:
 
     def _is_ready(self, model: str, user_id: UUID) -> bool:
         row, user = self._database.prepared.get((model, user_id)), self._database.users.get(user_id)
-        return bool(row and user and _is_outdated(user, model) and _fingerprint(user) == row.replaces)
+        return bool(row and user and _is_outdated(user, model) and user.fingerprint == row.replaces)
 
 
 def _is_outdated(user: UserRow, model: str) -> bool:
     return user.vector is not None and user.model != model and not user.deleted
-
-
-def _fingerprint(user: UserRow) -> bytes:
-    return repr(user.vector).encode()

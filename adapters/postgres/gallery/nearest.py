@@ -38,13 +38,16 @@ SELECT u.* FROM (
    AND (SELECT count(*) FROM changed) < {too_many}
 """
 # Whether a template is comparable is asked of those who are found: of all, it takes as long as their distance.
+# OFFSET 0: which template it is, is computed once for each of the few who are returned.
 _NEAREST = """
-SELECT n.id, n.distance, t.photographs, {count}, {is_ready}
+SELECT n.id, n.distance, t.photographs, n.template, {count}, {is_ready}
   FROM (VALUES (1)) AS always
   LEFT JOIN (
-    SELECT f.id, f.face_embedding, CASE WHEN {comparable} THEN f.distance END AS distance FROM ({found}) f
-     ORDER BY distance, id LIMIT {limit}) n ON true
-  LEFT JOIN facematch.templates t ON t.user_id = n.id AND t.fingerprint = {fingerprint}
+    SELECT n.id, n.distance, {fingerprint} AS template FROM (
+      SELECT f.id, f.face_embedding, CASE WHEN {comparable} THEN f.distance END AS distance FROM ({found}) f
+       ORDER BY distance, id LIMIT {limit}) n
+    OFFSET 0) n ON true
+  LEFT JOIN facematch.templates t ON t.user_id = n.id AND t.fingerprint = n.template
  ORDER BY n.distance, n.id
 """
 _STORED_FACE = "(SELECT f.embedding FROM {faces} f WHERE f.id = %(face)s)"
@@ -120,8 +123,8 @@ def proposed(schema: Schema, wanted: Wanted) -> sql.Composed:
 def candidates(rows: Sequence[TupleRow]) -> tuple[Candidate, ...]:
     """Return whom a search has found, but for those whose distance is not a number."""
     return tuple(
-        Candidate(user, distance, photographs)
-        for user, distance, photographs, *_ in rows
+        Candidate(user, distance, photographs, template)
+        for user, distance, photographs, template, *_ in rows
         if distance is not None and not math.isnan(distance)
     )
 

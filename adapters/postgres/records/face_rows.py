@@ -9,7 +9,7 @@ from psycopg import sql
 from psycopg.types.json import Jsonb
 
 from adapters.postgres.gallery.active_model import IS_ANOTHERS
-from adapters.postgres.gallery.templates import as_vector
+from adapters.postgres.gallery.templates import as_vector, fingerprint
 from adapters.postgres.tables.schema import Schema
 from application.ports.ledger import FaceResult
 from domain.decision import Accepted
@@ -58,7 +58,7 @@ def upsert_face(schema: Schema, known: sql.Composable) -> sql.Composed:
     return sql.SQL(_UPSERT).format(
         known=known,
         is_anothers=sql.SQL(IS_ANOTHERS),
-        may_be_named=_may_be_named(schema),
+        may_be_named=_may_be_named(schema, schema.candidate_condition("u")),
         faces=schema.photo_faces.identifier,
     )
 
@@ -85,16 +85,22 @@ def insert_match(schema: Schema) -> sql.Composed:
     Nothing is ``matched`` where the user may not be named any more. The column that the application calls confidence
     holds the distance.
     """
-    return sql.SQL(_MATCH).format(matches=schema.face_matches.identifier, may_be_named=_may_be_named(schema))
+    return sql.SQL(_MATCH).format(
+        matches=schema.face_matches.identifier, may_be_named=_may_be_named(schema, schema.candidate_condition("u"))
+    )
 
 
 def look_whether_named(schema: Schema) -> sql.Composed:
-    """Return what asks whether the user may still be named, with the parameters of :func:`insert_match`."""
-    return sql.SQL("SELECT") + _may_be_named(schema)
+    """Return what asks whether the user may still be named, by the very ``template`` that was compared.
+
+    The other parameters are those of :func:`insert_match`.
+    """
+    is_the_same = sql.SQL(" AND {} = %(template)s").format(fingerprint("u"))
+    return sql.SQL("SELECT") + _may_be_named(schema, schema.candidate_condition("u") + is_the_same)
 
 
-def _may_be_named(schema: Schema) -> sql.Composed:
-    return sql.SQL(_MAY_BE_NAMED).format(users=schema.users.identifier, candidate=schema.candidate_condition("u"))
+def _may_be_named(schema: Schema, candidate: sql.Composable) -> sql.Composed:
+    return sql.SQL(_MAY_BE_NAMED).format(users=schema.users.identifier, candidate=candidate)
 
 
 def _bbox(box: BoundingBox, column_type: str) -> Jsonb | str:

@@ -1,6 +1,6 @@
 """The ledger and the outbox, in schema ``facematch``."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, LiteralString, Self
 from uuid import UUID, uuid4
 
@@ -24,11 +24,12 @@ from adapters.postgres.records.outcome_rows import (
 )
 from adapters.postgres.tables.schema import Schema
 from application.ports.ledger import Attempt, CandidateGoneError, FaceResult, Recollection
+from domain.decision import Accepted
 from domain.errors import DatabaseUnavailableError, GalleryNotReadyError
 from domain.guardrails import check_photo_again
 from domain.jobs import JobKey
 from domain.outcomes import Reason
-from domain.records import JobHeader, JobRecord, Matched, SeenFace, Skipped, outcome_of
+from domain.records import JobHeader, JobRecord, SeenFace, Skipped, outcome_of
 
 _COLUMN_LIST = sql.SQL(", ").join(map(sql.Identifier, COLUMNS))
 _SELECT = sql.SQL("SELECT {} FROM facematch.outcomes ").format(_COLUMN_LIST)
@@ -229,8 +230,9 @@ class PostgresLedger:
                 return written.known.record or await self._record(connection, _objection(written, header))
             seen = SeenFace(written.face_id, result.box)
             record = header.record(outcome_of(result.decision, seen, new_id=self._new_id))
-            if isinstance(record.outcome, Matched):
-                standing = await self._record_match(connection, record, result.embedding.model)
+            if isinstance(result.decision, Accepted):
+                by = {"model": result.embedding.model, "template": result.decision.template}
+                standing = await self._record_match(connection, record, by)
             else:
                 standing = await self._record(connection, record)
             if standing is not record:
@@ -242,14 +244,14 @@ class PostgresLedger:
         inserted = await connection.execute(_RECORD_OTHER, to_row(record))
         return record if inserted.rowcount == 1 else await _standing(connection, record.key) or record
 
-    async def _record_match(self, connection: Connection, record: JobRecord, model: str) -> JobRecord:
-        """Insert the outcome and its match, if the user may still be named.
+    async def _record_match(self, connection: Connection, record: JobRecord, by: Mapping[str, object]) -> JobRecord:
+        """Insert the outcome and its match, if the user may still be named ``by`` the model's template.
 
         The match may have waited, when all else of its statement was done, for whoever had locked the user: so that
         is asked once more.
         """
         schema = self._database.schema
-        values = {**to_row(record), "model": model}
+        values = {**to_row(record), **by}
         inserted = await connection.execute(_RECORD_MATCH.on(schema), values)
         if inserted.rowcount != 1:
             standing = await _standing(connection, record.key)

@@ -5,19 +5,24 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import attrs
 import pytest_asyncio
 
+from adapters.faiss_codes.codes import Codes
 from adapters.postgres.connection.database import Database
+from adapters.postgres.gallery.gallery import PostgresGallery
 from adapters.postgres.records.ledger import PostgresLedger
 from tests.databases import PreparedDatabase
+from tests.fakes.clock import ManualClock
 from tests.fakes.database import InMemoryDatabase
+from tests.fakes.gallery import InMemoryGallery
 from tests.fakes.ledger import InMemoryLedger
 from tests.tables import Tables
 
 
 @attrs.frozen
 class Subject:
-    """A ledger under test, empty; the application's tables; and a way to make its database go away."""
+    """A ledger under test, empty; the gallery and the application's tables beside it; a way to make them go away."""
 
     ledger: PostgresLedger | InMemoryLedger
+    gallery: PostgresGallery | InMemoryGallery
     tables: Tables
     stop: Callable[[], Awaitable[None]]
 
@@ -28,7 +33,7 @@ def _in_memory() -> Subject:
     async def stop() -> None:
         database.available = False
 
-    return Subject(InMemoryLedger(database), database, stop)
+    return Subject(InMemoryLedger(database), InMemoryGallery(database), database, stop)
 
 
 @pytest_asyncio.fixture
@@ -41,6 +46,7 @@ async def subject(prepared_database: PreparedDatabase | None) -> AsyncIterator[S
         database = Database(prepared_database.url, size=12)
         await database.open(to_work=True)
         try:
-            yield Subject(PostgresLedger(database), tables, database.close)
+            gallery = PostgresGallery(database, Codes, clock=ManualClock())
+            yield Subject(PostgresLedger(database), gallery, tables, database.close)
         finally:
             await database.close()

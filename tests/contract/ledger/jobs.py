@@ -10,6 +10,7 @@ from domain.faces import BoundingBox, FaceEmbedding
 from domain.jobs import JobKey
 from domain.outcomes import Reason
 from domain.records import Failed, JobHeader, JobRecord, Skipped
+from tests.fakes.database import fingerprint
 
 MODEL = "model@1"
 NOON = datetime(2026, 5, 1, 12, 0, 0, 123456, tzinfo=UTC)
@@ -28,6 +29,10 @@ def embedding(*values: float, model: str = MODEL) -> FaceEmbedding:
     return FaceEmbedding(model, (*values, 0.0, 0.0, 0.0, 0.0)[:4])
 
 
+TEMPLATE = embedding(1.0)
+"""The template of a user whom a face is taken for, where no other is given."""
+
+
 def header(
     photo_id: UUID, *, job: JobKey | None = None, face_index: int = 0, occurred_at: datetime = NOON
 ) -> JobHeader:
@@ -44,9 +49,9 @@ def header(
     )
 
 
-def accepted(user_id: UUID, face: FaceEmbedding | None = None) -> FaceResult:
-    """Return a face that is taken for that user's."""
-    return FaceResult(face or embedding(1.0, 0.5), BOX, Accepted(user_id, NEAR))
+def accepted(user_id: UUID, face: FaceEmbedding | None = None, *, template: FaceEmbedding = TEMPLATE) -> FaceResult:
+    """Return a face that is taken for that user's, by that template of theirs."""
+    return FaceResult(face or embedding(1.0, 0.5), BOX, Accepted(user_id, NEAR, fingerprint(template.vector)))
 
 
 def unknown(face: FaceEmbedding | None = None, box: BoundingBox = BOX) -> FaceResult:

@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from application.ports.ledger import CandidateGoneError, FaceResult
-from domain.decision import NobodyEnrolled, Unknown
+from domain.decision import Accepted, NobodyEnrolled, Unknown
 from domain.faces import BoundingBox
 from domain.outcomes import Reason
 from domain.records import Failed, Matched, SeenFace, Skipped
@@ -15,6 +15,7 @@ from tests.contract.ledger.conftest import Subject
 from tests.contract.ledger.jobs import (
     BOX,
     NEAR,
+    TEMPLATE,
     accepted,
     embedding,
     header,
@@ -30,7 +31,7 @@ from tests.tables import Tables
 
 def person(tables: Tables) -> UUID:
     """Insert a user who is enrolled."""
-    return tables.add_user(uuid4(), embedding(1.0, 0.25))
+    return tables.add_user(uuid4(), TEMPLATE)
 
 
 async def test_a_match_is_written_and_recorded(subject: Subject) -> None:
@@ -176,3 +177,23 @@ async def test_a_user_who_is_no_candidate_any_more_is_not_named(
         await subject.ledger.conclude_face(job, accepted(user))
     assert (subject.tables.faces(), await recorded(subject.ledger, job.key)) == ([], None)
     assert (await subject.ledger.conclude_face(job, unknown())).outcome.reason is Reason.NO_MATCH
+
+
+async def test_a_user_is_named_by_the_template_that_was_compared_alone(subject: Subject) -> None:
+    """Who was enrolled anew since the search, with the same model, is searched for again; the same template is found.
+
+    A template that was wrong names nobody once `facematch enroll` has replaced it.
+    """
+    photo, user = subject.tables.add_photo(uuid4()), person(subject.tables)
+    job = header(photo)
+
+    async def result() -> FaceResult:
+        [nearest] = (await subject.gallery.search(TEMPLATE, limit=1)).nearest
+        return FaceResult(embedding(1.0, 0.5), BOX, Accepted(nearest.user_id, NEAR, nearest.template))
+
+    before = await result()
+    subject.tables.write_embedding(user, TEMPLATE.model, embedding(1.0, 0.0078125).vector)
+    with pytest.raises(CandidateGoneError):
+        await subject.ledger.conclude_face(job, before)
+    assert (subject.tables.faces(), await recorded(subject.ledger, job.key)) == ([], None)
+    assert (await subject.ledger.conclude_face(job, await result())).outcome.user_id == user

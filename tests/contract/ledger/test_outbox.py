@@ -14,7 +14,7 @@ AGES = 3600.0
 
 async def test_what_was_recorded_is_to_be_published_oldest_first(subject: Subject) -> None:
     """Every outcome has its event, in the order in which the outcomes were recorded."""
-    photo, user = subject.tables.add_photo(uuid4()), subject.tables.add_user(uuid4(), embedding(1.0, 0.25))
+    photo, user = subject.tables.add_photo(uuid4()), subject.tables.add_user(uuid4(), embedding(1.0))
     recorded = [
         await subject.ledger.conclude(record(Failed(Reason.INTERNAL_ERROR, "defect"))),
         await subject.ledger.conclude_face(header(photo), accepted(user)),

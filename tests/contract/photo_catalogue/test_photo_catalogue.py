@@ -16,7 +16,7 @@ from application.ports.photo_catalogue import (
 from domain.errors import DatabaseUnavailableError
 from domain.outcomes import OutcomeKind, Reason
 from domain.records import Failed, Skipped
-from tests.contract.ledger.jobs import accepted, header, later, record, unknown
+from tests.contract.ledger.jobs import TEMPLATE, accepted, header, later, record, unknown
 from tests.contract.photo_catalogue.conftest import Subject
 from tests.fakes.database import InMemoryDatabase
 from tests.tables import PostgresTables
@@ -95,7 +95,7 @@ async def test_a_match_by_anybody_is_an_answer(subject: Subject) -> None:
 async def test_a_photo_that_was_matched_is_answered(subject: Subject) -> None:
     """As the service itself writes it."""
     photo = subject.add_photo(uuid4())
-    user = subject.tables.add_user(uuid4(), accepted(uuid4()).embedding)
+    user = subject.tables.add_user(uuid4(), TEMPLATE)
     await subject.ledger.conclude_face(header(photo), accepted(user))
     assert await found(subject) == []
 
@@ -118,7 +118,7 @@ async def test_photos_are_meant_by_their_last_outcome(
     """By its kind, by its reason, or because there is none; in any case without those that have a match."""
     names = {subject.add_photo(UUID(int=number)): name for number, name in enumerate(("no face", "no match"), start=1)}
     names |= {subject.add_photo(UUID(int=number)): name for number, name in enumerate(("failed", "nothing"), start=3)}
-    user = subject.tables.add_user(uuid4(), accepted(uuid4()).embedding)
+    user = subject.tables.add_user(uuid4(), TEMPLATE)
     await subject.ledger.conclude_face(header(subject.add_photo(UUID(int=5))), accepted(user))
     no_face, no_match, failed, _ = names
     await subject.ledger.conclude(record(Skipped(Reason.NO_FACE), photo_id=no_face))

@@ -85,8 +85,9 @@ async def test_after_the_switch_jobs_are_decided_by_the_new_embedder_alone(subje
     assert [await is_active(subject, model) for model in (OLD.model, NEW.model)] == [False, True]
     assert [await is_searched(subject, probe) for probe in (OLD, NEW)] == [False, True]
     with pytest.raises(GalleryNotReadyError):
-        await subject.ledger.conclude_face(header(photo), accepted(left_behind, OLD))
-    assert isinstance((await subject.ledger.conclude_face(header(photo), accepted(user, NEW))).outcome, Matched)
+        await subject.ledger.conclude_face(header(photo), accepted(left_behind, OLD, template=OLD))
+    told = await subject.ledger.conclude_face(header(photo), accepted(user, NEW, template=NEW))
+    assert isinstance(told.outcome, Matched)
     assert (await subject.ledger.conclude_face(header(other), unknown(NEW))).outcome.reason is Reason.NO_MATCH
 
 

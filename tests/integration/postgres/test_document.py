@@ -82,7 +82,7 @@ async def test_the_statements_run(database_url: str) -> None:
     await migrate(database_url)
     tables = PostgresTables(database_url)
     tables.run("ALTER TABLE {users} ADD deleted_at timestamptz, ADD blocked boolean")
-    photo, user = tables.add_photo(uuid4()), tables.add_user(uuid4(), embedding(1.0, 0.5))
+    photo, user = tables.add_photo(uuid4()), tables.add_user(uuid4(), embedding(1.0))
     async with opened(database_url) as database:
         await PostgresLedger(database).conclude_face(header(photo), accepted(user))
         found = {statement: tables.run(statement.replace("%", "%%")) for statement in statements()}

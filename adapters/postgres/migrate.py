@@ -16,6 +16,7 @@ from adapters.postgres.tables.catalogue import (
     SchemaError,
     Table,
     check_encoding,
+    find_places,
     find_tables,
     find_vector_schema,
 )
@@ -80,6 +81,10 @@ _ADDED_COLUMNS: Mapping[str, Mapping[str, Sequence[str]]] = {
 _SCHEMA_MIGRATIONS = (
     "CREATE TABLE facematch.schema_migrations "
     "(name text PRIMARY KEY, checksum text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())"
+)
+_KEEP_PLACE = (
+    "INSERT INTO facematch.application_tables (name, schema_name) VALUES ({}, {}) "
+    "ON CONFLICT (name) DO UPDATE SET schema_name = excluded.schema_name"
 )
 _OWN = """
 SELECT n.nspname, c.relname FROM pg_catalog.pg_namespace n
@@ -162,7 +167,9 @@ async def migrate(
             check_encoding(connection)
             await connection.set_isolation_level(IsolationLevel.READ_COMMITTED)
             await connection.set_read_only(dry_run)
-            await connection.execute("SELECT set_config('lock_timeout', %s, true)", [f"{lock_timeout_seconds:g}s"])
+            await connection.execute(
+                "SELECT pg_catalog.set_config('lock_timeout', %s, true)", [f"{lock_timeout_seconds:g}s"]
+            )
             for role in grant_to, grant_enrolment_to:
                 if role is not None:
                     await _insist_on_role(connection, role)
@@ -215,7 +222,7 @@ class _Migration:
                 await self._install_pgvector()
             else:
                 await self._connection.execute(statement.encode())
-        tables = await find_tables(self._connection)
+        tables = await find_tables(self._connection, anew=True)
         await self._insist_on_rights(tables)
         made = tuple(str(tables[name]) for name in TABLES if name not in found)
         return Migrated(self.statements, tables, made, problems_of(tables.values()))
@@ -245,7 +252,7 @@ class _Migration:
 
     async def _plan(self) -> Mapping[str, Table]:
         """Collect the statements; return the tables that are there."""
-        tables = await find_tables(self._connection)
+        tables = await find_tables(self._connection, anew=True)
         vector_schema = await find_vector_schema(self._connection)
         home = vector_schema or _HOME
         vector = sql.Identifier(home, "vector").as_string()
@@ -262,6 +269,7 @@ class _Migration:
         self.statements += [statement.format(vector=vector, **names) for statement in wanted]
         self._for_me = await self._needed_by_me(tables, complete, home)
         await self._plan_own_schema()
+        await self._plan_places(complete)
         if self._grant_to is not None:
             self.statements += worker_grants(complete, self._grant_to, home)
         if self._grant_enrolment_to is not None:
@@ -294,6 +302,15 @@ class _Migration:
         record = sql.SQL("INSERT INTO facematch.schema_migrations (name, checksum) VALUES ({}, {})")
         for migration in shipped() if table is None else await pending(self._connection):
             self.statements += [migration.sql, record.format(migration.name, migration.checksum).as_string()]
+
+    async def _plan_places(self, tables: Mapping[str, Table]) -> None:
+        """Write down where the tables are, once they are found."""
+        places = await find_places(self._connection)
+        self.statements += [
+            sql.SQL(_KEEP_PLACE).format(name, table.schema).as_string()
+            for name, table in tables.items()
+            if places.get(name) != table.schema
+        ]
 
 
 def _refuse_what_cannot_be_added_to(tables: Mapping[str, Table]) -> None:

@@ -38,6 +38,7 @@ OWN_TABLES = (
     "codebooks",
     "prepared_templates",
     "active_model",
+    "application_tables",
     "schema_migrations",
 )
 """What the migrations make in the service's own schema."""
@@ -76,6 +77,12 @@ SELECT c.relname, n.nspname, c.relkind IN ('r', 'p'),
    AND n.nspname <> ALL (%s) AND n.nspname NOT LIKE 'pg\_%%'
  ORDER BY c.relname, pg_catalog.array_position(pg_catalog.current_schemas(false), n.nspname), n.nspname
 """
+_HAS_PLACES = """
+SELECT FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+ WHERE n.nspname = %s AND c.relname = 'application_tables' AND pg_catalog.has_schema_privilege(n.oid, 'USAGE')
+   AND pg_catalog.has_table_privilege(c.oid, 'SELECT')
+"""
+_PLACES = "SELECT name, schema_name FROM facematch.application_tables"
 _VECTOR_SCHEMA = """
 SELECT n.nspname FROM pg_catalog.pg_extension e JOIN pg_catalog.pg_namespace n ON n.oid = e.extnamespace
  WHERE e.extname = 'vector'
@@ -140,19 +147,35 @@ def check_encoding(connection: AsyncConnection[TupleRow]) -> None:
         )
 
 
-async def find_tables(connection: AsyncConnection[TupleRow]) -> dict[str, Table]:
+async def find_places(connection: AsyncConnection[TupleRow]) -> dict[str, str]:
+    """Return the schemas in which `migrate` has found the application's tables, by name; none before its first run."""
+    if await (await connection.execute(_HAS_PLACES, [OWN_SCHEMA])).fetchone() is None:
+        return {}
+    return dict(await (await connection.execute(_PLACES)).fetchall())
+
+
+async def find_tables(connection: AsyncConnection[TupleRow], *, anew: bool = False) -> dict[str, Table]:
     """Return those of the application's tables that exist, by name.
 
-    The first on the search path wins; one that is on none and in several schemas is ambiguous.
+    Each is where `migrate` has found it. One that it has not found yet, or that is there no more and to be found
+    ``anew``, is the first on the search path; one that is on none and in several schemas is ambiguous.
 
     Raises:
-        SchemaError: it is not clear which table is meant.
+        SchemaError: it is not clear which table is meant, or it is there no more, and another one has its name.
 
     """
     tables: dict[str, Table] = {}
+    places = await find_places(connection)
     cursor = await connection.execute(_FIND, [list(TABLES), [OWN_SCHEMA, "information_schema"]])
     for name, rows in groupby(await cursor.fetchall(), key=lambda row: row[0]):
-        [first, *others] = list(rows)
+        found = list(rows)
+        known = [row for row in found if row[1] == places.get(name)]
+        if name in places and not known and not anew:
+            raise SchemaError(
+                f"table {name} is not in the schema {places[name]} any more, and another is in {found[0][1]}: where "
+                "the application has moved it, run `facematch migrate`"
+            )
+        [first, *others] = known or found
         _, schema, is_table, on_path, columns = first
         if others and not on_path:
             schemas = ", ".join([schema, *(other[1] for other in others)])

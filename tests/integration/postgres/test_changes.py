@@ -73,8 +73,8 @@ async def test_a_right_that_is_taken_away_stops_the_work_until_it_is_given_back(
         assert await recall(database) == UNKNOWN
 
 
-async def test_tables_that_are_moved_are_found_again(admin: psycopg.Connection, database_url: str) -> None:
-    """The probe ends the outage: what it finds is what the worker goes on with."""
+async def test_tables_that_are_moved_are_found_again_by_migrate(admin: psycopg.Connection, database_url: str) -> None:
+    """Then the probe ends the outage; before, workers wait, for they follow no other table of a name by themselves."""
     await migrate(database_url)
     async with opened(database_url) as database:
         admin.execute("ALTER TABLE photos RENAME TO photos_old")
@@ -83,6 +83,10 @@ async def test_tables_that_are_moved_are_found_again(admin: psycopg.Connection, 
         with pytest.raises(SchemaError, match="the database lacks photos"):
             await database.check()
         admin.execute("ALTER TABLE photos_old RENAME TO photos; CREATE SCHEMA app; ALTER TABLE photos SET SCHEMA app")
+        with pytest.raises(SchemaError, match="photos is not in the schema public any more, and another is in app"):
+            await database.check()
+        [kept] = (await migrate(database_url)).statements
+        assert "'photos', 'app'" in kept
         await database.check()
         assert await recall(database) == UNKNOWN
 

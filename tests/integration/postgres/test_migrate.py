@@ -72,6 +72,7 @@ async def test_an_empty_database_gets_everything(admin: psycopg.Connection, data
         "templates",
         "prepared_templates",
         "active_model",
+        "application_tables",
         "codebooks",
         "schema_migrations",
     }

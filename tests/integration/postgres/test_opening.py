@@ -51,7 +51,8 @@ async def test_an_empty_database_is_to_be_migrated(database_url: str) -> None:
     assert str(refused.value) == (
         "the database lacks the extension vector, photos, users, photo_faces, face_matches, facematch.outcomes, "
         "facematch.attempts, facematch.templates, facematch.gallery, facematch.codebooks, "
-        "facematch.prepared_templates, facematch.active_model, facematch.schema_migrations: run `facematch migrate`"
+        "facematch.prepared_templates, facematch.active_model, facematch.application_tables, "
+        "facematch.schema_migrations: run `facematch migrate`"
     )
 
 
@@ -84,7 +85,7 @@ async def test_a_newer_service_wants_its_migrations(admin: psycopg.Connection, d
     admin.execute("DELETE FROM facematch.schema_migrations")
     with pytest.raises(
         SchemaError,
-        match=r"lacks the migrations 0001_ledger\.sql, .*0008_active_model\.sql: run `facematch migrate`",
+        match=r"lacks the migrations 0001_ledger\.sql, .*0009_application_tables\.sql.*: run `facematch migrate`",
     ):
         await opening(database_url)
 
@@ -338,3 +339,39 @@ async def test_nothing_works_before_it_is_open(database_url: str) -> None:
     database = Database(database_url)
     with pytest.raises(SchemaError, match="not open"):
         _ = database.schema
+
+
+IN_APP = """
+CREATE EXTENSION vector;
+CREATE SCHEMA app;
+CREATE TABLE app.photos (id uuid PRIMARY KEY);
+CREATE TABLE app.users (id uuid PRIMARY KEY);
+"""
+
+
+@pytest.mark.parametrize("kind", ["TABLE public.users (LIKE app.users)", "VIEW public.users AS TABLE app.users"])
+async def test_a_table_that_appears_earlier_on_the_search_path_is_not_followed(
+    admin: psycopg.Connection, postgres_server: PostgresServer, database_url: str, kind: str
+) -> None:
+    """Not by a worker that runs, nor by one that starts, nor by `migrate`: who makes one may say who is whom."""
+    admin.execute(IN_APP)
+    worker = new_role(postgres_server, "worker")
+    await migrate(database_url, grant_to=worker)
+    url = url_of(postgres_server, admin.info.dbname, worker)
+    async with opened(url) as database:
+        admin.execute(f"CREATE {kind}; GRANT SELECT ON public.users TO PUBLIC".encode())
+        await database.check()
+        assert str(database.schema.users) == "app.users"
+    assert (await migrate(database_url)).statements == []
+    async with opened(url) as database:
+        assert str(database.schema.users) == "app.users"
+
+
+async def test_an_unrelated_table_of_the_same_name_stops_no_jobs(admin: psycopg.Connection, database_url: str) -> None:
+    """Where the application's are on nobody's search path either, and the other one is of quite another kind."""
+    admin.execute(IN_APP)
+    await migrate(database_url)
+    async with opened(database_url) as database:
+        admin.execute("CREATE SCHEMA reporting; CREATE TABLE reporting.users (month date)")
+        await database.check()
+    await opening(database_url)

@@ -101,6 +101,7 @@ async def test_views_of_the_owner_stand_in_for_tables_with_policies(
     admin.execute("CREATE SCHEMA for_facematch; CREATE VIEW for_facematch.photos AS SELECT id FROM public.photos")
     admin.execute("INSERT INTO photos VALUES (gen_random_uuid(), 2)")
     path = "options=-csearch_path%3Dfor_facematch,public"
+    admin.execute("DELETE FROM facematch.application_tables")
     await migrate(f"{database_url}?{path}", grant_to=role)
     url = f"{url_of(postgres_server, admin.info.dbname, role)}?{path}"
     async with opened(url) as database:

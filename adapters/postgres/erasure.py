@@ -18,7 +18,7 @@ from domain.errors import DatabaseForbiddenError, DatabaseRefusedError
 _SECONDS = 3600.0
 """The ledger and the stored faces are read from end to end."""
 _SETTINGS = f"""
-SELECT {WAIT_FOR_COMMIT}, set_config(name, '0', true) FROM pg_settings
+SELECT {WAIT_FOR_COMMIT}, pg_catalog.set_config(name, '0', true) FROM pg_catalog.pg_settings
  WHERE name IN ('statement_timeout', 'transaction_timeout')
 """  # noqa: S608 - of our own constants
 _PHOTOS_OF_LEDGER = """

@@ -15,13 +15,16 @@ from adapters.postgres.tables.schema import Schema
 from application.ports.face_pipeline import EmbedderInfo
 
 _VERSIONS = """
-SELECT current_setting('server_version'), (SELECT extversion FROM pg_extension WHERE extname = 'vector')
+SELECT pg_catalog.current_setting('server_version'),
+       (SELECT extversion FROM pg_catalog.pg_extension WHERE extname = 'vector')
 """
 _LOGGED = """
 SELECT current_user
- WHERE current_setting('log_parameter_max_length') <> '0'
-   AND (current_setting('log_statement') IN ('mod', 'all') OR current_setting('log_min_duration_statement') <> '-1'
-        OR current_setting('log_min_duration_sample') <> '-1' OR current_setting('log_transaction_sample_rate') <> '0')
+ WHERE pg_catalog.current_setting('log_parameter_max_length') <> '0'
+   AND (pg_catalog.current_setting('log_statement') IN ('mod', 'all')
+        OR pg_catalog.current_setting('log_min_duration_statement') <> '-1'
+        OR pg_catalog.current_setting('log_min_duration_sample') <> '-1'
+        OR pg_catalog.current_setting('log_transaction_sample_rate') <> '0')
 """
 _LOG_LESS = "ALTER ROLE {} SET log_parameter_max_length = 0"
 _ENROLLED = """
@@ -35,9 +38,10 @@ SELECT coalesce(u.face_embedding_model, ''), count(*) FROM {users} u
 """
 # By a hash: vectors would be sorted, and those that lie beside their rows fetched anew for each comparison.
 _SHARED = """
-SELECT coalesce(sum(same.users), 0)::bigint FROM (
+SELECT coalesce(pg_catalog.sum(same.users), 0)::bigint FROM (
     SELECT count(*) AS users FROM {users} u WHERE u.face_embedding_model = %s AND {candidate}
-     GROUP BY hash_array_extended(u.face_embedding::real[], 0) HAVING count(u.face_embedding) > 1) same
+     GROUP BY pg_catalog.hash_array_extended(u.face_embedding::real[], 0)
+    HAVING pg_catalog.count(u.face_embedding) > 1) same
 """
 _INDEXED = """
 SELECT EXISTS (

@@ -8,12 +8,13 @@ from psycopg.rows import TupleRow
 
 from domain.errors import DatabaseUnavailableError
 
-WAIT_FOR_COMMIT: Final = (
-    "set_config('synchronous_commit', coalesce(nullif(current_setting('synchronous_commit'), 'off'), 'on'), true)"
-)
+WAIT_FOR_COMMIT: Final = """
+pg_catalog.set_config(
+    'synchronous_commit', coalesce(nullif(pg_catalog.current_setting('synchronous_commit'), 'off'), 'on'), true)
+"""
 """SQL that lets the transaction's commit wait, whatever the database's default is, where it has written anything."""
 _COMMIT = sql.SQL("""
-SELECT {} FROM facematch.outcomes WHERE current_setting('synchronous_standby_names') <> ''
+SELECT {} FROM facematch.outcomes WHERE pg_catalog.current_setting('synchronous_standby_names') <> ''
  ORDER BY occurred_at DESC LIMIT 1 FOR KEY SHARE SKIP LOCKED
 """).format(sql.SQL(WAIT_FOR_COMMIT))
 

@@ -26,10 +26,10 @@ from application.ports.face_pipeline import EmbedderInfo
 from domain.errors import DatabaseUnavailableError, FacematchError
 
 _TRACER = trace.get_tracer("facematch.postgres")
-_SESSION = (
-    "SELECT pg_backend_pid(), set_config('DateStyle', 'ISO', false), set_config('TimeZone', 'UTC', false), "
-    "set_config('extra_float_digits', '1', false)"
-)
+_SESSION = """
+SELECT pg_catalog.pg_backend_pid(), pg_catalog.set_config('DateStyle', 'ISO', false),
+       pg_catalog.set_config('TimeZone', 'UTC', false), pg_catalog.set_config('extra_float_digits', '1', false)
+"""
 _ALL_ROWS = "SET row_security = off"
 """Where policies would hide rows, statements fail instead: for policies that come after the look at the schema."""
 _PLAN_ONCE = "SET plan_cache_mode = force_generic_plan"

@@ -28,7 +28,7 @@ _PROPOSED = """
 WITH changed AS MATERIALIZED (
     SELECT user_id FROM {gallery} WHERE model = {model} AND {has_changed} LIMIT {too_many})
 SELECT u.* FROM (
-    SELECT unnest(%(users)s::uuid[]) AS id
+    SELECT pg_catalog.unnest(%(users)s::uuid[]) AS id
      UNION
     SELECT user_id FROM changed) wanted
  CROSS JOIN LATERAL (
@@ -182,7 +182,7 @@ def _distance(schema: Schema, dimension: int, probe: sql.Composable) -> sql.Comp
         "dimension": sql.Literal(dimension),
     }
     if schema.users.columns["face_embedding"].modifier == dimension:
-        return sql.SQL("(u.face_embedding {cosine} {probe}::{vector}) + 0").format(**parts)
+        return sql.SQL("(u.face_embedding {cosine} {probe}::{vector}) + 0::double precision").format(**parts)
     return sql.SQL(
         "CASE WHEN {dimensions}(u.face_embedding) = {dimension} "
         "THEN u.face_embedding::{vector} {cosine} {probe}::{vector} END"

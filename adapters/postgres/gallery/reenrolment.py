@@ -41,7 +41,7 @@ ON CONFLICT (model, user_id) DO UPDATE
        replaces = excluded.replaces, prepared_at = excluded.prepared_at
 """
 # One at a time: what is prepared is not discarded between the look at it and the beginning of its switch.
-_ONE_AT_A_TIME = "SELECT pg_advisory_xact_lock(7163850421)"
+_ONE_AT_A_TIME = "SELECT pg_catalog.pg_advisory_xact_lock(7163850421)"
 _BEGIN = """
 INSERT INTO facematch.active_model AS a (model)
 SELECT %(model)s::text

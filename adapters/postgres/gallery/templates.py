@@ -19,7 +19,7 @@ INSERT INTO facematch.templates (user_id, photographs, fingerprint, image_refs)
 
 def fingerprint(alias: LiteralString) -> sql.SQL:
     """Return what tells the template of a row of ``users``, or of one with its vector, from any other."""
-    return sql.SQL(f"sha256({alias}.face_embedding::text::bytea)")
+    return sql.SQL(f"pg_catalog.sha256({alias}.face_embedding::text::bytea)")
 
 
 def comparable(schema: Schema, alias: LiteralString) -> sql.Composed:
@@ -29,7 +29,9 @@ def comparable(schema: Schema, alias: LiteralString) -> sql.Composed:
     """
     norm = sql.Identifier(schema.vector_schema, "vector_norm")
     length = sql.SQL(f"{{}}({alias}.face_embedding)").format(norm)
-    return sql.SQL("{} BETWEEN {} AND {}").format(length, sql.Literal(SHORTEST), sql.Literal(LONGEST))
+    return sql.SQL("{} BETWEEN {}::double precision AND {}::double precision").format(
+        length, sql.Literal(SHORTEST), sql.Literal(LONGEST)
+    )
 
 
 def as_vector(embedding: FaceEmbedding) -> Vector:

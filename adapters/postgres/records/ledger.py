@@ -77,7 +77,7 @@ _RECORD_MATCH = Statement(lambda schema: insert_match(schema) + _recording("EXIS
 # one after the other, within the time that an operation may take.
 _LOCK_PHOTO = (
     "SET LOCAL idle_in_transaction_session_timeout = {idle}; SET LOCAL lock_timeout = {locked}; "
-    "SELECT pg_advisory_xact_lock(hashtextextended('{photo}', 7163850419))"
+    "SELECT pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended('{photo}', 7163850419))"
 )
 _KEYS_AT_ONCE = sql.SQL("; SET CONSTRAINTS {} IMMEDIATE")
 """So that a match has waited for whoever holds its user before that user is asked for once more."""
@@ -191,7 +191,7 @@ class PostgresLedger:
         Those from the future are orphans, too: the clock that they were recorded by was another server's.
         """
         query = _SELECT + sql.SQL(
-            ", make_interval(secs => %s) AS age "
+            ", pg_catalog.make_interval(secs => %s) AS age "
             "WHERE published_at IS NULL AND (recorded_at <= now() - age OR recorded_at > now() + age) "
             "AND (reason IS NULL OR reason = ANY (%s)) ORDER BY recorded_at, stream_seq LIMIT %s"
         )

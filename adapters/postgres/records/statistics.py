@@ -23,11 +23,11 @@ SELECT outcome, reason,
  ORDER BY count(*) DESC, outcome, reason
 """
 _WORKERS = """
-SELECT worker, count(*), max(occurred_at)
+SELECT worker, count(*), pg_catalog.max(occurred_at)
   FROM facematch.outcomes
  WHERE occurred_at > now() - interval '1 hour'
  GROUP BY worker
- ORDER BY max(occurred_at) DESC, worker
+ ORDER BY pg_catalog.max(occurred_at) DESC, worker
 """
 _GALLERY = """
 SELECT coalesce(u.face_embedding_model, ''), count(*)

@@ -29,8 +29,11 @@ _ATTEMPTS = 30
 _PASSES = 5
 _PAUSE_SECONDS = 1.0
 _SESSION = """
-SELECT set_config('default_transaction_isolation', 'read committed', false), set_config('statement_timeout', '0', false)
+SELECT pg_catalog.set_config('default_transaction_isolation', 'read committed', false),
+       pg_catalog.set_config('statement_timeout', '0', false)
 """
+_BE_ALONE = "SELECT pg_catalog.pg_try_advisory_lock(%s)"
+_WAIT_BRIEFLY = "SELECT pg_catalog.set_config('lock_timeout', %s, true)"
 _MODELS = """
 SELECT DISTINCT ON (name) name, used.dimension, coalesce(used.users, 0), indexed.name IS NOT NULL
   FROM (SELECT u.face_embedding_model AS name, {dimensions}(u.face_embedding) AS dimension, count(*) AS users
@@ -39,7 +42,7 @@ SELECT DISTINCT ON (name) name, used.dimension, coalesce(used.users, 0), indexed
               WHERE inhparent = 'facematch.gallery'::regclass) indexed USING (name)
  ORDER BY name, used.users DESC
 """
-_BYTES = "SELECT coalesce(pg_catalog.pg_total_relation_size(to_regclass(%s)), 0)"
+_BYTES = "SELECT coalesce(pg_catalog.pg_total_relation_size(pg_catalog.to_regclass(%s)), 0)"
 _KEEP_CODEBOOK = """
 INSERT INTO facematch.codebooks (model, dimension, users, content) VALUES (%s, %s, %s, %s)
 ON CONFLICT (model) DO UPDATE SET dimension = excluded.dimension, users = excluded.users, content = excluded.content,
@@ -229,7 +232,7 @@ class IndexKeeper:
         for _ in range(_ATTEMPTS):
             try:
                 async with self._connection.transaction():
-                    await self._connection.execute("SELECT set_config('lock_timeout', %s, true)", [_PATIENCE])
+                    await self._connection.execute(_WAIT_BRIEFLY, [_PATIENCE])
                     for statement in wanted:
                         await self._connection.execute(statement)
             except psycopg.errors.LockNotAvailable:
@@ -245,7 +248,7 @@ async def _check(connection: AsyncConnection[TupleRow], schema: Schema) -> None:
         raise IndexRefusedError("the database lacks migrations: run `facematch migrate`")
     if not schema.users.is_table:
         raise IndexRefusedError(f"{schema.users} is no table, and only a table can be followed: searches stay exact")
-    [is_mine] = await (await connection.execute("SELECT pg_try_advisory_lock(%s)", [_LOCK])).fetchone() or (False,)
+    [is_mine] = await (await connection.execute(_BE_ALONE, [_LOCK])).fetchone() or (False,)
     if not is_mine:
         raise IndexRefusedError("another `facematch index` is at work on this database, or its session still ends")
 

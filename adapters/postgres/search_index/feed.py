@@ -20,7 +20,7 @@ CODEBOOK: Final = "SELECT content FROM facematch.codebooks WHERE model = %s"
 """SQL for what a model's codes are made by."""
 _MOMENT = f"SELECT pg_catalog.pg_snapshot_xmin(pg_catalog.pg_current_snapshot())::text, {SERVER}"
 _ROWS = """
-SELECT string_agg(pg_catalog.uuid_send(user_id) || {extension}.halfvec_send(embedding), '' ORDER BY user_id)
+SELECT pg_catalog.string_agg(pg_catalog.uuid_send(user_id) || {extension}.halfvec_send(embedding), '' ORDER BY user_id)
   FROM (SELECT user_id, embedding FROM {gallery}
          WHERE model = {model} AND {is_next} AND {is_wanted} ORDER BY user_id LIMIT {page}) page
 """

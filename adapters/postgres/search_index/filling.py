@@ -38,9 +38,10 @@ WITH left_over AS MATERIALIZED (
 DELETE FROM {partition} p USING left_over WHERE p.user_id = left_over.user_id
 """
 _COMPARE = """
-SELECT count(t.id), count(g.user_id), count(*) FILTER (WHERE g.user_id IS NULL), count(*) FILTER (WHERE t.id IS NULL),
+SELECT pg_catalog.count(t.id), pg_catalog.count(g.user_id),
+       count(*) FILTER (WHERE g.user_id IS NULL), count(*) FILTER (WHERE t.id IS NULL),
        count(*) FILTER (WHERE g.embedding OPERATOR({extension}.<>) t.embedding),
-       (array_agg(coalesce(t.id, g.user_id)) FILTER (
+       (pg_catalog.array_agg(coalesce(t.id, g.user_id)) FILTER (
           WHERE g.user_id IS NULL OR t.id IS NULL OR g.embedding OPERATOR({extension}.<>) t.embedding))[:{examples}]
   FROM (SELECT u.id, {unit} AS embedding FROM {users} u WHERE {fits}) t FULL JOIN {partition} g ON g.user_id = t.id
 """

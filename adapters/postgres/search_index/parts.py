@@ -14,7 +14,7 @@ MOST_DIMENSIONS = 4_000
 """Of a vector of half precision in one page of a table."""
 _FITS = """
 {row}.face_embedding_model = {model} AND {dimensions}({row}.face_embedding) = {dimension}
-  AND {norm}({row}.face_embedding) > 0
+  AND {norm}({row}.face_embedding) > 0::double precision
 """
 _PARTITION = "CREATE TABLE {partition} PARTITION OF {gallery} (PRIMARY KEY (user_id)) FOR VALUES IN ({model})"
 # What the application writes must never fail for the index's sake: where the columns have been taken away or renamed,
@@ -60,8 +60,8 @@ CREATE OR REPLACE TRIGGER {truncate_trigger} AFTER TRUNCATE ON {users}
 FOR EACH STATEMENT EXECUTE FUNCTION {function}()
 """
 _EXAMPLES = """
-SELECT string_agg({extension}.halfvec_send(embedding), '')
-  FROM {partition} TABLESAMPLE BERNOULLI (least(100, 100.0 * {examples} / {users_there})) REPEATABLE (1)
+SELECT pg_catalog.string_agg({extension}.halfvec_send(embedding), '')
+  FROM {partition} TABLESAMPLE BERNOULLI ({percent}) REPEATABLE (1)
 """
 
 
@@ -109,7 +109,7 @@ class IndexParts:
 
     def taking_examples(self, count: int, users: int) -> sql.Composed:
         """Return the query for about ``count`` of the vectors of so many users."""
-        return self.compose(_EXAMPLES, examples=sql.Literal(count), users_there=sql.Literal(max(users, 1)))
+        return self.compose(_EXAMPLES, percent=sql.Literal(min(100.0, 100.0 * count / max(users, 1))))
 
     def compose(self, template: LiteralString, **more: sql.Composable) -> sql.Composed:
         """Return a statement about the parts, with more to fill in; it may have no parameters, but the model a %."""

@@ -17,8 +17,8 @@ from adapters.postgres.tables.schema import Schema
 EXACT_BELOW = 5_000
 """Among fewer users, comparing with all of them is as quick: measured in ``docs/how-to/search-a-large-gallery.md``."""
 SERVER: Final = """
-concat_ws(' ', extract(epoch FROM pg_catalog.pg_postmaster_start_time()),
-               extract(epoch FROM pg_catalog.pg_stat_get_bgwriter_stat_reset_time()))
+pg_catalog.concat_ws(' ', extract(epoch FROM pg_catalog.pg_postmaster_start_time()),
+                          extract(epoch FROM pg_catalog.pg_stat_get_bgwriter_stat_reset_time()))
 """
 """SQL for what is another text after every start of a server, and after every crash, which it forgets statistics by."""
 CHANGED_SINCE: Final = "changed BETWEEN {horizon}::xid8 AND '18446744073709551615'"
@@ -32,7 +32,7 @@ SELECT c.dimension,
        EXISTS (SELECT FROM pg_catalog.pg_trigger t
                 WHERE t.tgrelid = %(users)s::regclass AND t.tgname = %(trigger)s AND t.tgenabled IN ('O', 'A')),
        greatest(p.reltuples, 0)::bigint,
-       concat_ws(' ', p.oid, c.learnt_at),
+       pg_catalog.concat_ws(' ', p.oid, c.learnt_at),
        coalesce(c.users, 0)
   FROM pg_catalog.pg_class p
   JOIN pg_catalog.pg_namespace n ON n.oid = p.relnamespace

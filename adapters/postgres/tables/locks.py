@@ -34,7 +34,7 @@ async def check_locks(connection: AsyncConnection[TupleRow], schema: Schema) -> 
     for table, statement in _STATEMENTS.items():
         try:
             async with connection.transaction(force_rollback=True):
-                await connection.execute("SELECT set_config('lock_timeout', %s, true)", [_PATIENCE])
+                await connection.execute("SELECT pg_catalog.set_config('lock_timeout', %s, true)", [_PATIENCE])
                 await connection.execute(sql.SQL(statement).format(**names))
         except psycopg.errors.LockNotAvailable as error:
             raise DatabaseUnavailableError(

@@ -8,7 +8,7 @@ from psycopg.rows import TupleRow
 from adapters.postgres.tables.catalogue import OWN_SCHEMA, SchemaError, Table
 
 _FILTERED = """
-SELECT n.nspname || '.' || c.relname
+SELECT pg_catalog.concat(n.nspname, '.', c.relname)
   FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
  WHERE (n.nspname = %s OR (n.nspname, c.relname) IN (SELECT * FROM unnest(%s::text[], %s::text[])))
    AND c.relkind IN ('r', 'p')

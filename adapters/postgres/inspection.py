@@ -11,7 +11,7 @@ from adapters.postgres.search_index.feed import CODEBOOK
 from adapters.postgres.search_index.filling import count_missing
 from adapters.postgres.search_index.parts import IndexParts
 from adapters.postgres.search_index.standing import IndexState, look_at_index
-from adapters.postgres.tables.schema import Schema
+from adapters.postgres.tables.schema import VECTORS, Schema
 from application.ports.face_pipeline import EmbedderInfo
 
 _VERSIONS = """
@@ -49,6 +49,19 @@ SELECT EXISTS (
       JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
      WHERE i.indrelid = %s::regclass AND a.attname = %s AND i.indisvalid AND i.indpred IS NULL)
 """
+_IN_STATISTICS = """
+SELECT n.nspname, t.typname, a.atttypmod, a.attstorage::text
+  FROM pg_catalog.pg_attribute a
+  JOIN pg_catalog.pg_type t ON t.oid = a.atttypid JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace
+ WHERE a.attrelid = %s::regclass AND a.attname = %s AND a.attstattarget IS DISTINCT FROM 0
+"""
+_KEEP_NONE = (
+    "ALTER TABLE {table} ALTER COLUMN {column} TYPE {type}, ALTER COLUMN {column} SET STORAGE {storage}, "
+    "ALTER COLUMN {column} SET STATISTICS 0"
+)
+_STORAGES = {"p": "PLAIN", "e": "EXTERNAL", "m": "MAIN", "x": "EXTENDED"}
+_MOST_IN_STATISTICS = 254
+"""Vectors of more dimensions are longer than 1,024 bytes, which ANALYZE keeps none of."""
 _SECONDS = 60.0  # every user is looked at
 _LOOKED_UP = (("photo_faces", "photo_id"), ("face_matches", "photo_face_id"))
 
@@ -60,8 +73,9 @@ class DatabaseFacts:
     ``enrolled`` are those of this model who may be named; ``unfit`` of them have a vector that cannot be compared, of
     another dimension or of no length that could be told, and ``shared`` counts those of them who have the very same one
     as somebody else. ``unusable`` counts those of other models, but for deleted ones, by model ('': of an unknown one).
-    ``advice`` are statements for the tables' owner. ``index`` is what this model's users are searched through by what
-    was ``learnt``, which is None where it is not used; ``unindexed`` of them are not in it.
+    ``advice`` are statements for the tables' owner, and ``copying`` others for the same, after which ANALYZE keeps no
+    copies of templates. ``index`` is what this model's users are searched through by what was ``learnt``, which is None
+    where it is not used; ``unindexed`` of them are not in it.
     ``logged`` is a statement for a superuser, where the server's log gets what statements are run with: embeddings.
     ``address`` is the server's, '' where it is reached through a socket of this machine, and ``sslmode`` what is asked
     of the connection to it.
@@ -74,6 +88,7 @@ class DatabaseFacts:
     shared: int
     unusable: dict[str, int]
     advice: tuple[str, ...]
+    copying: tuple[str, ...]
     index: IndexState | None
     learnt: bytes | None
     unindexed: int
@@ -104,6 +119,7 @@ async def inspect_database(database: Database, info: EmbedderInfo) -> DatabaseFa
         [(shared,)] = await _rows(connection, sql.SQL(_SHARED).format(**parts), [info.id])
         unusable = dict(await _rows(connection, others, [info.id]))
         advice = await _advice(connection, schema)
+        copying = await _copying(connection, schema) if info.dimension <= _MOST_IN_STATISTICS else ()
         index = await look_at_index(connection, schema, info.id)
         is_used = index is not None and index.serves(info.dimension)
         [(learnt,)] = await _rows(connection, sql.SQL(CODEBOOK), [info.id]) if is_used else [(None,)]
@@ -111,7 +127,20 @@ async def inspect_database(database: Database, info: EmbedderInfo) -> DatabaseFa
         logged = await _logged(connection)
         address, sslmode = connection.info.hostaddr, _sslmode(connection)
     return DatabaseFacts(
-        server, pgvector, usable, unfit, shared, unusable, advice, index, learnt, unindexed, logged, address, sslmode
+        server,
+        pgvector,
+        usable,
+        unfit,
+        shared,
+        unusable,
+        advice,
+        copying,
+        index,
+        learnt,
+        unindexed,
+        logged,
+        address,
+        sslmode,
     )
 
 
@@ -136,6 +165,24 @@ async def _advice(connection: Connection, schema: Schema) -> tuple[str, ...]:
                 create = sql.SQL("CREATE INDEX CONCURRENTLY ON {} ({})")
                 advice.append(create.format(table.identifier, sql.Identifier(column)).as_string())
     return tuple(advice)
+
+
+async def _copying(connection: Connection, schema: Schema) -> tuple[str, ...]:
+    """Return what lets the statistics hold no templates any more: to name a column's type anew empties them."""
+    statements = []
+    for name, column in VECTORS:
+        table = schema.by_name[name]
+        query = sql.SQL(_IN_STATISTICS)
+        for home, kind, modifier, storage in await _rows(connection, query, [table.identifier.as_string(), column]):
+            parts = {
+                "table": table.identifier,
+                "column": sql.Identifier(column),
+                "type": sql.Identifier(home, kind) + sql.SQL("" if modifier == -1 else f"({modifier:d})"),
+                "storage": sql.SQL(_STORAGES[storage]),
+            }
+            if table.is_table:
+                statements.append(sql.SQL(_KEEP_NONE).format(**parts).as_string())
+    return tuple(statements)
 
 
 async def _rows(connection: Connection, query: sql.SQL | sql.Composed, parameters: list[str]) -> list[tuple[Any, ...]]:

@@ -223,6 +223,11 @@ def server_findings(facts: DatabaseFacts) -> Iterator[Finding]:
     if facts.logged is not None:
         detail = f"PostgreSQL writes embeddings to its log, with the statements; a superuser can run: {facts.logged}"
         yield Finding("database log", Status.WARNING, detail)
+    for statement in facts.copying:
+        detail = (
+            "PostgreSQL may keep copies of embeddings in its statistics, which outlive their rows; the owner can run"
+        )
+        yield Finding("database statistics", Status.WARNING, f"{detail}: {statement}")
     for statement in facts.advice:
         yield Finding("database speed", Status.WARNING, f"every job needs this index; the owner can run: {statement}")
 

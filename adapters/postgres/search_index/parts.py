@@ -94,6 +94,7 @@ class IndexParts:
     def making_partition(self) -> Iterator[sql.Composed]:
         """Yield the statements that make the empty table, with the model's name on it."""
         yield self.compose(_PARTITION)
+        yield self.compose("ALTER TABLE {partition} ALTER COLUMN embedding SET STATISTICS 0")
         yield self.compose("COMMENT ON TABLE {partition} IS {model}")
 
     def making_function(self) -> Iterator[sql.Composed]:

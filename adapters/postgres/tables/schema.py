@@ -32,7 +32,7 @@ _MADE_BY_MIGRATE = {
     "photo_faces": ("embedding_model",),
 }
 _WRITTEN = ("photo_faces", "face_matches")
-_VECTORS = (("users", "face_embedding"), ("photo_faces", "embedding"))
+VECTORS = (("users", "face_embedding"), ("photo_faces", "embedding"))
 
 
 class DimensionMismatchError(SchemaError):
@@ -98,7 +98,7 @@ class Schema:
     def check_dimension(self, info: EmbedderInfo) -> None:
         """Raise :class:`DimensionMismatchError` where a column is of another dimension than the embedder."""
         problems = []
-        for table_name, column in _VECTORS:
+        for table_name, column in VECTORS:
             table = self.by_name[table_name]
             dimension = table.columns[column].modifier
             if dimension not in {-1, info.dimension}:

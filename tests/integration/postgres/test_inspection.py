@@ -113,6 +113,35 @@ async def test_indexes_that_every_job_needs_are_missed(admin: psycopg.Connection
         assert (await inspect_database(database, EMBEDDER)).advice == ()
 
 
+_COPIES = """
+SELECT count(*) FROM pg_stats WHERE attname IN ('face_embedding', 'embedding')
+   AND coalesce(most_common_vals, histogram_bounds) IS NOT NULL
+"""
+
+
+async def test_statistics_that_keep_templates_are_told(admin: psycopg.Connection, database_url: str) -> None:
+    """Of an application's own columns, with the statement that empties them for good; its storage stays."""
+    admin.execute("CREATE EXTENSION vector; CREATE TABLE users (id uuid PRIMARY KEY, face_embedding vector(4))")
+    admin.execute("ALTER TABLE users ALTER face_embedding SET STORAGE MAIN")
+    await migrate(database_url)
+    admin.execute("INSERT INTO users SELECT gen_random_uuid(), ARRAY[n, 1, 0, 0] FROM generate_series(1, 9) n")
+    admin.execute("ANALYZE users")
+    assert admin.execute(_COPIES).fetchone() == (1,)
+    async with opened(database_url) as database:
+        assert (await inspect_database(database, attrs.evolve(EMBEDDER, dimension=255))).copying == ()
+        [statement] = (await inspect_database(database, EMBEDDER)).copying
+        assert statement == (
+            'ALTER TABLE "public"."users" ALTER COLUMN "face_embedding" TYPE "public"."vector"(4), '
+            'ALTER COLUMN "face_embedding" SET STORAGE MAIN, ALTER COLUMN "face_embedding" SET STATISTICS 0'
+        )
+        admin.execute(statement.encode())
+        admin.execute("ANALYZE users")
+        assert admin.execute(_COPIES).fetchone() == (0,)
+        assert (await inspect_database(database, EMBEDDER)).copying == ()
+    [(storage,)] = admin.execute("SELECT attstorage::text FROM pg_attribute WHERE attname = 'face_embedding'")
+    assert storage == "m"
+
+
 @pytest.mark.parametrize(
     ("setting", "is_logged"),
     [

@@ -15,7 +15,7 @@ from adapters.postgres.migrate import MigrationRefusedError, UnknownRoleError, m
 from adapters.postgres.tables.catalogue import SchemaError
 from domain.errors import DatabaseUnavailableError, FacematchError
 from infra.local_stack.postgres import PostgresServer
-from tests.databases import new_role, url_of
+from tests.databases import make_index, new_role, url_of
 
 APPLICATION = """
 CREATE TABLE photos (id uuid PRIMARY KEY, title text NOT NULL, width int NOT NULL);
@@ -425,3 +425,44 @@ async def test_a_url_that_cannot_be_understood_is_not_repeated(url: str) -> None
     with pytest.raises(FacematchError, match="the database URL cannot be understood") as refused:
         await migrate(url)
     assert "cret" not in str(refused.value)
+
+
+_COPIES = """
+SELECT tablename FROM pg_stats WHERE attname IN ('face_embedding', 'embedding')
+   AND coalesce(most_common_vals, histogram_bounds) IS NOT NULL
+"""
+_TEMPLATES = """
+INSERT INTO users SELECT gen_random_uuid(), ARRAY[n, 1, 0, 0], 'model@1' FROM generate_series(1, 9) n;
+INSERT INTO photos SELECT id FROM users;
+INSERT INTO photo_faces SELECT id, id, 0, face_embedding FROM users;
+INSERT INTO facematch.prepared_templates SELECT 'model@2', id, face_embedding, 1, NULL, '' FROM users;
+"""
+
+
+async def test_no_template_is_kept_in_statistics(admin: psycopg.Connection, database_url: str) -> None:
+    """Of the tables that facematch has made: whole values there outlive the people whose rows are deleted."""
+    await migrate(database_url)
+    admin.execute(_TEMPLATES)
+    await make_index(database_url, "model@1", dimension=4)
+    admin.execute("ANALYZE")
+    assert admin.execute(_COPIES).fetchall() == []
+
+
+async def test_templates_that_are_kept_in_statistics_are_thrown_away(
+    admin: psycopg.Connection, database_url: str
+) -> None:
+    """An older release's tables let ANALYZE copy them; how they are stored stays as it was."""
+    await migrate(database_url)
+    stored = "SELECT attrelid::regclass::text, attstorage FROM pg_attribute WHERE attname = 'embedding' ORDER BY 1"
+    admin.execute(_TEMPLATES)
+    await make_index(database_url, "model@1", dimension=4)
+    before = admin.execute(stored).fetchall()
+    admin.execute("DELETE FROM facematch.schema_migrations WHERE name LIKE '0010%'")
+    for table in ("gallery", "prepared_templates"):
+        admin.execute(f"ALTER TABLE facematch.{table} ALTER embedding SET STATISTICS -1".encode())
+    admin.execute("ANALYZE")
+    assert len(admin.execute(_COPIES).fetchall()) == 3
+    await migrate(database_url)
+    admin.execute("ANALYZE")
+    assert admin.execute(_COPIES).fetchall() == []
+    assert admin.execute(stored).fetchall() == before

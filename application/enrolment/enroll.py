@@ -46,7 +46,12 @@ class Enroll:
             raise EnrolmentRefusedError([f"there is no user {user_id}, or they are deleted"])
         made = await self.make_template(photographs, fetch)
         if not await self.enrolment.save_template(
-            user_id, made.template, photographs=made.photographs, image_refs=made.image_refs, replace=replace
+            user_id,
+            made.template,
+            photographs=made.photographs,
+            image_refs=made.image_refs,
+            image_digests=made.image_digests,
+            replace=replace,
         ):
             raise EnrolmentRefusedError([f"user {user_id} was deleted {'' if replace else 'or enrolled '}meanwhile"])
         return Enrolled(made.template, made.warnings)

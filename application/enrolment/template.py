@@ -33,6 +33,11 @@ class EnrolmentImage:
     content: bytes = attrs.field(repr=False)
     image_ref: str | None = None
 
+    @property
+    def digest(self) -> bytes:
+        """The SHA-256 digest of the content."""
+        return sha256(self.content).digest()
+
 
 Fetch = Callable[[str], Awaitable[EnrolmentImage]]
 """Returns the photograph of that name.
@@ -45,12 +50,14 @@ Raises :class:`EnrolmentRefusedError` where there is none, :class:`AttemptFailed
 class MadeTemplate:
     """A template, of how many photographs it is the mean, and what speaks against these.
 
-    ``image_refs`` are where they lie, empty unless all of them lie in the object store.
+    ``image_refs`` are where they lie, and ``image_digests`` their SHA-256 digests, both empty unless all of them lie in
+    the object store.
     """
 
     template: FaceEmbedding
     photographs: int
     image_refs: tuple[str, ...]
+    image_digests: tuple[bytes, ...]
     warnings: tuple[EnrolmentWarning, ...]
 
 
@@ -78,23 +85,24 @@ class MakeTemplate:
         embeddings: dict[str, FaceEmbedding] = {}
         sharpness: dict[str, float | None] = {}
         refs: dict[str, str | None] = {}
-        seen: set[bytes] = set()
+        digests: list[bytes] = []
         for name in photographs:
             try:
                 image = await fetch(name)
-                if (digest := sha256(image.content).digest()) in seen:
+                if (digest := image.digest) in digests:
                     continue
-                seen.add(digest)
+                digests.append(digest)
                 embeddings[name], sharpness[name] = await self._embed(image)
                 refs[name] = image.image_ref
             except EnrolmentRefusedError as refused:
                 problems.extend(refused.problems)
         if problems or not embeddings:
             raise EnrolmentRefusedError(problems or ["no photograph was given"])
-        known = tuple(ref for ref in refs.values() if ref is not None)
+        stored = tuple(ref for ref in refs.values() if ref is not None)
+        known = (stored, tuple(digests)) if len(stored) == len(refs) else ((), ())
         template = FaceEmbedding.mean_direction(list(embeddings.values()))
         warnings = (*blurred(sharpness, self.reader.info.least_sharpness), *far_apart(embeddings, self.calibration))
-        return MadeTemplate(template, len(embeddings), known if len(known) == len(refs) else (), warnings)
+        return MadeTemplate(template, len(embeddings), *known, warnings)
 
     async def _embed(self, image: EnrolmentImage) -> tuple[FaceEmbedding, float | None]:
         try:

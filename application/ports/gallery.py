@@ -77,9 +77,12 @@ class Enrolment(Protocol):
         *,
         photographs: int,
         image_refs: Sequence[str] = (),
+        image_digests: Sequence[bytes] = (),
         replace: bool = True,
     ) -> bool:
-        """Store the user's template, made of so many photographs, and remember where these lie, if that is known.
+        """Store the user's template, made of so many photographs.
+
+        Remember where these lie, if that is known, and their SHA-256 digests.
 
         Return False, with nothing written, when there is no such user, or they are deleted; or, where it is not to
         ``replace`` one, when they have a template.

@@ -14,12 +14,14 @@ class Outdated:
     """A user, not deleted, whose template is of another embedder.
 
     ``template`` tells that very template from any other. ``image_refs`` are where the photographs lie that it was made
-    of, empty where nobody knows. ``is_prepared`` is true where another one is ready to take its place.
+    of, and ``image_digests`` their SHA-256 digests at that time; each is empty where nobody knows. ``is_prepared`` is
+    true where another one is ready to take its place.
     """
 
     user_id: UUID
     template: bytes
     image_refs: tuple[str, ...]
+    image_digests: tuple[bytes, ...]
     is_prepared: bool
 
 
@@ -33,7 +35,7 @@ class Reenrolment(Protocol):
         """Return the next of these users in the order of their ids, at most so many."""
 
     async def prepare(self, user: Outdated, template: FaceEmbedding, *, photographs: int) -> bool:
-        """Keep a template, made of so many photographs at the user's ``image_refs``, until it is to be the user's.
+        """Keep a template, made of so many photographs, until it is to be the user's; ``user`` tells where these lie.
 
         Return False, with nothing written, where the user's own template has changed or gone, or they are deleted.
         """

@@ -87,19 +87,19 @@ async def test_the_embedder_changes_and_changes_back_and_nobody_is_forgotten(
 
 async def test_who_cannot_be_prepared_may_be_left_behind(world: World, photographs: Any) -> None:
     """Each with what is wrong; what is prepared can be discarded instead."""
-    fine, missing, empty = world.add_user(), world.add_user(), world.add_user()
+    fine, missing, other = world.add_user(), world.add_user(), world.add_user()
     world.put("fine.jpg", photographs.path("obama").read_bytes())
-    for user in (fine, missing, empty):
+    for user in (fine, missing, other):
         world.put(f"{user}.jpg", photographs.path("obama").read_bytes())
         world.cli("enroll", str(user), f"{user}.jpg")
     world.s3.remove_object("images", f"{missing}.jpg")
-    world.put(f"{empty}.jpg", photographs.path("coffee").read_bytes())
+    world.put(f"{other}.jpg", photographs.path("coffee").read_bytes())
     told = by(world, "mediapipe", "prepare")
     assert told.returncode == 1
     lines = dict(line.split(": ", 1) for line in told.stdout.splitlines())
-    assert set(lines) == {str(missing), str(empty)}
+    assert set(lines) == {str(missing), str(other)}
     assert f"minio://images/{missing}.jpg: " in lines[str(missing)]
-    assert lines[str(empty)] == f"minio://images/{empty}.jpg: the detector found no face"
+    assert lines[str(other)] == f"minio://images/{other}.jpg: this is another photograph than that of the template"
     assert by(world, "mediapipe", "discard").stdout == "1 user had a template prepared; it is deleted.\n"
     assert json.loads(by(world, "mediapipe", "discard", "--json").stdout) == {"discarded": 0}
     assert by(world, "mediapipe", "prepare").returncode == 1

@@ -26,7 +26,8 @@ def fingerprint(vector: Iterable[float]) -> bytes:
 class UserRow:
     """A row of ``users``; the application may have written anything into ``model`` and ``vector``.
 
-    ``photographs`` and ``image_refs`` are what the enrolment knows of that vector; the application knows nothing.
+    ``photographs``, ``image_refs`` and ``image_digests`` are what the enrolment knows of that vector; the application
+    knows nothing.
     """
 
     id: UUID
@@ -36,6 +37,7 @@ class UserRow:
     blocked: bool = False
     photographs: int | None = None
     image_refs: tuple[str, ...] = ()
+    image_digests: tuple[bytes, ...] = ()
 
     @property
     def template(self) -> FaceEmbedding | None:
@@ -94,6 +96,7 @@ class PreparedRow:
     template: FaceEmbedding
     photographs: int
     image_refs: tuple[str, ...]
+    image_digests: tuple[bytes, ...]
     replaces: bytes
 
 
@@ -162,7 +165,8 @@ class InMemoryDatabase:
     def write_embedding(self, user_id: UUID, model: str | None, vector: tuple[float, ...] | None) -> None:
         """Write what the application likes into a user's columns."""
         row = self.users[user_id]
-        row.model, row.vector, row.photographs, row.image_refs = model, vector, None, ()
+        row.model, row.vector, row.photographs = model, vector, None
+        row.image_refs, row.image_digests = (), ()
 
     def delete_user(self, user_id: UUID) -> None:
         """Delete a user's row; their matches go with it."""

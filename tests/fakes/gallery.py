@@ -69,6 +69,7 @@ class InMemoryEnrolment:
         *,
         photographs: int,
         image_refs: Sequence[str] = (),
+        image_digests: Sequence[bytes] = (),
         replace: bool = True,
     ) -> bool:
         """Store the template where the row is there, and may be written."""
@@ -79,7 +80,7 @@ class InMemoryEnrolment:
         if row is None or row.deleted or (not replace and row.vector is not None):
             return False
         self._database.write_embedding(user_id, template.model, template.vector)
-        row.photographs, row.image_refs = photographs, tuple(image_refs)
+        row.photographs, row.image_refs, row.image_digests = photographs, tuple(image_refs), tuple(image_digests)
         return True
 
     async def others(self, user_id: UUID, template: FaceEmbedding, *, limit: int) -> Others:

@@ -34,7 +34,7 @@ class InMemoryReenrolment:
         if row is None or not _is_outdated(row, template.model) or row.fingerprint != user.template:
             return False
         self._database.prepared[template.model, user.user_id] = PreparedRow(
-            template, photographs, user.image_refs, user.template
+            template, photographs, user.image_refs, user.image_digests, user.template
         )
         return True
 
@@ -75,7 +75,7 @@ class InMemoryReenrolment:
             row = self._database.prepared.pop((model, user_id))
             self._database.write_embedding(user_id, model, row.template.vector)
             user = self._database.users[user_id]
-            user.photographs, user.image_refs = row.photographs, row.image_refs
+            user.photographs, user.image_refs, user.image_digests = row.photographs, row.image_refs, row.image_digests
         return len(moved)
 
     async def finish(self, model: str) -> bool:
@@ -103,7 +103,7 @@ class InMemoryReenrolment:
         return count
 
     def _described(self, user: UserRow, model: str) -> Outdated:
-        return Outdated(user.id, user.fingerprint, user.image_refs, self._is_ready(model, user.id))
+        return Outdated(user.id, user.fingerprint, user.image_refs, user.image_digests, self._is_ready(model, user.id))
 
     def _movable(self, model: str, users: Sequence[UUID]) -> Sequence[UUID]:
         if self._database.archived.intersection(users):

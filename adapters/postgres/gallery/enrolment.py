@@ -28,7 +28,7 @@ _MAY_BE_SAVED = "u.id = %(user)s AND {not_deleted} AND (%(replace)s OR u.face_em
 _WHY_NOT_SAVED = "SELECT {is_anothers}, EXISTS (SELECT FROM {users} u WHERE {may_be_saved})"
 _LOOKS = 2
 """A user who was deleted and inserted again in between, or has just lost a template, is found by the second one."""
-_SAVED = "SELECT id, %(photographs)s, fingerprint, %(image_refs)s::text[] FROM saved"
+_SAVED = "SELECT id, %(photographs)s, fingerprint, %(image_refs)s::text[], %(image_digests)s::bytea[] FROM saved"
 
 
 class PostgresEnrolment:
@@ -60,6 +60,7 @@ class PostgresEnrolment:
         *,
         photographs: int,
         image_refs: Sequence[str] = (),
+        image_digests: Sequence[bytes] = (),
         replace: bool = True,
     ) -> bool:
         """Set embedding and model together, and remember what that very template was made of."""
@@ -77,6 +78,7 @@ class PostgresEnrolment:
             "user": user_id,
             "photographs": photographs,
             "image_refs": list(image_refs) or None,
+            "image_digests": list(image_digests) or None,
             "replace": replace,
         }
         async with self._database.operation("save_template") as connection:

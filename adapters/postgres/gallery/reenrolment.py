@@ -20,11 +20,11 @@ _COUNT = "SELECT count(*) FROM {users} u WHERE {outdated}"
 # OFFSET 0 keeps both questions look-ups along a key, once for each user of the page: made into joins, they are at the
 # mercy of estimates, and a table that has just been filled has none.
 _PAGE = """
-SELECT u.id, u.template, coalesce(t.image_refs, '{{}}'), p.is_ready IS NOT NULL
+SELECT u.id, u.template, coalesce(t.image_refs, '{{}}'), coalesce(t.image_digests, '{{}}'), p.is_ready IS NOT NULL
   FROM (SELECT u.id, {fingerprint} AS template FROM {users} u
          WHERE {outdated} AND (%(after)s::uuid IS NULL OR u.id > %(after)s) ORDER BY u.id LIMIT %(limit)s) u
   LEFT JOIN LATERAL (
-    SELECT t.image_refs FROM facematch.templates t
+    SELECT t.image_refs, t.image_digests FROM facematch.templates t
      WHERE t.user_id = u.id AND t.fingerprint = u.template OFFSET 0) t ON true
   LEFT JOIN LATERAL (
     SELECT true AS is_ready FROM facematch.prepared_templates p
@@ -32,13 +32,14 @@ SELECT u.id, u.template, coalesce(t.image_refs, '{{}}'), p.is_ready IS NOT NULL
  ORDER BY u.id
 """
 _PREPARE = """
-INSERT INTO facematch.prepared_templates (model, user_id, embedding, photographs, image_refs, replaces)
-SELECT %(model)s::text, u.id, %(vector)s, %(photographs)s::integer, %(image_refs)s::text[], %(replaces)s::bytea
+INSERT INTO facematch.prepared_templates (model, user_id, embedding, photographs, image_refs, image_digests, replaces)
+SELECT %(model)s::text, u.id, %(vector)s, %(photographs)s::integer, %(image_refs)s::text[], %(image_digests)s::bytea[],
+       %(replaces)s::bytea
   FROM {users} u
  WHERE u.id = %(user)s AND {outdated} AND {fingerprint} = %(replaces)s FOR SHARE
 ON CONFLICT (model, user_id) DO UPDATE
    SET embedding = excluded.embedding, photographs = excluded.photographs, image_refs = excluded.image_refs,
-       replaces = excluded.replaces, prepared_at = excluded.prepared_at
+       image_digests = excluded.image_digests, replaces = excluded.replaces, prepared_at = excluded.prepared_at
 """
 # One at a time: what is prepared is not discarded between the look at it and the beginning of its switch.
 _ONE_AT_A_TIME = "SELECT pg_catalog.pg_advisory_xact_lock(7163850421)"
@@ -71,12 +72,12 @@ moved AS (
     UPDATE {users} u SET face_embedding = p.embedding, face_embedding_model = p.model
       FROM facematch.prepared_templates p JOIN ready ON ready.id = p.user_id
      WHERE p.model = %(model)s AND u.id = p.user_id
-    RETURNING u.id, {fingerprint} AS fingerprint, p.photographs, p.image_refs),
+    RETURNING u.id, {fingerprint} AS fingerprint, p.photographs, p.image_refs, p.image_digests),
 remembered AS ({remember}),
 done AS (DELETE FROM facematch.prepared_templates p USING moved m WHERE p.model = %(model)s AND p.user_id = m.id)
 SELECT count(*) FROM moved
 """
-_MOVED = "SELECT id, photographs, fingerprint, image_refs FROM moved"
+_MOVED = "SELECT id, photographs, fingerprint, image_refs, image_digests FROM moved"
 _TIDY = """
 WITH page AS MATERIALIZED (
     SELECT model, user_id, replaces FROM facematch.prepared_templates
@@ -113,7 +114,10 @@ class PostgresReenrolment:
         """Go along the primary key of ``users``."""
         async with self._database.operation("outdated") as connection:
             rows = await (await self._page(connection, _PAGE, model, after, limit)).fetchall()
-        return [Outdated(user, template, tuple(refs), is_prepared) for user, template, refs, is_prepared in rows]
+        return [
+            Outdated(user, template, tuple(refs), tuple(digests), is_prepared)
+            for user, template, refs, digests, is_prepared in rows
+        ]
 
     async def prepare(self, user: Outdated, template: FaceEmbedding, *, photographs: int) -> bool:
         """Keep it in ``facematch.prepared_templates``; a change of the user that is on its way is waited for."""
@@ -123,6 +127,7 @@ class PostgresReenrolment:
             "vector": as_vector(template),
             "photographs": photographs,
             "image_refs": list(user.image_refs) or None,
+            "image_digests": list(user.image_digests) or None,
             "replaces": user.template,
         }
         async with self._database.operation("prepare_template") as connection:

@@ -9,10 +9,10 @@ from adapters.postgres.tables.schema import Schema
 from domain.faces import LONGEST, SHORTEST, FaceEmbedding
 
 REMEMBER = """
-INSERT INTO facematch.templates (user_id, photographs, fingerprint, image_refs)
+INSERT INTO facematch.templates (user_id, photographs, fingerprint, image_refs, image_digests)
 {what} ON CONFLICT (user_id) DO UPDATE
    SET photographs = excluded.photographs, fingerprint = excluded.fingerprint, image_refs = excluded.image_refs,
-       enrolled_at = excluded.enrolled_at
+       image_digests = excluded.image_digests, enrolled_at = excluded.enrolled_at
 """
 """Remembers what a query returns in these columns, in place of what was known."""
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from uuid import UUID, uuid4
 
+import attrs
 import pytest
 
 from application.ports.reenrolment import Outdated, Reenrolment
@@ -15,6 +16,7 @@ from tests.tables import Tables
 OLD = FaceEmbedding("old@1", (1.0, 0.0, 0.0, 0.0))
 NEW = FaceEmbedding("new@1", (0.0, 1.0, 0.0, 0.0))
 REFS = ("minio://images/one.jpg", "minio://images/two, with a comma.jpg")
+DIGESTS = (bytes(range(32)), bytes(32))
 
 CHANGES = pytest.mark.parametrize(
     "change",
@@ -37,7 +39,7 @@ async def outdated(subject: Subject) -> list[Outdated]:
 async def enrolled(subject: Subject, template: FaceEmbedding = OLD) -> UUID:
     """Make a user who was enrolled from two photographs."""
     user = subject.tables.add_user(uuid4())
-    assert await subject.enrolment.save_template(user, template, photographs=2, image_refs=REFS)
+    assert await subject.enrolment.save_template(user, template, photographs=2, image_refs=REFS, image_digests=DIGESTS)
     return user
 
 
@@ -84,6 +86,7 @@ async def test_who_has_a_template_of_another_embedder_is_outdated(subject: Subje
     people = await outdated(subject)
     assert [user.user_id for user in people] == sorted([known, written, unknown, blocked])
     assert {user.user_id: user.image_refs for user in people} == {known: REFS, written: (), unknown: (), blocked: ()}
+    assert {user.image_digests for user in people if user.image_refs} == {DIGESTS}
     assert not any(user.is_prepared for user in people)
     assert await subject.reenrolment.count(NEW.model) == 4
 
@@ -114,7 +117,7 @@ async def test_it_takes_the_place_of_the_old_one(subject: Subject) -> None:
     assert await found(subject, OLD) == []
     assert await found(subject, NEW) == [Candidate(user, 0.0, photographs=2)]
     [back] = await subject.reenrolment.outdated(OLD.model, after=None, limit=9)
-    assert (back.user_id, back.image_refs, back.is_prepared) == (user, REFS, False)
+    assert back == Outdated(user, back.template, REFS, DIGESTS, is_prepared=False)
     assert await subject.reenrolment.discard() == 0
 
 
@@ -123,11 +126,12 @@ async def test_prepared_again_the_last_one_counts(subject: Subject) -> None:
     user = await prepared(subject)
     [again] = await outdated(subject)
     better = FaceEmbedding(NEW.model, (0.0, 0.0, 1.0, 0.0))
-    await subject.reenrolment.prepare(Outdated(user, again.template, (), is_prepared=True), better, photographs=5)
+    other = attrs.evolve(again, image_refs=(), image_digests=())
+    await subject.reenrolment.prepare(other, better, photographs=5)
     assert await switched(subject) == 1
     assert await found(subject, better) == [Candidate(user, 0.0, photographs=5)]
     [back] = await subject.reenrolment.outdated(OLD.model, after=None, limit=9)
-    assert back.image_refs == ()
+    assert (back.image_refs, back.image_digests) == ((), ())
 
 
 async def test_users_are_switched_some_at_a_time(subject: Subject) -> None:

@@ -95,23 +95,28 @@ async def test_one_photograph_is_enough(scene: Scene) -> None:
 
 
 @pytest.mark.parametrize(
-    ("where", "remembered"),
+    ("where", "remembered", "digests"),
     [
         (
             ["minio://images/front.jpg", "minio://images/side.jpg"],
             ("minio://images/front.jpg", "minio://images/side.jpg"),
+            (FRONT.digest, SIDE.digest),
         ),
-        (["minio://images/front.jpg", None], ()),
-        ([None, None], ()),
+        (["minio://images/front.jpg", None], (), ()),
+        ([None, None], (), ()),
     ],
 )
 async def test_it_is_remembered_where_all_photographs_lie(
-    scene: Scene, where: list[str | None], remembered: tuple[str, ...]
+    scene: Scene, where: list[str | None], remembered: tuple[str, ...], digests: tuple[bytes, ...]
 ) -> None:
-    """Another embedder can learn from them later; a part of them would make another template, and is not kept."""
+    """Another embedder can learn from them later, while they are the same; a part of them would make another template.
+
+    So a part is not kept.
+    """
     images = [attrs.evolve(image, image_ref=ref) for image, ref in zip((FRONT, SIDE), where, strict=True)]
     await scene.enroll(ANNA, images)
-    assert scene.database.users[ANNA].image_refs == remembered
+    row = scene.database.users[ANNA]
+    assert (row.image_refs, row.image_digests) == (remembered, digests)
 
 
 async def test_an_unknown_user_is_refused_before_anything_is_read(scene: Scene) -> None:

@@ -138,6 +138,30 @@ async def test_who_is_prepared_is_not_looked_at_again(scene: Scene) -> None:
     assert await scene.prepare() == []
 
 
+async def test_a_photograph_that_is_another_by_now_makes_no_template(scene: Scene) -> None:
+    """Somebody has put another portrait where Boris's was: it may show anybody, who would be named as Boris.
+
+    That is his problem, not Anna's, whose photograph is the same. Named for him, it is made a template of, and the next
+    embedder's is made of it.
+    """
+    photograph = EnrolmentImage(HALL, b"what was there", HALL)
+    for user, ref, digest in (
+        (ANNA, FRONT, EnrolmentImage(FRONT, FRONT.encode()).digest),
+        (BORIS, HALL, photograph.digest),
+    ):
+        await scene.enrolment.save_template(user, OLD, photographs=1, image_refs=(ref,), image_digests=(digest,))
+    anna, boris, _ = await scene.prepare()
+    assert anna == EnrolmentResult(ANNA, 1)
+    assert boris == EnrolmentResult(BORIS, 1, (f"{HALL}: this is another photograph than that of the template",))
+    assert [user for _, user in scene.database.prepared] == [ANNA]
+    assert await scene.prepare({BORIS: [HALL], CLARA: ["clara.jpg"]}) == [
+        EnrolmentResult(BORIS, 1),
+        EnrolmentResult(CLARA, 1),
+    ]
+    assert await scene.switch() == Switch(3, 0)
+    assert scene.database.users[BORIS].image_digests == (EnrolmentImage(HALL, HALL.encode()).digest,)
+
+
 @pytest.mark.parametrize(
     ("seen", "problem"),
     [

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import attrs
 import nats.js.errors
@@ -55,13 +56,30 @@ async def provision(
     """
     js = client.jetstream(timeout=_API_SECONDS)
     with translated("provision"), _refusals():
-        done = [
-            *await _capture(js, _stream(names.stream, [names.subject], replicas).evolve(allow_atomic=True)),
-            *await _capture(js, _stream(names.results_stream, names.result_subjects, replicas)),
-            *await _capture(js, _stream(names.dead_stream, [names.dead_subject], replicas, keep_for_ever=True)),
-        ]
+        done = [thing for wanted in _streams(names, replicas) for thing in await _capture(js, wanted)]
         jobs = await js.find_stream_name_by_subject(names.subject)
         return [*dict.fromkeys(done), await _consumer(js, jobs, names, ack_wait_seconds)]
+
+
+def configuration(names: BrokerNames, *, ack_wait_seconds: float, replicas: int = 1) -> dict[str, list[dict[str, Any]]]:
+    """Return what :func:`provision` makes where nothing is there, in the words of JetStream's API.
+
+    ``streams`` are configurations of streams, ``consumers`` have a ``stream_name`` and a ``config``; durations are in
+    nanoseconds.
+    """
+    consumer = _durable(names, ack_wait_seconds)
+    return {
+        "streams": [stream.as_dict() for stream in _streams(names, replicas)],
+        "consumers": [{"stream_name": names.stream, "config": consumer.as_dict()}],
+    }
+
+
+def _streams(names: BrokerNames, replicas: int) -> tuple[StreamConfig, ...]:
+    return (
+        _stream(names.stream, [names.subject], replicas).evolve(allow_atomic=True),
+        _stream(names.results_stream, names.result_subjects, replicas),
+        _stream(names.dead_stream, [names.dead_subject], replicas, keep_for_ever=True),
+    )
 
 
 def _stream(name: str, subjects: list[str], replicas: int, *, keep_for_ever: bool = False) -> StreamConfig:
@@ -136,20 +154,20 @@ def _check_stream(config: StreamConfig, how: str) -> None:
     )
 
 
+def _durable(names: BrokerNames, ack_wait_seconds: float) -> ConsumerConfig:
+    return ConsumerConfig(
+        durable_name=names.durable,
+        ack_policy=AckPolicy.EXPLICIT,
+        deliver_policy=DeliverPolicy.ALL,
+        **desired(names, ack_wait_seconds),
+    )
+
+
 async def _consumer(js: JetStreamContext, stream: str, names: BrokerNames, ack_wait_seconds: float) -> Provisioned:
-    fields = desired(names, ack_wait_seconds)
     try:
         present = (await js.consumer_info(stream, names.durable)).config
     except nats.js.errors.NotFoundError:
-        await js.add_consumer(
-            stream,
-            ConsumerConfig(
-                durable_name=names.durable,
-                ack_policy=AckPolicy.EXPLICIT,
-                deliver_policy=DeliverPolicy.ALL,
-                **fields,
-            ),
-        )
+        await js.add_consumer(stream, _durable(names, ack_wait_seconds))
         return Provisioned("consumer", names.durable, "created")
     problem = unusable(present)
     if problem is not None:
@@ -157,7 +175,7 @@ async def _consumer(js: JetStreamContext, stream: str, names: BrokerNames, ack_w
             f"consumer {names.durable} on stream {stream} {problem}: "
             "delete it, or choose another name with FACEMATCH_NATS_DURABLE"
         )
-    updated = (await js.add_consumer(stream, present.evolve(**fields))).config
+    updated = (await js.add_consumer(stream, present.evolve(**desired(names, ack_wait_seconds)))).config
     return Provisioned("consumer", names.durable, "unchanged" if updated == present else "updated")
 
 

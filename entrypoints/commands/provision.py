@@ -1,7 +1,7 @@
 """``provision``: what has to be on the broker before a worker starts."""
 
 import asyncio
-from typing import Annotated
+from typing import Annotated, Any
 
 import attrs
 import typer
@@ -13,12 +13,21 @@ from entrypoints.settings import Settings
 from entrypoints.terminal.console import explained, load_settings, out, print_document
 
 
-def provision(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON array.")] = False) -> None:
+def provision(
+    print_config: Annotated[
+        bool, typer.Option("--print-config", help="Connect to nothing, print what is made, as JetStream takes it.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON array.")] = False,
+) -> None:
     """Make the streams and the consumer on NATS, or mend them.
 
-    Deletes nothing. Safe to run again.
+    Deletes nothing. Safe to run again. Where somebody else makes streams, --print-config prints what to make.
     """
     settings = load_settings()
+    if print_config:
+        names = build(BrokerContainer, settings).names()
+        print_document(provisioning.configuration(names, **_wanted(settings)))
+        return
     with explained():
         done = asyncio.run(_provision(settings))
     if as_json:
@@ -31,9 +40,8 @@ def provision(as_json: Annotated[bool, typer.Option("--json", help="Print one JS
 async def _provision(settings: Settings) -> list[provisioning.Provisioned]:
     container = build(BrokerContainer, settings)
     async with connected_to_nats(container) as client:
-        return await provisioning.provision(
-            client,
-            container.names(),
-            ack_wait_seconds=settings.nats.ack_wait,
-            replicas=settings.nats.replicas,
-        )
+        return await provisioning.provision(client, container.names(), **_wanted(settings))
+
+
+def _wanted(settings: Settings) -> dict[str, Any]:
+    return {"ack_wait_seconds": settings.nats.ack_wait, "replicas": settings.nats.replicas}

@@ -74,6 +74,7 @@ MANUALS: Final = {
         examples=(
             ("Make streams and consumer", "facematch provision"),
             ("On a cluster of three servers", "FACEMATCH_NATS_REPLICAS=3 facematch provision"),
+            ("For the team that runs NATS", "facematch provision --print-config"),
         ),
         see=("migrate", "doctor"),
     ),

@@ -394,6 +394,26 @@ def test_migrate_and_provision_tell_machines_what_came_of_it(
         assert {thing["action"] for thing in things} == {action}
 
 
+async def test_streams_that_somebody_else_makes_are_as_good(bare_world: World) -> None:
+    """What ``provision --print-config`` prints without a broker, JetStream takes; after that nothing is missing."""
+    environment = bare_world.environment | _NO_SERVERS
+    printed = json.loads(run_cli("provision", "--print-config", **environment).stdout)
+    for config in printed["streams"]:
+        await _ask_jetstream(bare_world, f"STREAM.CREATE.{config['name']}", config)
+    for consumer in printed["consumers"]:
+        name = f"{consumer['stream_name']}.{consumer['config']['durable_name']}"
+        await _ask_jetstream(bare_world, f"CONSUMER.DURABLE.CREATE.{name}", consumer)
+    checks = json.loads(bare_world.cli("doctor", "--json", check=False).stdout)["checks"]
+    assert [check for check in checks if check["what"] in {"provisioning", "consumer", "stream"}] == []
+    assert ("jobs", "ok") in {(check["what"], check["status"]) for check in checks}
+    assert {thing["action"] for thing in json.loads(bare_world.cli("provision", "--json").stdout)} == {"unchanged"}
+
+
+async def _ask_jetstream(world: World, what: str, body: dict[str, Any]) -> None:
+    answer = await world.client.request(f"$JS.API.{what}", json.dumps(body).encode(), timeout=10)
+    assert "error" not in json.loads(answer.data)
+
+
 async def test_doctor_tells_what_is_missing_and_then_that_all_is_well(bare_world: World) -> None:
     """Before ``migrate`` and ``provision`` it fails and names both; afterwards it ends with 0."""
     world = bare_world

@@ -13,7 +13,7 @@ from aiohttp import web
 
 from adapters.postgres.tables.schema import DimensionMismatchError
 from adapters.telemetry import providers as telemetry
-from adapters.telemetry.gauges import observe, observe_readiness
+from adapters.telemetry.gauges import observe, observe_events, observe_readiness
 from adapters.telemetry.providers import TelemetrySettingsError
 from adapters.vision.registry import BrokenEmbedderError
 from application.ports.telemetry import Telemetry
@@ -109,7 +109,9 @@ async def serve(settings: Settings, vision: VisionContainer) -> None:
             raise
         state = worker = container.worker()
         container.instruments().start_from_zero(worker.dependencies)
+        relay = container.relay()
         observe(container.instruments(), container.gauge_watch())
+        observe_events(container.instruments(), lambda: relay.oldest_age)
         watch = asyncio.create_task(container.gauge_watch().run())
         stack.push_async_callback(ended, watch)
         _LOG.info(

@@ -59,6 +59,16 @@ def observe(instruments: Instruments, gauges: WorkerGauges) -> None:
     _observe_pool(instruments, gauges)
 
 
+def observe_events(instruments: Instruments, oldest_age: Callable[[], float | None]) -> None:
+    """Register the outbox; ``oldest_age`` gives seconds, 0 for an empty one and None while unknown, in any thread."""
+    instruments.gauge(
+        "facematch.events.oldest.age",
+        "s",
+        "Age of the oldest outcome whose event is not published",
+        lambda: [(age, {}) for age in [oldest_age()] if age is not None],
+    )
+
+
 def observe_readiness(instruments: Instruments, not_ready: Callable[[], Mapping[str, str]]) -> None:
     """Register what ``/readyz`` says; ``not_ready`` gives the reasons by cause, and is called in any thread."""
     instruments.gauge(

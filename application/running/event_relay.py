@@ -35,6 +35,9 @@ class EventRelay:
     that was not is harmless: it is the same event with the same identity. An event that is refused while others
     are stored is tried ever more rarely, and holds up none of them. That it asks the database all the time is also
     how an idle worker learns that the database is away.
+
+    ``oldest_age`` is the seconds since the oldest outcome, of any worker, whose event is not published; 0 where there
+    is none, None while unknown.
     """
 
     def __init__(
@@ -53,6 +56,7 @@ class EventRelay:
         self._telemetry = telemetry
         self._outages = outages
         self._orphan_seconds = orphan_seconds
+        self.oldest_age: float | None = None
         self._published: list[JobKey] = []
         self._refused: dict[JobKey, _Refusal] = {}
 
@@ -66,6 +70,7 @@ class EventRelay:
             try:
                 await self.round()
             except Exception as error:  # noqa: BLE001 - a defect in one round must not end the rounds
+                self.oldest_age = None
                 self._telemetry.unexpected(error)
             await self._clock.sleep(_INTERVAL_SECONDS)
 
@@ -83,6 +88,7 @@ class EventRelay:
                 if not stored or len(orphans) < _BATCH:
                     break
         except DatabaseUnavailableError as error:
+            self.oldest_age = None
             with suppress(StoppingError):
                 await self._outages.outage_behind(error)
 
@@ -103,12 +109,16 @@ class EventRelay:
         waiting = await self._outbox.unpublished(
             older_than_seconds=self._orphan_seconds, limit=_BATCH + len(self._refused)
         )
+        self.oldest_age = self._age(waiting[0]) if waiting else 0.0
         keys = {record.key for record in waiting}
         self._refused = {key: refusal for key, refusal in self._refused.items() if key in keys}
         now = self._clock.monotonic()
         left_alone = {key for key, refusal in self._refused.items() if refusal.until > now}
         left_alone.update(self._published)
         return [record for record in waiting if record.key not in left_alone]
+
+    def _age(self, record: JobRecord) -> float:
+        return max(0.0, (self._clock.now() - record.occurred_at).total_seconds())
 
     async def _adopt(self, orphans: list[JobRecord]) -> int:
         """Publish each for itself, so that none stands in the way of another; return how many are stored."""

@@ -18,7 +18,7 @@ from opentelemetry.sdk.metrics import MeterProvider
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from adapters.telemetry.gauges import observe, observe_readiness
+from adapters.telemetry.gauges import observe, observe_events, observe_readiness
 from adapters.telemetry.instruments import Instruments
 from adapters.telemetry.job import OtelTelemetry
 from domain.outcomes import OutcomeKind, Reason
@@ -102,6 +102,7 @@ def told() -> Mapping[str, frozenset[str]]:
     instruments = Instruments(MeterProvider([reader], shutdown_on_exit=False).get_meter("test"))
     instruments.start_from_zero(VALUES["dependency"])
     observe(instruments, GAUGES)
+    observe_events(instruments, lambda: 0.0)
     observe_readiness(instruments, lambda: {"database": "no answer"})
     do_everything(OtelTelemetry(instruments, subject="jobs", durable="workers", worker="w"))
     labels: dict[str, frozenset[str]] = {}

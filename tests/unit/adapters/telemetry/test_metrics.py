@@ -7,7 +7,7 @@ from opentelemetry.exporter.prometheus import PrometheusMetricReader
 from opentelemetry.sdk.metrics import MeterProvider
 from prometheus_client import CollectorRegistry, generate_latest
 
-from adapters.telemetry.gauges import observe, observe_readiness
+from adapters.telemetry.gauges import observe, observe_events, observe_readiness
 from adapters.telemetry.instruments import Instruments
 from domain.outcomes import Reason
 from domain.records import Failed, Matched, Outcome, Skipped
@@ -122,6 +122,17 @@ def test_gauges_are_read_when_they_are_asked_for() -> None:
         f"db_client_connection_pending_requests{{{pool}}} 4.0",
     ):
         assert line in text.splitlines()
+
+
+def test_the_age_of_the_oldest_event_is_shown_where_it_is_known() -> None:
+    """In seconds; an outbox that cannot be read has no age, rather than an age of 0."""
+    registry = CollectorRegistry()
+    reader = PrometheusMetricReader(registry=registry, scope_info_enabled=False, disable_target_info=True)
+    ages = [25.0, None]
+    meter = MeterProvider([reader], shutdown_on_exit=False).get_meter("test")
+    observe_events(Instruments(meter), ages.pop)
+    assert "facematch_events_oldest_" not in generate_latest(registry).decode()
+    assert "facematch_events_oldest_age_seconds 25.0" in generate_latest(registry).decode().splitlines()
 
 
 def test_the_first_of_its_kind_is_a_rise(observed: Observed) -> None:

@@ -13,7 +13,7 @@ from opentelemetry.sdk.metrics import MeterProvider
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from adapters.telemetry.gauges import observe, observe_readiness
+from adapters.telemetry.gauges import observe, observe_events, observe_readiness
 from adapters.telemetry.instruments import Instruments
 from adapters.telemetry.job import OtelTelemetry
 from application.ports.telemetry import JobTrace
@@ -76,6 +76,7 @@ def test_every_metric_is_listed_as_it_is(observed: Observed) -> None:
     reader = PrometheusMetricReader(registry=registry, scope_info_enabled=False, disable_target_info=True)
     instruments = Instruments(MeterProvider([reader], shutdown_on_exit=False).get_meter("test"))
     observe(instruments, GAUGES)
+    observe_events(instruments, lambda: 0.0)
     observe_readiness(instruments, lambda: {"database": "no answer"})
     do_everything(OtelTelemetry(instruments, subject="jobs", durable="workers", worker="w"))
     families = text_string_to_metric_families(generate_latest(registry).decode())
@@ -92,6 +93,7 @@ def test_every_metric_is_listed_as_it_is(observed: Observed) -> None:
 def test_every_metric_has_its_otlp_name(observed: Observed) -> None:
     """The second name is the one that is exported."""
     observe(observed.instruments, GAUGES)
+    observe_events(observed.instruments, lambda: 0.0)
     observe_readiness(observed.instruments, lambda: {"database": "no answer"})
     do_everything(observed.telemetry)
     data = observed.reader.get_metrics_data()

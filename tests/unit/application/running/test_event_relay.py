@@ -218,6 +218,28 @@ async def test_a_broker_that_is_down_is_left_to_a_later_round(scene: Scene) -> N
     assert (scene.results.published, await scene.unmarked()) == (records, [])
 
 
+async def test_the_age_of_the_oldest_event_that_waits_is_known(scene: Scene) -> None:
+    """However many follow it, also one that is refused; 0 for none, unknown while the database is away."""
+    assert scene.relay.oldest_age is None
+    await scene.relay.round()
+    assert scene.relay.oldest_age == 0
+    oldest, *_ = await scene.orphans(3)
+    scene.results.poison[oldest.key] = UNPUBLISHABLE
+    await scene.clock.advance(58)
+    await scene.relay.round()
+    assert scene.relay.oldest_age == pytest.approx(60, abs=0.01)
+    scene.database.available = False
+    await scene.relay.round()
+    assert scene.relay.oldest_age is None
+    scene.database.available = True
+    scene.results.poison.clear()
+    await scene.clock.advance(2)
+    for _ in range(2):
+        await scene.relay.round()
+    assert scene.relay.oldest_age == 0
+    await scene.outages.stop()
+
+
 async def test_a_database_that_is_down_is_left_to_a_later_round(scene: Scene) -> None:
     """It is told to everyone; what was published meanwhile is remembered and marked when the database is back."""
     record = await scene.record()

@@ -125,13 +125,16 @@ class _Page(TyperCommand):
 
 
 def _described(names: tuple[str, ...]) -> Iterator[tuple[str, str]]:
-    """Yield variables with their meaning and default."""
+    """Yield variables with their meaning, default and allowed values."""
     from entrypoints.settings import Settings  # noqa: PLC0415 - only help with an environment needs it
 
     declared = {known.name: known for known in variables(Settings)}
     for name in names:
         known = declared[name]
-        yield name, known.help if known.default == "-" else f"{known.help}  [default: {known.default}]"
+        default = "" if known.default == "-" else f"default: {known.default}"
+        allowed = f"allowed: {known.allowed}" if known.allowed else ""
+        notes = "; ".join(filter(None, (default, allowed)))
+        yield name, f"{known.help}  [{notes}]" if notes else known.help
 
 
 class _LazyGroup(TyperGroup):

@@ -60,18 +60,27 @@ class NatsSettings:
         "FACEMATCH_NATS_DEAD_STREAM", p.broker_name, "stream of dead letters", default="PHOTO_FACES_DEAD"
     )
     replicas: int = variable(
-        "FACEMATCH_NATS_REPLICAS", p.integer(1, 5), "copies of each stream that `provision` makes", default=1
+        "FACEMATCH_NATS_REPLICAS",
+        p.integer(1, 5),
+        "copies of each stream that `provision` makes; use 3 in production",
+        default=1,
     )
     ack_wait: float = variable(
-        "FACEMATCH_NATS_ACK_WAIT", p.number(1, _HOUR), "seconds without a sign of life until redelivery", default=30.0
+        "FACEMATCH_NATS_ACK_WAIT",
+        p.number(1, _HOUR),
+        "seconds without a sign of life from the worker until NATS delivers a job again",
+        default=30.0,
     )
     max_deliver: int = variable(
-        "FACEMATCH_NATS_MAX_DELIVER", p.integer(1, 1000), "deliveries until a job is dead-lettered", default=6
+        "FACEMATCH_NATS_MAX_DELIVER",
+        p.integer(1, 1000),
+        "deliveries after which a failing job becomes a dead letter",
+        default=6,
     )
     retry_base: float = variable(
         "FACEMATCH_NATS_RETRY_BASE_SECONDS",
         p.number(_SHORTEST_RETRY, _HOUR),
-        "after the n-th failed delivery a job waits n times this",
+        "wait after the first failed delivery, seconds; after the n-th, n times as long",
         default=1.0,
     )
 
@@ -96,29 +105,32 @@ class S3Settings:
     credentials: str = variable(
         "FACEMATCH_S3_CREDENTIALS",
         p.choice("keys", "aws"),
-        "`keys`: access key and secret key; `aws`: temporary ones, of the AWS role of pod, task or instance",
+        "`keys`: access key and secret key; `aws`: temporary credentials of the AWS role of pod, task or instance",
         default="keys",
     )
     access_key: str | None = variable("FACEMATCH_S3_ACCESS_KEY", p.text, "access key", default=None, secret=True)
     secret_key: str | None = variable("FACEMATCH_S3_SECRET_KEY", p.text, "secret key", default=None, secret=True)
     secure: bool = variable("FACEMATCH_S3_SECURE", p.boolean, "use TLS", default=False, shown="false")
     tls_ca: Path | None = variable(
-        "FACEMATCH_S3_TLS_CA", p.certificates, "CA certificates, where the system's do not do", default=None
+        "FACEMATCH_S3_TLS_CA", p.certificates, "CA certificates, in place of those of the system", default=None
     )
     region: str = variable("FACEMATCH_S3_REGION", p.region, "region", default="us-east-1")
-    bucket: str = variable("FACEMATCH_S3_BUCKET", p.bucket, "bucket of references without one", default="images")
+    bucket: str = variable("FACEMATCH_S3_BUCKET", p.bucket, "bucket for references that name none", default="images")
     allowed_buckets: tuple[str, ...] = variable(
         "FACEMATCH_S3_ALLOWED_BUCKETS",
         p.buckets,
-        "buckets that may be read; without the default one, references that name no bucket are refused",
+        "buckets that workers may read",
         default=(),
         shown="the default bucket",
     )
     retry_attempts: int = variable(
-        "FACEMATCH_S3_RETRY_ATTEMPTS", p.integer(1, 100), "tries to fetch a photograph", default=3
+        "FACEMATCH_S3_RETRY_ATTEMPTS", p.integer(1, 100), "tries to fetch a photograph, within one delivery", default=3
     )
     retry_base: float = variable(
-        "FACEMATCH_S3_RETRY_BASE_SECONDS", p.number(0, _HOUR), "after try n the next waits n times this", default=0.5
+        "FACEMATCH_S3_RETRY_BASE_SECONDS",
+        p.number(0, _HOUR),
+        "wait after the first try, seconds; after the n-th, n times as long",
+        default=0.5,
     )
 
     def contradictions(self) -> Iterator[Problem]:
@@ -140,42 +152,48 @@ class VisionSettings:
         "FACEMATCH_EMBEDDER", p.embedder, "face pipeline; see `facematch embedders`", default="dlib"
     )
     embedder_file: Path | None = variable(
-        "FACEMATCH_EMBEDDER_FILE", p.file, "description of the recogniser that `custom` uses, TOML", default=None
+        "FACEMATCH_EMBEDDER_FILE",
+        p.file,
+        "TOML file that describes your own recogniser, for the embedder `custom`",
+        default=None,
     )
     max_distance: FixedThreshold | None = variable(
         "FACEMATCH_MATCH_MAX_DISTANCE",
         p.distance,
-        "largest accepted cosine distance; `none`: any",
+        "largest cosine distance at which a user is named; `none`: no limit",
         default=None,
         shown="from the target FPIR",
     )
     target_fpir: float = variable(
         "FACEMATCH_MATCH_TARGET_FPIR",
         p.number(1e-6, 0.5),
-        "target for the share of strangers that get a name",
+        "share of strangers who may get a name",
         default=0.01,
     )
     calibration: MeasuredCalibration | None = variable(
         "FACEMATCH_MATCH_CALIBRATION",
         p.calibration,
-        "file of `facematch calibrate`: distances between one's own people",
+        "file with the distances between your own people, made by `facematch calibrate`",
         default=None,
         shown="the embedder's own",
     )
     margin: float = variable(
         "FACEMATCH_MATCH_MARGIN",
         p.number(0, 2),
-        "least difference between the distances of the nearest user and the second nearest",
+        "least difference between the distances of the nearest and the second nearest user; 0: off",
         default=0.0,
     )
     min_face: float = variable(
-        "FACEMATCH_MATCH_MIN_FACE_PIXELS", p.number(0, 10_000), "smallest face, its shorter side", default=32.0
+        "FACEMATCH_MATCH_MIN_FACE_PIXELS",
+        p.number(0, 10_000),
+        "least length of the shorter side of a face, pixels of the photograph",
+        default=32.0,
     )
     min_score: float | None = variable(
-        "FACEMATCH_MATCH_MIN_SCORE", p.number(-100, 100), "least certain face, the detector's score", default=None
+        "FACEMATCH_MATCH_MIN_SCORE", p.number(-100, 100), "least detector score of a face", default=None, shown="off"
     )
     min_sharpness: float | None = variable(
-        "FACEMATCH_MATCH_MIN_SHARPNESS", p.number(0, 10_000), "most blurred face, its sharpness", default=None
+        "FACEMATCH_MATCH_MIN_SHARPNESS", p.number(0, 10_000), "least sharpness of a face", default=None, shown="off"
     )
     max_bytes: int = variable(
         "FACEMATCH_IMAGE_MAX_BYTES", p.integer(1, 1024 * _MIB), "largest photograph, bytes", default=20 * _MIB
@@ -184,11 +202,14 @@ class VisionSettings:
         "FACEMATCH_IMAGE_MAX_PIXELS", p.integer(1, 1_000_000_000), "largest photograph, pixels", default=60_000_000
     )
     timeout: float = variable(
-        "FACEMATCH_VISION_TIMEOUT_SECONDS", p.number(0.1, _HOUR), "time limit of one photograph", default=30.0
+        "FACEMATCH_VISION_TIMEOUT_SECONDS",
+        p.number(0.1, _HOUR),
+        "time limit for decoding, detection and embedding of one photograph, seconds",
+        default=30.0,
     )
 
     def contradictions(self) -> Iterator[Problem]:
-        """Somebody's own recogniser has to be described."""
+        """A custom recogniser needs its description, and a calibration its embedder."""
         if self.embedder == custom.NAME and self.embedder_file is None:
             yield Problem(custom.VARIABLE, "", f"is missing, while FACEMATCH_EMBEDDER is {custom.NAME}")
         elif self.calibration is not None:
@@ -198,7 +219,7 @@ class VisionSettings:
         try:
             active = registry.load(self.embedder).info.id
         except registry.BrokenEmbedderError:
-            return  # whoever uses it tells what is wrong
+            return  # the command that uses it reports what is wrong
         if active != calibration.embedder:
             message = f"this file was measured with {calibration.embedder}, and FACEMATCH_EMBEDDER is {active}"
             yield Problem("FACEMATCH_MATCH_CALIBRATION", "", f"{message}: unset it, then calibrate again")
@@ -218,16 +239,16 @@ class WorkerSettings:
     processes: int = variable(
         "FACEMATCH_WORKER_PROCESSES",
         p.integer(1, 1024),
-        "processes that look at photographs",
+        "vision processes: each handles one photograph at a time",
         default=usable_cores(),
         shown="one per core",
     )
     concurrency: int | None = variable(
         "FACEMATCH_WORKER_CONCURRENCY",
         p.integer(1, 10_000),
-        "jobs in hand at once",
+        "jobs that a worker holds at the same time",
         default=None,
-        shown="2 per process, and 2",
+        shown="2 per process, plus 2",
     )
     shutdown_grace: float = variable(
         "FACEMATCH_WORKER_SHUTDOWN_GRACE", p.number(0, _HOUR), "seconds to finish work after SIGTERM", default=25.0
@@ -235,7 +256,7 @@ class WorkerSettings:
     health_address: tuple[str, int] = variable(
         "FACEMATCH_HEALTH_ADDRESS",
         p.address,
-        "where /livez, /readyz and /metrics are served",
+        "host:port that serves /livez, /readyz and /metrics",
         default=("127.0.0.1", 8080),
         shown="127.0.0.1:8080",
     )
@@ -253,12 +274,15 @@ class LogSettings:
     format: str | None = variable(
         "FACEMATCH_LOG_FORMAT",
         p.choice("console", "json"),
-        "form",
+        "format of the log",
         default=None,
-        shown="console on a terminal, else json",
+        shown="console on a terminal, otherwise json",
     )
     level: str = variable(
-        "FACEMATCH_LOG_LEVEL", p.choice("debug", "info", "warning", "error"), "least level", default="info"
+        "FACEMATCH_LOG_LEVEL",
+        p.choice("debug", "info", "warning", "error"),
+        "lowest level that is logged",
+        default="info",
     )
 
 

@@ -5,7 +5,7 @@ it differs, by the SDK for Python: its exporters' timeouts are in seconds.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from urllib.parse import unquote, urlsplit
 
@@ -60,7 +60,7 @@ def _headers(value: str) -> str:
     return value
 
 
-_PER_SIGNAL = {
+_PER_SIGNAL: dict[str, Callable[[str], object]] = {
     "ENDPOINT": _endpoint,
     "PROTOCOL": p.choice("grpc", "http/protobuf"),
     "COMPRESSION": p.choice("none", "gzip", "deflate"),
@@ -71,7 +71,7 @@ _PER_SIGNAL = {
     "CLIENT_CERTIFICATE": p.certificates,
     "CLIENT_KEY": p.private_key,
 }
-_ONCE = {
+_ONCE: dict[str, Callable[[str], object]] = {
     "OTEL_TRACES_EXPORTER": p.choice("otlp", "none"),
     "OTEL_METRICS_EXPORTER": p.choice("otlp", "none"),
     "OTEL_SDK_DISABLED": p.choice("true", "false"),

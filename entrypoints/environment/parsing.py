@@ -6,7 +6,10 @@ import re
 from collections.abc import Callable, Mapping
 from ipaddress import IPv6Address
 from pathlib import Path
+from typing import Generic, TypeVar
 from urllib.parse import urlsplit
+
+import attrs
 
 from adapters.object_store.bucket_names import check_bucket_name
 from adapters.system.files import check_regular
@@ -15,6 +18,7 @@ from domain.decision import FixedThreshold
 from domain.errors import FacematchError
 from domain.evaluation.calibrating import MeasuredCalibration
 
+T = TypeVar("T")
 _TRUE = {"true", "1", "yes", "on"}
 _FALSE = {"false", "0", "no", "off"}
 _MAX_PORT = 65535
@@ -29,19 +33,34 @@ _POSTGRES_HOST = r"(?:\[[^\]/?@]*\]|[^:/?,@\[]*)(?::[0-9]*)?"
 _POSTGRES_URL = re.compile(rf"[a-z]+://(?:[^@/?]*@)?{_POSTGRES_HOST}(?:,{_POSTGRES_HOST})*(?:/[^?@]*)?(?:\?.*)?$")
 
 
+@attrs.frozen
+class Limited(Generic[T]):
+    """A parser that says in words which values it takes."""
+
+    parse: Callable[[str], T]
+    allowed: str
+
+    def __call__(self, value: str) -> T:
+        """Return the value, or raise ValueError."""
+        return self.parse(value)
+
+
 def text(value: str) -> str:
     """Return the text as it is."""
     return value
 
 
-def boolean(value: str) -> bool:
-    """Return the truth value of the usual words."""
+def _boolean(value: str) -> bool:
     if value.lower() in _TRUE | _FALSE:
         return value.lower() in _TRUE
     raise ValueError("expected true or false")
 
 
-def integer(minimum: int, maximum: int) -> Callable[[str], int]:
+boolean = Limited(_boolean, "true, false")
+"""Returns the truth value of the usual words."""
+
+
+def integer(minimum: int, maximum: int) -> Limited[int]:
     """Return a parser of whole numbers in a range, both ends included."""
 
     def parse(value: str) -> int:
@@ -50,10 +69,10 @@ def integer(minimum: int, maximum: int) -> Callable[[str], int]:
             return int(value)
         raise ValueError(f"expected a whole number from {minimum} to {maximum}")
 
-    return parse
+    return Limited(parse, f"{minimum} to {maximum}")
 
 
-def number(minimum: float, maximum: float) -> Callable[[str], float]:
+def number(minimum: float, maximum: float) -> Limited[float]:
     """Return a parser of finite numbers in a range, both ends included."""
 
     def parse(value: str) -> float:
@@ -65,10 +84,10 @@ def number(minimum: float, maximum: float) -> Callable[[str], float]:
             return parsed
         raise ValueError(f"expected a number from {minimum:g} to {maximum:g}")
 
-    return parse
+    return Limited(parse, f"{minimum:g} to {maximum:g}")
 
 
-def choice(*words: str) -> Callable[[str], str]:
+def choice(*words: str) -> Limited[str]:
     """Return a parser of one of several words."""
 
     def parse(value: str) -> str:
@@ -76,7 +95,7 @@ def choice(*words: str) -> Callable[[str], str]:
             return value.lower()
         raise ValueError(f"expected one of {', '.join(words)}")
 
-    return parse
+    return Limited(parse, ", ".join(words))
 
 
 def words(value: str) -> tuple[str, ...]:
@@ -241,11 +260,14 @@ def embedder(value: str) -> str:
     return value
 
 
-def distance(value: str) -> FixedThreshold:
-    """Return what accepts a cosine distance from 0 to 2, or any where the word is ``none``."""
+def _distance(value: str) -> FixedThreshold:
     if value.lower() == "none":
         return FixedThreshold(None)
     try:
         return FixedThreshold(number(0, 2)(value))
     except ValueError as error:
         raise ValueError("expected a cosine distance from 0 to 2, or none") from error
+
+
+distance = Limited(_distance, "0 to 2, none")
+"""Returns what accepts a cosine distance up to that one, or any if the word is ``none``."""

@@ -49,6 +49,11 @@ class Variable:
     default: str
     secret: bool = False
 
+    @property
+    def allowed(self) -> str:
+        """Which values the parser takes, in words; empty if it does not say."""
+        return getattr(self.parse, "allowed", "")
+
     def show(self, text: str) -> str:
         """Return a value as it may be shown: secrets masked, passwords cut out of URLs.
 

@@ -73,6 +73,13 @@ def test_the_help_of_a_command_is_a_whole_manual_page(name: str) -> None:
     assert set(MANUALS[name].see) <= set(COMMANDS)
 
 
+def test_the_help_of_a_command_says_which_values_its_settings_may_have() -> None:
+    """Behind the default, for those with a range or a list of words."""
+    shown = " ".join(CliRunner().invoke(app, ["provision", "--help"]).stdout.split())
+    assert "use 3 in production [default: 1; allowed: 1 to 5]" in shown
+    assert "[default: nats://127.0.0.1:4222]" in shown
+
+
 def test_each_summary_has_one_line_in_the_list_of_commands() -> None:
     """Nothing is wrapped in 80 columns."""
     shown = CliRunner().invoke(app, ["--help"], env={"COLUMNS": "80"}).stdout.splitlines()

@@ -67,7 +67,10 @@ class ImageRefPolicy:
             raise InvalidImageRefError("image_ref names no bucket")
         self._check_key(key)
         if bucket not in self.allowed_buckets:
-            raise BucketNotAllowedError(f"image_ref names bucket {bucket[:80]!r}, which is not one of the allowed ones")
+            raise BucketNotAllowedError(
+                f"image_ref names bucket {bucket[:80]!r}, which may not be read: correct it, or add the bucket to the "
+                "allowed buckets"
+            )
         return ImageRef(bucket, key)
 
     @staticmethod

@@ -181,8 +181,11 @@ async def migrate(
             try:
                 return await (migration.rehearse() if dry_run else migration.run())
             except psycopg.errors.LockNotAvailable as error:
-                message = f"a lock was not to be had within {lock_timeout_seconds:g} s: something uses the tables"
-                raise MigrationRefusedError(f"{message}; run it again", migration.statements) from error
+                message = (
+                    f"no lock within {lock_timeout_seconds:g} s: another migration runs, or a transaction uses a table"
+                )
+                message += " that is to be altered (see pg_stat_activity); when it has ended, run it again"
+                raise MigrationRefusedError(message, migration.statements) from error
             except psycopg.errors.InsufficientPrivilege as error:
                 raise MigrationRefusedError(
                     f"the database refused to migrate ({first_line(error)})", migration.for_the_owner

@@ -63,7 +63,7 @@ class Finding:
 
 
 def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False) -> None:
-    """Check every setting and every dependency, and say what to do."""
+    """Check every setting and dependency, and say what to do."""
     settings = load_settings()
     shown = [
         {
@@ -246,10 +246,12 @@ def threshold_finding(vision: VisionSettings, info: EmbedderInfo, enrolled: int)
         return Finding("threshold", Status.WARNING, f"{detail} are named")
     users = measured.largest_gallery(vision.target_fpir)
     whose = info.id if vision.calibration is None else "FACEMATCH_MATCH_CALIBRATION"
-    detail = f"{whose} was measured on people enough for {users} users"
+    detail = f"{whose} was measured for up to {users} users"
     if enrolled <= users:
         return Finding("threshold", Status.OK, detail)
-    return Finding("threshold", Status.WARNING, f"{detail}: beyond, the threshold is extrapolated")
+    detail += f", and {enrolled} are enrolled: the threshold is extrapolated, and more people are missed"
+    remedy = "run `facematch calibrate` on more people, or use a better recogniser"
+    return Finding("threshold", Status.WARNING, f"{detail}; {remedy}")
 
 
 def _fixed_threshold(distance: float | None, known: Calibration, embedder: str, enrolled: int) -> Finding:

@@ -279,5 +279,5 @@ def reason(error: BaseException) -> str:
     if isinstance(error, nats.js.errors.ServiceUnavailableError):
         return "JetStream is not enabled, or has no leader now"
     if isinstance(error, TimeoutError):
-        return "no answer in time"
+        return "no answer in time: check that the server can be reached and that JetStream has a leader"
     return str(error).removeprefix("nats: ") or type(error).__name__

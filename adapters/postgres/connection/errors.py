@@ -77,7 +77,9 @@ def translated(what: str) -> Iterator[None]:
             raise
         raise DatabaseRefusedError(f"database, {what}: refused: {first_line(error)}") from error
     except TimeoutError as error:
-        raise DatabaseUnavailableError(f"database, {what}: no answer in time") from error
+        raise DatabaseUnavailableError(
+            f"database, {what}: no answer in time: look for long statements and locks in pg_stat_activity"
+        ) from error
 
 
 def is_of_a_stale_connection(error: BaseException) -> bool:

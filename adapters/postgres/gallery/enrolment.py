@@ -88,7 +88,10 @@ class PostgresEnrolment:
                 why_not = await connection.execute(sql.SQL(_WHY_NOT_SAVED).format(**parts), values)
                 is_anothers, may_be_saved = await why_not.fetchone() or (False, False)
                 if is_anothers:
-                    raise GalleryNotReadyError(f"the gallery is not of {template.model} any more, or not yet")
+                    raise GalleryNotReadyError(
+                        f"the gallery is not that of {template.model}: run `facematch reenroll switch`, or set "
+                        "FACEMATCH_EMBEDDER"
+                    )
                 if not may_be_saved:
                     return False
         raise swallowed("save_template", schema.users)

@@ -126,7 +126,9 @@ class PostgresGallery:
             rows = await (await connection.execute(query, values)).fetchall()
         [(*_, is_ready), *_] = rows
         if not is_ready:
-            raise GalleryNotReadyError(f"the gallery is not of {probe.model}, or not yet")
+            raise GalleryNotReadyError(
+                f"the gallery is not that of {probe.model}: run `facematch reenroll switch`, or set FACEMATCH_EMBEDDER"
+            )
         return rows
 
     @asynccontextmanager

@@ -289,7 +289,10 @@ def _objection(written: _Written, header: JobHeader) -> JobRecord:
     if objection is not None:
         return header.record(Skipped(objection.reason, objection.detail))
     if written.is_anothers:
-        raise GalleryNotReadyError(f"the gallery is not of {header.embedder} any more")
+        raise GalleryNotReadyError(
+            f"users were, or are being, switched from {header.embedder} to another embedder: set FACEMATCH_EMBEDDER to "
+            "that one"
+        )
     raise CandidateGoneError
 
 

@@ -42,7 +42,7 @@ class EnrolmentImages:
         try:
             ref = self.container.image_refs().parse(name)
         except BucketNotAllowedError as error:
-            raise EnrolmentRefusedError([f"{name}: {error}, which FACEMATCH_S3_ALLOWED_BUCKETS lists"]) from error
+            raise EnrolmentRefusedError([f"{name}: {error} (FACEMATCH_S3_ALLOWED_BUCKETS)"]) from error
         except InvalidImageRefError as error:
             raise EnrolmentRefusedError([f"{name}: no such file here, and no reference either: {error}"]) from error
         content = await self.container.photos().fetch(ref, max_bytes=self.container.budget().max_bytes)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.images import ImageRef, ImageRefPolicy, InvalidImageRefError
+from domain.images import BucketNotAllowedError, ImageRef, ImageRefPolicy, InvalidImageRefError
 
 POLICY = ImageRefPolicy.of("images", ["images", "archive"])
 
@@ -87,3 +87,9 @@ def test_a_refused_scheme_says_what_to_write(text: str) -> None:
     """The scheme says nothing of the server, which its name alone does not tell."""
     with pytest.raises(InvalidImageRefError, match="write minio://BUCKET/KEY, whatever the server, or KEY"):
         POLICY.parse(text)
+
+
+def test_a_bucket_that_is_not_allowed_is_named_with_what_to_do() -> None:
+    """Whoever asks why a job was skipped learns which bucket it was, and both ways to mend that."""
+    with pytest.raises(BucketNotAllowedError, match="'other', which may not be read: correct it, or add the bucket to"):
+        ImageRefPolicy.of("photos").parse("minio://other/a.jpg")

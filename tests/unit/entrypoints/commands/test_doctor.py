@@ -47,9 +47,15 @@ def within(distance: float | None, calibration: MeasuredCalibration | None = Non
 @pytest.mark.parametrize(
     ("vision", "info", "enrolled", "status", "words"),
     [
-        (VisionSettings(), MINE, 10, Status.OK, "mine@1 was measured on people enough for 10 users"),
-        (VisionSettings(), MINE, 11, Status.WARNING, "beyond, the threshold is extrapolated"),
-        (VisionSettings(calibration=MEASURED), MINE, 5, Status.OK, "CALIBRATION was measured on people enough for 5"),
+        (VisionSettings(), MINE, 10, Status.OK, "mine@1 was measured for up to 10 users"),
+        (
+            VisionSettings(),
+            MINE,
+            11,
+            Status.WARNING,
+            "11 are enrolled: the threshold is extrapolated, and more people are missed; run",
+        ),
+        (VisionSettings(calibration=MEASURED), MINE, 5, Status.OK, "CALIBRATION was measured for up to 5"),
         (VisionSettings(calibration=MEASURED), MINE, 6, Status.WARNING, "extrapolated"),
         (VisionSettings(), ONE_DISTANCE, 10**6, Status.OK, "mine@1 has one distance"),
         (VisionSettings(target_fpir=0.5), MINE, 10, Status.WARNING, "0.5, a share: 50% of strangers are named"),

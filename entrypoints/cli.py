@@ -47,8 +47,8 @@ COMMANDS: Final = {
 }
 """Every command and the function behind it, in the order in which a newcomer needs them."""
 GROUPS: Final = {
-    "reenroll": "Make everybody's template anew by another embedder, while the old ones are in use.",
-    "dead": "See, repair and delete the jobs that were given up.",
+    "reenroll": "Move all users to another embedder.",
+    "dead": "List, send again and delete dead letters.",
 }
 """What is behind the first word of commands of two."""
 _PLAIN: Final[dict[str, Any]] = {
@@ -212,8 +212,7 @@ def facematch(
 ) -> None:
     """Find out whose face is on a photo: jobs from NATS JetStream, photographs from S3, people in PostgreSQL.
 
-    Every setting is an environment variable FACEMATCH_…; `facematch doctor` shows and checks them all.
-    Results go to standard output, messages and the log to standard error. The exit status is 0 when the work is done,
-    1 when it failed, 2 for wrong usage or settings, 130 when it was interrupted; `facematch COMMAND --help` says more
-    of each command.
+    Every setting is an environment variable FACEMATCH_…; `facematch doctor` shows and checks them all. Results go to
+    standard output, messages and the log to standard error. The exit status is 0 for success, 1 for a failure, 2 for
+    wrong usage or settings, and 130 after Ctrl-C. `facematch COMMAND --help` explains each command.
     """

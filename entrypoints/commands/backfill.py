@@ -92,21 +92,23 @@ def backfill(  # noqa: PLR0913, PLR0917 - each is an option of the command
         list[Ended] | None,
         typer.Option(
             "--outcome",
-            help="Only photos whose last job ended so: matched, skipped, failed or none; may be said several times.",
+            help="Only photos with this last outcome: matched, skipped, failed or none; can be repeated.",
             metavar="OUTCOME",
         ),
     ] = None,
     reason: Annotated[
         list[Reason] | None,
         typer.Option(
-            "--reason", help="Only photos whose last job ended for it, such as no_match; likewise.", metavar="REASON"
+            "--reason",
+            help="Only photos whose last outcome has this reason, such as no_match; can be repeated.",
+            metavar="REASON",
         ),
     ] = None,
     before: Annotated[
         datetime | None,
         typer.Option(
             "--before",
-            help="Only photos with no outcome since that time: ISO 8601, in UTC unless it says otherwise, or how long "
+            help="Only photos without an outcome since this time: ISO 8601 (UTC unless it has an offset), or how long "
             "ago: 45m, 2h, 1d12h.",
             metavar="TIME",
             parser=moment,
@@ -115,16 +117,16 @@ def backfill(  # noqa: PLR0913, PLR0917 - each is an option of the command
     image_ref: Annotated[str, typer.Option(help=IMAGE_REF_HELP, metavar="TEMPLATE")] = "{image_ref}",
     rate: Annotated[
         int | None,
-        typer.Option(help="Publish no more than that many jobs a second.", min=1, max=_MOST_PER_SECOND, metavar="N"),
+        typer.Option(help="Publish at most N jobs a second.", min=1, max=_MOST_PER_SECOND, metavar="N"),
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Publish nothing, only tell how many.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Publish nothing; print how many it would be.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Publish a job for every photo without a match, or for some.
 
-    Options choose those that ended in a certain way. After people were enrolled, `--reason no_match` has the strangers'
-    photos looked at again. Photos with a match or with a job in flight are left out. Interrupted, it tells the command
-    that goes on where it has stopped.
+    The options select photos by their last outcome. For example, after you have enrolled people, `--reason no_match`
+    selects the photos of those who were strangers before. Photos with a match or a job in flight are left out. If you
+    interrupt it, it prints the command that continues.
     """
     settings = load_settings()
     options = [

@@ -26,7 +26,7 @@ from entrypoints.terminal.console import err, explained, load_settings, out, pri
 def calibrate(
     folder: FolderArgument,
     output: Annotated[
-        Path, typer.Option(help="The file to write; an older one is replaced.", metavar="FILE", show_default=False)
+        Path, typer.Option(help="The file to write. An existing one is replaced.", metavar="FILE", show_default=False)
     ],
     faces: FacesOption = Subject.CENTRAL,
     resume: ResumeOption = None,
@@ -34,9 +34,9 @@ def calibrate(
 ) -> None:
     """Measure how far apart your people are, for the threshold.
 
-    Writes the file for FACEMATCH_MATCH_CALIBRATION. Needs no server. Every sub-folder must be another person: somebody
-    who is there twice makes the threshold much too tight. The file holds distances and counts, and nothing of anybody's
-    face.
+    Writes the file for FACEMATCH_MATCH_CALIBRATION. Needs no server. Each sub-folder must hold a different person: one
+    person in two folders makes the threshold much too tight. The file holds distances and counts, but no faces and no
+    embeddings.
     """
     settings = load_settings()
     place.require_writable(output)

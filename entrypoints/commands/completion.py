@@ -27,8 +27,8 @@ def completion(
 ) -> None:
     """Print the script that lets a shell complete what you type.
 
-    It knows commands, options and their values. A shell that has read it starts no Python to complete. Print it again
-    after an update of facematch.
+    The script knows all commands, options and their values, so completion starts no Python. Print it again after each
+    update of facematch.
     """
     sys.stdout.write(shtab.complete(_parser(), shell=shell.value) + "\n")
 

@@ -40,29 +40,31 @@ _MOST_SEQUENCE = 2**63 - 1
 
 _Reasons = Annotated[
     list[Reason] | None,
-    typer.Option("--reason", help="Only those that were given up for it; may be said several times.", metavar="REASON"),
+    typer.Option("--reason", help="Only dead letters with this reason; can be repeated.", metavar="REASON"),
 ]
-_WHEN = "ISO 8601, in UTC unless it says otherwise, or how long ago: 45m, 2h, 1d12h."
+_WHEN = "ISO 8601 (UTC unless it has an offset), or how long ago: 45m, 2h, 1d12h."
 _Since = Annotated[
     datetime | None,
-    typer.Option("--since", help=f"Only those buried at that time or later: {_WHEN}", metavar="TIME", parser=moment),
+    typer.Option(
+        "--since", help=f"Only dead letters stored at this time or later: {_WHEN}", metavar="TIME", parser=moment
+    ),
 ]
 _Until = Annotated[
     datetime | None,
-    typer.Option("--until", help=f"Only those buried before that time: {_WHEN}", metavar="TIME", parser=moment),
+    typer.Option("--until", help=f"Only dead letters stored before this time: {_WHEN}", metavar="TIME", parser=moment),
 ]
 _Letters = Annotated[
     list[int] | None,
     typer.Argument(
-        help="Numbers of letters; all that are selected otherwise.",
+        help="Numbers of dead letters. Without any: all that the options select.",
         min=1,
         max=_MOST_SEQUENCE,
         metavar="SEQ",
         show_default=False,
     ),
 ]
-_DryRun = Annotated[bool, typer.Option("--dry-run", help="Tell what would be done, and do nothing.")]
-_Lines = Annotated[bool, typer.Option("--json", help="Print one JSON object per letter and line.")]
+_DryRun = Annotated[bool, typer.Option("--dry-run", help="Change nothing; print what would be done.")]
+_Lines = Annotated[bool, typer.Option("--json", help="Print one JSON object per dead letter and line.")]
 
 
 def list_letters(
@@ -71,11 +73,11 @@ def list_letters(
     until: _Until = None,
     limit: Annotated[
         int | None,
-        typer.Option(help=f"Show the newest N only; {_SHOWN} in the table unless given.", min=1, metavar="N"),
+        typer.Option(help=f"Show only the newest N. Without it: {_SHOWN}, with --json all.", min=1, metavar="N"),
     ] = None,
     as_json: _Lines = False,
 ) -> None:
-    """List the jobs that were given up, newest last."""
+    """List the dead letters, newest last."""
     settings = load_settings()
     selection = _selection((), reason, since, until)
     with explained():
@@ -92,11 +94,11 @@ def list_letters(
 def show_letter(
     sequence: Annotated[
         int,
-        typer.Argument(help="Number of a letter.", min=1, max=_MOST_SEQUENCE, metavar="SEQ", show_default=False),
+        typer.Argument(help="Number of the dead letter.", min=1, max=_MOST_SEQUENCE, metavar="SEQ", show_default=False),
     ],
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Show why a job was given up, its body and its headers."""
+    """Show one dead letter: why it is one, its body and its headers."""
     settings = load_settings()
     with explained():
         letter = asyncio.run(_find(settings, sequence))
@@ -116,15 +118,16 @@ def replay(  # noqa: PLR0913, PLR0917 - each is an argument or option of the com
     since: _Since = None,
     until: _Until = None,
     include_malformed: Annotated[
-        bool, typer.Option("--include-malformed", help="Send malformed jobs again, too: they will die again.")
+        bool,
+        typer.Option("--include-malformed", help="Also send malformed jobs, which will become dead letters again."),
     ] = False,
     dry_run: _DryRun = False,
     as_json: _Lines = False,
 ) -> None:
-    """Send jobs again as new ones; mend the cause first.
+    """Send dead letters again as new jobs; fix the cause first.
 
-    Each letter is deleted once its new job is stored. All are sent again but those that an argument or option leaves
-    out. Safe to interrupt, and to run again: what was sent within two hours is not sent twice.
+    Without arguments and options it sends all. Each dead letter is deleted as soon as its new job is stored. It is safe
+    to interrupt and to run again: a dead letter that was sent within two hours is not sent twice.
     """
     settings = load_settings()
     selection = _selection(letters, reason, since, until)
@@ -147,9 +150,9 @@ def purge(  # noqa: PLR0913, PLR0917 - as above
     dry_run: _DryRun = False,
     as_json: _Lines = False,
 ) -> None:
-    """Delete letters for good, after asking.
+    """Delete dead letters for good, after asking.
 
-    All are deleted but those that an argument or option leaves out.
+    Without arguments and options it deletes all.
     """
     settings = load_settings()
     selection, count = _selection(letters, reason, since, until), None

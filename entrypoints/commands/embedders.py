@@ -18,8 +18,8 @@ _GALLERIES = (20, 50, 1_000, 100_000)
 def embedders(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON array.")] = False) -> None:
     """List the face pipelines that FACEMATCH_EMBEDDER can name.
 
-    These are ours and installed plugins. A plugin that cannot be used is told on standard error; what only lacks a
-    configuration is listed with how to configure it.
+    These are the built-in ones and installed plugins. Standard error names plugins that cannot be used. An embedder
+    that only lacks its configuration is listed with how to configure it.
     """
     settings = load_settings()
     known = {}

@@ -23,12 +23,12 @@ from entrypoints.terminal.progress import watched
 
 def enroll(
     user_id: Annotated[
-        UUID | None, typer.Argument(help="Id of a row of `users`.", show_default=False, metavar="USER_ID")
+        UUID | None, typer.Argument(help="The user's id in `users`.", show_default=False, metavar="USER_ID")
     ] = None,
     images: Annotated[
         list[str] | None,
         typer.Argument(
-            help="Photographs of this person, one face each: local files, or references like minio://BUCKET/KEY.",
+            help="Photographs of this user, one face each: local files, or references such as minio://BUCKET/KEY.",
             show_default=False,
             metavar="IMAGE",
         ),
@@ -37,7 +37,7 @@ def enroll(
         typer.FileText | None,
         typer.Option(
             "--from",
-            help="Enrol everybody on a list who has no template yet: lines of USER_ID,IMAGE and maybe more images "
+            help="Enrol the users on a list who have no template yet. Each line has a user's id and one image or more "
             "(CSV; - is standard input).",
             encoding="utf-8-sig",
             metavar="FILE",
@@ -45,14 +45,15 @@ def enroll(
         ),
     ] = None,
     as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON object; with --from one per user and line.")
+        bool, typer.Option("--json", help="Print one JSON object; with --from, one per user and line.")
     ] = False,
 ) -> None:
-    """Learn a user's face from photographs, replacing what was known.
+    """Make or replace a user's template from photographs.
 
-    Needs no NATS. Several photographs, taken on different days, recognise better than one. Nothing is written unless
-    every photograph shows exactly one face and the user exists. Blurred or dark photographs, ones that may show two
-    people, and another user who may be the same person, are warned of. With a list, safe to interrupt and to run again.
+    Needs the database, and the object store for references. Several photographs, taken on different days, recognise a
+    person better than one. A template is written only if the user exists and every photograph shows exactly one face.
+    The command warns of blurred or dark photographs, of photographs that may show two people, and of another user who
+    may be the same person. With a list, it is safe to interrupt and to run again.
     """
     if listed is not None and user_id is None:
         _enroll_list(listed, as_json=as_json)

@@ -24,17 +24,17 @@ def evaluate(
     faces: FacesOption = Subject.CENTRAL,
     html: Annotated[
         Path | None,
-        typer.Option(help="Write a report with plots, one page that needs nothing else.", metavar="FILE"),
+        typer.Option(help="Write a report with plots, as one page that needs no network.", metavar="FILE"),
     ] = None,
     resume: ResumeOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Measure the active embedder on photographs of known people.
 
-    Needs no server. People with two photographs or more are enrolled with the first (by name) and searched for with the
-    others, and once more with the first three where they have more; people with one are the strangers. Where these are
-    fewer, every other one of those with several is a stranger, too, until both are about as many. A file groups.csv in
-    the folder (person,group) gives each group's errors.
+    Needs no server. A person with two photographs or more is enrolled with the first one (by file name) and searched
+    for with the others. People with one photograph are the strangers; if these are too few, some of the others become
+    strangers, too. If enough people have more than three photographs, templates of three are measured as well. To get
+    the errors of groups, add a file groups.csv (person,group) to the folder.
     """
     settings = load_settings()
     if html is not None:

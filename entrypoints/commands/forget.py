@@ -41,14 +41,14 @@ def forget(
     user_id: Annotated[
         UUID,
         typer.Argument(
-            help="Id of the user, also of one who is not in `users` any more.", show_default=False, metavar="USER_ID"
+            help="The user's id. The row in `users` may be gone already.", show_default=False, metavar="USER_ID"
         ),
     ],
     *,
     photo: Annotated[
         list[UUID] | None,
         typer.Option(
-            help="Also delete the faces on this photo of the user, which has no match; may be said several times.",
+            help="Also delete the faces on this photo, which shows the user and has no match; can be repeated.",
             metavar="PHOTO_ID",
         ),
     ] = None,
@@ -61,18 +61,16 @@ def forget(
             metavar="N",
         ),
     ] = _NEAREST,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Delete nothing, only tell what would be deleted.")
-    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Delete nothing; print what would be deleted.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Delete a person: template, faces, matches, and what names them.
 
-    Run it as the owner of the tables. Everything happens in one transaction, safe beside running workers. A face that
-    another user is matched to, or that facematch did not write, is left and listed. The user stays in `users`.
+    Run it as the owner of the tables. It deletes everything in one transaction and is safe while workers run. It keeps
+    and lists faces that another user is matched to or that facematch did not write. The row in `users` stays.
 
-    Faces that are the user's but have no match are found by --nearest only while the user has a template: use
-    --dry-run first, look at the photos, and name them with --photo.
+    Faces of the user that have no match can be found by --nearest, but only while the user has a template. So use
+    --dry-run first, look at the photos that it lists, and name those of the user with --photo.
     """
     settings = load_settings()
     with explained():

@@ -15,9 +15,11 @@ _ANY = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - addresses to listen
 
 
 def healthcheck(
-    ready: Annotated[bool, typer.Option("--ready", help="Ask whether it takes jobs, too.")] = False,
+    ready: Annotated[
+        bool, typer.Option("--ready", help="Ask whether it takes jobs (/readyz instead of /livez).")
+    ] = False,
 ) -> None:
-    """Ask the worker on this machine whether it lives."""
+    """Ask the worker on this machine whether it is alive."""
     host, port = load_some(WorkerSettings).health_address
     connection = HTTPConnection(_ANY.get(host, host), port, timeout=_SECONDS)
     try:

@@ -18,16 +18,16 @@ _MEGABYTE = 1_000_000
 
 def index(
     model: Annotated[
-        str | None, typer.Option(help="Only this embedder's users, however few they are.", metavar="ID")
+        str | None, typer.Option(help="Only for users of this embedder, even if they are few.", metavar="ID")
     ] = None,
-    check: Annotated[bool, typer.Option("--check", help="Change nothing; compare the index row by row.")] = False,
-    drop: Annotated[bool, typer.Option("--drop", help="Take the index away: searches are exact again.")] = False,
+    check: Annotated[bool, typer.Option("--check", help="Change nothing; compare the index with all rows.")] = False,
+    drop: Annotated[bool, typer.Option("--drop", help="Remove the index. Searches are exact again.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON array.")] = False,
 ) -> None:
     """Build the index that a large gallery is searched through.
 
-    An index that is there is brought in step. Safe to run again, while everybody works, as the owner of the tables.
-    Afterwards a trigger keeps the index in step with whatever is written to users, and workers keep it in memory.
+    Run it as the owner of the tables. It updates an index that exists, and is safe to run again and while workers run.
+    Afterwards a trigger updates the index with every change of `users`, and workers keep it in memory.
     """
     if check and drop:
         fail("--check and --drop exclude each other", ExitCode.USAGE)

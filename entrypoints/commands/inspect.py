@@ -30,7 +30,7 @@ def inspect(
 ) -> None:
     """Show what the active embedder sees on images.
 
-    Prints faces, boxes and milliseconds. Needs no server.
+    Prints each face with its box, and how long each stage took. Needs no server.
     """
     settings = load_settings()
     with explained():

@@ -13,19 +13,19 @@ from entrypoints.terminal.console import ExitCode, err, explained, fail, load_se
 
 def migrate(
     grant_to: Annotated[
-        str | None, typer.Option(help="Another role that is to be worker, with these rights only.", metavar="ROLE")
+        str | None, typer.Option(help="Give this role the rights of a worker, and no others.", metavar="ROLE")
     ] = None,
     grant_enrolment_to: Annotated[
-        str | None, typer.Option(help="Another role that is to enrol users, with these rights only.", metavar="ROLE")
+        str | None, typer.Option(help="Give this role the rights to enrol users, and no others.", metavar="ROLE")
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Change nothing, print the SQL.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Change nothing; print the SQL.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Bring the database up to date.
 
-    Creates what is missing and alters nothing that exists. Safe to run again. Run it as the owner of the tables; where
-    the database refuses, the SQL to run is printed. With --dry-run it is printed for review, or for a migration tool of
-    yours to run.
+    Run it as the owner of the tables. It creates what is missing, alters nothing that exists, and is safe to run again.
+    If the database refuses, it prints the SQL for the owner to run. With --dry-run it only prints the SQL, for review
+    or for your own migration tool.
     """
     settings = load_settings()
     with explained():

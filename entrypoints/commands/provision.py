@@ -15,13 +15,14 @@ from entrypoints.terminal.console import explained, load_settings, out, print_do
 
 def provision(
     print_config: Annotated[
-        bool, typer.Option("--print-config", help="Connect to nothing, print what is made, as JetStream takes it.")
+        bool,
+        typer.Option("--print-config", help="Connect to nothing; print the configuration in the form of JetStream's API."),
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON array.")] = False,
 ) -> None:
-    """Make the streams and the consumer on NATS, or mend them.
+    """Create or update the streams and the consumer on NATS.
 
-    Deletes nothing. Safe to run again. Where somebody else makes streams, --print-config prints what to make.
+    It deletes nothing and is safe to run again. If another team creates streams, give it the output of --print-config.
     """
     settings = load_settings()
     if print_config:

@@ -31,19 +31,19 @@ def reconcile(
     grace: Annotated[
         float,
         typer.Option(
-            help="Seconds that the application may take from inserting a photo to publishing its job.",
+            help="How long the application may take from inserting a photo to publishing its job, in seconds.",
             min=0,
             max=_MOST_SECONDS,
             metavar="SECONDS",
         ),
     ] = 5.0,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Publish nothing, only tell what is missing.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Publish nothing; print what is missing.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Publish a job for each photo that has lost its own.
+    """Publish a job for each photo whose job was lost.
 
-    That is each one without an outcome, a match, or a job in flight. Safe to run at any time, also from cron, while
-    workers work, and several times at once. Photos without a usable image reference are counted and left alone.
+    These are the photos without an outcome, a match, or a job in flight. It is safe to run at any time: from cron,
+    while workers run, and several times at once. Photos without a usable image reference are counted and left out.
     """
     settings = load_settings()
     with explained():

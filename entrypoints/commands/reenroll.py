@@ -31,8 +31,8 @@ def prepare(
         typer.FileText | None,
         typer.Option(
             "--from",
-            help="Lines of USER_ID,IMAGE and maybe more images (CSV; - is standard input): for users whose photographs "
-            "are not known from their enrolment, or others than those.",
+            help="A list of photographs to use instead of those of the enrolment. Each line has a user's id and one "
+            "image or more (CSV; - is standard input).",
             encoding="utf-8-sig",
             metavar="FILE",
             show_default=False,
@@ -40,12 +40,11 @@ def prepare(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object per user and line.")] = False,
 ) -> None:
-    """Make everybody's template by this embedder, beside the old one.
+    """Make a template with this embedder for all users of another one.
 
-    That is for users who are enrolled with another embedder. Nobody is recognised by the new one until `reenroll
-    switch`. The photographs are those of the object store that the user was enrolled from, or those that --from
-    names. Safe to interrupt and to run again, beside workers that use the other embedder: who is prepared is not
-    looked at again.
+    The old templates stay in use until `reenroll switch`. Photographs are the references that the user was enrolled
+    from, or those of --from. It is safe to run while workers use the other embedder, to interrupt and to run again:
+    users who are prepared are skipped.
     """
     settings = load_settings()
     photographs = photographs_of(listed) if listed else {}
@@ -59,15 +58,16 @@ def prepare(
 
 def switch(
     partial: Annotated[
-        bool, typer.Option("--partial", help="Also if some keep their old template: they will not be recognised.")
+        bool,
+        typer.Option("--partial", help="Switch even if some users have no new template. They will not be recognised."),
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Let the templates prepared with this embedder take the old ones' place.
+    """Replace the old templates by those prepared with this embedder.
 
-    Jobs wait meanwhile, and after it workers of another embedder do: start workers of this one in their place. Nothing
-    happens where somebody would be left behind. Safe to interrupt and to run again. Whose own template was replaced
-    since it was prepared keeps what is there.
+    Jobs wait during the switch. Afterwards only workers with this embedder take jobs: start them in place of the old
+    ones. Nothing is switched if a user would be left without a new template. It is safe to interrupt and to run again.
+    A user who was enrolled anew after `prepare` keeps that template.
     """
     settings = load_settings()
     with explained(), rights_explained():
@@ -95,7 +95,7 @@ def switch(
 
 
 def discard(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False) -> None:
-    """Delete the templates that are prepared, of whatever embedder."""
+    """Delete all prepared templates that are not in use."""
     settings = load_settings()
     with explained(), rights_explained():
         count = asyncio.run(_discard(settings))

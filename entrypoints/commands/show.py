@@ -34,25 +34,23 @@ def _picture_path(text: str) -> Path:
 
 
 def show(
-    photo_id: Annotated[
-        UUID, typer.Argument(help="Id of a photo that was submitted.", show_default=False, metavar="PHOTO_ID")
-    ],
+    photo_id: Annotated[UUID, typer.Argument(help="The photo's id.", show_default=False, metavar="PHOTO_ID")],
     image: Annotated[
         Path | None,
         typer.Option(
-            help="Write the photo there, upright, with the face's box and what came of it; .png, .jpg or .webp.",
+            help="Write the photo, upright, with the face's box and the outcome, to this file (.png, .jpg or .webp).",
             metavar="FILE",
             parser=_picture_path,
         ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON array, the newest job first.")] = False,
 ) -> None:
-    """Tell why a photo was, or was not, matched.
+    """Say why a photo was, or was not, matched.
 
-    Prints the ledger's record of every job for it, the newest first, and the attempts of those that have not ended.
-    Where the photo's face is stored, the three users whom it is nearest to now are told, too.
-    --image fetches the image of the newest job that has ended and whose image can be had, so it needs NATS and
-    the object store, too; a job that only found the photo matched already comes last.
+    Prints the record of every job for the photo, newest first, with the attempts that failed. If the photo's face is
+    stored, it also lists the three users who are nearest now. Needs the database. --image also needs NATS and the
+    object store: it takes the image of the newest job that has ended and whose image is available. Jobs that ended as
+    already_matched come last.
     """
     settings = load_settings()
     with explained():

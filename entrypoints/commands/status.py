@@ -28,23 +28,23 @@ _INTERVAL = 2.0
 
 
 def status(
-    watch: Annotated[bool, typer.Option("--watch", help="Look again and again, until Ctrl-C.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Repeat until Ctrl-C.")] = False,
     interval: Annotated[
         float | None,
         typer.Option(
-            help=f"Seconds between two looks with --watch; {_INTERVAL:g} unless given.",
+            help=f"Seconds between two pages of --watch. Without it: {_INTERVAL:g}.",
             min=0.1,
             max=3600,
             metavar="SECONDS",
         ),
     ] = None,
     as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON object; with --watch, one per look and line.")
+        bool, typer.Option("--json", help="Print one JSON object; with --watch, one per page and line.")
     ] = False,
 ) -> None:
-    """Tell what waits, what ends and how, who works, what is dead.
+    """Show waiting jobs, recent outcomes, workers and dead letters.
 
-    Where nothing happens it says why. Needs NATS and the database, and shows what it can when one of them is away.
+    If no jobs are processed, it says why. Needs NATS and the database; if one of them is down, it shows the rest.
     """
     settings = load_settings()
     if watch:

@@ -18,22 +18,28 @@ from entrypoints.terminal.console import explained, load_settings, out, print_do
 
 
 def submit(
-    photo_id: Annotated[UUID, typer.Argument(help="Id of a row of `photos`.", show_default=False, metavar="PHOTO_ID")],
+    photo_id: Annotated[
+        UUID, typer.Argument(help="The photo's id in `photos`.", show_default=False, metavar="PHOTO_ID")
+    ],
     image_ref: Annotated[
-        str, typer.Argument(help="minio://BUCKET/KEY, or a KEY alone.", show_default=False, metavar="IMAGE_REF")
+        str,
+        typer.Argument(
+            help="minio://BUCKET/KEY, or KEY alone for the default bucket.", show_default=False, metavar="IMAGE_REF"
+        ),
     ],
     face_index: Annotated[
-        int, typer.Option(help="Row of photo_faces to write.", min=0, max=MAX_FACE_INDEX, metavar="N")
+        int,
+        typer.Option(help="The face_index of the row of photo_faces to write.", min=0, max=MAX_FACE_INDEX, metavar="N"),
     ] = 0,
     faces_detected: Annotated[
-        int | None, typer.Option(help="What an earlier stage counted.", min=0, metavar="N")
+        int | None, typer.Option(help="Number of faces that an earlier stage found.", min=0, metavar="N")
     ] = None,
-    job_id: Annotated[UUID | None, typer.Option(help="A correlation id of yours.", metavar="UUID")] = None,
+    job_id: Annotated[UUID | None, typer.Option(help="Your correlation id.", metavar="UUID")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Publish one job, as an application's backend does.
 
-    `facematch show` then tells what became of it.
+    `facematch show` then says how it ended.
     """
     settings = load_settings()
     _check_reference(settings, image_ref)

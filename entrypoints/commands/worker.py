@@ -24,10 +24,11 @@ _LOG = structlog.get_logger("facematch")
 def worker() -> None:
     """Take jobs and find out whose faces are on their photographs.
 
-    It does so until SIGTERM or SIGINT. Run as many as you like; they share the work. /livez, /readyz and /metrics are
-    served at FACEMATCH_HEALTH_ADDRESS, of which each on one host needs its own. The log goes to standard error. On
-    SIGTERM it finishes what it has in hand within FACEMATCH_WORKER_SHUTDOWN_GRACE, gives back the rest, and ends with
-    0; a second signal ends it at once.
+    Run as many workers as you like; they share the work. Each serves /livez, /readyz and /metrics at
+    FACEMATCH_HEALTH_ADDRESS; on one host each needs another address. The log goes to standard error.
+
+    SIGTERM or SIGINT stops it: it finishes its jobs within FACEMATCH_WORKER_SHUTDOWN_GRACE, gives back the rest, and
+    ends with 0. A second signal ends it at once.
     """
     settings = load_settings()
     configure_logging(form=settings.log.format, level=settings.log.level, secrets=secrets_of(settings))

@@ -10,7 +10,7 @@ from domain.evaluation.subjects import Subject
 FolderArgument = Annotated[
     Path,
     typer.Argument(
-        help="A folder with one sub-folder for each person, which holds their photographs.",
+        help="A folder with one sub-folder of photographs for each person.",
         exists=True,
         file_okay=False,
         show_default=False,
@@ -20,15 +20,15 @@ FolderArgument = Annotated[
 FacesOption = Annotated[
     Subject,
     typer.Option(
-        help="Whose photograph it is when there are several faces: the central one's, or nobody's (`one`: "
-        "exactly one is asked for, as in the service)."
+        help="What to do with several faces on a photograph: take the central one, or refuse the photograph (`one`, as "
+        "the service does)."
     ),
 ]
 ResumeOption = Annotated[
     Path | None,
     typer.Option(
-        help="Keep what is read from each photograph here, and do not read it again the next time. These are "
-        "embeddings: biometric data, which you have to delete.",
+        help="Keep what is read from each photograph in this folder, and reuse it in the next run. These are "
+        "embeddings: biometric data. Delete the folder when you are done.",
         metavar="FOLDER",
         file_okay=False,
     ),

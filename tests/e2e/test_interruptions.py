@@ -10,7 +10,7 @@ import pytest
 
 from tests.e2e.command import FACEMATCH, PATIENCE_SECONDS, clean_environment
 
-_AGAIN = "interrupted; run it again for what is left\n"
+_AGAIN = "interrupted; run it again to do the rest\n"
 
 
 @pytest.mark.parametrize(
@@ -19,7 +19,7 @@ _AGAIN = "interrupted; run it again for what is left\n"
         (("submit", str(uuid4()), "a.jpg"), "interrupted\n"),
         (("dead", "replay"), _AGAIN),
         (("enroll", str(uuid4()), "a.jpg"), _AGAIN),
-        (("backfill",), "interrupted; what was published stays, and it is told how to go on\n"),
+        (("backfill",), "interrupted; published jobs stay, and the command that continues is printed\n"),
     ],
 )
 def test_a_command_that_is_cut_off_says_so(arguments: tuple[str, ...], told: str) -> None:

@@ -138,7 +138,7 @@ async def test_an_interrupted_switch_says_what_waits_for_it_and_goes_on(world: W
     assert switching.returncode == 130
     assert told == (
         "Users are half switched, and jobs wait until `facematch reenroll switch` has been run again.\n"
-        "interrupted; run it again for what is left\n"
+        "interrupted; run it again to do the rest\n"
     )
     strict = by(world, "mediapipe", "switch")
     assert strict.returncode == 1

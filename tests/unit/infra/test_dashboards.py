@@ -36,20 +36,20 @@ REFERENCE: Final = page("docs/reference/telemetry.md")
 GUIDE: Final = page("docs/how-to/watch-it.md")
 
 
-def code_spans(text: str, after: str) -> frozenset[str]:
-    """Return what the reference's sentence that begins so puts between backticks, up to the next item."""
-    [sentence] = re.findall(rf"^- {re.escape(after)}(.*?)^(?:- |\n)", text, re.MULTILINE | re.DOTALL)
-    return frozenset(re.findall(r"`([\w ]+)`", sentence))
+def values_of(label: str) -> frozenset[str]:
+    """Return what the reference's row of that label puts between backticks."""
+    [values] = re.findall(rf"^\| {re.escape(label)} \|(.*)", REFERENCE.section("Labels"), re.MULTILINE)
+    return frozenset(re.findall(r"`([\w ]+)`", values))
 
 
 METRICS: Final = REFERENCE.section("Metrics")
-CAUSES: Final = code_spans(METRICS, "`cause` is")
+CAUSES: Final = values_of("`cause`")
 VALUES: Final[Mapping[str, frozenset[str]]] = {
     "outcome": frozenset(OutcomeKind),
     "reason": frozenset(Reason) | {""},
     "action": frozenset(row[0] for row in rows(REFERENCE.section("Actions and levels"))),
-    "stage": code_spans(METRICS, "`stage` is"),
-    "state": code_spans(METRICS, "`state` of the queue is"),
+    "stage": values_of("`stage`"),
+    "state": values_of("`state` of the queue"),
     "cause": CAUSES,
     "dependency": CAUSES - {"worker"},
     "db_client_connection_state": frozenset({"used", "idle"}),

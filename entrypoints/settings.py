@@ -112,7 +112,7 @@ class S3Settings:
     secret_key: str | None = variable("FACEMATCH_S3_SECRET_KEY", p.text, "secret key", default=None, secret=True)
     secure: bool = variable("FACEMATCH_S3_SECURE", p.boolean, "use TLS", default=False, shown="false")
     tls_ca: Path | None = variable(
-        "FACEMATCH_S3_TLS_CA", p.certificates, "CA certificates, in place of those of the system", default=None
+        "FACEMATCH_S3_TLS_CA", p.certificates, "CA certificates, in place of the public ones", default=None
     )
     region: str = variable("FACEMATCH_S3_REGION", p.region, "region", default="us-east-1")
     bucket: str = variable("FACEMATCH_S3_BUCKET", p.bucket, "bucket for references that name none", default="images")

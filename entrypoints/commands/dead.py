@@ -295,13 +295,13 @@ async def _find(settings: Settings, sequence: int) -> DeadLetter | None:
 def _table(letters: Iterable[DeadLetter]) -> Table:
     table = Table(title="Dead letters", title_justify="left")
     table.add_column("letter", no_wrap=True, justify="right")
-    table.add_column("buried", no_wrap=True)
+    table.add_column("stored", no_wrap=True)
     table.add_column("reason, photo and error", overflow="fold")
     for letter in letters:
         number = f" (job {letter.job_sequence})" if letter.job_sequence else ""
         story = (f"{letter.reason}{number}", line_document(letter)["photo_id"], letter.error)
-        buried = f"{letter.stored_at:%Y-%m-%d %H:%M:%S}"
-        table.add_row(str(letter.sequence), buried, visible("\n".join(text for text in story if text)))
+        stored = f"{letter.stored_at:%Y-%m-%d %H:%M:%S}"
+        table.add_row(str(letter.sequence), stored, visible("\n".join(text for text in story if text)))
     return table
 
 

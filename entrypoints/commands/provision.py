@@ -16,7 +16,7 @@ from entrypoints.terminal.console import explained, load_settings, out, print_do
 def provision(
     print_config: Annotated[
         bool,
-        typer.Option("--print-config", help="Connect to nothing; print the configuration in the form of JetStream's API."),
+        typer.Option("--print-config", help="Connect to nothing; print the configuration as JetStream's API takes it."),
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON array.")] = False,
 ) -> None:

@@ -13,6 +13,9 @@
 
 \set ON_ERROR_STOP on
 
+-- A function that somebody has made in another schema, such as public, is not run with your rights.
+SELECT pg_catalog.set_config('search_path', 'pg_catalog', false) AS path \gset
+
 \if :{?worker}
 \else
 DO $$ BEGIN RAISE 'which role? Say -v worker=facematch_worker'; END $$;

@@ -349,6 +349,16 @@ def test_the_servers_log_gets_no_password(postgres_server: PostgresServer, serve
     psycopg.connect(postgres_server.url(name, user=worker, password=password)).close()
 
 
+@pytest.mark.parametrize("arguments", ["text, text", "text, text, text", "text, name"])
+def test_the_role_s_script_runs_no_functions_of_others(postgres_server: PostgresServer, arguments: str) -> None:
+    """Where everybody may make one in public that fits better than PostgreSQL's own, it is run with nobody's rights."""
+    url = postgres_server.create_database(f"roles_{uuid4().hex[:8]}")
+    with psycopg.connect(url, autocommit=True) as somebody:
+        trap = "RETURNS text LANGUAGE plpgsql AS $$ BEGIN RAISE 'somebody else''s code was run'; END $$"
+        somebody.execute(f"CREATE FUNCTION public.format({arguments}) {trap}".encode())
+    make_role(url, f"worker_{uuid4().hex[:8]}", "-v", "close=yes")
+
+
 def _all_roles(url: str) -> list[tuple[str]]:
     with psycopg.connect(url) as connection:
         return list(connection.execute("SELECT rolname FROM pg_roles ORDER BY rolname"))

@@ -15,11 +15,13 @@ from adapters.postgres.tables.rights import current_role, missing_erasure_grants
 from adapters.postgres.tables.schema import Schema
 from domain.errors import DatabaseForbiddenError, DatabaseRefusedError
 
+LOCK_TIMEOUT_SECONDS = 30.0
+"""How long one statement may wait for a row that somebody keeps locked."""
 _SECONDS = 3600.0
 """The ledger and the stored faces are read from end to end."""
 _SETTINGS = f"""
 SELECT {WAIT_FOR_COMMIT}, pg_catalog.set_config(name, '0', true) FROM pg_catalog.pg_settings
- WHERE name IN ('statement_timeout', 'transaction_timeout')
+ WHERE name IN ('statement_timeout', 'transaction_timeout'); SET LOCAL lock_timeout =
 """  # noqa: S608 - of our own constants
 _PHOTOS_OF_LEDGER = """
 SELECT DISTINCT photo_id FROM facematch.outcomes WHERE user_id = %(user)s AND photo_id IS NOT NULL
@@ -106,22 +108,31 @@ class _UndoneError(Exception):
 
 
 async def erase(
-    database: Database, user_id: UUID, *, photos: Collection[UUID] = (), nearest: int = 0, dry_run: bool = False
+    database: Database,
+    user_id: UUID,
+    *,
+    photos: Collection[UUID] = (),
+    nearest: int = 0,
+    dry_run: bool = False,
+    lock_timeout_seconds: float = LOCK_TIMEOUT_SECONDS,
 ) -> Forgotten:
     """Delete all that the tables have of a user, and return what it was; with ``dry_run`` take it back.
 
     That is their templates and matches, what the ledger says of the photos that they were matched on, and the faces
     that facematch wrote on these and that nobody else is matched to. The same goes for faces on ``photos``. Up to
-    ``nearest`` faces without a match are looked for before.
+    ``nearest`` faces without a match are looked for before. While it waits for a row that somebody keeps locked, others
+    wait for the rows that it has locked itself: it gives up after ``lock_timeout_seconds``.
 
     Raises:
         DatabaseForbiddenError: the role may not; the message has the statements for the owner.
         DatabaseRefusedError: a rule of the application's refuses or swallows it; nothing was deleted.
+        DatabaseLockedError: somebody keeps a row locked; nothing was deleted.
         DatabaseUnavailableError: no answer.
 
     """
+    settings = f"{_SETTINGS.strip()} '{lock_timeout_seconds:g}s'"
     with suppress(_UndoneError):
-        async with database.transaction("forget", _SETTINGS, seconds=_SECONDS) as connection:
+        async with database.transaction("forget", settings, seconds=_SECONDS) as connection:
             await _insist_on_rights(connection, database.schema)
             forgotten = await _Erasure(connection, database.schema, user_id).run(set(photos), nearest)
             if dry_run:

@@ -4,6 +4,7 @@ import asyncio
 from datetime import timedelta
 from uuid import UUID, uuid4
 
+import psycopg
 import pytest
 
 from adapters.postgres.connection.database import Database
@@ -12,7 +13,7 @@ from adapters.postgres.gallery.enrolment import PostgresEnrolment
 from adapters.postgres.gallery.reenrolment import PostgresReenrolment
 from adapters.postgres.records.ledger import PostgresLedger
 from application.ports.ledger import Attempt, CandidateGoneError
-from domain.errors import DatabaseForbiddenError, DatabaseRefusedError
+from domain.errors import DatabaseForbiddenError, DatabaseLockedError, DatabaseRefusedError
 from domain.faces import FaceEmbedding
 from domain.outcomes import Reason
 from domain.records import Matched
@@ -292,6 +293,21 @@ async def test_where_the_application_keeps_something_nothing_is_deleted(
     finally:
         tables.run("DROP FUNCTION keep CASCADE")
     assert everything(tables) == before
+
+
+@pytest.mark.timeout(30)
+async def test_a_row_that_somebody_keeps_locked_is_not_waited_for_for_ever(
+    database: Database, prepared: PreparedDatabase, tables: PostgresTables
+) -> None:
+    """Whoever needs what is locked already would wait as long; it is told what is locked, and nothing is deleted."""
+    user = await enrolled(database, tables)
+    before = everything(tables)
+    with psycopg.connect(prepared.owner_url) as application:
+        application.execute("SELECT FROM users WHERE id = %s FOR UPDATE", [user])
+        with pytest.raises(DatabaseLockedError, match="a row of users stays locked by another transaction"):
+            await erase(database, user, lock_timeout_seconds=0.1)
+    assert everything(tables) == before
+    assert (await erase(database, user)).template
 
 
 async def test_settings_of_the_role_do_not_matter(prepared: PreparedDatabase, tables: PostgresTables) -> None:

@@ -60,6 +60,7 @@ class AwsRole:
             return known
         if self._asking is None or self._asking.done():
             self._asking = asyncio.create_task(self._ask())
+            self._asking.add_done_callback(_heard)
         if known is not None and left >= _URGENT_SECONDS:
             return known
         return await asyncio.shield(self._asking)
@@ -82,6 +83,12 @@ class AwsRole:
         if self._known is None or self._known.expiration is None:
             return 0.0
         return (self._known.expiration - self._clock.now().replace(tzinfo=None)).total_seconds()
+
+
+def _heard(asked: asyncio.Task[Credentials]) -> None:
+    """Where whoever asked was cut off, nobody is told of a failure."""
+    if not asked.cancelled():
+        asked.exception()
 
 
 def _answer(region: str) -> Credentials:

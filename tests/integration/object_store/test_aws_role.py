@@ -1,10 +1,12 @@
 """Photographs are fetched with the temporary credentials of an AWS role, which are replaced in time."""
 
 import asyncio
+import gc
 from collections.abc import Iterator
 from http import HTTPStatus
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -168,3 +170,22 @@ async def test_an_endpoint_that_keeps_one_waiting_is_an_outage(
     pod_identity.answering.set()
     assert await _fetched(closing(S3PhotoStore(options))) == CONTENT
     assert pod_identity.asked == 1
+
+
+async def test_a_refusal_that_nobody_waits_for_any_more_is_told_to_nobody(
+    clock: ManualClock, pod_identity: AwsEndpoint
+) -> None:
+    """Who asked was cut off, as at a worker's end: nothing is left over for the event loop to complain of."""
+    complaints: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
+    pod_identity.refusal = HTTPStatus.FORBIDDEN
+    pod_identity.answering.clear()
+    before = asyncio.all_tasks()
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.2):
+            await AwsRole("us-east-1", clock=clock).credentials()
+    pod_identity.answering.set()
+    while asyncio.all_tasks() - before:  # noqa: ASYNC110 - nobody would set an event
+        await asyncio.sleep(0.01)
+    gc.collect()
+    assert complaints == []

@@ -3,6 +3,9 @@
 import asyncio
 import os
 import re
+import threading
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Final
 
 import certifi
@@ -42,6 +45,7 @@ class AwsRole:
         self._clock = clock
         self._known: Credentials | None = None
         self._asking: asyncio.Task[Credentials] | None = None
+        self._reply: asyncio.Future[Credentials] | None = None
 
     @property
     def source(self) -> str:
@@ -67,8 +71,10 @@ class AwsRole:
 
     async def _ask(self) -> Credentials:
         try:
+            if self._reply is None or self._reply.done():
+                self._reply = _in_background(lambda: _answer(self._region))
             async with asyncio.timeout(_ANSWER_SECONDS):
-                self._known = await asyncio.to_thread(_answer, self._region)
+                self._known = await asyncio.shield(self._reply)
         except Exception as error:  # noqa: BLE001 - it may hold a token: nobody is to see more of it than this
             status = _STATUS.search(str(error))
             what = f"HTTP {status[1]}" if status else brief(error)
@@ -85,7 +91,26 @@ class AwsRole:
         return (self._known.expiration - self._clock.now().replace(tzinfo=None)).total_seconds()
 
 
-def _heard(asked: asyncio.Task[Credentials]) -> None:
+def _in_background(ask: Callable[[], Credentials]) -> asyncio.Future[Credentials]:
+    """Ask in a thread that the end waits for as little as anybody else does: resolving a name may take a minute."""
+    loop = asyncio.get_running_loop()
+    answer: asyncio.Future[Credentials] = loop.create_future()
+    answer.add_done_callback(_heard)
+
+    def run() -> None:
+        with suppress(RuntimeError):  # where the loop has come to its end
+            try:
+                credentials = ask()
+            except Exception as error:  # noqa: BLE001 - whatever it is, whoever waits is told
+                loop.call_soon_threadsafe(answer.set_exception, error)
+            else:
+                loop.call_soon_threadsafe(answer.set_result, credentials)
+
+    threading.Thread(target=run, name="aws-role", daemon=True).start()
+    return answer
+
+
+def _heard(asked: asyncio.Future[Credentials]) -> None:
     """Where whoever asked was cut off, nobody is told of a failure."""
     if not asked.cancelled():
         asked.exception()

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import time
 from collections.abc import Iterator
 from http import HTTPStatus
 from io import BytesIO
@@ -189,3 +190,17 @@ async def test_a_refusal_that_nobody_waits_for_any_more_is_told_to_nobody(
         await asyncio.sleep(0.01)
     gc.collect()
     assert complaints == []
+
+
+def test_the_end_waits_for_no_answer(clock: ManualClock, pod_identity: AwsEndpoint) -> None:
+    """A worker that stops is gone although whoever gives credentials, or the name server, is silent."""
+    pod_identity.answering.clear()
+
+    async def ask() -> None:
+        async with asyncio.timeout(0.1):
+            await AwsRole("us-east-1", clock=clock).credentials()
+
+    began = time.monotonic()
+    with pytest.raises(TimeoutError):
+        asyncio.run(ask())
+    assert time.monotonic() - began < 2

@@ -16,6 +16,7 @@ from adapters.nats_jetstream.connection.connecting import PATIENCE_SECONDS, jets
 from adapters.nats_jetstream.connection.finding import consumer_of, stream_of
 from adapters.nats_jetstream.jobs.delivery import Receipt
 from adapters.nats_jetstream.jobs.payload import photo_of
+from adapters.nats_jetstream.jobs.photo_ids import PhotoIds
 from adapters.nats_jetstream.jobs.pull_protocol import next_subject, refusal
 from adapters.nats_jetstream.names import BrokerNames
 from application.ports.jobs_in_flight import InFlight
@@ -47,7 +48,7 @@ class JetStreamJobsInFlight:
         self._js = jetstream(client)
         self._names = names
         self._patience_seconds = patience_seconds
-        self._photos: set[bytes] = set()
+        self._photos = PhotoIds()
         self._stream = ""
         self._position = 0
         self._reader: _Reader | None = None
@@ -63,7 +64,7 @@ class JetStreamJobsInFlight:
         """Read what is new, and look the photos up in everything that was read."""
         if look_again:
             await self._look()
-        return InFlight(frozenset(photo for photo in photos if photo.bytes in self._photos), self._position)
+        return InFlight(self._photos.among(photos), self._position)
 
     async def _look(self) -> None:
         """Read until the last job that is stored now has come."""

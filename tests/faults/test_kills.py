@@ -99,7 +99,7 @@ async def _searching(site: Site, job: Job) -> AsyncIterator[Reached]:
                 stack.enter_context(locked(site.world, "LOCK TABLE users"))
                 for pid in site.crew.worker(0).vision_processes():
                     os.kill(pid, signal.SIGCONT)
-                await site.blocked("%<=>%")
+                await site.blocked("%t.photographs%")
 
             yield reached
 

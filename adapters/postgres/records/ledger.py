@@ -93,6 +93,18 @@ _ATTEMPTS = sql.SQL(
 _ATTEMPTS_ON = sql.SQL(
     "SELECT {} FROM facematch.attempts WHERE photo_id = %s ORDER BY stored_at DESC, stream_seq DESC, delivery"
 ).format(_ATTEMPT_COLUMNS)
+_HISTORY = (_SELECT + sql.SQL("WHERE photo_id = %s ORDER BY occurred_at DESC, stream_seq DESC")).as_bytes()
+_ORPHANS = sql.SQL(
+    ", pg_catalog.make_interval(secs => %s) AS age "
+    "WHERE published_at IS NULL AND (recorded_at <= now() - age OR recorded_at > now() + age) "
+    "AND (reason IS NULL OR reason = ANY (%s)) ORDER BY recorded_at, stream_seq LIMIT %s"
+)
+_UNPUBLISHED = (_SELECT + _ORPHANS).as_bytes()
+_MARK_PUBLISHED = (
+    b"UPDATE facematch.outcomes o SET published_at = now() "
+    b"FROM unnest(%s::bigint[], %s::timestamptz[]) AS k(seq, at) "
+    b"WHERE o.stream_seq = k.seq AND o.stored_at = k.at AND o.published_at IS NULL"
+)
 
 
 class _OvertakenError(Exception):
@@ -181,22 +193,16 @@ class PostgresLedger:
 
     async def history(self, photo_id: UUID) -> Sequence[JobRecord]:
         """Return the photo's records, newest first."""
-        query = _SELECT + sql.SQL("WHERE photo_id = %s ORDER BY occurred_at DESC, stream_seq DESC")
         async with self._database.operation("history") as connection:
-            return [from_row(row) for row in await (await connection.execute(query, [photo_id])).fetchall()]
+            return [from_row(row) for row in await (await connection.execute(_HISTORY, [photo_id])).fetchall()]
 
     async def unpublished(self, *, older_than_seconds: float, limit: int) -> Sequence[JobRecord]:
         """Return records that were not marked, by the database's own clock, oldest first.
 
         Those from the future are orphans, too: the clock that they were recorded by was another server's.
         """
-        query = _SELECT + sql.SQL(
-            ", pg_catalog.make_interval(secs => %s) AS age "
-            "WHERE published_at IS NULL AND (recorded_at <= now() - age OR recorded_at > now() + age) "
-            "AND (reason IS NULL OR reason = ANY (%s)) ORDER BY recorded_at, stream_seq LIMIT %s"
-        )
         async with self._database.operation("unpublished") as connection:
-            cursor = await connection.execute(query, [older_than_seconds, list(Reason), limit])
+            cursor = await connection.execute(_UNPUBLISHED, [older_than_seconds, list(Reason), limit])
             records = readable(await cursor.fetchall())
             if records:
                 await wait_for_commits(connection)
@@ -204,13 +210,9 @@ class PostgresLedger:
 
     async def mark_published(self, keys: Sequence[JobKey]) -> None:
         """Mark in one statement."""
-        query = (
-            "UPDATE facematch.outcomes o SET published_at = now() "
-            "FROM unnest(%s::bigint[], %s::timestamptz[]) AS k(seq, at) "
-            "WHERE o.stream_seq = k.seq AND o.stored_at = k.at AND o.published_at IS NULL"
-        )
         async with self._database.operation("mark_published") as connection:
-            await connection.execute(query, [[key.sequence for key in keys], [key.stored_at for key in keys]])
+            values = [[key.sequence for key in keys], [key.stored_at for key in keys]]
+            await connection.execute(_MARK_PUBLISHED, values)
 
     async def _conclude_face(self, header: JobHeader, result: FaceResult) -> JobRecord:
         schema = self._database.schema

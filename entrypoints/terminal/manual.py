@@ -288,7 +288,7 @@ MANUALS: Final = {
     ),
     "inspect": Manual(
         failed="At least one file could not be read; the others are printed.",
-        environment=(*_EMBEDDER, "FACEMATCH_MATCH_MIN_FACE_PIXELS"),
+        environment=(*_EMBEDDER, "FACEMATCH_MATCH_MIN_FACE_PIXELS", "FACEMATCH_WORKER_PROCESSES"),
         examples=(
             ("See the faces on two files", "facematch inspect portrait.jpg group.jpg"),
             ("For machines", "facematch inspect --json portrait.jpg"),

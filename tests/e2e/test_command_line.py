@@ -1,5 +1,6 @@
 """The command line as people and scripts use it."""
 
+import asyncio
 import json
 import os
 import re
@@ -16,10 +17,13 @@ import pytest
 from nats.js.api import DiscardPolicy
 from PIL import ImageFilter
 
+from adapters.vision.processes.pool import ProcessPoolFaceReader
+from application.ports.face_pipeline import Embed
+from domain.faces import PhotoReading
 from infra.local_stack.postgres import PostgresServer
 from tests import pictures
 from tests.databases import new_role, url_of
-from tests.e2e.command import FACEMATCH, clean_environment, run_cli, run_process
+from tests.e2e.command import FACEMATCH, PATIENCE_SECONDS, clean_environment, run_cli, run_process
 from tests.e2e.forked import run_forked
 from tests.e2e.world import World
 
@@ -201,6 +205,26 @@ def test_inspect_prints_a_line_for_each_image_in_order(photographs: Any) -> None
     assert all(set(line["ms"]) == {"decode", "detect", "embed"} for line in lines)
     assert (lines[2]["ms"]["embed"], lines[1]["ms"]["decode"]) == (0, 0)
     assert done.returncode == 1
+
+
+def test_inspect_keeps_all_vision_processes_at_work(photographs: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As many files are read at once as there are processes, each by another one; their lines keep the order."""
+    all_asked = asyncio.Barrier(2)
+    read_by = set[int]()
+    read = ProcessPoolFaceReader.read
+
+    async def read_with_others(self: ProcessPoolFaceReader, image: bytes, *, embed: Embed) -> PhotoReading:
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            await all_asked.wait()
+        reading = await read(self, image, embed=embed)
+        read_by.update(stage.process_id for stage in reading.stages)
+        return reading
+
+    monkeypatch.setattr(ProcessPoolFaceReader, "read", read_with_others)
+    files = [str(photographs.path(name)) for name in ("obama", "coffee")]
+    done = run_cli("inspect", "--json", *files, FACEMATCH_WORKER_PROCESSES="2")
+    assert [json.loads(line)["file"] for line in done.stdout.splitlines()] == files
+    assert len(read_by) == 2
 
 
 def test_a_local_file_is_not_read_beyond_what_is_allowed(world: World, tmp_path: Path) -> None:

@@ -1,9 +1,11 @@
 """Ctrl-C, at whatever a command is."""
 
+import json
 import signal
 import socket
 import subprocess
 import sys
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -42,6 +44,24 @@ def test_a_command_that_is_cut_off_says_so(arguments: tuple[str, ...], told: str
                 command.send_signal(signal.SIGINT)
                 stdout, stderr = command.communicate(timeout=PATIENCE_SECONDS)
     assert (command.returncode, stdout, stderr) == (130, "", told)
+
+
+def test_an_inspection_that_is_cut_off_has_told_what_it_saw(photographs: Any) -> None:
+    """Lines come while it looks; those that were printed are whole, and nothing complains."""
+    with subprocess.Popen(
+        [FACEMATCH, "inspect", "--json", *[str(photographs.path("obama"))] * 1000],
+        env=clean_environment() | {"FACEMATCH_WORKER_PROCESSES": "2"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as command:
+        assert command.stdout is not None
+        lines = [command.stdout.readline()]
+        command.send_signal(signal.SIGINT)
+        rest, stderr = command.communicate(timeout=PATIENCE_SECONDS)
+    lines += rest.splitlines()
+    assert {json.loads(line)["error"] for line in lines} == {None}
+    assert (command.returncode, stderr, len(lines) < 1000) == (130, "interrupted\n", True)
 
 
 def test_a_command_that_has_not_begun_says_so_too() -> None:

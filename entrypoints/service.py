@@ -94,7 +94,11 @@ async def serve(settings: Settings, vision: VisionContainer) -> None:
         )
         stack.callback(providers.shutdown)
         container = build(WorkerContainer, settings)
-        container.override_providers(factory=vision.factory, face_reader=vision.face_reader)
+        container.override_providers(
+            factory=vision.factory,
+            face_reader=vision.face_reader,
+            credentials_report=_report_credentials,
+        )
         observe_readiness(container.instruments(), lambda: state.not_ready)
         await _serve_health(stack, settings, lambda: state, providers.render_metrics)
         opening = asyncio.create_task(_open(stack, container, starting.waits_for))
@@ -219,3 +223,7 @@ async def _patiently(
 
 def _report_nats(what: str) -> None:
     _LOG.warning("message broker", action="broker_connection", detail=what)
+
+
+def _report_credentials(what: str) -> None:
+    _LOG.warning("credentials of an AWS role not renewed", action="credentials_not_renewed", detail=what)

@@ -5,7 +5,7 @@ import os
 import re
 import threading
 from collections.abc import Callable
-from contextlib import suppress
+from concurrent.futures import Future
 from typing import Final
 
 import certifi
@@ -16,6 +16,7 @@ from minio.credentials.providers import IamAwsProvider
 from adapters.object_store.causes import brief
 from adapters.object_store.errors import StorageRefusedError
 from application.ports.clock import Clock
+from application.single_flight import SingleFlight
 
 _EARLY_SECONDS: Final = 240.0
 """So long before the end new ones are asked for; instances have them from five minutes before it."""
@@ -37,15 +38,18 @@ _STATUS: Final = re.compile(r"HTTP status code (\d+)$")
 class AwsRole:
     """Asks where AWS has its SDKs ask: in a thread, once at a time, and for everybody.
 
-    New credentials are asked for while the old ones are good; where that fails these are used on.
+    New credentials are asked for while the old ones are good; where that fails these are used on. ``report`` hears of
+    it, once until new ones come.
     """
 
-    def __init__(self, region: str, *, clock: Clock) -> None:
+    def __init__(self, region: str, *, clock: Clock, report: Callable[[str], None] = lambda _: None) -> None:
         self._region = region
         self._clock = clock
+        self._report = report
+        self._is_reported = False
         self._known: Credentials | None = None
-        self._asking: asyncio.Task[Credentials] | None = None
-        self._reply: asyncio.Future[Credentials] | None = None
+        self._asking = SingleFlight[None, Credentials]()
+        self._threads = SingleFlight[None, Credentials]()
 
     @property
     def source(self) -> str:
@@ -60,30 +64,31 @@ class AwsRole:
 
         """
         known, left = self._known, self._seconds_left()
-        if known is not None and left >= _EARLY_SECONDS:
-            return known
-        if self._asking is None or self._asking.done():
-            self._asking = asyncio.create_task(self._ask())
-            self._asking.add_done_callback(_heard)
-        if known is not None and left >= _URGENT_SECONDS:
-            return known
-        return await asyncio.shield(self._asking)
+        if known is None or left < _URGENT_SECONDS:
+            return await self._asking.do(None, self._ask)
+        if left < _EARLY_SECONDS:
+            self._asking.begin(None, self._ask)
+        return known
 
     async def _ask(self) -> Credentials:
         try:
-            if self._reply is None or self._reply.done():
-                self._reply = _in_background(lambda: _answer(self._region))
             async with asyncio.timeout(_ANSWER_SECONDS):
-                self._known = await asyncio.shield(self._reply)
+                self._known = await self._threads.do(None, lambda: _in_thread(self._region))
         except Exception as error:  # noqa: BLE001 - it may hold a token: nobody is to see more of it than this
             status = _STATUS.search(str(error))
             what = f"HTTP {status[1]}" if status else brief(error)
         else:
-            return self._known
-        if self._known is not None and self._seconds_left() > 0:
+            self._is_reported = False
             return self._known
         remedy = _REMEDIES.get(self.source, _REMEDY_OF_INSTANCE)
-        raise StorageRefusedError(f"no credentials of an AWS role from {self.source} ({what}): {remedy}")
+        why = f"no credentials of an AWS role from {self.source} ({what}): {remedy}"
+        left = self._seconds_left()
+        if self._known is None or left <= 0:
+            raise StorageRefusedError(why)
+        if not self._is_reported:
+            self._is_reported = True
+            self._report(f"{why}; the old ones are good for {left:.0f} s")
+        return self._known
 
     def _seconds_left(self) -> float:
         if self._known is None or self._known.expiration is None:
@@ -91,29 +96,19 @@ class AwsRole:
         return (self._known.expiration - self._clock.now().replace(tzinfo=None)).total_seconds()
 
 
-def _in_background(ask: Callable[[], Credentials]) -> asyncio.Future[Credentials]:
+async def _in_thread(region: str) -> Credentials:
     """Ask in a thread that the end waits for as little as anybody else does: resolving a name may take a minute."""
-    loop = asyncio.get_running_loop()
-    answer: asyncio.Future[Credentials] = loop.create_future()
-    answer.add_done_callback(_heard)
+    answer = Future[Credentials]()
+    answer.set_running_or_notify_cancel()  # so that it takes what comes when nobody waits any more
 
     def run() -> None:
-        with suppress(RuntimeError):  # where the loop has come to its end
-            try:
-                credentials = ask()
-            except Exception as error:  # noqa: BLE001 - whatever it is, whoever waits is told
-                loop.call_soon_threadsafe(answer.set_exception, error)
-            else:
-                loop.call_soon_threadsafe(answer.set_result, credentials)
+        try:
+            answer.set_result(_answer(region))
+        except Exception as error:  # noqa: BLE001 - whatever it is, whoever waits is told
+            answer.set_exception(error)
 
     threading.Thread(target=run, name="aws-role", daemon=True).start()
-    return answer
-
-
-def _heard(asked: asyncio.Future[Credentials]) -> None:
-    """Where whoever asked was cut off, nobody is told of a failure."""
-    if not asked.cancelled():
-        asked.exception()
+    return await asyncio.wrap_future(answer)
 
 
 def _answer(region: str) -> Credentials:

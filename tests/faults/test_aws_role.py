@@ -1,8 +1,10 @@
 """A worker with an AWS role loses no job for want of credentials, and shows none."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from http import HTTPStatus
 from pathlib import Path
+from typing import Any
 
 import attrs
 import pytest_asyncio
@@ -10,7 +12,7 @@ import pytest_asyncio
 from infra.local_stack.s3 import S3Server
 from tests.aws_endpoint import AwsEndpoint
 from tests.broker import running
-from tests.e2e.world import World, eventually
+from tests.e2e.world import WorkerProcess, World, eventually
 from tests.faults.scene import all_matched_once, outages_told, publish, scene
 
 
@@ -20,6 +22,10 @@ class Cloud:
 
     world: World
     endpoint: AwsEndpoint
+
+
+def _warnings(worker: WorkerProcess) -> list[dict[str, Any]]:
+    return [line for line in worker.lines() if line["action"] == "credentials_not_renewed"]
 
 
 @pytest_asyncio.fixture
@@ -70,3 +76,27 @@ async def test_a_role_without_credentials_costs_no_job_and_shows_no_secret(cloud
     assert "with credentials of an AWS role from AWS_CONTAINER_CREDENTIALS_FULL_URI" in asked.stdout
     shown = f"{worker.log.read_text()}{refused}{asked}"
     assert [secret for secret in endpoint.secrets if secret in shown] == []
+
+
+async def test_a_renewal_that_fails_is_a_warning_as_long_as_no_job_waits(cloud: Cloud) -> None:
+    """One line says why, and how long the old set is good; no outage, and no secret."""
+    world, endpoint = cloud.world, cloud.endpoint
+    endpoint.lifetime_seconds = 200
+    photos = world.add_photos(3)
+    with world.worker() as worker:
+        await publish(world, photos[:1])
+        await all_matched_once(world, photos[:1])
+        endpoint.refusal = HTTPStatus.FORBIDDEN
+        for photo in photos[1:]:
+            await publish(world, [photo])
+            await all_matched_once(world, photos[: photos.index(photo) + 1])
+        assert outages_told(worker, "object store") == []
+        await eventually(lambda: asyncio.to_thread(_warnings, worker), bool, "a warning")
+    [told] = _warnings(worker)
+    assert (told["level"], "(HTTP 403)" in told["detail"], "the old ones are good for" in told["detail"]) == (
+        "warning",
+        True,
+        True,
+    )
+    log = worker.log.read_text()
+    assert [secret for secret in endpoint.secrets if secret in log] == []

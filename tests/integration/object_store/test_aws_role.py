@@ -19,6 +19,7 @@ from domain.images import ImageRef
 from infra.local_stack.process import free_port
 from infra.local_stack.s3 import S3Server
 from tests.aws_endpoint import AwsEndpoint
+from tests.e2e.command import PATIENCE_SECONDS
 from tests.e2e.world import eventually
 from tests.fakes.clock import ManualClock
 from tests.integration.object_store.conftest import Closing
@@ -71,6 +72,12 @@ def store(options: StoreOptions, closing: Closing) -> S3PhotoStore:
 def _set(monkeypatch: pytest.MonkeyPatch, variables: dict[str, str]) -> None:
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
+
+
+async def _until_told(told: list[str], times: int) -> None:
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while len(told) < times:  # noqa: ASYNC110 - nobody would set an event
+            await asyncio.sleep(0.01)
 
 
 async def _fetched(store: S3PhotoStore) -> bytes:
@@ -129,6 +136,41 @@ async def test_a_set_is_used_to_its_end_where_there_is_no_other(
         await _fetched(store)
     pod_identity.refusal = None
     assert await _fetched(store) == CONTENT
+
+
+async def test_a_renewal_that_fails_is_told_once_until_one_succeeds(
+    s3_server: S3Server, closing: Closing, pod_identity: AwsEndpoint, clock: ManualClock
+) -> None:
+    """While the old set is good, nobody else would notice; who does is told why, how long it is good, and no secret."""
+    told: list[str] = []
+    role = AwsRole("us-east-1", clock=clock, report=told.append)
+    store = closing(S3PhotoStore(StoreOptions(s3_server.endpoint, role=role)))
+    for episode in (1, 2):
+        await _fetched(store)
+        pod_identity.refusal = HTTPStatus.FORBIDDEN
+        for left in (200, 20):
+            clock.advance(episode * 3600 - clock.monotonic() - left)
+            assert await _fetched(store) == CONTENT
+            await _until_told(told, episode)
+        assert (len(told), pod_identity.asked) == (episode, 3 * episode)
+        clock.advance(20)
+        pod_identity.refusal = None
+    first, second = told
+    assert first == second
+    assert "from AWS_CONTAINER_CREDENTIALS_FULL_URI (HTTP 403): give the service account a role" in first
+    assert first.endswith("the old ones are good for 200 s")
+    assert [secret for secret in pod_identity.secrets if secret in first] == []
+
+
+async def test_where_no_set_is_good_nothing_is_told_beside_the_outage(
+    pod_identity: AwsEndpoint, clock: ManualClock
+) -> None:
+    """Whoever waits gets the error, and tells it."""
+    told: list[str] = []
+    pod_identity.refusal = HTTPStatus.FORBIDDEN
+    with pytest.raises(StorageRefusedError):
+        await AwsRole("us-east-1", clock=clock, report=told.append).credentials()
+    assert told == []
 
 
 async def test_a_refusal_of_sts_does_not_show_the_token(

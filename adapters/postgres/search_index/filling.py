@@ -1,6 +1,7 @@
 """Bringing a partition of ``facematch.gallery`` in step with ``users``, and telling whether it is."""
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import LiteralString
 from uuid import UUID
 
@@ -13,9 +14,12 @@ from adapters.postgres.search_index.parts import IndexParts
 _PAGE = 5_000
 _EXAMPLES = 10
 _PAGED: dict[str, LiteralString] = {"users_page": "u.id", "gallery_page": "g.user_id"}
-_LAST_OF_PAGE = """
-SELECT u.id FROM {users} u WHERE {users_page} AND u.face_embedding_model = {model}
- ORDER BY u.id LIMIT 1 OFFSET {page} - 1
+# All at once, in one read of users. Asked for one by one, each takes such a read where users was never analysed: the
+# planner then believes that the model has fewer users than a page.
+_ENDS_OF_PAGES = """
+SELECT id FROM (SELECT u.id, row_number() OVER (ORDER BY u.id) AS number
+                  FROM {users} u WHERE u.face_embedding_model = {model}) numbered
+ WHERE pg_catalog.mod(number, {page}::bigint) = 0 ORDER BY id
 """
 # Both tables are asked for the page's range, so that no plan reads them whole for each page.
 # A page's rows are locked against change until it is copied, a few hundredths of a second, so that nothing older than
@@ -75,17 +79,12 @@ class Difference:
 
 async def fill(connection: AsyncConnection[TupleRow], parts: IndexParts, *, on_copied: Callable[[int], None]) -> None:
     """Copy what is missing or different, page by page, and delete what is left over; ``on_copied`` hears of rows."""
-    after: UUID | None = None
-    while True:
-        is_next = _within("u.id", after, None)
-        last_of_page = parts.compose(_LAST_OF_PAGE, users_page=is_next, page=sql.Literal(_PAGE))
-        [last] = await (await connection.execute(last_of_page)).fetchone() or (None,)
+    ends_of_pages = parts.compose(_ENDS_OF_PAGES, page=sql.Literal(_PAGE))
+    ends: list[UUID] = [row[0] for row in await (await connection.execute(ends_of_pages)).fetchall()]
+    for after, last in pairwise([None, *ends, None]):
         page = {name: _within(column, after, last) for name, column in _PAGED.items()}
         [copied] = await (await connection.execute(_composed(_COPY, parts, **page))).fetchone() or (0,)
         on_copied(copied)
-        if last is None:
-            break
-        after = last
     await connection.execute(_composed(_CLEAR, parts))
 
 

@@ -28,7 +28,7 @@ from domain.faces import FaceEmbedding
 from infra.local_stack.postgres import PostgresServer, binaries
 from tests.databases import make_index
 from tests.fakes.clock import ManualClock
-from tests.integration.postgres.use import opened
+from tests.integration.postgres.use import opened, statistic
 
 MODEL = "model@1"
 ODD_MODEL = "50 % o'brien's \\ {model} \"of\" ö " + "x" * 80
@@ -49,12 +49,15 @@ async def people(admin: psycopg.Connection, database_url: str) -> list[UUID]:
     return [row[0] for row in admin.execute("SELECT id FROM users ORDER BY id")]
 
 
-def enrol(connection: psycopg.Connection, count: int, *, model: str = MODEL, dimension: int = 4) -> None:
+def enrol(
+    connection: psycopg.Connection, count: int, *, model: str = MODEL, dimension: int = 4, is_analysed: bool = True
+) -> None:
     """Insert users with random vectors."""
     vectors = f"SELECT array_agg(random() - 0.5)::vector FROM generate_series(1, {dimension} + 0 * g)"
     query = f"INSERT INTO users SELECT gen_random_uuid(), ({vectors}), %s FROM generate_series(1, %s) g"
     connection.execute(query.encode(), [model, count])
-    connection.execute("ANALYZE users")
+    if is_analysed:
+        connection.execute("ANALYZE users")
 
 
 @asynccontextmanager
@@ -298,6 +301,27 @@ async def test_writers_and_the_build_do_not_disturb_each_other(admin: psycopg.Co
             writer.join()
     assert (failures, report.is_good) == ([], True)
     assert (await check(database_url, dimension=8)).is_good
+
+
+@pytest.mark.parametrize(("dimension", "storage"), [(128, "MAIN"), (512, "EXTERNAL")])
+async def test_a_build_does_not_read_users_anew_for_each_page(
+    admin: psycopg.Connection, database_url: str, monkeypatch: pytest.MonkeyPatch, dimension: int, storage: str
+) -> None:
+    """Nor where they have just been loaded and were never analysed, with vectors in the row or beside it."""
+    count, pages = 2_000, 20
+    monkeypatch.setattr("adapters.postgres.search_index.filling._PAGE", count // pages)
+    await migrate(database_url)
+    admin.execute("ALTER TABLE users SET (autovacuum_enabled = off)")
+    admin.execute(f"ALTER TABLE users ALTER face_embedding SET STORAGE {storage}".encode())
+    enrol(admin, count, dimension=dimension, is_analysed=False)
+    before = rows_read(admin)
+    await make_index(database_url, MODEL, dimension=dimension)
+    assert rows_read(admin) - before <= 6 * count
+
+
+def rows_read(admin: psycopg.Connection) -> int:
+    """Return how many rows of ``users`` were read by connections that are closed."""
+    return statistic(admin, "seq_tup_read + idx_tup_fetch", "pg_stat_user_tables")
 
 
 async def test_rows_that_somebody_keeps_locked_are_waited_for(admin: psycopg.Connection, database_url: str) -> None:

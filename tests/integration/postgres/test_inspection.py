@@ -1,7 +1,6 @@
 """What ``doctor`` learns of the database."""
 
 import asyncio
-import time
 from uuid import uuid4
 
 import attrs
@@ -15,7 +14,7 @@ from domain.calibration import Calibration
 from domain.faces import FaceEmbedding
 from infra.local_stack.postgres import PostgresServer
 from tests.databases import PreparedDatabase, make_index, new_role, url_of
-from tests.integration.postgres.use import opened
+from tests.integration.postgres.use import opened, statistic
 from tests.tables import PostgresTables, Vectors
 
 EMBEDDER = EmbedderInfo(
@@ -83,14 +82,7 @@ async def test_long_vectors_are_fetched_a_few_times_each(admin: psycopg.Connecti
 
 def _fetched(admin: psycopg.Connection) -> int:
     """Return how many blocks of vectors were fetched by connections that are closed."""
-    others = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
-    while admin.execute(others).fetchone() != (0,):
-        time.sleep(0.01)
-    admin.execute("SELECT pg_stat_force_next_flush()")
-    [(blocks,)] = admin.execute(
-        "SELECT coalesce(toast_blks_hit + toast_blks_read, 0) FROM pg_statio_user_tables WHERE relname = 'users'"
-    )
-    return int(blocks)
+    return statistic(admin, "toast_blks_hit + toast_blks_read", "pg_statio_user_tables")
 
 
 async def test_indexes_that_every_job_needs_are_missed(admin: psycopg.Connection, database_url: str) -> None:

@@ -11,6 +11,7 @@ from adapters.postgres.search_index.feed import CODEBOOK
 from adapters.postgres.search_index.filling import count_missing
 from adapters.postgres.search_index.parts import IndexParts
 from adapters.postgres.search_index.standing import IndexState, look_at_index
+from adapters.postgres.tables.indexes import missing_indexes
 from adapters.postgres.tables.schema import VECTORS, Schema
 from application.ports.face_pipeline import EmbedderInfo
 
@@ -43,12 +44,6 @@ SELECT coalesce(pg_catalog.sum(same.users), 0)::bigint FROM (
      GROUP BY pg_catalog.hash_array_extended(u.face_embedding::real[], 0)
     HAVING pg_catalog.count(u.face_embedding) > 1) same
 """
-_INDEXED = """
-SELECT EXISTS (
-    SELECT 1 FROM pg_catalog.pg_index i
-      JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
-     WHERE i.indrelid = %s::regclass AND a.attname = %s AND i.indisvalid AND i.indpred IS NULL)
-"""
 _IN_STATISTICS = """
 SELECT n.nspname, t.typname, a.atttypmod, a.attstorage::text
   FROM pg_catalog.pg_attribute a
@@ -63,7 +58,6 @@ _STORAGES = {"p": "PLAIN", "e": "EXTERNAL", "m": "MAIN", "x": "EXTENDED"}
 _MOST_IN_STATISTICS = 254
 """Vectors of more dimensions are longer than 1,024 bytes, which ANALYZE keeps none of."""
 _SECONDS = 60.0  # every user is looked at
-_LOOKED_UP = (("photo_faces", "photo_id"), ("face_matches", "photo_face_id"))
 
 
 @attrs.frozen
@@ -118,7 +112,7 @@ async def inspect_database(database: Database, info: EmbedderInfo) -> DatabaseFa
         [(usable, unfit)] = await _rows(connection, enrolled, [info.id])
         [(shared,)] = await _rows(connection, sql.SQL(_SHARED).format(**parts), [info.id])
         unusable = dict(await _rows(connection, others, [info.id]))
-        advice = await _advice(connection, schema)
+        advice = await missing_indexes(connection, schema.by_name)
         copying = await _copying(connection, schema) if info.dimension <= _MOST_IN_STATISTICS else ()
         index = await look_at_index(connection, schema, info.id)
         is_used = index is not None and index.serves(info.dimension)
@@ -152,19 +146,6 @@ async def _logged(connection: Connection) -> str | None:
 def _sslmode(connection: Connection) -> str:
     """Return what is in force, wherever libpq has it from: URL, environment, a service's file or its own default."""
     return next((option.val or b"" for option in connection.pgconn.info if option.keyword == b"sslmode"), b"").decode()
-
-
-async def _advice(connection: Connection, schema: Schema) -> tuple[str, ...]:
-    """Return the indexes that every job would use and that are not there."""
-    advice = []
-    for name, column in _LOOKED_UP:
-        table = schema.by_name[name]
-        if table.is_table:
-            [(indexed,)] = await _rows(connection, sql.SQL(_INDEXED), [table.identifier.as_string(), column])
-            if not indexed:
-                create = sql.SQL("CREATE INDEX CONCURRENTLY ON {} ({})")
-                advice.append(create.format(table.identifier, sql.Identifier(column)).as_string())
-    return tuple(advice)
 
 
 async def _copying(connection: Connection, schema: Schema) -> tuple[str, ...]:

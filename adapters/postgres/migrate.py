@@ -20,6 +20,7 @@ from adapters.postgres.tables.catalogue import (
     find_tables,
     find_vector_schema,
 )
+from adapters.postgres.tables.indexes import missing_indexes
 from adapters.postgres.tables.rights import (
     current_role,
     enrolment_grants,
@@ -125,14 +126,16 @@ class UnknownRoleError(FacematchError):
 class Migrated:
     """The ``statements`` that were needed, or are on a dry run, and the application's tables that are used, by name.
 
-    ``made`` are those of them that were missing. ``problems`` are what keeps a worker from starting all the same.
-    On a dry run only tables that are there are told, and no problems.
+    ``made`` are those of them that were missing. ``problems`` are what keeps a worker from starting all the same, and
+    ``advice`` are statements for their owner that make the indexes which every job needs and they do not have. On a dry
+    run only tables that are there are told, and no problems.
     """
 
     statements: list[str]
     tables: Mapping[str, Table]
     made: tuple[str, ...]
     problems: list[str]
+    advice: tuple[str, ...]
 
 
 class MigrationRefusedError(FacematchError):
@@ -219,7 +222,8 @@ class _Migration:
         return [*self.statements, *self._for_me]
 
     async def rehearse(self) -> Migrated:
-        return Migrated(self.statements, await self._plan(), (), [])
+        tables = await self._plan()
+        return Migrated(self.statements, tables, (), [], await missing_indexes(self._connection, tables))
 
     async def run(self) -> Migrated:
         await self._connection.execute("SELECT pg_catalog.pg_advisory_xact_lock(%s)", [_LOCK])
@@ -232,7 +236,8 @@ class _Migration:
         tables = await find_tables(self._connection, anew=True)
         await self._insist_on_rights(tables)
         made = tuple(str(tables[name]) for name in TABLES if name not in found)
-        return Migrated(self.statements, tables, made, problems_of(tables.values()))
+        advice = await missing_indexes(self._connection, tables)
+        return Migrated(self.statements, tables, made, problems_of(tables.values()), advice)
 
     async def _insist_on_rights(self, tables: Mapping[str, Table]) -> None:
         """Refuse where a role has not got what was granted: of that PostgreSQL only warns."""

@@ -24,6 +24,7 @@ from domain.calibration import Calibration
 from domain.decision import SMALLEST_CALIBRATED_GALLERY, SearchContext, TargetFpir
 from domain.errors import FacematchError
 from domain.redaction import MASK, redact
+from entrypoints.commands.common.missing_index import advice_on_missing_index
 from entrypoints.composition.base import build
 from entrypoints.composition.broker import BrokerContainer, connected_to_nats
 from entrypoints.composition.database import opened_database
@@ -229,7 +230,7 @@ def server_findings(facts: DatabaseFacts) -> Iterator[Finding]:
         )
         yield Finding("database statistics", Status.WARNING, f"{detail}: {statement}")
     for statement in facts.advice:
-        yield Finding("database speed", Status.WARNING, f"every job needs this index; the owner can run: {statement}")
+        yield Finding("database speed", Status.WARNING, advice_on_missing_index(statement))
 
 
 def threshold_finding(vision: VisionSettings, info: EmbedderInfo, enrolled: int) -> Finding:

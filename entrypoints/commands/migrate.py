@@ -8,6 +8,7 @@ import typer
 
 from adapters.postgres.migrate import LOCK_TIMEOUT_SECONDS, Migrated, MigrationRefusedError, UnknownRoleError
 from adapters.postgres.migrate import migrate as bring_up_to_date
+from entrypoints.commands.common.missing_index import advice_on_missing_index
 from entrypoints.terminal.console import ExitCode, err, explained, fail, load_settings, out, print_document, visible
 
 
@@ -40,7 +41,9 @@ def migrate(
         except MigrationRefusedError as refused:
             _tell_refusal(refused, as_json=as_json)
     if as_json:
-        print_document(_document(done.statements, done.problems, _used(done), done.made, migrated=not dry_run))
+        print_document(
+            _document(done.statements, done.problems, _used(done), done.made, done.advice, migrated=not dry_run)
+        )
     elif dry_run:
         _print_transaction(done.statements)
         err.print(f"Nothing was changed: {len(done.statements)} statements are needed.")
@@ -52,6 +55,8 @@ def migrate(
             out.print(f"Made, because there were none: {', '.join(done.made)}.")
     if done.problems:
         err.print(visible(f"No worker can start yet: {'; '.join(done.problems)}"))
+    for statement in done.advice:
+        err.print(visible(f"Database speed: {advice_on_missing_index(statement)}"))
 
 
 def _used(done: Migrated) -> list[str]:
@@ -79,6 +84,7 @@ def _document(
     problems: Sequence[str],
     tables: Sequence[str] = (),
     made: Sequence[str] = (),
+    advice: Sequence[str] = (),
     *,
     migrated: bool = False,
 ) -> dict[str, object]:
@@ -89,4 +95,5 @@ def _document(
         "tables": tables,
         "made": made,
         "problems": problems,
+        "advice": advice,
     }

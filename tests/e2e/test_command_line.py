@@ -393,6 +393,25 @@ def test_migrate_prints_its_sql_for_review_and_changes_nothing(
     assert run_cli("migrate", FACEMATCH_DATABASE_URL=url_of(postgres_server, database, worker)).returncode == 0
 
 
+def test_migrate_ends_with_what_doctor_advises_about_missing_indexes(bare_world: World) -> None:
+    """An application's tables may lack one: it is told each time, also for machines, until somebody has made it."""
+    assert bare_world.cli("migrate").stderr == ""
+    bare_world.sql("DROP INDEX face_matches_photo_face_id")
+    statement = 'CREATE INDEX CONCURRENTLY ON "public"."face_matches" ("photo_face_id")'
+    for arguments in ("--dry-run",), ():
+        done = bare_world.cli("migrate", *arguments)
+        assert done.stderr.endswith(f"every job needs this index; the owner can run: {statement}\n")
+        assert statement not in done.stdout
+        assert json.loads(bare_world.cli("migrate", *arguments, "--json").stdout)["advice"] == [statement]
+    checks = json.loads(bare_world.cli("doctor", "--json", check=False).stdout)["checks"]
+    assert [check["detail"] for check in checks if check["what"] == "database speed"] == [
+        f"every job needs this index; the owner can run: {statement}"
+    ]
+    bare_world.sql(statement)
+    assert bare_world.cli("migrate").stderr == ""
+    assert json.loads(bare_world.cli("migrate", "--json").stdout)["advice"] == []
+
+
 def test_migrate_and_provision_tell_machines_what_came_of_it(
     bare_world: World, postgres_server: PostgresServer
 ) -> None:
@@ -408,7 +427,7 @@ def test_migrate_and_provision_tell_machines_what_came_of_it(
     first = json.loads(bare_world.cli("migrate", "--json").stdout)
     made = ["public.users", "public.photo_faces", "public.face_matches"]
     assert (bool(first.pop("statements")), sorted(first.pop("made"))) == (True, sorted(made))
-    assert first == {"migrated": True, "tables": ["public.photos"], "problems": []}
+    assert first == {"migrated": True, "tables": ["public.photos"], "problems": [], "advice": []}
     again = json.loads(bare_world.cli("migrate", "--json").stdout)
     assert (again["migrated"], again["statements"]) == (True, [])
     assert sorted(again["tables"]) == sorted(["public.photos", *made])

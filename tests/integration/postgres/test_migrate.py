@@ -119,6 +119,18 @@ async def test_an_applications_columns_stay_as_they_are(admin: psycopg.Connectio
     await assert_a_worker_starts(database_url)
 
 
+async def test_whoever_rehearses_needs_no_right_on_the_tables(
+    admin: psycopg.Connection, postgres_server: PostgresServer, database_url: str
+) -> None:
+    """Such as somebody who reviews: what is missing is told, indexes too, of a schema that the role may not use."""
+    admin.execute("CREATE SCHEMA app; CREATE EXTENSION vector; SET search_path = app, public")
+    admin.execute(APPLICATION.encode())
+    reviewer = url_of(postgres_server, admin.info.dbname, new_role(postgres_server, "reviewer"))
+    rehearsed = await migrate(reviewer, dry_run=True)
+    assert rehearsed.advice == ('CREATE INDEX CONCURRENTLY ON "app"."face_matches" ("photo_face_id")',)
+    assert (await migrate(database_url)).advice == rehearsed.advice
+
+
 async def test_users_without_an_embedding_get_one(admin: psycopg.Connection, database_url: str) -> None:
     """An application that never had faces gets the column, as fast to search as in a new table."""
     admin.execute("CREATE TABLE users (id uuid PRIMARY KEY, name text NOT NULL)")

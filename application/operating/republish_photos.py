@@ -1,6 +1,9 @@
 """Publishing a job for each photo that lacks one, or is to be looked at again, and has none in flight."""
 
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from contextlib import aclosing
+from uuid import UUID
 
 import attrs
 
@@ -42,7 +45,7 @@ RepublicationProgress = Callable[[Republication, int, int], None]
 
 @attrs.frozen(kw_only=True)
 class RepublishPhotos:
-    """Goes through the whole catalogue, holding no more than a batch of it.
+    """Goes through the whole catalogue, holding no more than a batch of it, and the page after it.
 
     Safe at any time, while workers work and others do the same. The queue is looked at before the photos: a job that
     ends in between has its outcome by then. It is looked at again ``grace_seconds`` after them, so that a photo whose
@@ -77,39 +80,56 @@ class RepublishPhotos:
         run = _Run(progress, await self.catalogue.estimate())
         run.tell()
         await self.in_flight.begin()
-        async for batch, looked_at in self._batches(last_outcome, run):
-            if batch:
-                await self.clock.sleep(self.grace_seconds)
-            settled = 0
-            for part in pace.parts(batch):
-                await pace.wait(len(part))
-                await self._settle(part, run.found, dry_run=dry_run)
-                settled += len(part)
-                run.tell(looked_at * settled // len(batch))
-            run.done += looked_at
-            run.tell()
+        async with aclosing(self._batches(last_outcome, run)) as batches:
+            async for batch, looked_at in batches:
+                if batch:
+                    await self.clock.sleep(self.grace_seconds)
+                settled = 0
+                for part in pace.parts(batch):
+                    await pace.wait(len(part))
+                    await self._settle(part, run.found, dry_run=dry_run)
+                    settled += len(part)
+                    run.tell(looked_at * settled // len(batch))
+                run.done += looked_at
+                run.tell()
         progress(run.found, run.done, run.found.photos)
         return run.found
 
     async def _batches(
         self, last_outcome: LastOutcome, run: "_Run"
-    ) -> AsyncIterator[tuple[Sequence[CataloguedPhoto], int]]:
+    ) -> AsyncGenerator[tuple[Sequence[CataloguedPhoto], int], None]:
         """Yield photos that seem to lack a job, as many as share a grace time, and among how many they were."""
         enough = self.batch_size if self.grace_seconds else self.page_size
         batch: list[CataloguedPhoto] = []
-        looked_at, last = 0, None
-        while True:
-            page = await self.catalogue.unmatched(last_outcome, after=last, limit=self.page_size)
-            last = page.last
-            batch += await self._without_job(page, run.found)
-            looked_at += page.looked_at
-            if batch and last is not None and len(batch) < enough:
-                run.tell()
-                continue
-            yield batch, looked_at
-            if last is None:
-                return
-            batch, looked_at = [], 0
+        looked_at = 0
+        async with aclosing(self._pages(last_outcome)) as pages:
+            async for page in pages:
+                batch += await self._without_job(page, run.found)
+                looked_at += page.looked_at
+                if batch and page.last is not None and len(batch) < enough:
+                    run.tell()
+                    continue
+                yield batch, looked_at
+                batch, looked_at = [], 0
+
+    async def _pages(self, last_outcome: LastOutcome) -> AsyncGenerator[CataloguePage, None]:
+        """Yield page after page; while the caller works on one, the next is read.
+
+        An error in reading is raised when the page's turn comes: what the caller has in hand is done before.
+        """
+
+        def begin_to_read(after: UUID | None) -> asyncio.Task[CataloguePage]:
+            return asyncio.create_task(self.catalogue.unmatched(last_outcome, after=after, limit=self.page_size))
+
+        ahead = begin_to_read(None)
+        try:
+            while (page := await ahead).last is not None:
+                ahead = begin_to_read(page.last)
+                yield page
+            yield page
+        finally:
+            ahead.cancel()
+            await asyncio.gather(ahead, return_exceptions=True)
 
     async def _without_job(self, page: CataloguePage, found: Republication) -> list[CataloguedPhoto]:
         found.photos += page.looked_at

@@ -1,5 +1,6 @@
 """Publishing lost jobs again, and every job that is wanted."""
 
+import asyncio
 from collections.abc import Callable, Sequence
 from uuid import UUID, uuid4
 
@@ -222,6 +223,34 @@ async def test_what_it_holds_is_bounded(world: World) -> None:
     assert sizes == [6, 6, 6, 2]
 
 
+async def test_while_a_page_is_published_the_next_one_is_read(world: World) -> None:
+    """The next, and none beyond."""
+    world.add_photos(4 * PAGE)
+    read = 0
+    read_before: list[int] = []
+    inner = InMemoryRepublisher(world.queue)
+
+    def count() -> None:
+        nonlocal read
+        read += 1
+
+    class Patient:
+        async def publish(self, jobs: Sequence[MatchJob], *, unless_after: int) -> int:
+            await _settled()
+            read_before.append(read)
+            return await inner.publish(jobs, unless_after=unless_after)
+
+    world.catalogue.meanwhile = count
+    found = await attrs.evolve(world.backfill(), republisher=Patient())(ANY_OR_NONE, progress=unheard)
+    assert (found.published, read_before) == (4 * PAGE, [2, 3, 4, 5])
+
+
+async def _settled() -> None:
+    """Let everybody else go on until they wait for something."""
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+
 async def test_progress_is_told_page_by_page(world: World) -> None:
     """How many of how many; photos that are inserted meanwhile do not make it more than all. It ends with all."""
     world.add_photos(4)
@@ -351,3 +380,54 @@ async def test_what_was_found_is_known_when_it_fails(world: World) -> None:
     with pytest.raises(DatabaseUnavailableError):
         await world.backfill()(ANY_OR_NONE, progress=lambda found, _done, _of: heard.append(found))
     assert heard[-1].published == len(world.queue.jobs) == 2 * PAGE
+
+
+@attrs.frozen
+class _Troubled:
+    """Whatever else is at work, publishing fails, or does not come to its end."""
+
+    is_stuck: bool
+    begun: asyncio.Event = attrs.field(factory=asyncio.Event)
+
+    async def publish(self, jobs: Sequence[MatchJob], *, unless_after: int) -> int:
+        del jobs, unless_after
+        await _settled()
+        self.begun.set()
+        if self.is_stuck:
+            await asyncio.Event().wait()
+        raise MessagingUnavailableError("no answer")
+
+
+class _StuckCatalogue(InMemoryPhotoCatalogue):
+    """The second page is never read to its end."""
+
+    async def unmatched(self, last_outcome: LastOutcome, *, after: UUID | None, limit: int) -> CataloguePage:
+        if after is not None:
+            await asyncio.Event().wait()
+        return await super().unmatched(last_outcome, after=after, limit=limit)
+
+
+@pytest.mark.parametrize("reading_fails", [True, False])
+async def test_where_publishing_fails_nothing_is_read_any_more(world: World, *, reading_fails: bool) -> None:
+    """Its error is the one that is told, whatever becomes of the page that was being read meanwhile."""
+    world.add_photos(2 * PAGE)
+    world.fail_after(1)
+    catalogue = world.catalogue if reading_fails else _StuckCatalogue(world.database, world.image_refs)
+    run = attrs.evolve(world.backfill(), catalogue=catalogue, republisher=_Troubled(is_stuck=False))
+    with pytest.raises(MessagingUnavailableError):
+        await run(ANY_OR_NONE, progress=unheard)
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+async def test_who_is_interrupted_reads_and_publishes_no_more(world: World) -> None:
+    """Both end before the run does."""
+    world.add_photos(2 * PAGE)
+    republisher = _Troubled(is_stuck=True)
+    catalogue = _StuckCatalogue(world.database, world.image_refs)
+    run = attrs.evolve(world.backfill(), catalogue=catalogue, republisher=republisher)
+    running = asyncio.ensure_future(run(ANY_OR_NONE, progress=unheard))
+    await republisher.begun.wait()
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert asyncio.all_tasks() == {asyncio.current_task()}

@@ -34,6 +34,10 @@ _WORDS = {
     "due": ("due", "to be looked at"),
     "published": ("published", "jobs published"),
 }
+_ONE_BY_ONE = (
+    "Jobs are published one by one, which takes several times as long: the stream takes no batches, for it has no "
+    "allow_atomic (NATS 2.12 or newer)."
+)
 
 
 class Ended(StrEnum):
@@ -54,6 +58,7 @@ class _Run:
     dry_run: bool
     found: Republication = attrs.field(factory=Republication)
     resumption: str | None = None
+    in_batches: bool = True
 
     def begin(self, now: datetime) -> None:
         """Tell how to go on, also for whoever only finds the log; ``now`` is the ledger's time.
@@ -139,7 +144,7 @@ def backfill(  # noqa: PLR0913, PLR0917 - each is an option of the command
     run = _Run(options, before, dry_run)
     with explained(), run.stopping_well():
         seconds = asyncio.run(_backfill(settings, image_ref, _meant(outcome, reason, before), rate, run))
-    tell(run.found, seconds, _WORDS, dry_run=dry_run, as_json=as_json)
+    tell(run.found, seconds, _WORDS, dry_run=dry_run, as_json=as_json, in_batches=run.in_batches)
 
 
 def _meant(outcomes: list[Ended] | None, reasons: list[Reason] | None, before: datetime | None) -> LastOutcome:
@@ -156,7 +161,13 @@ async def _backfill(
     clock = container.clock()
     started = clock.monotonic()
     async with opened_catalogue(container, image_ref) as catalogue:
-        republish_photos = container.republish_photos(catalogue=catalogue, jobs_per_second=rate)
+        republisher = container.republisher()
+        republish_photos = container.republish_photos(
+            catalogue=catalogue, republisher=republisher, jobs_per_second=rate
+        )
+        run.in_batches = await republisher.takes_batches()
+        if not run.in_batches and rate is None:
+            err.print(_ONE_BY_ONE)
         run.begin(await catalogue.now())
         with watched("looking at photos", logged=False) as progress:
             await republish_photos(last_outcome, dry_run=run.dry_run, progress=run.heard_by(progress))

@@ -17,10 +17,11 @@ class RepublishingContainer(BrokerContainer, DatabaseContainer):
     names = BrokerContainer.names
 
     photo_catalogue = providers.Factory(PostgresPhotoCatalogue, DatabaseContainer.database)
+    republisher = providers.Factory(JetStreamRepublisher, nats_client, names)
     republish_photos = providers.Factory(
         RepublishPhotos,
         in_flight=providers.Factory(JetStreamJobsInFlight, nats_client, names),
-        republisher=providers.Factory(JetStreamRepublisher, nats_client, names),
+        republisher=republisher,
         image_refs=BrokerContainer.image_refs,
         clock=BrokerContainer.clock,
     )

@@ -128,6 +128,21 @@ async def test_what_ends_it_is_told_and_how_to_go_on(world: World) -> None:
     assert sorted(await in_the_queue(world)) == sorted(photos)
 
 
+async def test_a_stream_that_takes_no_batches_is_told(world: World) -> None:
+    """Where it makes a run slower, and to machines always."""
+    add_skipped(world, 2, "no_match")
+    config = (await world.js.stream_info("PHOTO_FACES")).config
+    for allow_atomic, rate, words in (
+        (True, (), ["Should"]),
+        (False, (), ["Jobs are published one by one", "Should"]),
+        (False, ("--rate", "9"), ["Should"]),
+    ):
+        await world.js.update_stream(config.evolve(allow_atomic=allow_atomic))
+        done = await facematch(world.environment, "backfill", *_IMAGES, "--outcome", "skipped", "--json", *rate)
+        assert json.loads(done.stdout)["in_batches"] is allow_atomic
+        assert [line[: len(word)] for line, word in zip(done.stderr.splitlines(), words, strict=True)] == words
+
+
 async def test_a_dry_run_publishes_nothing(world: World) -> None:
     """It counts what is selected, several ways of ending taken together; without a selection it is everything."""
     add_skipped(world, 2, "no_match"), add_skipped(world, 3, "no_face"), world.add_photo()

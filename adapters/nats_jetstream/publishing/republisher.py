@@ -40,9 +40,20 @@ class JetStreamRepublisher(ConfirmedPublisher):
         self._patience_seconds = patience_seconds
         self._in_batches: bool | None = None
 
+    async def takes_batches(self) -> bool:
+        """Tell whether the stream takes batches: single jobs take several times as long.
+
+        Raises:
+            MessagingUnavailableError: no answer, or no such stream.
+
+        """
+        if self._in_batches is None:
+            self._in_batches = await takes_batches(self._js, self._names.subject)
+        return self._in_batches
+
     async def publish(self, jobs: Sequence[MatchJob], *, unless_after: int) -> int:
         """Publish some parts at once; the first job that fails ends all."""
-        if not await self._takes_batches():
+        if not await self.takes_batches():
             return await self._publish_singly(jobs, unless_after)
 
         async def publish_part(part: Sequence[MatchJob]) -> int:
@@ -54,11 +65,6 @@ class JetStreamRepublisher(ConfirmedPublisher):
 
         parts = (jobs[start : start + MOST_MESSAGES] for start in range(0, len(jobs), MOST_MESSAGES))
         return await _summed(parts, publish_part, concurrency=_BATCHES)
-
-    async def _takes_batches(self) -> bool:
-        if self._in_batches is None:
-            self._in_batches = await takes_batches(self._js, self._names.subject)
-        return self._in_batches
 
     async def _publish_singly(self, jobs: Sequence[MatchJob], position: int, *, may_be_stored: bool = False) -> int:
         publish_once = partial(self._publish_once, position=position, may_be_stored=may_be_stored)

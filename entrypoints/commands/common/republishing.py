@@ -41,15 +41,19 @@ def tell(
     *,
     dry_run: bool,
     as_json: bool,
+    **more: object,
 ) -> None:
-    """Print what was found; ``words`` has a name for machines and a label for people for each count."""
+    """Print what was found; ``words`` has a name for machines and a label for people for each count.
+
+    Machines are told ``more``.
+    """
     if found.example_of_invalid:
         err.print(f"Not published: {found.example_of_invalid}")
     counts = {name: getattr(found, count) for count, (name, _) in words.items()}
     example = found.example
     if as_json:
         first = {"photo_id": str(example.photo_id), "image_ref": example.image_ref} if example else None
-        print_document({**counts, "example": first, "dry_run": dry_run, "seconds": round(seconds, 3)})
+        print_document({**counts, "example": first, "dry_run": dry_run, "seconds": round(seconds, 3), **more})
         return
     table = Table.grid(padding=(0, 2))
     table.add_column()

@@ -5,6 +5,7 @@ from uuid import UUID
 
 import attrs
 
+from application.enrolment.enroll import EnrolmentDoubtedError
 from application.enrolment.enrolment_warnings import EnrolmentWarning
 from application.enrolment.template import EnrolmentRefusedError
 from domain.errors import AttemptFailedError, Scope
@@ -13,12 +14,16 @@ from domain.faces import InvalidEmbeddingError
 
 @attrs.frozen
 class EnrolmentResult:
-    """A user who was enrolled from so many photographs, and what speaks against it; or was not, and why."""
+    """A user who was enrolled from so many photographs, and what speaks against it; or was not, and why.
+
+    ``is_doubted`` says that the warnings are why.
+    """
 
     user_id: UUID
     photographs: int
     problems: tuple[str, ...] = ()
     warnings: tuple[EnrolmentWarning, ...] = ()
+    is_doubted: bool = False
 
 
 _MOST_IN_A_ROW = 5
@@ -52,6 +57,8 @@ class FaultTolerantEnrolment:
             return EnrolmentResult(user_id, photographs, (str(error),))
         except EnrolmentRefusedError as refused:
             result = EnrolmentResult(user_id, photographs, refused.problems)
+        except EnrolmentDoubtedError as doubted:
+            result = EnrolmentResult(user_id, photographs, warnings=doubted.warnings, is_doubted=True)
         except InvalidEmbeddingError as error:
             result = EnrolmentResult(user_id, photographs, (str(error),))
         else:

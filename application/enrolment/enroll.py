@@ -1,19 +1,25 @@
-"""Enrolment of one user, alone or one of many: a template is made of the photographs, and stored.
+"""Enrolment of one user, alone or one of many: a template is made of the photographs, compared, and stored."""
 
-Who is enrolled alone replaces whatever was known, with a look at whom they are mistaken for.
-"""
-
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
 from uuid import UUID
 
 import attrs
 
 from application.enrolment.enrolment_warnings import EnrolmentWarning, NotCompared, look_alike
-from application.enrolment.template import EnrolmentRefusedError, Fetch, MakeTemplate
+from application.enrolment.template import EnrolmentRefusedError, Fetch, MadeTemplate, MakeTemplate
 from application.ports.gallery import Enrolment
 from domain.decision import NEEDED_CANDIDATES, ThresholdPolicy
-from domain.errors import DatabaseUnavailableError
+from domain.errors import DatabaseUnavailableError, FacematchError
 from domain.faces import FaceEmbedding
+
+
+class EnrolmentDoubtedError(FacematchError):
+    """Nothing was written, for what would have been warnings."""
+
+    def __init__(self, warnings: Sequence[EnrolmentWarning]) -> None:
+        super().__init__("there are doubts, which are to be none")
+        self.warnings = tuple(warnings)
 
 
 @attrs.frozen
@@ -24,27 +30,73 @@ class Enrolled:
     warnings: tuple[EnrolmentWarning, ...] = ()
 
 
+@attrs.frozen
+class Compared:
+    """With how many other users a template was compared, and what that says against it.
+
+    ``users`` is None where it was not, as where the database does not answer.
+    """
+
+    users: int | None
+    warnings: tuple[EnrolmentWarning, ...] = ()
+
+
+Compare = Callable[[UUID, FaceEmbedding], Awaitable[Compared]]
+
+
+@attrs.frozen(kw_only=True)
+class CompareWithOthers:
+    """Looks for another user who would be taken for this one."""
+
+    enrolment: Enrolment
+    threshold: ThresholdPolicy
+
+    async def __call__(self, user_id: UUID, template: FaceEmbedding) -> Compared:
+        """Compare with every other user's template."""
+        try:
+            others = await self.enrolment.others(user_id, template, limit=NEEDED_CANDIDATES)
+        except DatabaseUnavailableError as error:
+            return Compared(None, (NotCompared(str(error)),))
+        return Compared(others.count, tuple(look_alike(others, self.threshold)))
+
+
 @attrs.frozen(kw_only=True)
 class Enroll:
     """Stores the mean direction of the faces on the given photographs as a user's template."""
 
     make_template: MakeTemplate
     enrolment: Enrolment
+    _one_at_a_time: asyncio.Lock = attrs.field(factory=asyncio.Lock, init=False)
 
-    async def __call__(self, user_id: UUID, photographs: Sequence[str], fetch: Fetch, *, replace: bool) -> Enrolled:
-        """Return what was stored, with what speaks against the photographs.
+    async def __call__(
+        self, user_id: UUID, photographs: Sequence[str], fetch: Fetch, compare: Compare, *, replace: bool, strict: bool
+    ) -> Enrolled:
+        """Return what was stored, with what speaks against the photographs and what ``compare`` says.
 
         Where the photographs lie is remembered, if all of them lie in the object store. A template that is there
-        already is in the way, unless it is to be ``replace``d.
+        already is in the way, unless it is to be ``replace``d. Where it is ``strict``, nothing is stored that anything
+        speaks against: of two users with the same photograph, the second one is refused.
 
         Raises:
             EnrolmentRefusedError: no such user, or a photograph that is missing or without exactly one usable face.
+            EnrolmentDoubtedError: it is strict, and something speaks against the template.
             AttemptFailedError: the system failed; nothing was written.
 
         """
         if not await self.enrolment.user_exists(user_id):
             raise EnrolmentRefusedError([f"there is no user {user_id}, or they are deleted"])
         made = await self.make_template(photographs, fetch)
+        if strict:
+            async with self._one_at_a_time:
+                doubts = (*made.warnings, *(await compare(user_id, made.template)).warnings)
+                if doubts:
+                    raise EnrolmentDoubtedError(doubts)
+                await self._save(user_id, made, replace=replace)
+            return Enrolled(made.template)
+        await self._save(user_id, made, replace=replace)
+        return Enrolled(made.template, (*made.warnings, *(await compare(user_id, made.template)).warnings))
+
+    async def _save(self, user_id: UUID, made: MadeTemplate, *, replace: bool) -> None:
         if not await self.enrolment.save_template(
             user_id,
             made.template,
@@ -54,33 +106,24 @@ class Enroll:
             replace=replace,
         ):
             raise EnrolmentRefusedError([f"user {user_id} was deleted {'' if replace else 'or enrolled '}meanwhile"])
-        return Enrolled(made.template, made.warnings)
 
 
 @attrs.frozen(kw_only=True)
 class EnrollUser:
-    """Replaces a user's template, and looks for other users who have one like it."""
+    """Replaces a user's template."""
 
     enroll: Enroll
-    enrolment: Enrolment
-    threshold: ThresholdPolicy
+    compare: CompareWithOthers
 
-    async def __call__(self, user_id: UUID, photographs: Sequence[str], fetch: Fetch) -> Enrolled:
-        """Return what was stored, with a warning for each other user who would be taken for this one, too.
+    async def __call__(
+        self, user_id: UUID, photographs: Sequence[str], fetch: Fetch, *, strict: bool = False
+    ) -> Enrolled:
+        """Return what was stored, with a warning of another user who would be taken for this one, too.
 
         Raises:
             EnrolmentRefusedError: no such user, or a photograph that is missing or without exactly one usable face.
+            EnrolmentDoubtedError: it is strict, and something speaks against the template.
             AttemptFailedError: the system failed; nothing was written.
 
         """
-        enrolled = await self.enroll(user_id, photographs, fetch, replace=True)
-        return attrs.evolve(
-            enrolled, warnings=(*enrolled.warnings, *await self._look_alike(user_id, enrolled.template))
-        )
-
-    async def _look_alike(self, user_id: UUID, template: FaceEmbedding) -> list[EnrolmentWarning]:
-        try:
-            others = await self.enrolment.others(user_id, template, limit=NEEDED_CANDIDATES)
-        except DatabaseUnavailableError as error:
-            return [NotCompared(str(error))]
-        return look_alike(others, self.threshold)
+        return await self.enroll(user_id, photographs, fetch, self.compare, replace=True, strict=strict)

@@ -1,58 +1,89 @@
 """Enrolment of everybody on a list: an application's users, when it begins to use the service."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Final
 from uuid import UUID
 
 import attrs
 
 from application.concurrency import for_each_bounded
-from application.enrolment.bulk import FaultTolerantEnrolment, TellResult
-from application.enrolment.enroll import Enroll
-from application.enrolment.enrolment_warnings import EnrolmentWarning
+from application.enrolment.bulk import EnrolmentResult, FaultTolerantEnrolment, TellResult
+from application.enrolment.enroll import Compare, Compared, Enroll
+from application.enrolment.enrolment_warnings import EnrolmentWarning, SameTemplate
 from application.enrolment.template import Fetch
 from application.ports.gallery import Enrolment
 from application.progress import Progress
+from domain.faces import FaceEmbedding
 
 _PAGE = 1000
+MOST_COMPARED: Final = 1_000_000_000
+"""So many templates are compared for one list: a thousand users with a million, which takes some minutes."""
+
+
+@attrs.frozen
+class ListEnrolled:
+    """How many users of a list were passed over, and how many were enrolled without being compared with the others."""
+
+    passed_over: int
+    not_compared: int
 
 
 @attrs.frozen(kw_only=True)
 class EnrollList:
-    """Enrols those who have no template yet; ``concurrency`` says how many users are in hand at once."""
+    """Enrols those who have no template yet, for that ``model``; ``concurrency`` says how many are in hand at once.
 
+    ``most_compared`` says after how many comparisons no more are made: everybody with everybody takes too long.
+    """
+
+    model: str
     enroll: Enroll
+    compare: Compare
     enrolment: Enrolment
     concurrency: int
+    most_compared: int = MOST_COMPARED
 
     async def __call__(
-        self, listed: Mapping[UUID, Sequence[str]], fetch: Fetch, tell: TellResult, progress: Progress
-    ) -> int:
-        """Enrol each user from the photographs that are listed; return how many are passed over.
+        self,
+        listed: Mapping[UUID, Sequence[str]],
+        fetch: Fetch,
+        tell: TellResult,
+        tell_late: TellResult,
+        progress: Progress,
+        *,
+        strict: bool = False,
+    ) -> ListEnrolled:
+        """Enrol each user from the photographs that are listed.
 
         Who has a template, of whatever embedder, is passed over, as is who is deleted: nobody's is replaced, and it
-        is safe to interrupt and to run again. Look-alikes are not looked for: comparing everybody with everybody
-        takes too long.
+        is safe to interrupt and to run again.
+
+        Each is compared with the others, until ``most_compared`` is reached or the database does not answer. Of those
+        who come after that, ``tell_late`` hears at the end who has the same template as another user. Where it is
+        ``strict``, everybody is compared, however long it takes.
 
         Raises:
             AttemptFailedError: a system that everybody needs failed; who was told before without a problem is enrolled.
 
         """
-        run = _Run(self.enroll, self.enrolment, listed, fetch, tell, progress)
+        run = _Run(self, listed, fetch, tell, progress, strict)
         await for_each_bounded(run.wanting(), run.work, concurrency=self.concurrency)
-        return run.passed_over
+        await run.look_for_same_templates(tell_late)
+        return ListEnrolled(run.passed_over, len(run.not_compared))
 
 
 @attrs.define
 class _Run:
     """One time through a list."""
 
-    enroll: Enroll
-    enrolment: Enrolment
+    of: EnrollList
     listed: Mapping[UUID, Sequence[str]]
     fetch: Fetch
     tell: TellResult
     progress: Progress
+    strict: bool
     passed_over: int = 0
+    not_compared: list[UUID] = attrs.field(factory=list)
+    _compared: int = 0
     _seen: int = 0
     _tolerant: FaultTolerantEnrolment = attrs.field(factory=FaultTolerantEnrolment)
 
@@ -61,7 +92,7 @@ class _Run:
         users = list(self.listed)
         for start in range(0, len(users), _PAGE):
             page = users[start : start + _PAGE]
-            left_alone = await self.enrolment.not_to_enrol(page)
+            left_alone = await self.of.enrolment.not_to_enrol(page)
             self.passed_over += len(left_alone)
             self._looked_at(len(left_alone))
             for user in page:
@@ -73,10 +104,31 @@ class _Run:
         photographs = self.listed[user_id]
 
         async def store() -> Sequence[EnrolmentWarning]:
-            return (await self.enroll(user_id, photographs, self.fetch, replace=False)).warnings
+            enrolled = await self.of.enroll(
+                user_id, photographs, self.fetch, self._compare, replace=False, strict=self.strict
+            )
+            return enrolled.warnings
 
         self.tell(await self._tolerant(user_id, len(photographs), store))
         self._looked_at(1)
+
+    async def look_for_same_templates(self, tell: TellResult) -> None:
+        """Tell of those who were not compared, and have the same template as another user."""
+        same = await self.of.enrolment.same_templates(self.of.model) if self.not_compared else {}
+        for user_id in self.not_compared:
+            if user_id in same:
+                warning = SameTemplate(same[user_id])
+                tell(EnrolmentResult(user_id, len(self.listed[user_id]), warnings=(warning,)))
+
+    async def _compare(self, user_id: UUID, template: FaceEmbedding) -> Compared:
+        if self.strict:
+            return await self.of.compare(user_id, template)
+        is_over = self._compared >= self.of.most_compared
+        compared = Compared(None) if is_over else await self.of.compare(user_id, template)
+        if compared.users is None:
+            self.not_compared.append(user_id)
+        self._compared += self.of.most_compared if compared.users is None else compared.users
+        return compared
 
     def _looked_at(self, users: int) -> None:
         self._seen += users

@@ -1,6 +1,6 @@
 """What speaks against an enrolment: bad photographs, ones of different people, or somebody who is enrolled already.
 
-None of it is certain, so it is told, and the user is enrolled nevertheless.
+None of it is certain, so it is told, and the user is enrolled nevertheless, unless doubts are to refuse them.
 """
 
 from collections.abc import Mapping
@@ -12,11 +12,13 @@ import attrs
 
 from application.ports.gallery import Others
 from domain.calibration import Calibration
-from domain.decision import Accepted, ThresholdPolicy, decide
+from domain.decision import Accepted, ThresholdPolicy, Unknown, decide
 from domain.faces import FaceEmbedding
 
 _RATE: Final = 1e-2
 """The false match rate whose distance is the limit: nearer pairs are not suspicious."""
+_ROUNDING: Final = 1e-6
+"""How far apart single precision may say that two vectors of one direction are."""
 
 
 @attrs.frozen
@@ -47,13 +49,20 @@ class LookAlike:
 
 
 @attrs.frozen
+class SameTemplate:
+    """Another user has the very same template, but for rounding: nothing tells the two apart."""
+
+    user_id: UUID
+
+
+@attrs.frozen
 class NotCompared:
     """Nobody knows whether there is a look-alike, for the reason given."""
 
     why: str
 
 
-EnrolmentWarning = Blurred | FarApart | LookAlike | NotCompared
+EnrolmentWarning = Blurred | FarApart | LookAlike | SameTemplate | NotCompared
 
 
 def blurred(sharpness: Mapping[str, float | None], limit: float | None) -> list[EnrolmentWarning]:
@@ -82,9 +91,14 @@ def far_apart(embeddings: Mapping[str, FaceEmbedding], calibration: Calibration)
 
 
 def look_alike(others: Others, policy: ThresholdPolicy) -> list[EnrolmentWarning]:
-    """Return the user who would be named if the template were a photograph; nobody where the policy has no limit."""
+    """Return the user who would be named if the template were a photograph, or who shares that place with others.
+
+    Where the policy has no limit, only one who has the same template.
+    """
+    if others.nearest and others.nearest[0].distance <= _ROUNDING:
+        return [SameTemplate(others.nearest[0].user_id)]
     match decide(others.nearest, policy, others.count):
-        case Accepted(user_id, comparison) if comparison.threshold is not None:
-            return [LookAlike(user_id, comparison.distance, comparison.threshold)]
+        case Accepted(comparison=seen) | Unknown(comparison=seen, ambiguous=True) if seen.threshold is not None:
+            return [LookAlike(others.nearest[0].user_id, seen.distance, seen.threshold)]
         case _:
             return []

@@ -1,6 +1,6 @@
 """The gallery: the enrolled users' templates."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
 from uuid import UUID
 
@@ -94,6 +94,16 @@ class Enrolment(Protocol):
 
     async def others(self, user_id: UUID, template: FaceEmbedding, *, limit: int) -> Others:
         """Return up to ``limit`` of the other users' templates, those of users who may not be named included.
+
+        Raises:
+            DatabaseUnavailableError: no answer.
+
+        """
+
+    async def same_templates(self, model: str) -> Mapping[UUID, UUID]:
+        """Return, for each user whose template of a model is somebody else's, too, one of these others.
+
+        Those who may not be named are included.
 
         Raises:
             DatabaseUnavailableError: no answer.

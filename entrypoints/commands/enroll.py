@@ -2,15 +2,15 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from typing import Annotated
+from typing import Annotated, NoReturn
 from uuid import UUID
 
 import typer
 
 from application.enrolment.bulk import EnrolmentResult
-from application.enrolment.enroll import Enrolled
+from application.enrolment.enroll import Enrolled, EnrolmentDoubtedError
 from application.enrolment.template import EnrolmentRefusedError
-from entrypoints.commands.common.bulk_enrolment import EnrolmentReport, document, photographs_of
+from entrypoints.commands.common.bulk_enrolment import EnrolmentReport, document, photographs_of, problems_of
 from entrypoints.commands.common.enrolling import EnrolmentImages, rights_explained
 from entrypoints.commands.common.enrolment_warnings import in_words
 from entrypoints.composition.base import build
@@ -44,6 +44,9 @@ def enroll(
             show_default=False,
         ),
     ] = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Refuse a user instead of warning: nothing is written for them.")
+    ] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON object; with --from, one per user and line.")
     ] = False,
@@ -53,28 +56,30 @@ def enroll(
     Needs the database, and the object store for references. Several photographs, taken on different days, recognise a
     person better than one. A template is written only if the user exists and every photograph shows exactly one face.
     The command warns of blurred or dark photographs, of photographs that may show two people, and of another user who
-    may be the same person. With a list, it is safe to interrupt and to run again.
+    may be the same person. With --strict, it refuses whom it would warn of. With a list, it is safe to interrupt and
+    to run again.
     """
     if listed is not None and user_id is None:
-        _enroll_list(listed, as_json=as_json)
+        _enroll_list(listed, strict=strict, as_json=as_json)
     elif listed is None and user_id is not None and images:
-        _enroll_one(user_id, images, as_json=as_json)
+        _enroll_one(user_id, images, strict=strict, as_json=as_json)
     else:
         fail("either a user and photographs of them are to be named, or a list with --from", ExitCode.USAGE)
 
 
-def _enroll_one(user_id: UUID, images: Sequence[str], *, as_json: bool) -> None:
+def _enroll_one(user_id: UUID, images: Sequence[str], *, strict: bool, as_json: bool) -> None:
     settings = load_settings()
     with explained():
         container = build(EnrolmentContainer, settings)
         embedder = container.factory().info.id
         try:
             with rights_explained():
-                enrolled = asyncio.run(_enroll(container, user_id, images))
+                enrolled = asyncio.run(_enroll(container, user_id, images, strict=strict))
         except EnrolmentRefusedError as refused:
-            if as_json:
-                _print_document(EnrolmentResult(user_id, len(images), refused.problems), embedder)
-            fail("nothing was enrolled:\n" + "\n".join(f"  {problem}" for problem in refused.problems))
+            _fail(EnrolmentResult(user_id, len(images), refused.problems), embedder, as_json=as_json)
+        except EnrolmentDoubtedError as doubted:
+            result = EnrolmentResult(user_id, len(images), warnings=doubted.warnings, is_doubted=True)
+            _fail(result, embedder, as_json=as_json)
     if as_json:
         _print_document(EnrolmentResult(user_id, len(images), warnings=enrolled.warnings), embedder)
     else:
@@ -84,33 +89,40 @@ def _enroll_one(user_id: UUID, images: Sequence[str], *, as_json: bool) -> None:
         err.print(f"Warning: {visible(in_words(warning))}", style="yellow" if err.is_terminal else None)
 
 
+def _fail(user: EnrolmentResult, embedder: str, *, as_json: bool) -> NoReturn:
+    if as_json:
+        _print_document(user, embedder)
+    fail("nothing was enrolled:\n" + "\n".join(f"  {problem}" for problem in problems_of(user)))
+
+
 def _print_document(user: EnrolmentResult, embedder: str) -> None:
     print_document({**document(user, "enrolled"), "embedder": embedder})
 
 
-def _enroll_list(listed: typer.FileText, *, as_json: bool) -> None:
+def _enroll_list(listed: typer.FileText, *, strict: bool, as_json: bool) -> None:
     settings = load_settings()
     photographs = photographs_of(listed)
     with explained(), rights_explained():
         container = build(EnrolmentContainer, settings)
         report = EnrolmentReport("enrolled", container.factory().info.id, as_json=as_json)
         with report.summarised():
-            asyncio.run(_enroll_all(container, photographs, report))
+            asyncio.run(_enroll_all(container, photographs, report, strict=strict))
     report.end()
 
 
-async def _enroll(container: EnrolmentContainer, user_id: UUID, images: Sequence[str]) -> Enrolled:
+async def _enroll(container: EnrolmentContainer, user_id: UUID, images: Sequence[str], *, strict: bool) -> Enrolled:
     async with opened_database(container, container.factory().info), container.photo_store(), started_reader(container):
         await container.active_model().check()
-        return await container.enroll_user()(user_id, images, EnrolmentImages(container))
+        return await container.enroll_user()(user_id, images, EnrolmentImages(container), strict=strict)
 
 
 async def _enroll_all(
-    container: EnrolmentContainer, photographs: Mapping[UUID, Sequence[str]], report: EnrolmentReport
+    container: EnrolmentContainer, photographs: Mapping[UUID, Sequence[str]], report: EnrolmentReport, *, strict: bool
 ) -> None:
     async with opened_database(container, container.factory().info), container.photo_store(), started_reader(container):
         await container.active_model().check()
         with watched("enrolling users") as progress:
-            report.passed_over = await container.enroll_list()(
-                photographs, EnrolmentImages(container), report, progress
+            done = await container.enroll_list()(
+                photographs, EnrolmentImages(container), report, report.tell_again, progress, strict=strict
             )
+        report.passed_over, report.not_compared = done.passed_over, done.not_compared

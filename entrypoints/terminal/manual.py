@@ -101,8 +101,8 @@ MANUALS: Final = {
     ),
     "enroll": Manual(
         interrupted=_AGAIN,
-        failed="Nothing was written: unknown user, an image without exactly one usable face, or missing rights. With "
-        "--from: some users were not enrolled.",
+        failed="Nothing was written: unknown user, an image without exactly one usable face, missing rights, or, with "
+        "--strict, a warning. With --from: some users were not enrolled.",
         environment=(*_DATABASE, *_S3, *_EMBEDDER, "FACEMATCH_WORKER_PROCESSES"),
         examples=(
             (
@@ -114,6 +114,7 @@ MANUALS: Final = {
                 "facematch enroll $USER_ID minio://images/people/ada.jpg",
             ),
             ("All users on a list", "facematch enroll --from portraits.csv"),
+            ("Only those whom nothing speaks against", "facematch enroll --from portraits.csv --strict"),
         ),
         see=("inspect", "backfill", "reenroll prepare"),
     ),

@@ -330,6 +330,14 @@ def test_an_enrolment_tells_what_speaks_against_it(world: World, photographs: An
     assert look_alike["distance"] <= look_alike["limit"]
     assert f"user {user} is about as near as the same person" in look_alike["message"]
     assert world.sql("SELECT count(*) FROM users WHERE face_embedding IS NOT NULL") == [(2,)]
+    strict = world.cli("enroll", "--json", "--strict", str(world.add_user()), again, str(blurred), check=False)
+    told = json.loads(strict.stdout)
+    assert (strict.returncode, told["enrolled"]) == (1, False)
+    assert told["problems"] == [warning["message"] for warning in told["warnings"]]
+    assert [warning["warning"] for warning in told["warnings"]] == ["blurred", "far_apart", "same_template"]
+    assert "nothing was enrolled" in strict.stderr
+    assert "Warning" not in strict.stderr
+    assert world.sql("SELECT count(*) FROM users WHERE face_embedding IS NOT NULL") == [(2,)]
 
 
 async def test_submit_and_show_tell_a_job_s_whole_story(world: World, photographs: Any) -> None:

@@ -32,6 +32,25 @@ async def test_everybody_on_a_list_is_enrolled_and_named(world: World, photograp
     assert event["user_id"] == str(obama)
 
 
+def test_one_portrait_of_two_users_is_told_and_refused_where_it_is_strict(
+    world: World, photographs: Any, tmp_path: Path
+) -> None:
+    """Neither would be named; of a list that is strict, the first of them is enrolled."""
+    portrait = photographs.path("obama")
+    users = [world.add_user() for _ in range(3)]
+    listed = tmp_path / "users.csv"
+    listed.write_text("".join(f"{user},{portrait}\n" for user in users[:2]), encoding="utf-8")
+    loose = world.cli("enroll", "--from", str(listed))
+    assert "has the same template" in loose.stderr
+    assert loose.stderr.endswith("2 users enrolled with dlib@2.\n")
+    listed.write_text(f"{users[2]},{portrait}\n", encoding="utf-8")
+    strict = world.cli("enroll", "--from", str(listed), "--strict", check=False)
+    assert strict.returncode == 1
+    assert strict.stdout.startswith(f"{users[2]}: user {min(users[:2])} has the same template")
+    assert strict.stderr == "0 users enrolled with dlib@2; 1 user could not be, 1 of them for a warning.\n"
+    assert world.sql("SELECT count(*) FROM users WHERE face_embedding IS NOT NULL") == [(2,)]
+
+
 def test_a_key_may_be_longer_than_a_file_s_name(world: World) -> None:
     """It is asked for in the store, not refused as a file that cannot be."""
     done = world.cli("enroll", str(world.add_user()), f"{'k' * 300}.jpg", check=False)

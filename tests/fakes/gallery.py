@@ -1,6 +1,7 @@
 """The gallery, seen from jobs and from stored faces, and the enrolment in memory."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from uuid import UUID
 
 from application.ports.gallery import Neighbours, Others
@@ -92,6 +93,15 @@ class InMemoryEnrolment:
             if user.id != user_id and user.model == template.model and user.vector is not None
         ]
         return Others(len(users), tuple(_nearest(users, template, limit)))
+
+    async def same_templates(self, model: str) -> Mapping[UUID, UUID]:
+        """Compare whole vectors."""
+        await self._database.operation("same_templates")
+        alike: dict[tuple[float, ...], list[UUID]] = defaultdict(list)
+        for user in sorted(self._database.users.values(), key=lambda user: user.id):
+            if user.model == model and user.vector is not None:
+                alike[user.vector].append(user.id)
+        return {user: users[user == users[0]] for users in alike.values() if len(users) > 1 for user in users}
 
 
 def _nearest(users: Iterable[UserRow], probe: FaceEmbedding, limit: int) -> list[Candidate]:

@@ -1,6 +1,7 @@
 """Enrolment: a template takes its place in ``users``, and is compared with everybody else's."""
 
-from collections.abc import Collection, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
 from uuid import UUID
 
 from psycopg import sql
@@ -26,6 +27,15 @@ WITH saved AS (
 """
 _MAY_BE_SAVED = "u.id = %(user)s AND {not_deleted} AND (%(replace)s OR u.face_embedding IS NULL)"
 _WHY_NOT_SAVED = "SELECT {is_anothers}, EXISTS (SELECT FROM {users} u WHERE {may_be_saved})"
+# By a hash: vectors would be sorted, and those that lie beside their rows fetched anew for each comparison.
+_SAME = """
+WITH hashed AS MATERIALIZED (
+  SELECT u.id, pg_catalog.hash_array_extended(u.face_embedding::real[], 0) AS hash FROM {users} u
+   WHERE u.face_embedding_model = %s AND u.face_embedding IS NOT NULL)
+SELECT id, hash FROM hashed
+ WHERE hash IN (SELECT hash FROM hashed GROUP BY hash HAVING count(*) > 1) ORDER BY id
+"""
+_SAME_SECONDS = 60.0  # every user is looked at
 _LOOKS = 2
 """A user who was deleted and inserted again in between, or has just lost a template, is found by the second one."""
 _SAVED = "SELECT id, %(photographs)s, fingerprint, %(image_refs)s::text[], %(image_digests)s::bytea[] FROM saved"
@@ -106,3 +116,13 @@ class PostgresEnrolment:
             rows = await (await connection.execute(search, values)).fetchall()
             others = number(await (await connection.execute(count, values)).fetchone())
         return Others(others, candidates(rows))
+
+    async def same_templates(self, model: str) -> Mapping[UUID, UUID]:
+        """Look at everybody once."""
+        query = sql.SQL(_SAME).format(users=self._database.schema.users.identifier)
+        async with self._database.operation("same_templates", seconds=_SAME_SECONDS) as connection:
+            rows = await (await connection.execute(query, [model])).fetchall()
+        alike: dict[int, list[UUID]] = defaultdict(list)
+        for user, hashed in rows:
+            alike[hashed].append(user)
+        return {user: users[user == users[0]] for users in alike.values() for user in users}

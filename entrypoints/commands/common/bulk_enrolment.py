@@ -26,13 +26,19 @@ def users(count: int) -> str:
     return "1 user" if count == 1 else f"{count:,} users"
 
 
+def problems_of(user: EnrolmentResult) -> tuple[str, ...]:
+    """Return why nothing was stored, in words; nothing where something was."""
+    return tuple(map(in_words, user.warnings)) if user.is_doubted else user.problems
+
+
 def document(user: EnrolmentResult, verb: str) -> dict[str, object]:
     """Return for machines what came of one user; ``verb`` is what was to be done."""
+    problems = problems_of(user)
     return {
         "user_id": str(user.user_id),
-        verb: not user.problems,
+        verb: not problems,
         "photographs": user.photographs,
-        "problems": user.problems,
+        "problems": problems,
         "warnings": [documented(warning) for warning in user.warnings],
     }
 
@@ -45,21 +51,30 @@ class EnrolmentReport:
     embedder: str
     as_json: bool
     passed_over: int = 0
+    not_compared: int = 0
     _done: int = 0
     _refused: int = 0
+    _doubted: int = 0
 
     def __call__(self, user: EnrolmentResult) -> None:
         """Tell of one."""
-        if user.problems:
+        if problems_of(user):
             self._refused += 1
         else:
             self._done += 1
+        self._doubted += user.is_doubted
+        self.tell_again(user)
+
+    def tell_again(self, user: EnrolmentResult) -> None:
+        """Tell of one who is counted already."""
+        problems = problems_of(user)
         if self.as_json:
             print_line(document(user, self.verb))
-        elif user.problems:
-            out.print(visible(f"{user.user_id}: {'; '.join(user.problems)}"))
-        for warning in user.warnings:
-            err.print(f"Warning: {visible(f'user {user.user_id}: {in_words(warning)}')}")
+        elif problems:
+            out.print(visible(f"{user.user_id}: {'; '.join(problems)}"))
+        if not problems:
+            for warning in user.warnings:
+                err.print(f"Warning: {visible(f'user {user.user_id}: {in_words(warning)}')}")
 
     def summarised(self) -> AbstractContextManager[None]:
         """Say at the end how many they were, also where it comes before everybody was looked at."""
@@ -70,9 +85,12 @@ class EnrolmentReport:
             return
         parts = [f"{users(self._done)} {self.verb} with {self.embedder}{so_far}"]
         if self._refused:
-            parts.append(f"{users(self._refused)} could not be")
+            doubted = f", {self._doubted:,} of them for a warning" if self._doubted else ""
+            parts.append(f"{users(self._refused)} could not be{doubted}")
         if self.passed_over:
             parts.append(f"{users(self.passed_over)} passed over, who had a template or are deleted")
+        if self.not_compared:
+            parts.append(f"{users(self.not_compared)} enrolled without a look for others who look alike")
         err.print(f"{'; '.join(parts)}.")
 
     def end(self) -> None:

@@ -1,6 +1,13 @@
 """What speaks against an enrolment, in words and for machines."""
 
-from application.enrolment.enrolment_warnings import Blurred, EnrolmentWarning, FarApart, LookAlike, NotCompared
+from application.enrolment.enrolment_warnings import (
+    Blurred,
+    EnrolmentWarning,
+    FarApart,
+    LookAlike,
+    NotCompared,
+    SameTemplate,
+)
 from domain.guardrails import below
 
 
@@ -11,8 +18,7 @@ def in_words(warning: EnrolmentWarning) -> str:
             return (
                 f"{photograph} is blurred or dark: the face's sharpness is {below(limit, sharpness, 1)}, less than "
                 f"{limit:.15g}. Such faces look like each other, whosever they are: strangers on photographs as bad "
-                "may get this user's name. Enrol again with another photograph; to have such ones refused, set "
-                f"FACEMATCH_MATCH_MIN_SHARPNESS={limit:.15g}."
+                "may get this user's name. Enrol again with another photograph."
             )
         case FarApart((one, other), distance, limit):
             return (
@@ -24,6 +30,12 @@ def in_words(warning: EnrolmentWarning) -> str:
             return (
                 f"user {another} is about as near as the same person would be ({distance:.3f} apart, at most "
                 f"{limit:.3f}). The photographs may show that user, or that user may be this person's second account."
+            )
+        case SameTemplate(another):
+            return (
+                f"user {another} has the same template: nothing tells the two apart, and while both have it, neither "
+                "is named on any photograph. It may be of a placeholder picture or of somebody else's photograph, or "
+                "this may be one person with two accounts."
             )
         case NotCompared(why):
             return f"whether another user looks the same is not known: {why}"
@@ -39,6 +51,8 @@ def documented(warning: EnrolmentWarning) -> dict[str, object]:
             told = {"warning": "far_apart", "photographs": photographs, "distance": distance, "limit": limit}
         case LookAlike(another, distance, limit):
             told = {"warning": "look_alike", "user_id": str(another), "distance": distance, "limit": limit}
+        case SameTemplate(another):
+            told = {"warning": "same_template", "user_id": str(another)}
         case NotCompared():
             told = {"warning": "not_compared"}
     return told | {"message": in_words(warning)}

@@ -110,6 +110,19 @@ async def test_a_template_that_cannot_be_compared_is_nobody_near(subject: Subjec
     assert (others.count, [found.user_id for found in others.nearest]) == (20, [other])
 
 
+async def test_who_has_the_same_template_as_another_is_known(subject: Subject) -> None:
+    """Each with the first of the others, whoever may be named; a template of another model is not the same."""
+    tables, other = subject.tables, FaceEmbedding("model@1", (0.5, 0.5, 0.5, 0.5000001))
+    first, second, blocked = sorted(tables.add_user(uuid4(), TEMPLATE) for _ in range(3))
+    tables.mark_user(blocked, blocked=True)
+    tables.add_user(uuid4(), other)
+    tables.add_user(uuid4(), FaceEmbedding("model@2", TEMPLATE.vector))
+    for _ in range(2):
+        tables.add_user(uuid4())
+    assert await subject.enrolment.same_templates("model@1") == {first: second, second: first, blocked: first}
+    assert await subject.enrolment.same_templates("model@3") == {}
+
+
 async def test_nobody_is_made_up(subject: Subject) -> None:
     """For a user who is not there nothing is written."""
     stranger = uuid4()
@@ -129,3 +142,5 @@ async def test_without_its_database_every_method_says_so(subject: Subject) -> No
         await subject.enrolment.save_template(uuid4(), TEMPLATE, photographs=1)
     with pytest.raises(DatabaseUnavailableError):
         await subject.enrolment.others(uuid4(), TEMPLATE, limit=1)
+    with pytest.raises(DatabaseUnavailableError):
+        await subject.enrolment.same_templates("model@1")

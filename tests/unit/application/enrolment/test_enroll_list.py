@@ -4,14 +4,16 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from uuid import UUID
 
+import attrs
 import pytest
 
 from adapters.object_store.errors import ObjectForbiddenError
 from application.enrolment.bulk import EnrolmentResult
-from application.enrolment.enroll import Enroll
+from application.enrolment.enroll import CompareWithOthers, Enroll
 from application.enrolment.enroll_list import EnrollList
-from application.enrolment.enrolment_warnings import FarApart
+from application.enrolment.enrolment_warnings import Blurred, FarApart, LookAlike, NotCompared, SameTemplate
 from application.enrolment.template import EnrolmentImage, EnrolmentRefusedError, MakeTemplate
+from domain.decision import FixedThreshold
 from domain.errors import (
     AttemptFailedError,
     DatabaseRefusedError,
@@ -28,6 +30,7 @@ from tests.fakes.vision import INFO, ScriptedFacePipeline, ScriptedFaceReader
 from tests.unit.application.world import ANNA, BORIS, embedding, face, reading
 
 CLARA = UUID(int=13)
+NEAR = 0.01
 LISTED = {ANNA: ["minio://images/anna.jpg"], BORIS: ["boris.jpg"], CLARA: ["clara.jpg", "side.jpg"]}
 
 
@@ -50,25 +53,39 @@ class Scene:
         )
         self.progress: list[tuple[int, int]] = []
         self.passed_over: int | None = None
+        self.not_compared: int | None = None
+        self.told_late: list[EnrolmentResult] = []
         self.failures: dict[str, AttemptFailedError] = {}
         self.refusals: dict[str, EnrolmentRefusedError] = {}
         self.while_fetching: Callable[[], object] = lambda: None
-        self._enroll_list = EnrollList(
+        enrolment = InMemoryEnrolment(self.database)
+        self.use_case = EnrollList(
+            model=INFO.id,
             enroll=Enroll(
                 make_template=MakeTemplate(reader=self.reader, quality=FaceQuality(32), calibration=INFO.calibration),
-                enrolment=InMemoryEnrolment(self.database),
+                enrolment=enrolment,
             ),
-            enrolment=InMemoryEnrolment(self.database),
+            compare=CompareWithOthers(enrolment=enrolment, threshold=FixedThreshold(NEAR)),
+            enrolment=enrolment,
             concurrency=2,
         )
 
-    async def enroll(self, listed: Mapping[UUID, Sequence[str]] = LISTED) -> list[EnrolmentResult]:
+    async def enroll(
+        self, listed: Mapping[UUID, Sequence[str]] = LISTED, *, strict: bool = False
+    ) -> list[EnrolmentResult]:
         """Enrol a list; return what was told, by user."""
         told: list[EnrolmentResult] = []
         self.progress.clear()
-        self.passed_over = await self._enroll_list(
-            listed, self._fetch, told.append, lambda done, of: self.progress.append((done, of))
+        self.told_late.clear()
+        done = await self.use_case(
+            listed,
+            self._fetch,
+            told.append,
+            self.told_late.append,
+            lambda done, of: self.progress.append((done, of)),
+            strict=strict,
         )
+        self.passed_over, self.not_compared = done.passed_over, done.not_compared
         return sorted(told, key=lambda user: user.user_id)
 
     async def _fetch(self, name: str) -> EnrolmentImage:
@@ -202,10 +219,57 @@ async def test_a_photograph_that_is_named_twice_counts_once(scene: Scene) -> Non
     assert scene.database.users[BORIS].photographs == 1
 
 
+async def test_who_looks_like_another_user_is_warned_of(scene: Scene) -> None:
+    """Whether that one was enrolled before, or has just been from the same list."""
+    scene.database.add_user(UUID(int=9), embedding(1.0, 0.05, 0.0))
+    scene.reader.pipeline.readings[b"clara.jpg"] = reading(face(probe=embedding(0.0, 1.0, 0.0)))
+    told = await scene.enroll({ANNA: ["minio://images/anna.jpg"], BORIS: ["boris.jpg"], CLARA: ["clara.jpg"]})
+    warnings = {user.user_id: [type(warning) for warning in user.warnings] for user in told}
+    assert warnings[ANNA] == [LookAlike]
+    assert SameTemplate in warnings[BORIS] + warnings[CLARA]
+    assert (scene.not_compared, scene.told_late) == (0, [])
+
+
+async def test_after_so_many_comparisons_only_the_same_template_is_looked_for(scene: Scene) -> None:
+    """A long list comes to its end; of a placeholder portrait it still tells, once for each who has it."""
+    before = scene.database.add_user(UUID(int=9), embedding(0.0, 1.0, 0.0))
+    scene.use_case = attrs.evolve(scene.use_case, most_compared=1, concurrency=1)
+    told = await scene.enroll({ANNA: ["minio://images/anna.jpg"], BORIS: ["boris.jpg"], CLARA: ["clara.jpg"]})
+    assert told == [EnrolmentResult(user, 1) for user in (ANNA, BORIS, CLARA)]
+    assert scene.told_late == [EnrolmentResult(BORIS, 1, warnings=(SameTemplate(before),))]
+    assert scene.not_compared == 2
+    assert scene.database.operations.count("others") == 1
+
+
+async def test_a_database_that_takes_too_long_to_compare_is_not_asked_again(scene: Scene) -> None:
+    """Each would wait as long; the one who was asked for is told of, and all are counted."""
+    scene.database.failing.add("others")
+    scene.use_case = attrs.evolve(scene.use_case, concurrency=1)
+    told = {user.user_id: [type(warning) for warning in user.warnings] for user in await scene.enroll()}
+    assert told == {ANNA: [NotCompared], BORIS: [], CLARA: []}
+    assert (scene.not_compared, scene.database.operations.count("others")) == (3, 1)
+
+
+async def test_where_it_is_strict_who_is_doubted_is_not_enrolled(scene: Scene) -> None:
+    """However many are in hand at once and were compared before; what speaks against them is told."""
+    users = _many(scene)
+    scene.reader.pipeline.readings[b"side.jpg"] = reading(attrs.evolve(face(), sharpness=1.0))
+    scene.use_case = attrs.evolve(scene.use_case, most_compared=0, concurrency=4)
+    told = await scene.enroll({**users, CLARA: ["side.jpg"]}, strict=True)
+    enrolled = [user.user_id for user in told if not user.is_doubted]
+    assert [user for user in (*users, CLARA) if scene.database.users[user].template] == enrolled
+    assert len(enrolled) == 1
+    doubts = {user.user_id: user.warnings for user in told if user.is_doubted}
+    assert doubts.pop(CLARA) == (Blurred("side.jpg", 1.0, 2.0),)
+    assert list(doubts.values()) == [(SameTemplate(*enrolled),)] * 11
+    assert (scene.not_compared, scene.told_late) == (0, [])
+
+
 async def test_a_long_list_is_gone_through_page_by_page(scene: Scene) -> None:
     """All of it, each user once."""
     users = {UUID(int=1000 + number): ["boris.jpg"] for number in range(2500)}
     for user in users:
         scene.database.add_user(user)
+    scene.use_case = attrs.evolve(scene.use_case, most_compared=0)
     assert [user.user_id for user in await scene.enroll(users)] == list(users)
     assert scene.database.operations.count("not_to_enrol") == 3

@@ -1,7 +1,7 @@
 """A user's face is learnt from photographs, or nothing is written and every problem is told."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 from uuid import UUID
 from weakref import WeakSet
@@ -9,12 +9,20 @@ from weakref import WeakSet
 import attrs
 import pytest
 
-from application.enrolment.enroll import Enroll, Enrolled, EnrollUser
-from application.enrolment.enrolment_warnings import Blurred, FarApart, LookAlike, NotCompared, blurred, far_apart
+from application.enrolment.enroll import CompareWithOthers, Enroll, Enrolled, EnrollUser, EnrolmentDoubtedError
+from application.enrolment.enrolment_warnings import (
+    Blurred,
+    FarApart,
+    LookAlike,
+    NotCompared,
+    SameTemplate,
+    blurred,
+    far_apart,
+)
 from application.enrolment.template import EnrolmentImage, EnrolmentRefusedError, Fetch, MakeTemplate
 from application.ports.face_pipeline import Embed
 from domain.calibration import Calibration, Curve
-from domain.decision import FixedThreshold, SearchContext, TargetFpir
+from domain.decision import FixedThreshold, SearchContext, TargetFpir, ThresholdPolicy
 from domain.errors import (
     DatabaseUnavailableError,
     EmbedderCrashedError,
@@ -54,11 +62,15 @@ class Scene:
         """Return the use case with that reader."""
         make_template = MakeTemplate(reader=reader, quality=FaceQuality(MINIMUM_FACE), calibration=INFO.calibration)
         enroll = Enroll(make_template=make_template, enrolment=self.enrolment)
-        return EnrollUser(enroll=enroll, enrolment=self.enrolment, threshold=FixedThreshold(NEAR))
+        return EnrollUser(enroll=enroll, compare=self.comparing_by(FixedThreshold(NEAR)))
 
-    async def enroll(self, user_id: UUID, images: Sequence[EnrolmentImage]) -> Enrolled:
+    def comparing_by(self, threshold: ThresholdPolicy) -> CompareWithOthers:
+        """Return what looks for look-alikes by that policy."""
+        return CompareWithOthers(enrolment=self.enrolment, threshold=threshold)
+
+    async def enroll(self, user_id: UUID, images: Sequence[EnrolmentImage], *, strict: bool = False) -> Enrolled:
         """Enrol somebody from photographs that can be had."""
-        return await self.use_case(user_id, *offered(images))
+        return await self.use_case(user_id, *offered(images), strict=strict)
 
     @property
     def template(self) -> FaceEmbedding | None:
@@ -302,7 +314,7 @@ def test_where_one_in_a_hundred_was_not_measured_nothing_is_said_of_it(points: C
     assert bool(warnings) is is_told
 
 
-@pytest.mark.parametrize(("angle", "is_told"), [(0, True), (25, True), (26, False)])
+@pytest.mark.parametrize(("angle", "is_told"), [(1, True), (25, True), (26, False)])
 async def test_another_user_who_looks_the_same_is_told(scene: Scene, angle: int, *, is_told: bool) -> None:
     """Whoever would be named on a photograph with the new template's face may be the same person, or on it."""
     scene.database.add_user(BORIS, at_angle(angle))
@@ -326,19 +338,78 @@ async def test_a_user_looks_like_nobody_for_looking_like_themselves(scene: Scene
 async def test_who_looks_the_same_follows_from_how_many_users_there_are(scene: Scene) -> None:
     """The threshold is the one of a search among the other users."""
     policy = TargetFpir(0.5, INFO.calibration)
-    scene.use_case = attrs.evolve(scene.use_case, threshold=policy)
+    scene.use_case = attrs.evolve(scene.use_case, compare=scene.comparing_by(policy))
     for number in range(90):
         scene.database.add_user(UUID(int=1000 + number), OLD)
-    scene.database.add_user(BORIS, at_angle(0))
+    scene.database.add_user(BORIS, at_angle(1))
     [warning] = (await scene.enroll(ANNA, [FRONT])).warnings
-    assert warning == LookAlike(BORIS, 0.0, policy.threshold(SearchContext(91, None)))
+    assert warning == LookAlike(BORIS, distance_of(1), policy.threshold(SearchContext(91, None)))
 
 
 async def test_everybody_looks_the_same_to_who_accepts_any_distance(scene: Scene) -> None:
     """Without a limit nothing is told of the nearest user."""
-    scene.use_case = attrs.evolve(scene.use_case, threshold=FixedThreshold(None))
-    scene.database.add_user(BORIS, at_angle(0))
+    scene.use_case = attrs.evolve(scene.use_case, compare=scene.comparing_by(FixedThreshold(None)))
+    scene.database.add_user(BORIS, at_angle(1))
     assert (await scene.enroll(ANNA, [FRONT])).warnings == ()
+
+
+@pytest.mark.parametrize(
+    "policy", [FixedThreshold(NEAR), FixedThreshold(None), TargetFpir(0.01, Calibration(((1.0, 0.0),)))]
+)
+@pytest.mark.parametrize("angle", [0, 0.05])
+async def test_who_has_the_same_template_is_told_whatever_is_accepted(
+    scene: Scene, policy: ThresholdPolicy, angle: float
+) -> None:
+    """Nothing tells the two apart, but for rounding: neither a limit of 0 nor the lack of one makes that well."""
+    scene.use_case = attrs.evolve(scene.use_case, compare=scene.comparing_by(policy))
+    scene.database.add_user(BORIS, at_angle(angle))
+    assert (await scene.enroll(ANNA, [FRONT])).warnings == (SameTemplate(BORIS),)
+
+
+def _blurred(scene: Scene) -> None:
+    scene.pipeline.readings[FRONT.content] = reading(attrs.evolve(face(), sharpness=1.9))
+
+
+def _of_two_people(scene: Scene) -> None:
+    scene.pipeline.readings[SIDE.content] = reading(face(probe=at_angle(60)))
+
+
+def _looking_like_boris(scene: Scene) -> None:
+    scene.database.add_user(BORIS, at_angle(10))
+
+
+def _with_boris_s_template(scene: Scene) -> None:
+    scene.database.add_user(BORIS, at_angle(7.5))
+
+
+def _without_an_answer(scene: Scene) -> None:
+    scene.database.failing.add("others")
+
+
+@pytest.mark.parametrize(
+    ("doubt", "kind"),
+    [
+        (_blurred, Blurred),
+        (_of_two_people, FarApart),
+        (_looking_like_boris, LookAlike),
+        (_with_boris_s_template, SameTemplate),
+        (_without_an_answer, NotCompared),
+    ],
+)
+async def test_where_it_is_strict_any_doubt_refuses(scene: Scene, doubt: Callable[[Scene], None], kind: type) -> None:
+    """What would be a warning is why nothing was written."""
+    scene.pipeline.readings[SIDE.content] = reading(face(probe=at_angle(15)))
+    doubt(scene)
+    with pytest.raises(EnrolmentDoubtedError) as doubted:
+        await scene.enroll(ANNA, [FRONT, SIDE], strict=True)
+    assert [type(warning) for warning in doubted.value.warnings] == [kind]
+    assert scene.template == OLD
+
+
+async def test_where_it_is_strict_who_is_beyond_doubt_is_enrolled(scene: Scene) -> None:
+    """As otherwise."""
+    assert (await scene.enroll(ANNA, [FRONT], strict=True)).warnings == ()
+    assert scene.template == at_angle(0)
 
 
 async def test_who_cannot_be_compared_is_enrolled_nevertheless(scene: Scene) -> None:

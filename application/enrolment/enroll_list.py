@@ -16,8 +16,8 @@ from application.progress import Progress
 from domain.faces import FaceEmbedding
 
 _PAGE = 1000
-MOST_COMPARED: Final = 1_000_000_000
-"""So many templates are compared for one list: a thousand users with a million, which takes some minutes."""
+MOST_COMPARED: Final = 100_000_000
+"""So many comparisons are made for one list, in about a minute: of a thousand users with a hundred thousand."""
 
 
 @attrs.frozen

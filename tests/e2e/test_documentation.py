@@ -328,7 +328,7 @@ async def test_new_users_are_enrolled_as_the_guide_says(world: World, photograph
     new.write_text("".join(f"{user},{key}\n" for user, key in listed))
     for statement in withdraw.split(";")[1:-2]:
         world.sql(statement)
-    done = world.cli("enroll", "--from", str(new), "--json", check=False)
+    done = world.cli("enroll", "--from", str(new), "--strict", "--json", check=False)
     enrolled = {answer["user_id"]: answer["enrolled"] for answer in map(json.loads, done.stdout.splitlines())}
     assert (done.returncode, enrolled) == (1, {str(_USER): False, str(other): True})
     assert "template_needs_consent" in done.stdout

@@ -18,7 +18,7 @@ class EnrolmentDoubtedError(FacematchError):
     """Nothing was written, for what would have been warnings."""
 
     def __init__(self, warnings: Sequence[EnrolmentWarning]) -> None:
-        super().__init__("there are doubts, which are to be none")
+        super().__init__("refused for its warnings")
         self.warnings = tuple(warnings)
 
 
@@ -32,12 +32,9 @@ class Enrolled:
 
 @attrs.frozen
 class Compared:
-    """With how many other users a template was compared, and what that says against it.
+    """With how many other users a template was compared, and what that says against it."""
 
-    ``users`` is None where it was not, as where the database does not answer.
-    """
-
-    users: int | None
+    users: int
     warnings: tuple[EnrolmentWarning, ...] = ()
 
 
@@ -52,11 +49,13 @@ class CompareWithOthers:
     threshold: ThresholdPolicy
 
     async def __call__(self, user_id: UUID, template: FaceEmbedding) -> Compared:
-        """Compare with every other user's template."""
-        try:
-            others = await self.enrolment.others(user_id, template, limit=NEEDED_CANDIDATES)
-        except DatabaseUnavailableError as error:
-            return Compared(None, (NotCompared(str(error)),))
+        """Compare with every other user's template.
+
+        Raises:
+            DatabaseUnavailableError: no answer.
+
+        """
+        others = await self.enrolment.others(user_id, template, limit=NEEDED_CANDIDATES)
         return Compared(others.count, tuple(look_alike(others, self.threshold)))
 
 
@@ -94,7 +93,11 @@ class Enroll:
                 await self._save(user_id, made, replace=replace)
             return Enrolled(made.template)
         await self._save(user_id, made, replace=replace)
-        return Enrolled(made.template, (*made.warnings, *(await compare(user_id, made.template)).warnings))
+        try:
+            warnings = (await compare(user_id, made.template)).warnings
+        except DatabaseUnavailableError as error:
+            warnings = (NotCompared(str(error)),)
+        return Enrolled(made.template, (*made.warnings, *warnings))
 
     async def _save(self, user_id: UUID, made: MadeTemplate, *, replace: bool) -> None:
         if not await self.enrolment.save_template(

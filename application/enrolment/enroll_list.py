@@ -13,6 +13,7 @@ from application.enrolment.enrolment_warnings import EnrolmentWarning, SameTempl
 from application.enrolment.template import Fetch
 from application.ports.gallery import Enrolment
 from application.progress import Progress
+from domain.errors import DatabaseUnavailableError
 from domain.faces import FaceEmbedding
 
 _PAGE = 1000
@@ -123,11 +124,16 @@ class _Run:
     async def _compare(self, user_id: UUID, template: FaceEmbedding) -> Compared:
         if self.strict:
             return await self.of.compare(user_id, template)
-        is_over = self._compared >= self.of.most_compared
-        compared = Compared(None) if is_over else await self.of.compare(user_id, template)
-        if compared.users is None:
+        if self._compared >= self.of.most_compared:
             self.not_compared.append(user_id)
-        self._compared += self.of.most_compared if compared.users is None else compared.users
+            return Compared(0)
+        try:
+            compared = await self.of.compare(user_id, template)
+        except DatabaseUnavailableError:
+            self.not_compared.append(user_id)
+            self._compared = self.of.most_compared
+            raise
+        self._compared += compared.users
         return compared
 
     def _looked_at(self, users: int) -> None:

@@ -250,6 +250,15 @@ async def test_a_database_that_takes_too_long_to_compare_is_not_asked_again(scen
     assert (scene.not_compared, scene.database.operations.count("others")) == (3, 1)
 
 
+async def test_where_it_is_strict_a_database_that_does_not_compare_ends_it(scene: Scene) -> None:
+    """After five users in a row: everybody after them would wait as long and be refused."""
+    scene.database.failing.add("others")
+    with pytest.raises(DatabaseUnavailableError):
+        await scene.enroll(_many(scene), strict=True)
+    assert not any(user.template for user in scene.database.users.values())
+    assert scene.database.operations.count("others") < 12
+
+
 async def test_where_it_is_strict_who_is_doubted_is_not_enrolled(scene: Scene) -> None:
     """However many are in hand at once and were compared before; what speaks against them is told."""
     users = _many(scene)

@@ -382,10 +382,6 @@ def _with_boris_s_template(scene: Scene) -> None:
     scene.database.add_user(BORIS, at_angle(7.5))
 
 
-def _without_an_answer(scene: Scene) -> None:
-    scene.database.failing.add("others")
-
-
 @pytest.mark.parametrize(
     ("doubt", "kind"),
     [
@@ -393,7 +389,6 @@ def _without_an_answer(scene: Scene) -> None:
         (_of_two_people, FarApart),
         (_looking_like_boris, LookAlike),
         (_with_boris_s_template, SameTemplate),
-        (_without_an_answer, NotCompared),
     ],
 )
 async def test_where_it_is_strict_any_doubt_refuses(scene: Scene, doubt: Callable[[Scene], None], kind: type) -> None:
@@ -403,6 +398,14 @@ async def test_where_it_is_strict_any_doubt_refuses(scene: Scene, doubt: Callabl
     with pytest.raises(EnrolmentDoubtedError) as doubted:
         await scene.enroll(ANNA, [FRONT, SIDE], strict=True)
     assert [type(warning) for warning in doubted.value.warnings] == [kind]
+    assert scene.template == OLD
+
+
+async def test_where_it_is_strict_who_cannot_be_compared_is_not_enrolled(scene: Scene) -> None:
+    """That is an outage, and no fault of the photographs."""
+    scene.database.failing.add("others")
+    with pytest.raises(DatabaseUnavailableError):
+        await scene.enroll(ANNA, [FRONT], strict=True)
     assert scene.template == OLD
 
 

@@ -18,7 +18,7 @@ from domain.faces import FaceEmbedding
 
 _PAGE = 1000
 MOST_COMPARED: Final = 100_000_000
-"""So many comparisons are made for one list, in about a minute: of a thousand users with a hundred thousand."""
+"""So many comparisons are made for one list, such as of a thousand users with a hundred thousand: minutes at most."""
 
 
 @attrs.frozen

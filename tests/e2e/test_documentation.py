@@ -318,8 +318,9 @@ async def test_new_users_are_enrolled_as_the_guide_says(world: World, photograph
     assert world.sql(without_consent) == [(0,)]
     other = world.add_user()
     world.sql("INSERT INTO users (id) VALUES (%s)", _USER)
-    world.put("obama.jpg", photographs.path("obama").read_bytes())
-    world.sql("UPDATE users SET portrait_key = 'obama.jpg'")
+    for user, portrait in ((_USER, "obama"), (other, "biden")):
+        world.put(f"{portrait}.jpg", photographs.path(portrait).read_bytes())
+        world.sql("UPDATE users SET portrait_key = %s WHERE id = %s", f"{portrait}.jpg", user)
     assert world.sql("TABLE users_to_enrol") == []
     world.sql("UPDATE users SET face_consent = true")
     listed = world.sql("TABLE users_to_enrol")

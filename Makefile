@@ -54,8 +54,8 @@ lint: setup ## Run every static check
 soak: setup ## Break everything at random under load; SOAK="--jobs 3000 --seed 7" says how much, and how
 	@$(BIN)/python -m tests.faults.soak $(SOAK)
 
-bench: setup ## Measure speed, side by side with the alternatives, as ratios
-	@$(BIN)/python -m tests.benchmarks
+bench: setup ## Measure speed, side by side, as ratios; BENCH="search --users 1000000" says which part, and how much
+	@$(BIN)/python -m tests.benchmarks $(BENCH)
 
 docs: setup ## Build the documentation as a site that needs nothing else, in site/
 	@$(BIN)/python -m infra.site

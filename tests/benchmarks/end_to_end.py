@@ -60,18 +60,18 @@ class EndToEnd:
         }
 
 
-def run(console: Console, folder: Path, *, scale: float = 1.0) -> dict[str, Any]:
+def run(console: Console, folder: Path, *, scale: float, users: int) -> dict[str, Any]:
     """Measure, print, draw, and return the figures."""
-    found = uvloop.run(measure(round(_JOBS * scale)))
+    found = uvloop.run(measure(round(_JOBS * scale), users))
     report(found, console)
     draw(found, folder / "end_to_end.png")
-    return found.document()
+    return {"users": users} | found.document()
 
 
-async def measure(jobs: int) -> EndToEnd:
+async def measure(jobs: int, users: int) -> EndToEnd:
     """Measure both in turns; the servers and a worker run all the time, and idle while its vision alone works."""
     service, vision = [], []
-    async with everyday() as day:
+    async with everyday(users) as day:
         with day.site.worker() as worker:
             pool = pool_of(EMBEDDER, _PROCESSES)
             await pool.start()

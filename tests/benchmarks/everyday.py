@@ -1,15 +1,16 @@
-"""What a worker meets every day: a gallery of 1,000 users, and real photographs of some of them."""
+"""What a worker meets every day: a gallery of users, by default 1,000, and real photographs of some of them."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import attrs
 
+from adapters.postgres.search_index.standing import EXACT_BELOW
 from adapters.vision import registry
 from application.ports.face_pipeline import Embed, FacePipeline, ImageBudget
+from tests.benchmarks import large_gallery
 from tests.benchmarks.photographs import Sample, mix
 from tests.benchmarks.site import Site, Template, open_site
-from tests.benchmarks.stored_embedding.stored_embedding import vector
 
 EMBEDDER = "dlib"
 """The default."""
@@ -26,15 +27,23 @@ class Everyday:
 
 
 @asynccontextmanager
-async def everyday() -> AsyncIterator[Everyday]:
-    """Run it until the block ends; every photograph shows somebody who is enrolled."""
+async def everyday(users: int = USERS) -> AsyncIterator[Everyday]:
+    """Run it until the block ends; every photograph shows somebody who is enrolled beside so many other users.
+
+    Where they are so many that an index is advised, there is one.
+    """
     photographs = mix()
     pipeline = registry.load(EMBEDDER)(ImageBudget())
     portraits = {sample.name: sample for sample in photographs if sample.megapixels == 1}
     enrolled = [_template(pipeline, sample) for sample in portraits.values()]
-    others = [Template(pipeline.info.id, vector(seed)) for seed in range(USERS - len(enrolled))]
-    async with open_site() as site:
-        site.enrol(enrolled + others)
+    is_large = users >= EXACT_BELOW
+    async with open_site(large=is_large) as site:
+        site.enrol(enrolled)
+        parts = range(large_gallery.parts_of(users))
+        url = site.world.environment["FACEMATCH_DATABASE_URL"]
+        large_gallery.enrol(url, pipeline.info.id, pipeline.info.dimension, parts)
+        if is_large:
+            site.world.cli("index")
         stored = {
             (sample.name, sample.megapixels): site.world.put(f"{sample.name}-{sample.megapixels:g}.jpg", sample.content)
             for sample in dict.fromkeys(photographs)

@@ -77,17 +77,17 @@ class Latency:
         }
 
 
-def run(console: Console, folder: Path, *, scale: float = 1.0) -> dict[str, Any]:
+def run(console: Console, folder: Path, *, scale: float, users: int) -> dict[str, Any]:
     """Measure, print, draw, and return the figures."""
-    found = asyncio.run(measure(scale))
+    found = asyncio.run(measure(scale, users))
     report(found, console)
     draw(found, folder / "latency.png")
-    return found.document()
+    return {"users": users} | found.document()
 
 
-async def measure(scale: float) -> Latency:
+async def measure(scale: float, users: int) -> Latency:
     """Measure the capacity, then half of it with the arrivals of a Poisson process, then single jobs."""
-    async with everyday() as day:
+    async with everyday(users) as day:
         with day.site.world.worker() as worker:
             await _saturate(day, len(day.keys))
             capacity = await _saturate(day, round(_SATURATING * scale))

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import attrs
+from matplotlib import pyplot as plt
 from rich.console import Console
 from rich.progress import track
 
@@ -27,8 +28,9 @@ class Overhead:
     service_per_second: float
     bare_per_second: float
     service_cpu_ms: float
-    bare_cpu_ms: float
     servers_cpu_ms: float
+    bare_cpu_ms: float
+    bare_servers_cpu_ms: float
 
     @property
     def share(self) -> float:
@@ -36,10 +38,11 @@ class Overhead:
         return self.service_per_second / self.bare_per_second
 
 
-def run(console: Console, _folder: Path) -> dict[str, Any]:
-    """Measure, print, and return the figures."""
+def run(console: Console, folder: Path) -> dict[str, Any]:
+    """Measure, print, draw, and return the figures."""
     found = asyncio.run(measure())
     report(found, console)
+    draw(found, folder / "overhead.png")
     return attrs.asdict(found) | {"share": found.share}
 
 
@@ -53,8 +56,10 @@ async def measure() -> Overhead:
             service = await _service(site, keys)
             bare = await _bare(site, keys)
             rounds.append((*service, *bare))
-    service_rate, service_cpu, servers_cpu, bare_rate, bare_cpu = map(statistics.median, zip(*rounds, strict=True))
-    return Overhead(service_rate, bare_rate, 1000 * service_cpu, 1000 * bare_cpu, 1000 * servers_cpu)
+    medians = map(statistics.median, zip(*rounds, strict=True))
+    service_rate, service_cpu, servers_cpu, bare_rate, bare_cpu, bare_servers_cpu = medians
+    cpus = (service_cpu, servers_cpu, bare_cpu, bare_servers_cpu)
+    return Overhead(service_rate, bare_rate, *(1000 * seconds for seconds in cpus))
 
 
 def report(found: Overhead, console: Console) -> None:
@@ -62,8 +67,26 @@ def report(found: Overhead, console: Console) -> None:
     console.print(
         f"without vision: {found.service_per_second:.0f} jobs/s, {found.share:.0%} of the bare loop's "
         f"{found.bare_per_second:.0f}; CPU per job: worker {found.service_cpu_ms:.1f} ms, servers "
-        f"{found.servers_cpu_ms:.1f} ms, bare loop {found.bare_cpu_ms:.1f} ms"
+        f"{found.servers_cpu_ms:.1f} ms; bare loop {found.bare_cpu_ms:.1f} ms, servers "
+        f"{found.bare_servers_cpu_ms:.1f} ms"
     )
+
+
+def draw(found: Overhead, path: Path) -> None:
+    """Draw jobs a second, and the CPU of a job, of both."""
+    figure, (rates, cpus) = plt.subplots(1, 2, figsize=(9, 2.4), sharey=True)
+    both = ("worker", "bare loop")
+    rates.barh(both, (found.service_per_second, found.bare_per_second))
+    rates.set(xlabel="jobs a second, medians")
+    own = (found.service_cpu_ms, found.bare_cpu_ms)
+    cpus.barh(both, own, label="its process")
+    cpus.barh(both, (found.servers_cpu_ms, found.bare_servers_cpu_ms), left=own, label="the servers")
+    cpus.set(xlabel="milliseconds of CPU for a job, medians")
+    cpus.invert_yaxis()
+    cpus.legend(ncols=2, loc="lower center", bbox_to_anchor=(0.5, 1.0))
+    figure.tight_layout()
+    figure.savefig(path, dpi=120)
+    plt.close(figure)
 
 
 async def _service(site: Site, keys: list[str]) -> tuple[float, float, float]:
@@ -79,7 +102,11 @@ async def _service(site: Site, keys: list[str]) -> tuple[float, float, float]:
     return site.rate(_JOBS), used.worker, used.without_vision - used.worker
 
 
-async def _bare(site: Site, keys: list[str]) -> tuple[float, float]:
+async def _bare(site: Site, keys: list[str]) -> tuple[float, float, float]:
+    """Return jobs a second, and the CPU seconds per job of the loop and of the servers."""
     await site.forget()
-    await site.publish(site.world.add_photos(_JOBS), keys)
-    return await bare_loop.run(site.world, concurrency=_CONCURRENCY, jobs=_JOBS)
+    photos = site.world.add_photos(_JOBS)
+    before = site.cpu()
+    await site.publish(photos, keys)
+    rate, cpu = await bare_loop.run(site.world, concurrency=_CONCURRENCY, jobs=_JOBS)
+    return rate, cpu, site.cpu().since(before, per=_JOBS).without_vision

@@ -10,6 +10,7 @@ from PIL import Image
 from infra.photographs import Photographs
 
 _MEGAPIXELS = (0.3, 1.0, 3.0, 8.0, 12.0, 24.0)
+_SMALL_MEGAPIXELS = 250 * 250 / 1e6
 _PORTRAITS = ("obama", "obama2", "biden", "astronaut")
 _OF_TWENTY = {0.3: 2, 1.0: 4, 3.0: 6, 8.0: 3, 12.0: 4, 24.0: 1}
 """How many of twenty photographs that people upload have how many megapixels: assumed, not measured."""
@@ -49,6 +50,13 @@ def mix() -> list[Sample]:
     ]
     random.Random(0).shuffle(mixed)
     return mixed
+
+
+def small() -> list[bytes]:
+    """Return the portraits of :func:`mix` with as many pixels as 250 x 250, as baseline JPEGs."""
+    photographs = Photographs.fetched()
+    pictures = [Image.open(photographs.path(name)).convert("RGB") for name in _PORTRAITS if name != "astronaut"]
+    return [_jpeg(picture, "baseline", _SMALL_MEGAPIXELS) for picture in pictures]
 
 
 def noise() -> bytes:

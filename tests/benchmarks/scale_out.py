@@ -47,7 +47,7 @@ class Step:
         return (self.cores.vision + self.cores.without_vision) / _CORES
 
 
-def run(console: Console, folder: Path, *, scale: float = 1.0) -> dict[str, Any]:
+def run(console: Console, folder: Path, *, scale: float) -> dict[str, Any]:
     """Measure, print, draw, and return the figures."""
     found = asyncio.run(measure(_SECONDS * scale))
     report(found, console)

@@ -1,11 +1,6 @@
-"""How long the nearest user takes to be found, exactly and through the index, and how often it is the right one.
-
-``python -m tests.benchmarks.search 10000 1000000`` measures galleries of these sizes.
-"""
+"""How long the nearest user takes to be found, exactly and through the index, and how often it is the right one."""
 
 import asyncio
-import hashlib
-import json
 import shutil
 import statistics
 import sys
@@ -19,10 +14,7 @@ from uuid import UUID
 
 import attrs
 import numpy as np
-import psycopg
 from matplotlib import pyplot as plt
-from pgvector.psycopg import register_vector
-from psycopg import sql
 from rich.console import Console
 from rich.table import Table
 
@@ -37,18 +29,18 @@ from domain.decision import NEEDED_CANDIDATES
 from domain.faces import FaceEmbedding
 from entrypoints.composition.worker import make_codes
 from infra.local_stack.postgres import PostgresServer
-from tests.benchmarks import printing
+from tests.benchmarks import large_gallery
+from tests.benchmarks.large_gallery import user
 from tests.benchmarks.synthetic_faces import PEOPLE, Vectors, photographed_twice
-from tests.processes import cpu_seconds
+from tests.processes import cpu_seconds, cpu_seconds_of_all
 
-_SIZES = (1_000, 5_000, 20_000)
+SIZES = (1_000, 5_000, 20_000)
 _DIMENSIONS = (128, 512)
 _PROBES = 500
 _PARTS_OF_PROBES = 50
 _EXACT_PROBES = 40
 _STRANGERS = 10**6
 """Number of the first part that is never enrolled."""
-_SERVER = {"shared_buffers": "4GB", "max_wal_size": "16GB"}
 _MODEL = "synthetic@1"
 
 
@@ -90,12 +82,12 @@ class Probes:
     nearest: list[list[UUID]]
 
 
-def run(console: Console, folder: Path, sizes: Sequence[int] = _SIZES) -> dict[str, Any]:
+def run(console: Console, folder: Path, sizes: Sequence[int]) -> dict[str, Any]:
     """Measure, print, draw, and return the figures."""
     found = [figures for dimension in _DIMENSIONS for figures in _measure(dimension, sorted(sizes))]
     report(found, console)
     draw(found, folder / "search.png")
-    return {"settings": _SERVER, "galleries": [attrs.asdict(each) for each in found]}
+    return {"settings": large_gallery.SETTINGS, "galleries": [attrs.asdict(each) for each in found]}
 
 
 def _measure(dimension: int, sizes: Sequence[int]) -> Iterator[Found]:
@@ -105,27 +97,27 @@ def _measure(dimension: int, sizes: Sequence[int]) -> Iterator[Found]:
         asyncio.run(migrate(url))
         loaded = 0
         for size in sizes:
-            parts = -(-size // PEOPLE)
-            _load(url, dimension, range(loaded, parts))
+            parts = large_gallery.parts_of(size)
+            large_gallery.enrol(url, _MODEL, dimension, range(loaded, parts))
             loaded = parts
-            yield asyncio.run(_measure_size(url, dimension, parts))
+            yield asyncio.run(_measure_size(server, url, dimension, parts))
 
 
-async def _measure_size(url: str, dimension: int, parts: int) -> Found:
+async def _measure_size(server: PostgresServer, url: str, dimension: int, parts: int) -> Found:
     chosen = sorted({part * parts // _PARTS_OF_PROBES for part in range(_PARTS_OF_PROBES)})
     enrolled = _probes(dimension, chosen, parts)
     strangers = _probes(dimension, [_STRANGERS + part for part in chosen], parts)
-    exact, _ = await _search(url, Probes(enrolled.vectors[:_EXACT_PROBES], enrolled.nearest), by_index=False)
+    exact, _ = await _search(url, Probes(enrolled.vectors[:_EXACT_PROBES], enrolled.nearest), exact_on=server)
     async with IndexKeeper.opened(url, can_be_made) as keeper:
         [model] = await keeper.models()
         started = time.perf_counter()
         await keeper.build(model, learn, lambda *_: None, examples=EXAMPLES)
         seconds = time.perf_counter() - started
         size = (await keeper.check(model)).bytes
-        await _search(url, strangers, by_index=True)  # what is searched first comes from the disk
+        await _search(url, strangers)  # what is searched first comes from the disk
         load_seconds = await _load_codes(url, dimension)
-        timing, found_enrolled = await _search(url, enrolled, by_index=True)
-        timing_strangers, found_strangers = await _search(url, strangers, by_index=True)
+        timing, found_enrolled = await _search(url, enrolled)
+        timing_strangers, found_strangers = await _search(url, strangers)
         await keeper.drop(model.name)  # the next users are loaded faster without it
     both = [*zip(found_enrolled, enrolled.nearest, strict=True), *zip(found_strangers, strangers.nearest, strict=True)]
     return Found(
@@ -143,25 +135,36 @@ async def _measure_size(url: str, dimension: int, parts: int) -> Found:
     )
 
 
-async def _search(url: str, probes: Probes, *, by_index: bool) -> tuple[Timing, list[list[UUID]]]:
-    """Search as a worker does, one after the other; return how long it took, and who was found."""
+async def _search(
+    url: str, probes: Probes, *, exact_on: PostgresServer | None = None
+) -> tuple[Timing, list[list[UUID]]]:
+    """Search as a worker does, one after the other; return how long it took, and who was found.
+
+    By the index, or exactly on the server that is given. That divides a search among several processes, so all of the
+    server's are counted; by the index it is the session's own alone, and nothing that the server does beside it counts.
+    """
     database = Database(url, size=1)
     await database.open(to_work=True)
-    gallery = PostgresGallery(database, make_codes, clock=SystemClock(), exact_below=0 if by_index else sys.maxsize)
+    gallery = PostgresGallery(database, make_codes, clock=SystemClock(), exact_below=sys.maxsize if exact_on else 0)
     found, seconds = [], []
     try:
         async with database.operation("pid") as connection:
-            pid = connection.info.backend_pid
+            session = connection.info.backend_pid
+
+        def used() -> float:
+            server = cpu_seconds(session) if exact_on is None else cpu_seconds_of_all(exact_on.pid or session)
+            return server + time.process_time()
+
         await gallery.load(_MODEL, probes.vectors.shape[1])
         await gallery.search(_face(probes.vectors[0]), limit=NEEDED_CANDIDATES)
-        cpu = cpu_seconds(pid) + time.process_time()
+        cpu = used()
         for vector in probes.vectors:
             face = _face(vector)
             started = time.perf_counter()
             candidates = (await gallery.search(face, limit=NEEDED_CANDIDATES)).nearest
             seconds.append(time.perf_counter() - started)
             found.append([candidate.user_id for candidate in candidates])
-        cpu = cpu_seconds(pid) + time.process_time() - cpu
+        cpu = used() - cpu
     finally:
         await database.close()
     p50, p95 = np.quantile(seconds, [0.5, 0.95])
@@ -206,11 +209,7 @@ def _probes(dimension: int, chosen: Sequence[int], parts: int) -> Probes:
         similarities = np.take_along_axis(all_similarities, order, axis=1)
         numbers = np.take_along_axis(all_numbers, order, axis=1)
     numbers = np.take_along_axis(numbers, np.argsort(-similarities, axis=1), axis=1)
-    return Probes(vectors, [[_user(int(number)) for number in row] for row in numbers])
-
-
-def _user(number: int) -> UUID:
-    return UUID(bytes=hashlib.sha256(str(number).encode()).digest()[:16])
+    return Probes(vectors, [[user(int(number)) for number in row] for row in numbers])
 
 
 @contextmanager
@@ -221,29 +220,11 @@ def _server() -> Iterator[PostgresServer]:
     server = PostgresServer(folder / "postgres", durable=True)
     server.start()
     try:
-        with psycopg.connect(server.url(), autocommit=True) as connection:
-            for name, value in _SERVER.items():
-                connection.execute(sql.SQL("ALTER SYSTEM SET {} = {}").format(sql.Identifier(name), sql.Literal(value)))
-        server.stop()
-        server.start()
+        large_gallery.configure(server)
         yield server
     finally:
         server.stop()
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def _load(url: str, dimension: int, parts: range) -> None:
-    with psycopg.connect(url, autocommit=True) as connection:
-        register_vector(connection)
-        with (
-            connection.cursor() as cursor,
-            cursor.copy("COPY users (id, face_embedding, face_embedding_model) FROM STDIN (FORMAT binary)") as copy,
-        ):
-            copy.set_types(["uuid", "vector", "text"])
-            for part in parts:
-                for number, vector in enumerate(photographed_twice(dimension, part)[0], part * PEOPLE):
-                    copy.write_row((_user(number), vector, _MODEL))
-        connection.execute("VACUUM ANALYZE users")
 
 
 def report(found: Sequence[Found], console: Console) -> None:
@@ -289,10 +270,3 @@ def draw(found: Sequence[Found], path: Path) -> None:
     figure.tight_layout()
     figure.savefig(path, dpi=120)
     plt.close(figure)
-
-
-if __name__ == "__main__":
-    output = Path("bench-output")
-    output.mkdir(exist_ok=True)
-    document = run(printing.console(), output, [int(size) for size in sys.argv[1:]] or _SIZES)
-    (output / "search.json").write_text(json.dumps(document, indent=1), encoding="utf-8")

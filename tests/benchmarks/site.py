@@ -18,6 +18,7 @@ from pgvector.psycopg import register_vector
 
 from infra.local_stack.nats_cluster import NatsCluster
 from infra.local_stack.stack import LocalStack
+from tests.benchmarks import large_gallery
 from tests.e2e.command import FACEMATCH
 from tests.e2e.world import SUBJECT, WorkerProcess, World, eventually, make_world, open_jobs
 from tests.processes import cpu_seconds, cpu_seconds_of_all
@@ -156,13 +157,16 @@ class Site:
 
 
 @asynccontextmanager
-async def open_site(cluster: NatsCluster | None = None) -> AsyncIterator[Site]:
+async def open_site(cluster: NatsCluster | None = None, *, large: bool = False) -> AsyncIterator[Site]:
     """Open a site on servers of its own; a cluster takes the place of its NATS, and each server there has all streams.
 
-    It waits for its servers and workers without letting anything else run.
+    A large one's PostgreSQL has memory for a large gallery. It waits for its servers and workers without letting
+    anything else run.
     """
     with LocalStack() as stack, tempfile.TemporaryDirectory() as folder:
         brokers = [stack.nats] if cluster is None else list(cluster.servers.values())
+        if large:
+            large_gallery.configure(stack.postgres)
         stack.postgres.create_database("app")
         environment = stack.environment("app") | {
             "FACEMATCH_NATS_URL": ",".join(broker.url for broker in brokers),

@@ -126,6 +126,7 @@ def plot(speed: Speed, path: Path) -> None:
     stages.legend()
     figure.tight_layout()
     figure.savefig(path, dpi=120)
+    plt.close(figure)
 
 
 @contextmanager

@@ -14,13 +14,14 @@ from rich.console import Console
 from rich.progress import Progress, track
 from rich.table import Table
 
-from tests.benchmarks.everyday import USERS, Everyday, everyday
-from tests.benchmarks.photographs import noise
+from tests.benchmarks.everyday import USERS, everyday
+from tests.benchmarks.photographs import noise, small
 from tests.benchmarks.site import Cpu, Site, Template, without_vision
 from tests.benchmarks.stored_embedding.stored_embedding import MODEL, vector
 
 _STORED_JOBS = 20_000
 _PHOTOGRAPHS = 3_000
+_SMALL_PHOTOGRAPHS = 20_000
 _STARTS = 5
 _IDLE_SECONDS = 60.0
 _CALM_SECONDS = 5.0
@@ -30,6 +31,10 @@ _BLOCKS = 20
 _STUDENT_T = 2.101
 """The 97.5th percentile of Student's t distribution with 18 degrees of freedom: a line through 20 blocks."""
 _KIB_PER_MIB = 1024
+
+
+class CannotRunHereError(Exception):
+    """This machine, or this user, does not allow a part to be measured."""
 
 
 @attrs.frozen
@@ -50,18 +55,19 @@ class Series:
     footprints: list[Footprint]
 
     @property
-    def growth(self) -> tuple[float, float]:
+    def growth(self) -> tuple[float, float] | None:
         """KiB resident for each 1,000 jobs after the warm-up, and half the width of the 95 % confidence interval.
 
         The line goes through the means of blocks of samples: each sample resembles the one before, and a line through
-        single ones would seem more certain than it is.
+        single ones would seem more certain than it is. None where there are fewer samples than blocks.
         """
+        warm = self.jobs[0] + _WARM_UP * (self.jobs[-1] - self.jobs[0])
         samples = [
-            (jobs / 1000, each.rss)
-            for jobs, each in zip(self.jobs, self.footprints, strict=True)
-            if jobs >= _WARM_UP * self.jobs[-1]
+            (jobs / 1000, each.rss) for jobs, each in zip(self.jobs, self.footprints, strict=True) if jobs >= warm
         ]
-        blocks = np.array_split(np.array(samples), min(_BLOCKS, len(samples)))
+        if len(samples) < _BLOCKS:
+            return None
+        blocks = np.array_split(np.array(samples), _BLOCKS)
         x, y = np.array([block.mean(axis=0) for block in blocks]).T
         deviation = x - x.mean()
         slope = float((deviation @ y) / (deviation @ deviation))
@@ -71,9 +77,10 @@ class Series:
 
     def document(self) -> dict[str, Any]:
         """Return growth, first, and last."""
-        slope, margin = self.growth
+        slope, margin = self.growth or (None, None)
         return {
             "name": self.name,
+            "from_job": self.jobs[0],
             "jobs": self.jobs[-1],
             "kib_per_1000_jobs": slope,
             "confidence_95": margin,
@@ -84,27 +91,25 @@ class Series:
 
 @attrs.frozen
 class WorkerMemory:
-    """Series without vision, and with it; seconds until the worker was ready; and, idle, shares of one core."""
+    """Series by what was done; seconds until the worker was ready; and, idle, shares of one core."""
 
-    stored: list[Series]
-    photographs: list[Series]
+    growth: dict[str, list[Series]]
     start_seconds: list[float]
     idle: Cpu
 
     def document(self) -> dict[str, Any]:
         """Return what was found."""
         return {
-            "stored": [series.document() for series in self.stored],
-            "photographs": [series.document() for series in self.photographs],
+            "growth": {what: [each.document() for each in processes] for what, processes in self.growth.items()},
             "start_seconds": {"median": statistics.median(self.start_seconds), "all": self.start_seconds},
             "idle_share_of_a_core": attrs.asdict(self.idle),
         }
 
 
-def run(console: Console, folder: Path, *, scale: float = 1.0) -> dict[str, Any]:
+def run(console: Console, folder: Path, *, scale: float) -> dict[str, Any]:
     """Measure, print, draw, and return the figures."""
     if os.geteuid() != 0:
-        raise SystemExit("memory is measured by root alone: nobody else may look into a worker's")
+        raise CannotRunHereError("only root may look into a worker's memory")
     found = asyncio.run(measure(scale))
     report(found, console)
     draw(found, folder / "memory.png")
@@ -118,10 +123,15 @@ async def measure(scale: float) -> WorkerMemory:
         starts = [_start(site) for _ in track(range(_STARTS), "starts", console=Console(stderr=True))]
         idle = await _idle(site, _IDLE_SECONDS * min(1.0, scale))
         site.enrol([Template(MODEL, vector(seed)) for seed in range(1, USERS + 1)])
-        noisy = attrs.evolve(day, keys=[site.world.put("noise.jpg", noise())])
-        stored = await _grow(noisy, round(_STORED_JOBS * scale), without_vision("stored"))
-        photographs = await _grow(day, round(_PHOTOGRAPHS * scale))
-    return WorkerMemory(stored[:1], photographs, starts, idle)
+        unseen = [site.world.put("noise.jpg", noise())]
+        tiny = [site.world.put(f"small-{number}.jpg", content) for number, content in enumerate(small())]
+        stored = await _grow(site, unseen, round(_STORED_JOBS * scale), without_vision("stored"))
+        growth = {
+            "without vision": stored[:1],
+            "photographs": await _grow(site, day.keys, round(_PHOTOGRAPHS * scale)),
+            "small photographs": await _grow(site, tiny, round(_SMALL_PHOTOGRAPHS * scale)),
+        }
+    return WorkerMemory(growth, starts, idle)
 
 
 def report(found: WorkerMemory, console: Console) -> None:
@@ -132,21 +142,20 @@ def report(found: WorkerMemory, console: Console) -> None:
         f"{found.idle.without_vision - found.idle.worker:.2%}"
     )
     table = Table("", "jobs", "KiB per 1,000 jobs", "MiB resident", "proportional", "its own")
-    for what, all_series in (("without vision", found.stored), ("photographs", found.photographs)):
-        for series in all_series:
-            slope, margin = series.growth
+    for what, processes in found.growth.items():
+        for series in processes:
             sizes = (f"{value / _KIB_PER_MIB:.0f}" for value in attrs.astuple(series.footprints[-1]))
-            growth = f"{slope:.0f} ± {margin:.0f}"
-            table.add_row(f"{series.name}, {what}", f"{series.jobs[-1]:,}", growth, *sizes)
+            growth = "too short" if series.growth is None else "{:.0f} ± {:.0f}".format(*series.growth)
+            lifetime = f"{series.jobs[0]:,} to {series.jobs[-1]:,}"
+            table.add_row(f"{series.name}, {what}", lifetime, growth, *sizes)
     console.print(table)
 
 
 def draw(found: WorkerMemory, path: Path) -> None:
     """Draw what is resident, and what is each process's own, over the jobs."""
-    figure, panels = plt.subplots(1, 2, figsize=(10, 4))
-    titles = ("without vision", "photographs")
-    for axes, title, all_series in zip(panels, titles, (found.stored, found.photographs), strict=True):
-        for series in all_series:
+    figure, panels = plt.subplots(1, len(found.growth), figsize=(15, 4))
+    for axes, (title, processes) in zip(panels, found.growth.items(), strict=True):
+        for series in processes:
             [line] = axes.plot(series.jobs, [each.rss / _KIB_PER_MIB for each in series.footprints], label=series.name)
             own = [each.uss / _KIB_PER_MIB for each in series.footprints]
             axes.plot(series.jobs, own, linestyle="--", color=line.get_color())
@@ -174,26 +183,28 @@ async def _idle(site: Site, seconds: float) -> Cpu:
         return site.cpu(worker).since(before, per=seconds)
 
 
-async def _grow(day: Everyday, jobs: int, variables: dict[str, str] | None = None) -> list[Series]:
-    """Have so many jobs done by a new worker, and look twice a second at the processes that it began with."""
-    site = day.site
+async def _grow(site: Site, keys: list[str], jobs: int, variables: dict[str, str] | None = None) -> list[Series]:
+    """Have so many jobs done by a new worker, and look twice a second at its processes.
+
+    Those that take the place of others have series, and numbers, of their own.
+    """
     await site.forget()
     with Progress(console=Console(stderr=True)) as progress, site.worker(variables) as worker:
         task = progress.add_task("memory", total=jobs)
-        maker, *seeing = worker.vision_processes()
-        vision = {f"vision process {number}": pid for number, pid in enumerate(seeing, 1)}
-        processes = {"main process": worker.process.pid, "fork server": maker} | vision
-        series = {name: Series(name, [], []) for name in processes}
+        maker, *_ = worker.vision_processes()
+        main = worker.process.pid
+        series = {main: Series("main process", [], []), maker: Series("fork server", [], [])}
 
         def look(left: int) -> None:
             progress.update(task, completed=jobs - left)
-            for name, pid in processes.items():
+            for pid in [main, *worker.vision_processes()]:
                 footprint = _footprint(pid)
                 if footprint is not None:
-                    series[name].jobs.append(jobs - left)
-                    series[name].footprints.append(footprint)
+                    known = series.setdefault(pid, Series(f"vision process {len(series) - 1}", [], []))
+                    known.jobs.append(jobs - left)
+                    known.footprints.append(footprint)
 
-        await site.publish(site.world.add_photos(jobs), day.keys)
+        await site.publish(site.world.add_photos(jobs), keys)
         await site.settled(look)
     site.rate(jobs)
     return list(series.values())

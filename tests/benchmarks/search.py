@@ -15,6 +15,7 @@ from uuid import UUID
 import attrs
 import numpy as np
 from matplotlib import pyplot as plt
+from matplotlib.ticker import LogFormatter, NullLocator
 from rich.console import Console
 from rich.table import Table
 
@@ -265,6 +266,11 @@ def draw(found: Sequence[Found], path: Path) -> None:
             p95 = [timing.p95_ms for timing in timings]
             axes.plot(users, p95, marker="o", linestyle=style, label=f"{label}, {dimension}")
     axes.set(xlabel="users", ylabel="milliseconds, 95th percentile", xscale="log", yscale="log")
+    sizes = sorted({each.users for each in found})
+    axes.set_xticks(sizes, [f"{size:,}" for size in sizes])
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.yaxis.set_major_formatter(LogFormatter())
+    axes.yaxis.set_minor_formatter(LogFormatter())
     axes.grid(visible=True, alpha=0.3)
     axes.legend()
     figure.tight_layout()

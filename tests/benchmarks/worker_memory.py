@@ -153,15 +153,16 @@ def report(found: WorkerMemory, console: Console) -> None:
 
 def draw(found: WorkerMemory, path: Path) -> None:
     """Draw what is resident, and what is each process's own, over the jobs."""
-    figure, panels = plt.subplots(1, len(found.growth), figsize=(15, 4))
+    figure, panels = plt.subplots(1, len(found.growth), figsize=(15, 5))
     for axes, (title, processes) in zip(panels, found.growth.items(), strict=True):
         for series in processes:
             [line] = axes.plot(series.jobs, [each.rss / _KIB_PER_MIB for each in series.footprints], label=series.name)
             own = [each.uss / _KIB_PER_MIB for each in series.footprints]
             axes.plot(series.jobs, own, linestyle="--", color=line.get_color())
         axes.set(title=title, xlabel="jobs", ylabel="MiB resident (dashed: its own alone)", ylim=(0, None))
+        axes.locator_params(axis="x", nbins=5)
         axes.grid(visible=True, alpha=0.3)
-        axes.legend(loc="lower right")
+        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.15), ncols=2)
     figure.tight_layout()
     figure.savefig(path, dpi=120)
     plt.close(figure)

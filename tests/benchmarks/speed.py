@@ -123,7 +123,7 @@ def plot(speed: Speed, path: Path) -> None:
         stages.bar(ours, heights, bottom=bottom, label=stage)
         bottom = [low + height for low, height in zip(bottom, heights, strict=True)]
     stages.set(ylabel="milliseconds by stage, median of all sizes")
-    stages.legend()
+    stages.legend(ncols=3, loc="lower center", bbox_to_anchor=(0.5, 1.0))
     figure.tight_layout()
     figure.savefig(path, dpi=120)
     plt.close(figure)

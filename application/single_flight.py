@@ -16,18 +16,22 @@ class SingleFlight(Generic[_Key, _Answer]):
 
     async def do(self, key: _Key, ask: Callable[[], Coroutine[Any, Any, _Answer]]) -> _Answer:
         """Return the answer; what asking raises is raised to all who wait for it."""
-        return await asyncio.shield(self._task(key, ask))
+        return await asyncio.shield(self.begin(key, ask))
 
-    def begin(self, key: _Key, ask: Callable[[], Coroutine[Any, Any, _Answer]]) -> None:
-        """Ask already, for whoever comes before the answer does; if nobody does, nobody is told of a failure."""
-        self._task(key, ask)
-
-    def _task(self, key: _Key, ask: Callable[[], Coroutine[Any, Any, _Answer]]) -> asyncio.Task[_Answer]:
+    def begin(self, key: _Key, ask: Callable[[], Coroutine[Any, Any, _Answer]]) -> asyncio.Task[_Answer]:
+        """Ask already, and return the task; where nobody waits for it, nobody is told of a failure."""
         task = self._tasks.get(key)
         if task is None or task.done():
             task = self._tasks[key] = asyncio.create_task(ask())
             task.add_done_callback(lambda done: self._end(key, done))
         return task
+
+    async def close(self) -> None:
+        """Give up what is being asked."""
+        if tasks := list(self._tasks.values()):
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
 
     def _end(self, key: _Key, done: asyncio.Task[_Answer]) -> None:
         """Keep no answer; where nobody waits any more, nobody is told of a failure either."""

@@ -14,8 +14,10 @@ from domain.faces import FaceEmbedding
 class Neighbours:
     """The users who are nearest to a probe, closest first, and among how many they were found.
 
-    ``gallery_size`` is counted with the search; among more than
-    :data:`~domain.calibration.LARGEST_GALLERY_WITH_COHORT` users it may be up to 10 seconds old.
+    ``gallery_size`` is counted with the search, unless more than
+    :data:`~domain.calibration.LARGEST_GALLERY_WITH_COHORT` users were there at the last count: then it is that count,
+    10 minutes old at most. So those who become many are judged as many at once, and those who have become few are
+    judged more strictly than they might be for a while.
     """
 
     nearest: tuple[Candidate, ...]

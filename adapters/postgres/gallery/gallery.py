@@ -10,7 +10,7 @@ from psycopg.rows import TupleRow
 from adapters.postgres.connection.database import Connection, Database
 from adapters.postgres.connection.statements import Statement
 from adapters.postgres.gallery.nearest import SPARE, Wanted, candidates, counting, exact, number, proposed
-from adapters.postgres.gallery.recent import Recent
+from adapters.postgres.gallery.recent import Recent, Renewed, Timed
 from adapters.postgres.gallery.templates import as_vector
 from adapters.postgres.search_index.feed import GalleryFeed
 from adapters.postgres.search_index.following import Follower, MakeCodes, Report
@@ -23,6 +23,7 @@ from domain.errors import DatabaseUnavailableError, GalleryNotReadyError, Galler
 from domain.faces import FaceEmbedding
 
 _RECENT_SECONDS = 10.0
+_LONGEST_SECONDS = 300.0
 
 
 class PostgresGallery:
@@ -45,7 +46,9 @@ class PostgresGallery:
         self._report = report
         self._clock = clock
         self._exact_below = exact_below
-        self._counts = Recent(self._count, clock=clock, seconds=_RECENT_SECONDS)
+        self._counts = Renewed(
+            self._timed_count, clock=clock, least_seconds=_RECENT_SECONDS, most_seconds=_LONGEST_SECONDS
+        )
         self._indexes = Recent(self._look_at_index, clock=clock, seconds=_RECENT_SECONDS)
         self._followers: dict[tuple[str, int], Follower] = {}
         self._exact: dict[Wanted, Statement] = {}
@@ -65,7 +68,8 @@ class PostgresGallery:
             await self._follower(model, dimension).load(index.version)
 
     async def close(self) -> None:
-        """Give up what is being loaded."""
+        """Give up what is being loaded or counted."""
+        await self._counts.close()
         for follower in self._followers.values():
             await follower.close()
 
@@ -90,11 +94,14 @@ class PostgresGallery:
         return Neighbours(candidates(rows), size)
 
     async def size(self, model: str) -> int:
-        """Return a count that is at most 10 seconds old; one query serves everyone who asks meanwhile."""
+        """Return a count that is renewed in the background: every 10 seconds, or so rarely that it is no burden.
+
+        That is after a hundred times as long as it took, 5 minutes at most. None is served that is twice as old.
+        """
         return await self._counts.get(model)
 
     async def is_slow(self, model: str, dimension: int) -> bool:
-        """Tell whether users are many and have no index that serves; the answer may be 10 seconds old, too."""
+        """Tell whether users are many and have no index that serves; the answer may be as old as :meth:`size`."""
         index = await self._indexes.get(model)
         return not (index and index.serves(dimension)) and await self.size(model) >= self._exact_below
 
@@ -158,7 +165,13 @@ class PostgresGallery:
             return await look_at_index(connection, self._database.schema, model)
 
     async def _count(self, model: str) -> int:
+        return (await self._timed_count(model)).answer
+
+    async def _timed_count(self, model: str) -> Timed[int]:
+        """Count, and time the statement alone: to have waited for a connection is no reason to count more rarely."""
         schema = self._database.schema
         query = counting(schema, schema.candidate_condition("u"))
         async with self._searching("count") as connection:
-            return number(await (await connection.execute(query, {"model": model})).fetchone())
+            began = self._clock.monotonic()
+            users = number(await (await connection.execute(query, {"model": model})).fetchone())
+            return Timed(users, self._clock.monotonic() - began)

@@ -13,6 +13,7 @@ from adapters.postgres.connection.database import Connection, Database
 from adapters.postgres.gallery.gallery import PostgresGallery
 from adapters.postgres.gallery.stored_faces import PostgresStoredFaces
 from adapters.postgres.migrate import migrate
+from domain.calibration import LARGEST_GALLERY_WITH_COHORT
 from domain.decision import Candidate
 from domain.errors import DatabaseUnavailableError, GalleryTooSlowError, Scope
 from domain.faces import FaceEmbedding
@@ -22,22 +23,33 @@ from tests.integration.postgres.use import limited, opened
 from tests.tables import PostgresTables
 
 MODEL = "model@1"
+WAITS_FOR_USERS = "SELECT FROM pg_locks WHERE relation = 'users'::regclass AND NOT granted"
+MANY = LARGEST_GALLERY_WITH_COHORT + 1
 PROBE = FaceEmbedding(MODEL, (1.0, 0.0, 0.0, 0.0))
 
 
 class WatchedDatabase(Database):
-    """Remembers the names of its operations."""
+    """Remembers the names of its operations; counts wait until they may be made."""
 
     def __init__(self, url: str) -> None:
         super().__init__(url)
         self.operations: list[str] = []
+        self.may_count = asyncio.Event()
+        self.may_count.set()
 
     @asynccontextmanager
     async def operation(self, name: str, *, seconds: float | None = None) -> AsyncIterator[Connection]:
         """Lend a connection, and remember what for."""
         self.operations.append(name)
         async with super().operation(name, seconds=seconds) as connection:
+            if name == "count":
+                await self.may_count.wait()
             yield connection
+
+    @property
+    def counts(self) -> int:
+        """How often users were counted by themselves."""
+        return self.operations.count("count")
 
 
 @asynccontextmanager
@@ -51,6 +63,22 @@ async def watched(url: str) -> AsyncIterator[WatchedDatabase]:
         await database.close()
 
 
+async def _until(gallery: PostgresGallery, size: int) -> None:
+    """Return once that is what is known of the gallery."""
+    for _ in range(500):
+        if await gallery.size(MODEL) == size:
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError(f"the gallery never had {size} users")
+
+
+async def _until_it_fails(gallery: PostgresGallery) -> None:
+    """Search until a search fails."""
+    for _ in range(500):
+        await gallery.search(PROBE, limit=1)
+        await asyncio.sleep(0.01)
+
+
 async def test_one_count_serves_everybody_for_ten_seconds(prepared: PreparedDatabase, tables: PostgresTables) -> None:
     """Those who ask at once share it, and so do those who ask later, until it is too old."""
     tables.add_user(uuid4(), PROBE)
@@ -62,8 +90,141 @@ async def test_one_count_serves_everybody_for_ten_seconds(prepared: PreparedData
         assert await gallery.size(MODEL) == 1
         assert database.operations == ["count"]
         clock.advance(0.01)
-        assert await gallery.size(MODEL) == 1
+        await gallery.size(MODEL)
+        await asyncio.sleep(0)
         assert database.operations == ["count", "count"]
+
+
+@pytest.fixture
+def many(tables: PostgresTables) -> int:
+    """Enrol more users than a search counts, and return how many."""
+    tables.run(
+        "INSERT INTO {users} (id, face_embedding, face_embedding_model) "
+        "SELECT gen_random_uuid(), '[1,0,0,0]', %s FROM generate_series(1, %s)",
+        MODEL,
+        MANY,
+    )
+    return MANY
+
+
+async def test_no_search_waits_for_a_count_but_the_first(
+    prepared: PreparedDatabase, tables: PostgresTables, many: int
+) -> None:
+    """What is known of many users is served while they are counted anew; one task counts for everyone."""
+    clock = ManualClock()
+    async with watched(prepared.url) as database:
+        gallery = PostgresGallery(database, Codes, clock=clock)
+        assert (await gallery.search(PROBE, limit=1)).gallery_size == many
+        tables.add_user(uuid4(), PROBE)
+        clock.advance(10.01)
+        database.may_count.clear()
+        async with asyncio.timeout(5):
+            found = await asyncio.gather(*(gallery.search(PROBE, limit=1) for _ in range(20)))
+        assert [one.gallery_size for one in found] == [many] * 20
+        assert database.counts == 2
+        database.may_count.set()
+        await _until(gallery, many + 1)
+        assert database.counts == 2
+
+
+@pytest.mark.parametrize(("seconds", "kept"), [(0.05, 10.0), (0.2, 20.0), (9.0, 300.0)])
+async def test_counting_takes_a_hundredth_of_the_time(
+    prepared: PreparedDatabase, many: int, seconds: float, kept: float
+) -> None:
+    """A count that took 0.2 seconds is made again after 20; any other after 10 at least, after 300 at most."""
+    clock = ManualClock()
+    async with watched(prepared.url) as database:
+        gallery = PostgresGallery(database, Codes, clock=clock)
+        with psycopg.connect(prepared.owner_url) as somebody:
+            somebody.execute("LOCK TABLE users")
+            counting = asyncio.create_task(gallery.size(MODEL))
+            for _ in range(500):
+                if somebody.execute(WAITS_FOR_USERS).fetchall():
+                    break
+                await asyncio.sleep(0.01)
+            clock.advance(seconds)
+        assert await counting == many
+        clock.advance(kept - seconds)
+        assert (await gallery.size(MODEL), database.counts) == (many, 1)
+        clock.advance(0.01)
+        assert await gallery.size(MODEL) == many
+        await asyncio.sleep(0)
+        assert database.counts == 2
+        await gallery.close()
+
+
+async def test_a_count_that_nobody_has_asked_for_in_a_long_time_is_waited_for(
+    prepared: PreparedDatabase, tables: PostgresTables, many: int
+) -> None:
+    """None is served that is more than twice as old as one that is renewed: users may have become far more."""
+    clock = ManualClock()
+    async with watched(prepared.url) as database:
+        gallery = PostgresGallery(database, Codes, clock=clock)
+        assert await gallery.size(MODEL) == many
+        tables.add_user(uuid4(), PROBE)
+        clock.advance(20.01)
+        assert (await gallery.search(PROBE, limit=1)).gallery_size == many + 1
+
+
+async def test_a_count_that_fails_in_the_background_is_waited_for_by_the_next(
+    prepared: PreparedDatabase, many: int
+) -> None:
+    """That one hears of a database that does not answer, or not in time, as ever."""
+    clock = ManualClock()
+    async with watched(prepared.url) as database:
+        gallery = PostgresGallery(database, Codes, clock=clock)
+        await gallery.size(MODEL)
+        clock.advance(10.01)
+        database.may_count.clear()
+        with limited(database, 0.2):
+            assert await gallery.size(MODEL) == many
+            with pytest.raises(GalleryTooSlowError, match="database, count: "):
+                await _until_it_fails(gallery)
+        database.may_count.set()
+        assert await gallery.size(MODEL) == many
+
+
+async def test_a_gallery_that_is_closed_counts_no_longer(prepared: PreparedDatabase, many: int) -> None:
+    """Nothing of it is left over."""
+    clock = ManualClock()
+    async with watched(prepared.url) as database:
+        gallery = PostgresGallery(database, Codes, clock=clock)
+        await gallery.size(MODEL)
+        before = asyncio.all_tasks()
+        clock.advance(10.01)
+        database.may_count.clear()
+        assert await gallery.size(MODEL) == many
+        await asyncio.sleep(0.1)
+        assert database.counts == 2
+        async with asyncio.timeout(5):
+            await gallery.close()
+        assert asyncio.all_tasks() == before
+
+
+async def test_who_becomes_many_or_few_is_judged_no_more_loosely_than_they_are(
+    prepared: PreparedDatabase, tables: PostgresTables
+) -> None:
+    """The search among those who were few counts them itself; those who were many count as many for a while."""
+    clock = ManualClock()
+    async with watched(prepared.url) as database:
+        gallery = PostgresGallery(database, Codes, clock=clock)
+        tables.add_user(uuid4(), PROBE)
+        assert (await gallery.search(PROBE, limit=1)).gallery_size == 1
+        tables.run(
+            "INSERT INTO {users} (id, face_embedding, face_embedding_model) "
+            "SELECT gen_random_uuid(), '[1,0,0,0]', %s FROM generate_series(2, %s)",
+            MODEL,
+            MANY,
+        )
+        assert (await gallery.search(PROBE, limit=1)).gallery_size == MANY
+        clock.advance(10.01)
+        await _until(gallery, MANY)
+        tables.run("DELETE FROM {users}")
+        tables.add_user(uuid4(), PROBE)
+        assert (await gallery.search(PROBE, limit=1)).gallery_size == MANY
+        clock.advance(10.01)
+        await _until(gallery, 1)
+        assert (await gallery.search(PROBE, limit=1)).gallery_size == 1
 
 
 async def test_each_model_has_its_own_count(prepared: PreparedDatabase, tables: PostgresTables) -> None:

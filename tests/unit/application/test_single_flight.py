@@ -68,10 +68,16 @@ async def test_an_error_is_told_to_everybody_who_waits() -> None:
     assert await flight.do("key", asked) == 2
 
 
-async def test_a_failure_that_nobody_waits_for_any_more_is_told_to_nobody() -> None:
-    """Who asked was cancelled, as at a worker's end: nothing is left over for the event loop to complain of."""
+@pytest.fixture
+async def complaints() -> list[dict[str, Any]]:
+    """Return what the event loop complains of."""
     complaints: list[dict[str, Any]] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
+    return complaints
+
+
+async def test_a_failure_that_nobody_waits_for_any_more_is_told_to_nobody(complaints: list[dict[str, Any]]) -> None:
+    """Who asked was cancelled, as at a worker's end: nothing is left over for the event loop to complain of."""
     flight, asked = SingleFlight[str, int](), Asked()
     asked.error = ValueError()
     asking = asyncio.create_task(flight.do("key", asked))
@@ -82,4 +88,30 @@ async def test_a_failure_that_nobody_waits_for_any_more_is_told_to_nobody() -> N
     asked.answered.set()
     await settle()
     gc.collect()
+    assert complaints == []
+
+
+async def test_what_nobody_waits_for_is_asked_and_fails_unheard(complaints: list[dict[str, Any]]) -> None:
+    """Whoever comes meanwhile waits for the same answer."""
+    flight, asked = SingleFlight[str, int](), Asked()
+    flight.begin("key", asked)
+    coming = asyncio.create_task(flight.do("key", asked))
+    await settle()
+    asked.answered.set()
+    assert await coming == 1
+    asked.error = ValueError()
+    flight.begin("key", asked)
+    await settle()
+    gc.collect()
+    assert (asked.times, complaints) == (2, [])
+
+
+async def test_what_is_asked_at_the_end_is_given_up(complaints: list[dict[str, Any]]) -> None:
+    """Nothing goes on after that; without anything to give up it is over at once."""
+    flight, asked = SingleFlight[str, int](), Asked()
+    asking = flight.begin("key", asked)
+    await settle()
+    await flight.close()
+    assert asking.cancelled()
+    await flight.close()
     assert complaints == []

@@ -168,6 +168,17 @@ def test_in_galleries_that_nobody_has_measured_the_stricter_rule_counts(size: in
     assert TargetFpir(0.01, COHORT).threshold(SearchContext(size, 1, (0.001, 0.001, 0.001))) < by_size
 
 
+@given(st.integers(LARGEST_GALLERY_WITH_COHORT + 1, 10**6), st.data(), st.floats(1e-4, 0.5), st.floats(0.0, 0.6))
+def test_a_large_gallery_that_has_shrunk_since_it_was_counted_is_never_judged_more_loosely(
+    counted: int, data: st.DataObject, fpir: float, mean: float
+) -> None:
+    """Whichever rule holds for those who are left."""
+    left = data.draw(st.integers(0, counted))
+    policy, others = TargetFpir(fpir, COHORT), (mean, mean, mean)
+    by_the_count = policy.threshold(SearchContext(counted, 1, others))
+    assert by_the_count <= policy.threshold(SearchContext(left, 1, others))
+
+
 def test_for_a_share_smaller_than_was_measured_the_stricter_rule_counts() -> None:
     """The factor of a larger share alone would name more strangers than are wanted; and no lower target is looser."""
     near, far = SearchContext(MANY, 1, (0.001, 0.001, 0.001)), SearchContext(MANY, 1, (0.5, 0.5, 0.5))

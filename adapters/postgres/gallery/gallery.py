@@ -65,7 +65,7 @@ class PostgresGallery:
         """
         index = await self._serving(model, dimension)
         if index is not None:
-            await self._follower(model, dimension).load(index.version)
+            await self._follower(model, dimension).load(index)
 
     async def close(self) -> None:
         """Give up what is being loaded or counted."""
@@ -110,7 +110,7 @@ class PostgresGallery:
         index = await self._serving(probe.model, probe.dimension)
         if index is None:
             return None
-        proposal = await self._follower(probe.model, probe.dimension).propose(probe.vector, index.version)
+        proposal = await self._follower(probe.model, probe.dimension).propose(probe.vector, index)
         if proposal is None:
             return None
         whom = {"users": proposal.users, **attrs.asdict(proposal.since)}

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adapters.postgres.search_index.feed import GalleryFeed, Moment, Rows
+from adapters.postgres.search_index.standing import IndexState
 from adapters.postgres.tables.catalogue import SchemaError
 from application.ports.clock import Clock
 from domain.errors import DatabaseUnavailableError
@@ -25,7 +26,7 @@ _REFRESH_SECONDS: Final = 1.0
 _PAUSE_SECONDS: Final = 300.0
 _DIGEST_BYTES: Final = 16
 _SPARE: Final = 10_000
-"""So many codes more than twice as many as at first, of users who have changed or gone, are no reason to load anew."""
+"""So many codes more than twice as many as at first, or as users, are no reason to load anew."""
 
 
 class Codes(Protocol):
@@ -59,9 +60,12 @@ class Proposal:
 
 @attrs.frozen
 class _Loaded:
-    version: str
+    """Codes of a state of the index, of so many users at first; ``index.users`` was the server's estimate of them."""
+
+    index: IndexState
     codes: Codes
     at_first: int
+    at: float
 
 
 class Follower:
@@ -80,9 +84,9 @@ class Follower:
         self._looked_at = -math.inf
         self._work: asyncio.Task[None] | None = None
 
-    async def propose(self, probe: Sequence[float], version: str) -> Proposal | None:
+    async def propose(self, probe: Sequence[float], index: IndexState) -> Proposal | None:
         """Return whom to compare with, None while nothing is loaded; another version is loaded meanwhile."""
-        self._see_to(version)
+        self._see_to(index)
         loaded, moment = self._loaded, self._moment
         if loaded is None:
             return None
@@ -92,16 +96,16 @@ class Follower:
             users = await asyncio.to_thread(loaded.codes.near, probe)
         return Proposal(users, moment)
 
-    async def load(self, version: str) -> None:
+    async def load(self, index: IndexState) -> None:
         """Return when that version is loaded, or was told to be of no use: everybody is compared with, then.
 
         Raises:
             DatabaseUnavailableError: no answer.
 
         """
-        await self._told(version, self._load(version))
+        await self._told(index.version, self._load(index))
 
-    async def _load(self, version: str) -> None:
+    async def _load(self, index: IndexState) -> None:
         learnt, moment = await self._feed.codebook(), await self._feed.moment()
         if learnt is None:
             return
@@ -121,8 +125,8 @@ class Follower:
         finally:
             if adding is not None:
                 await adding
-        self._loaded, self._moment, self._recent = _Loaded(version, codes, len(codes)), moment, {}
-        self._looked_at = self._clock.monotonic()
+        self._looked_at = now = self._clock.monotonic()
+        self._loaded, self._moment, self._recent = _Loaded(index, codes, len(codes), now), moment, {}
 
     async def close(self) -> None:
         """Give up what is going on."""
@@ -130,15 +134,28 @@ class Follower:
             self._work.cancel()
             await asyncio.wait([self._work])
 
-    def _see_to(self, version: str) -> None:
+    def _see_to(self, index: IndexState) -> None:
         now, loaded = self._clock.monotonic(), self._loaded
         if (self._work is not None and not self._work.done()) or now - self._looked_at < _REFRESH_SECONDS:
             return
         self._looked_at = now
-        if loaded is not None and loaded.version == version and len(loaded.codes) <= 2 * loaded.at_first + _SPARE:
-            self._work = asyncio.create_task(self._attempt(version, self._refresh(loaded)))
-        elif now >= self._not_before:
-            self._work = asyncio.create_task(self._attempt(version, self._load(version)))
+        version = index.version
+        current = loaded if loaded is not None and loaded.index.version == version else None
+        if now >= self._not_before and (current is None or self._holds_too_many(current, index.users)):
+            self._work = asyncio.create_task(self._attempt(version, self._load(index)))
+        elif current is not None:
+            self._work = asyncio.create_task(self._attempt(version, self._refresh(current)))
+
+    def _holds_too_many(self, loaded: _Loaded, users: int) -> bool:
+        """Tell whether most of the codes are of users who have changed or gone.
+
+        The server's estimate of the users may be wrong: codes that were loaded by it are not loaded by it again, and by
+        another one not before a while has passed.
+        """
+        enough = loaded.at_first
+        if users != loaded.index.users and self._clock.monotonic() - loaded.at >= _PAUSE_SECONDS:
+            enough = min(enough, users)
+        return len(loaded.codes) > 2 * enough + _SPARE
 
     async def _attempt(self, version: str, work: Coroutine[None, None, None]) -> None:
         """Do it; what the database does not answer, the next search tries again."""
@@ -148,11 +165,13 @@ class Follower:
     async def _told(self, version: str, work: Coroutine[None, None, None]) -> None:
         """Do it; what is wrong, but for no answer, is told once until that is over.
 
-        Then nothing is loaded for a while: that may be hundreds of megabytes.
+        Then nothing is loaded for a while, for that may be hundreds of megabytes; and until then it is not over, though
+        changes may be taken in.
         """
         try:
             await work
-            self._told_of = ""
+            if self._clock.monotonic() >= self._not_before:
+                self._told_of = ""
         except DatabaseUnavailableError:
             raise
         except Exception as error:  # noqa: BLE001 - whatever it is, searches find everybody without codes

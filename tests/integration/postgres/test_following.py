@@ -10,10 +10,14 @@ import psycopg
 import pytest
 
 from adapters.faiss_codes.codes import Codes
+from adapters.postgres.connection.statements import Statement
 from adapters.postgres.gallery import nearest
 from adapters.postgres.gallery.gallery import PostgresGallery
+from adapters.postgres.gallery.nearest import Wanted
 from adapters.postgres.migrate import migrate
+from adapters.postgres.search_index import following
 from adapters.postgres.search_index.feed import GalleryFeed, Moment
+from adapters.postgres.search_index.standing import IndexNames
 from domain.faces import FaceEmbedding
 from tests.databases import make_index
 from tests.fakes.clock import ManualClock
@@ -192,6 +196,86 @@ async def test_the_first_of_all_ids_is_loaded(admin: psycopg.Connection, worker:
     await worker.gallery.load(MODEL, 4)
     assert await worker.nearest() == UUID(int=0)
     assert len(worker.made[1]) == 21
+
+
+async def test_after_most_users_have_left_the_codes_are_loaded_anew(
+    admin: psycopg.Connection, worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The old ones serve meanwhile; then searches find enough of those who are left by the index again."""
+    monkeypatch.setattr(following, "_SPARE", 5)
+    near, searching_all, exact = Codes.near_at_once, PostgresGallery._searching_all, list[Wanted]()
+    monkeypatch.setattr(Codes, "near_at_once", lambda codes, probe: (near(codes, probe) or [])[:2])
+
+    def compared_with_everybody(gallery: PostgresGallery, wanted: Wanted) -> Statement:
+        exact.append(wanted)
+        return searching_all(gallery, wanted)
+
+    monkeypatch.setattr(PostgresGallery, "_searching_all", compared_with_everybody)
+    await worker.nearest()
+    assert not exact
+    left = [user.user_id for user in (await worker.gallery.search(PROBE, limit=20)).nearest][-4:]
+    exact.clear()
+    admin.execute("DELETE FROM users WHERE id <> ALL (%s)", [left])
+    admin.execute("VACUUM facematch.gallery")
+    worker.clock.advance(300)
+    with worker.making:
+        assert await worker.nearest() in left
+        await asyncio.sleep(0.2)
+        assert await worker.nearest() in left
+        assert len(exact) == 2
+    await worker.refreshed(lambda: len(worker.made) == 2 and len(worker.made[1]) == 4)
+    exact.clear()
+    assert await worker.nearest() in left
+    assert not exact
+
+
+async def test_codes_are_not_loaded_again_for_an_estimate_that_did_not_help(
+    admin: psycopg.Connection, worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server may take users for far fewer than they are: each estimate is tried once, 5 minutes after the last."""
+    monkeypatch.setattr(following, "_SPARE", 5)
+
+    async def estimated(users: int) -> int:
+        admin.execute("UPDATE pg_class SET reltuples = %s WHERE oid = %s::regclass", [users, partition])
+        worker.clock.advance(300)
+        for _ in range(20):
+            worker.clock.advance(1)
+            await worker.nearest()
+            await asyncio.sleep(0.05)
+        return len(worker.made)
+
+    partition = f"facematch.{IndexNames.of(MODEL).partition}"
+    made = [await estimated(users) for users in (3, 3, 2)]
+    admin.execute(ENROL, [NEW])
+    await worker.refreshed(lambda: len(worker.made[-1]) == 21)
+    assert (made, worker.troubles) == ([2, 2, 3], [])
+
+
+async def test_codes_that_cannot_be_loaded_anew_serve_on_and_take_in_changes(
+    admin: psycopg.Connection, worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is told once, however often it is tried."""
+    monkeypatch.setattr(following, "_SPARE", 5)
+    read = list[object]()
+
+    async def damaged(feed: GalleryFeed) -> bytes:
+        read.append(feed)
+        return b"of another time"
+
+    monkeypatch.setattr(GalleryFeed, "codebook", damaged)
+    admin.execute("DELETE FROM users WHERE id NOT IN (SELECT id FROM users LIMIT 4)")
+    admin.execute("VACUUM facematch.gallery")
+
+    async def tried(times: int) -> None:
+        worker.clock.advance(300)
+        await worker.refreshed(lambda: len(read) == times)
+        admin.execute(ENROL, [UUID(int=times)])
+        await worker.refreshed(lambda: len(worker.made[0]) == 20 + times)
+        assert await worker.nearest() == UUID(int=1)
+
+    await tried(1)
+    await tried(2)
+    assert ["is damaged" in str(error) for error in worker.troubles] == [True]
 
 
 async def test_an_index_that_cannot_be_read_is_told_once(

@@ -40,22 +40,6 @@ async def test_one_answer_serves_everybody_who_asks_meanwhile() -> None:
     assert await flight.do("key", asked) == 2
 
 
-async def test_an_answer_that_nobody_waits_for_yet_serves_who_asks_meanwhile() -> None:
-    """It is asked for once; a failure that nobody heard of is not kept."""
-    flight, asked = SingleFlight[str, int](), Asked()
-    flight.begin("key", asked)
-    flight.begin("key", asked)
-    waiting = asyncio.create_task(flight.do("key", asked))
-    await settle()
-    asked.answered.set()
-    assert await waiting == 1
-    asked.error = OSError("gone")
-    flight.begin("key", asked)
-    await settle()
-    asked.error = None
-    assert await flight.do("key", asked) == 3
-
-
 async def test_an_error_is_told_to_everybody_who_waits() -> None:
     """And is not kept for those who come later."""
     flight, asked = SingleFlight[str, int](), Asked()

@@ -152,7 +152,7 @@ class Unknown:
     def detail(self) -> str:
         """Say which of the two it is, for people."""
         if self.ambiguous:
-            return "two users are about equally near: nobody is named within the margin"
+            return "two users are equally near, or within the margin: nobody is named"
         return "the nearest user is beyond the threshold"
 
 
@@ -170,7 +170,8 @@ def decide(
     """Judge the :data:`NEEDED_CANDIDATES` nearest users, closest first, of a gallery of about ``gallery_size`` users.
 
     A threshold of 0 names nobody: an embedder that sees nothing is at no distance from anybody. The second nearest must
-    be farther away than the nearest by ``margin`` at least, lest a look-alike be named.
+    be farther away than the nearest by more than ``margin``, lest a look-alike be named, or by luck one of two users
+    with the same template. With neither threshold nor margin the first is named, also of two at the same distance.
     """
     if not candidates:
         return NobodyEnrolled()
@@ -184,6 +185,7 @@ def decide(
     )
     if comparison.threshold is not None and not 0 < comparison.threshold >= nearest.distance:
         return Unknown(comparison)
-    if others and others[0].distance - nearest.distance < margin:
+    is_limited = margin > 0 or comparison.threshold is not None
+    if others and is_limited and others[0].distance - nearest.distance <= margin:
         return Unknown(comparison, ambiguous=True)
     return Accepted(nearest.user_id, comparison, nearest.template)

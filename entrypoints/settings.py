@@ -180,7 +180,7 @@ class VisionSettings:
     margin: float = variable(
         "FACEMATCH_MATCH_MARGIN",
         p.number(0, 2),
-        "least difference between the distances of the nearest and the second nearest user; 0: off",
+        "the second nearest user must be farther away than the nearest by more than this; 0: off",
         default=0.0,
     )
     min_face: float = variable(

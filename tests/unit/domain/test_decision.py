@@ -142,7 +142,7 @@ def test_a_decision_tells_the_policy_of_the_cohort() -> None:
     assert comparison.runner_up_distance == 0.04
 
 
-@pytest.mark.parametrize(("second", "accepted"), [(0.12, True), (0.1199, False), (None, True)])
+@pytest.mark.parametrize(("second", "accepted"), [(0.1201, True), (0.12, False), (None, True)])
 def test_a_second_user_within_the_margin_leaves_it_open(second: float | None, accepted: bool) -> None:  # noqa: FBT001
     """Nobody is named where two are about equally near, and the answer says so; a single user has no rival."""
     candidates = [Candidate(ANN, 0.0), *([Candidate(BEN, second)] if second is not None else [])]
@@ -151,6 +151,25 @@ def test_a_second_user_within_the_margin_leaves_it_open(second: float | None, ac
     assert isinstance(decision, Unknown) is not accepted
     if isinstance(decision, Unknown):
         assert decision.ambiguous
+
+
+@pytest.mark.parametrize("policy", [FixedThreshold(0.3), TargetFpir(0.01, CALIBRATION)])
+def test_of_two_users_at_the_same_distance_neither_is_named(policy: ThresholdPolicy) -> None:
+    """Nothing tells them apart, so a name would be a guess; the least difference does."""
+    same = [Candidate(ANN, 0.03), Candidate(BEN, 0.03)]
+    decision = decide(same, policy, 9)
+    assert isinstance(decision, Unknown)
+    assert (decision.ambiguous, decision.comparison.runner_up_distance) == (True, 0.03)
+    assert isinstance(decide([Candidate(ANN, 0.03), Candidate(BEN, math.nextafter(0.03, 1))], policy, 9), Accepted)
+
+
+def test_without_a_threshold_the_first_of_two_at_the_same_distance_is_named() -> None:
+    """There the nearest is recorded whatever the distance, unless a margin asks for a difference."""
+    same = [Candidate(ANN, 0.03), Candidate(BEN, 0.03)]
+    decision = decide(same, FixedThreshold(None), 9)
+    assert isinstance(decision, Accepted)
+    assert decision.user_id == ANN
+    assert isinstance(decide(same, FixedThreshold(None), 9, margin=0.001), Unknown)
 
 
 def test_the_margin_does_not_matter_beyond_the_threshold() -> None:

@@ -323,7 +323,7 @@ async def test_another_user_who_looks_the_same_is_told(scene: Scene, angle: int,
 
 
 async def test_two_users_with_one_template_are_told_of(scene: Scene) -> None:
-    """By the one who would be named: it is their photographs that have to be looked at."""
+    """By the first of them, although neither is named: it is their photographs that have to be looked at."""
     for number in (2, 1):
         scene.database.add_user(UUID(int=number), at_angle(10))
     assert (await scene.enroll(ANNA, [FRONT])).warnings == (LookAlike(UUID(int=1), distance_of(10), NEAR),)

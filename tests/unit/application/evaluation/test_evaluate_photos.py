@@ -75,13 +75,16 @@ def evaluator(**changes: object) -> EvaluatePhotos:
 
 
 def a_crowd(people: int, photographs: int) -> tuple[dict[str, dict[str, bytes | None]], EvaluatePhotos]:
-    """Return people with so many photographs each, two degrees apart from the next one, and their evaluation."""
+    """Return people with so many photographs each, and their evaluation.
+
+    They are two degrees apart from the next one and a little more from the one before, so that nobody is half-way.
+    """
     script: dict[bytes, PhotoReading | Exception] = {}
     crowd: dict[str, dict[str, bytes | None]] = {}
     for person in range(people):
         crowd[f"p{person:03}"] = {str(number): f"{person} {number}".encode() for number in range(photographs)}
         for number in range(photographs):
-            script[f"{person} {number}".encode()] = showing(2 * person + number / 10)
+            script[f"{person} {number}".encode()] = showing(2 * person + person % 2 / 20 + number / 10)
     return crowd, evaluator(read=reading_by(script))
 
 

@@ -329,7 +329,7 @@ async def test_a_user_who_goes_meanwhile_is_not_named(world: World) -> None:
 async def test_users_who_keep_going_fail_the_attempt(world: World) -> None:
     """The search is not repeated for ever; what is left is another attempt, with nothing written by this one."""
     for number in range(9):
-        world.database.add_user(UUID(int=100 + number), embedding())
+        world.database.add_user(UUID(int=100 + number), embedding(1.0, (number + 1) / 100, 0.0))
     world.match = attrs.evolve(world.match, gallery=FickleGallery(world, times=9))
     with pytest.raises(AttemptFailedError, match="kept disappearing"):
         await run(world)

@@ -1,5 +1,6 @@
 """``embedders``: what can be used to see."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 import attrs
@@ -8,6 +9,7 @@ from rich.table import Table
 
 from adapters.vision import registry
 from application.ports.face_pipeline import EmbedderInfo
+from domain.calibration import LARGEST_GALLERY_WITH_COHORT
 from domain.decision import COHORT_EXPONENT, COHORT_SIZE, SMALLEST_GALLERY_WITH_COHORT, SearchContext, TargetFpir
 from entrypoints.configured import calibration
 from entrypoints.terminal.console import err, load_settings, out, print_document
@@ -43,7 +45,7 @@ def embedders(as_json: Annotated[bool, typer.Option("--json", help="Print one JS
         grid.add_row("  id", f"{info.id}: {info.dimension} dimensions, {info.metric}")
         grid.add_row("  parts", info.description)
         grid.add_row("  licence", info.licence)
-        grid.add_row("  threshold", _in_words(info, fpir))
+        grid.add_row("  threshold", threshold_in_words(info, fpir))
         out.print(name + (" (active)" if name == settings.vision.embedder else ""), style="bold")
         out.print(grid)
     for name, how in unconfigured.items():
@@ -76,18 +78,25 @@ def _cohort_factor(info: EmbedderInfo, fpir: float) -> float | None:
     return info.calibration.cohort_factor_at(fpir) if fpir >= info.calibration.lowest_fpir else None
 
 
-def _in_words(info: EmbedderInfo, fpir: float) -> str:
+def threshold_in_words(info: EmbedderInfo, fpir: float) -> str:
+    """Say how near a user must be to be named, for templates of one photograph."""
     if info.calibration.is_one_distance:
         return f"{info.calibration.points[0][1]:.3f}, however many users: how many strangers are named was not measured"
     purpose = f"for a false positive identification rate of {fpir:g}"
-    factor = _cohort_factor(info, fpir)
-    by_size = {
-        users: distance
-        for users, distance in _thresholds(info, fpir).items()
-        if factor is None or users <= SMALLEST_GALLERY_WITH_COHORT
-    }
-    words = ", ".join(f"{distance:.3f} of {users:,}" for users, distance in by_size.items()) + " users"
+    distances = _thresholds(info, fpir)
+    factor = info.calibration.cohort_factor_at(fpir)
     if factor is None:
-        return f"{words}, {purpose}"
+        return f"{_by_size(distances)} users, {purpose}"
     by_cohort = f"{factor:.3f} x m^{COHORT_EXPONENT:g}, m being the mean distance of the next {COHORT_SIZE}"
-    return f"{words}, from {SMALLEST_GALLERY_WITH_COHORT} on {by_cohort}, {purpose}"
+    if fpir < info.calibration.lowest_fpir:
+        return f"{_by_size(distances)} users, from {SMALLEST_GALLERY_WITH_COHORT} on at most {by_cohort}, {purpose}"
+    few = {users: distance for users, distance in distances.items() if users < SMALLEST_GALLERY_WITH_COHORT}
+    many = {users: distance for users, distance in distances.items() if users > LARGEST_GALLERY_WITH_COHORT}
+    return (
+        f"{_by_size(few)} users, from {SMALLEST_GALLERY_WITH_COHORT} on {by_cohort}, above "
+        f"{LARGEST_GALLERY_WITH_COHORT:,} at most as by their number ({_by_size(many)}), {purpose}"
+    )
+
+
+def _by_size(distances: Mapping[int, float]) -> str:
+    return ", ".join(f"{distance:.3f} of {users:,}" for users, distance in distances.items())

@@ -186,7 +186,9 @@ def embedding_findings(facts: DatabaseFacts, embedder: str) -> Iterator[Finding]
         detail = f"{facts.unfit} users have one of {embedder} that no photo can be compared with: enrol them again"
         yield Finding("unfit embeddings", Status.WARNING, detail)
     if facts.shared:
-        detail = f"{facts.shared} users have the same as another: nothing tells them apart, so enrol them from other photos"
+        detail = (
+            f"{facts.shared} users have the same as another, and cannot be told apart: enrol them from other photos"
+        )
         yield Finding("same embeddings", Status.WARNING, detail)
     for model, users in facts.unusable.items():
         name = f"model {model}" if model else "an unknown model (face_embedding_model is null)"

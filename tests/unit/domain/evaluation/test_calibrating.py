@@ -94,12 +94,13 @@ def test_templates_that_nothing_was_measured_for_are_judged_with_care() -> None:
 
 
 def test_templates_of_more_photographs_than_usual_are_known() -> None:
-    """What was measured for them holds, and is continued by the curve for the next fewer."""
+    """What was measured for them holds, is continued by the curve for the next fewer, and lowered for still more."""
     five = MeasuredCurve(5, 30, 2_000, ((1e-2, 0.03),))
     own = MeasuredCalibration("m@1", (of_one((1e-3, 0.06)), five)).extended_by(USUAL)
     assert own.distance_at(1e-2, 5) == 0.03
     assert own.distance_at(1e-4, 5) == pytest.approx(0.015)
-    assert own.distance_at(1e-2, 4) == pytest.approx(0.06)
+    assert own.distance_at(1e-2, 4) == pytest.approx(0.06 * 0.84 / 0.86)
+    assert own.distance_at(1e-2, 50) == pytest.approx(0.03 * 0.8 / 0.83)
 
 
 def test_an_embedder_that_knows_one_kind_of_template_learns_others() -> None:

@@ -9,6 +9,8 @@ from tests.fakes.vision import INFO
 
 _POINTS = ((1e-7, 0.02), (1e-4, 0.05), (1e-2, 0.09))
 _COHORT = Calibration(_POINTS, cohort=((1, ((0.01, 0.25), (0.1, 0.3))),))
+_BY_COHORT = "0.250 x m^0.6, m being the mean distance of the next 3"
+_FEW = "0.064 of 20, 0.056 of 50"
 
 
 @pytest.mark.parametrize(
@@ -17,16 +19,14 @@ _COHORT = Calibration(_POINTS, cohort=((1, ((0.01, 0.25), (0.1, 0.3))),))
         (
             _COHORT,
             0.01,
-            "0.064 of 20, 0.056 of 50 users, from 100 on 0.250 x m^0.6, m being the mean distance of the next 3, above "
-            "1,200 at most as by their number (0.020 of 100,000)",
+            f"{_FEW} users, from 100 on {_BY_COHORT}, above 1,200 at most as by their number (0.020 of 100,000)",
         ),
         (
             _COHORT,
             0.001,
-            "0.047 of 20, 0.043 of 50, 0.030 of 1,000, 0.013 of 100,000 users, from 100 on at most 0.250 x m^0.6, "
-            "m being the mean distance of the next 3",
+            f"0.047 of 20, 0.043 of 50, 0.030 of 1,000, 0.013 of 100,000 users, from 100 on at most {_BY_COHORT}",
         ),
-        (Calibration(_POINTS), 0.01, "0.064 of 20, 0.056 of 50, 0.040 of 1,000, 0.020 of 100,000 users"),
+        (Calibration(_POINTS), 0.01, f"{_FEW}, 0.040 of 1,000, 0.020 of 100,000 users"),
     ],
 )
 def test_each_rule_of_a_target_is_told_where_it_counts(calibration: Calibration, fpir: float, said: str) -> None:

@@ -55,9 +55,15 @@ class Codes:
         """Add users, uint8, [users, 16], with their unit vectors, of any precision, [users, dimension]."""
         with self._in_use:
             # users who are added together may be alike, and each part has a share of the shortlist: they are spread
-            for first, part in enumerate(sorted(self._parts, key=len)):
-                share = slice(first, None, len(self._parts))
-                part.add(users[share], np.ascontiguousarray(vectors[share], np.float32))
+            parts = sorted(self._parts, key=len)
+            shares = [slice(first, None, len(parts)) for first in range(len(parts))]
+            additions = [
+                self._threads.submit(part.add, users[share], vectors[share])
+                for part, share in zip(parts, shares, strict=True)
+            ]
+            wait(additions)  # also where one has failed: none may go on while somebody searches
+            for addition in additions:
+                addition.result()
 
     def near(self, probe: Sequence[float]) -> list[UUID]:
         """Return up to :data:`PROPOSED` users whose codes are nearest to a unit vector, the nearest first."""
@@ -107,17 +113,17 @@ class _Part:
         """How many bytes each search reads."""
         return int(self._read.sa_code_size()) * len(self)
 
-    def add(self, users: Users, vectors: NDArray[np.float32]) -> None:
+    def add(self, users: Users, vectors: NDArray[np.floating[Any]]) -> None:
         if not len(users):
             return  # faiss crashes when nothing is added to an empty index of short codes
-        faiss.omp_set_num_threads(1)  # of this very thread: the other cores look at photographs
+        faiss.omp_set_num_threads(1)  # of this very thread: each part has one
         count = len(self) + len(users)
         if count > len(self._users):
             grown = np.empty((max(count, len(self._users) * 5 // 4), _ID_BYTES), np.uint8)
             grown[: len(self)] = self._users[: len(self)]
             self._users = grown
         self._users[len(self) : count] = users
-        self._index.add(vectors)
+        self._index.add(np.ascontiguousarray(vectors, np.float32))
 
     def near(self, probe: NDArray[np.float32]) -> _Near:
         """Return up to :data:`_FOUND` that are nearest to a probe, [1, dimension]."""

@@ -1,7 +1,7 @@
 """Codes propose the right users: those whose vectors are nearest, though pairs of axes are rounded to 16 codes."""
 
 from concurrent.futures import ThreadPoolExecutor
-from threading import Event
+from threading import Barrier, Event
 from typing import Any
 from uuid import UUID
 
@@ -193,6 +193,24 @@ def test_nobody_searches_while_users_are_being_added(monkeypatch: pytest.MonkeyP
         go_on.set()
         added.result()
     assert (found, codes.near_at_once([1, 0])) == (None, [UUID(int=0)])
+
+
+def test_users_are_added_by_as_many_threads_as_search(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each thread adds to its own part, at the same time as the others; where one fails, whoever adds hears of it."""
+    together = Barrier(3, timeout=10)
+    add = module._Part.add
+
+    def at_once(*arguments: Any) -> None:
+        together.wait()
+        add(*arguments)
+
+    monkeypatch.setattr(module._Part, "add", at_once)
+    codes = Codes(learn(np.empty((0, 2), np.float32)), cores=3)
+    codes.add(ids(3), np.asarray([[1, 0], [0, 1], [0.6, 0.8]], np.float32))
+    assert len(codes) == 3
+    monkeypatch.setattr(module._Part, "add", add)
+    with pytest.raises(AssertionError):
+        codes.add(ids(1), np.asarray([[1, 0, 0]], np.float32))
 
 
 def test_what_takes_long_is_left_to_a_thread() -> None:

@@ -11,6 +11,7 @@ from psycopg import sql
 
 from adapters.faiss_codes.codebook import EXAMPLES, learn
 from adapters.faiss_codes.codes import can_be_made
+from adapters.faiss_codes.recall import rehearse
 from adapters.postgres.migrate import migrate
 from adapters.postgres.search_index.building import IndexKeeper, Model
 from infra.local_stack.postgres import PostgresServer
@@ -135,7 +136,7 @@ def of_an_application(server: PostgresServer) -> PreparedDatabase:
 
 async def make_index(url: str, model: str, *, dimension: int) -> None:
     """Let a model's users be searched through an index, as `facematch index` does; the URL is the owner's."""
-    async with IndexKeeper.opened(url, can_be_made) as keeper:
+    async with IndexKeeper.opened(url, can_be_made, rehearse) as keeper:
         there = {found.name: found for found in await keeper.models()}
         model_there = there.get(model, Model(model, dimension, users=0, is_indexed=False))
         await keeper.build(model_there, learn, lambda *_: None, examples=EXAMPLES)

@@ -17,18 +17,18 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
+from adapters.faiss_codes.codebook import FOUND, LEAST, shortlist
+
 Users = NDArray[np.uint8]
 """Ids of users, 16 bytes each: [users, 16]."""
 
 PROPOSED: Final = 16
 """So many users a search proposes."""
-_FOUND: Final = 64
-"""So many codes each part finds: somebody whose template has changed many times has several of them."""
-_SHORTLISTED: Final = 1_024
-"""So many, nearest by their short codes, are put in order by the longer ones."""
 _MOST_THREADS: Final = 4
 _BRIEF_BYTES: Final = 10 * 1024**2
 """One thread reads so many bytes of codes in about a millisecond."""
+_BYTES_OF_ONE_MORE: Final = 4 * 1024
+"""In the time that it takes to put one more user in order by the longer codes."""
 _ID_BYTES: Final = 16
 _Near = tuple[NDArray[np.float32], Users]
 """Squared distances, and users at these."""
@@ -43,7 +43,7 @@ class Codes:
 
     def __init__(self, learnt: bytes, *, cores: int = 1) -> None:
         threads = min(_MOST_THREADS, cores)
-        self._parts = [_Part(learnt, _SHORTLISTED // threads) for _ in range(threads)]
+        self._parts = [_Part(learnt, threads) for _ in range(threads)]
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="search")
         self._in_use = threading.Lock()
 
@@ -75,7 +75,7 @@ class Codes:
 
     def near_at_once(self, probe: Sequence[float]) -> list[UUID] | None:
         """Return the same within a millisecond or two; None where it takes longer, or somebody searches or adds."""
-        is_brief = sum(part.bytes_read for part in self._parts) <= _BRIEF_BYTES
+        is_brief = sum(part.cost for part in self._parts) <= _BRIEF_BYTES
         if not is_brief or not self._in_use.acquire(blocking=False):
             return None
         try:
@@ -88,7 +88,7 @@ class Codes:
 def can_be_made(learnt: bytes, dimension: int) -> bool:
     """Tell whether there can be codes of vectors of that dimension by what was learnt, which may be damaged."""
     try:
-        _Part(learnt, _SHORTLISTED).add(np.zeros((1, _ID_BYTES), np.uint8), np.zeros((1, dimension), np.float32))
+        _Part(learnt).add(np.zeros((1, _ID_BYTES), np.uint8), np.zeros((1, dimension), np.float32))
     except (RuntimeError, ValueError, AssertionError, MemoryError):
         return False
     return True
@@ -97,11 +97,14 @@ def can_be_made(learnt: bytes, dimension: int) -> bool:
 class _Part:
     """Some of the users, for one thread at a time."""
 
-    def __init__(self, learnt: bytes, shortlisted: int) -> None:
+    def __init__(self, learnt: bytes, parts: int = 1) -> None:
         self._index: Any = faiss.deserialize_index(np.frombuffer(learnt, np.uint8))
         self._read: Any = self._index
+        self._more_shortlisted = 0
         if isinstance(self._index, faiss.IndexRefine):
-            self._index.k_factor = shortlisted / _FOUND
+            shortlisted = shortlist(self._index)
+            self._more_shortlisted = (shortlisted - LEAST) // parts
+            self._index.k_factor = shortlisted // parts / FOUND
             self._read = self._index.base_index
         self._users: Users = np.empty((0, _ID_BYTES), np.uint8)
 
@@ -109,9 +112,9 @@ class _Part:
         return int(self._index.ntotal)
 
     @property
-    def bytes_read(self) -> int:
-        """How many bytes each search reads."""
-        return int(self._read.sa_code_size()) * len(self)
+    def cost(self) -> int:
+        """How many bytes of codes could be read in the time that a search takes."""
+        return int(self._read.sa_code_size()) * len(self) + _BYTES_OF_ONE_MORE * self._more_shortlisted
 
     def add(self, users: Users, vectors: NDArray[np.floating[Any]]) -> None:
         if not len(users):
@@ -126,9 +129,9 @@ class _Part:
         self._index.add(np.ascontiguousarray(vectors, np.float32))
 
     def near(self, probe: NDArray[np.float32]) -> _Near:
-        """Return up to :data:`_FOUND` that are nearest to a probe, [1, dimension]."""
+        """Return up to :data:`~.codebook.FOUND` that are nearest to a probe, [1, dimension]."""
         faiss.omp_set_num_threads(1)
-        [distances], [places] = self._index.search(probe, _FOUND)
+        [distances], [places] = self._index.search(probe, FOUND)
         is_there = places >= 0
         return distances[is_there], self._users[places[is_there]]
 

@@ -270,11 +270,12 @@ MANUALS: Final = {
     ),
     "index": Manual(
         interrupted=_AGAIN,
-        failed="The database refuses, rows stay locked, or the index differs from `users` or is damaged.",
+        failed="The database refuses, rows stay locked, or the index differs from `users`, is damaged or "
+        "overlooks too many.",
         environment=(*_DATABASE,),
         examples=(
             ("Build or update it", "facematch index"),
-            ("Compare only", "facematch index --check"),
+            ("Compare and measure only", "facematch index --check"),
         ),
         see=("migrate", "doctor"),
     ),

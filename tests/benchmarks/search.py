@@ -21,6 +21,7 @@ from rich.table import Table
 
 from adapters.faiss_codes.codebook import EXAMPLES, learn
 from adapters.faiss_codes.codes import can_be_made
+from adapters.faiss_codes.recall import rehearse
 from adapters.postgres.connection.database import Database
 from adapters.postgres.gallery.gallery import PostgresGallery
 from adapters.postgres.migrate import migrate
@@ -109,7 +110,7 @@ async def _measure_size(server: PostgresServer, url: str, dimension: int, parts:
     enrolled = _probes(dimension, chosen, parts)
     strangers = _probes(dimension, [_STRANGERS + part for part in chosen], parts)
     exact, _ = await _search(url, Probes(enrolled.vectors[:_EXACT_PROBES], enrolled.nearest), exact_on=server)
-    async with IndexKeeper.opened(url, can_be_made) as keeper:
+    async with IndexKeeper.opened(url, can_be_made, rehearse) as keeper:
         [model] = await keeper.models()
         started = time.perf_counter()
         await keeper.build(model, learn, lambda *_: None, examples=EXAMPLES)

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
+from typing import Protocol
 
 import attrs
 import numpy as np
@@ -42,6 +43,10 @@ SELECT DISTINCT ON (name) name, used.dimension, coalesce(used.users, 0), indexed
               WHERE inhparent = 'facematch.gallery'::regclass) indexed USING (name)
  ORDER BY name, used.users DESC
 """
+_BLOCKS = """
+SELECT pg_catalog.pg_relation_size(%s::regclass) / pg_catalog.current_setting('block_size')::integer,
+       %s / pg_catalog.current_setting('block_size')::integer
+"""
 _BYTES = "SELECT coalesce(pg_catalog.pg_total_relation_size(pg_catalog.to_regclass(%s)), 0)"
 _KEEP_CODEBOOK = """
 INSERT INTO facematch.codebooks (model, dimension, users, content) VALUES (%s, %s, %s, %s)
@@ -50,6 +55,9 @@ ON CONFLICT (model) DO UPDATE SET dimension = excluded.dimension, users = exclud
 """
 _SAMPLE_BYTES = 256 * 1024**2
 _ELEMENT_BYTES = 2
+_PAGE_BYTES = 4 * 1024**2
+_PROBES = 500
+_TO_LEARN_FROM, _TO_SEARCH_FOR = 1, 2  # seeds
 _LEARN_AGAIN = 4
 """A gallery that has grown by this factor is learnt from again: there were fewer examples, or too few to learn from."""
 # Where a database was restored elsewhere, rows can be from transactions that are still to come.
@@ -60,6 +68,46 @@ Learn = Callable[[NDArray[np.float32]], bytes]
 """Makes a codebook, from examples, [examples, dimension]."""
 CanBeUsed = Callable[[bytes, int], bool]
 """Tells whether a codebook is one for vectors of that dimension; it may be damaged."""
+
+
+class Recall(Protocol):
+    """Which share of searches finds the nearest user: with the shortlist that a codebook has, or a better one.
+
+    That one is never shorter, and no other finds more where none is long enough.
+    """
+
+    @property
+    def shortlist(self) -> int:
+        """How many users a search looks at closely."""
+
+    @property
+    def found(self) -> float:
+        """Which share of searches finds the nearest user."""
+
+    @property
+    def enough(self) -> int:
+        """How many users a search had better look at closely."""
+
+    @property
+    def with_enough(self) -> "Recall":
+        """The same once it does."""
+
+
+class Rehearsal(Protocol):
+    """Searches for some users among all others."""
+
+    def show(self, vectors: NDArray[np.float32]) -> None:
+        """Take in a page of the gallery, [users, dimension], with the users who are searched for in it."""
+
+    def recall(self) -> Recall | None:
+        """Tell how they went; None where there was nobody else."""
+
+    def with_shortlist(self, users: int) -> bytes:
+        """Return the codebook, for searches that look closely at so many users."""
+
+
+Rehearse = Callable[[bytes, NDArray[np.float32]], Rehearsal | None]
+"""Prepares searches by a codebook for these users, [users, dimension]; None where they find everybody in any case."""
 
 
 class IndexRefusedError(FacematchError):
@@ -97,14 +145,17 @@ class IndexReport:
 class IndexKeeper:
     """The one who works on indexes, until the block of :meth:`opened` ends."""
 
-    def __init__(self, connection: AsyncConnection[TupleRow], schema: Schema, can_be_used: CanBeUsed) -> None:
+    def __init__(
+        self, connection: AsyncConnection[TupleRow], schema: Schema, can_be_used: CanBeUsed, rehearse: Rehearse
+    ) -> None:
         self._connection = connection
         self._schema = schema
         self._can_be_used = can_be_used
+        self._rehearse = rehearse
 
     @classmethod
     @asynccontextmanager
-    async def opened(cls, url: str, can_be_used: CanBeUsed) -> AsyncIterator["IndexKeeper"]:
+    async def opened(cls, url: str, can_be_used: CanBeUsed, rehearse: Rehearse) -> AsyncIterator["IndexKeeper"]:
         """Connect as the owner of the tables.
 
         Raises:
@@ -118,7 +169,7 @@ class IndexKeeper:
                 schema = await Schema.resolve(connection)
                 await connection.execute(_SESSION)
                 await _check(connection, schema)
-                yield cls(connection, schema, can_be_used)
+                yield cls(connection, schema, can_be_used, rehearse)
 
     async def models(self) -> list[Model]:
         """Return every model that is in use or has an index, finished or not."""
@@ -128,10 +179,12 @@ class IndexKeeper:
         )
         return [Model(*row) for row in await (await self._connection.execute(query)).fetchall()]
 
-    async def build(self, model: Model, learn: Learn, progress: StepProgress, *, examples: int) -> None:
+    async def build(self, model: Model, learn: Learn, progress: StepProgress, *, examples: int) -> Recall | None:
         """Make what is missing of a model's index and bring it in step, while others read and write.
 
-        Learns from about so many ``examples``, where nothing fitting was learnt yet.
+        Learns from about so many ``examples``, where nothing fitting was learnt yet. Searches for some of the users,
+        and lets all searches look closely at more users from now on where too few of those found the nearest one.
+        Returns how often they find it then, None where there is nothing to measure: they find it in any case.
 
         Raises:
             IndexRefusedError: vectors that cannot be indexed, or users that somebody keeps locked.
@@ -151,11 +204,31 @@ class IndexKeeper:
         await self._connection.execute(parts.compose(_FROM_NOW_ON))
         await self._connection.execute(sql.SQL("ANALYZE {}").format(parts.partition))
         fits = state is not None and state.dimension == dimension and model.users <= _LEARN_AGAIN * state.learnt_from
-        if not (fits and await self._has_codebook(model.name, dimension)):
+        kept = await self._codebook(model.name, dimension) if fits else None
+        learnt_from = state.learnt_from if state is not None and kept is not None else model.users
+        content = kept
+        if content is None:
             progress("learning", 0, 0)
-            sample = await self._take_examples(parts, examples, model.users)
+            sample = await self._take_examples(parts, examples, model.users, seed=_TO_LEARN_FROM)
             content = await asyncio.to_thread(learn, sample)
-            await self._connection.execute(_KEEP_CODEBOOK, [model.name, dimension, model.users, content])
+        rehearsal = await self._rehearsed(parts, content, model.users, progress)
+        recall = await asyncio.to_thread(rehearsal.recall) if rehearsal is not None else None
+        if rehearsal is not None and recall is not None and recall.enough > recall.shortlist:
+            content = rehearsal.with_shortlist(recall.enough)
+            recall = recall.with_enough
+        if content != kept:
+            await self._connection.execute(_KEEP_CODEBOOK, [model.name, dimension, learnt_from, content])
+        return recall
+
+    async def measure(self, model: Model, progress: StepProgress) -> Recall | None:
+        """Tell how often searches find the nearest user now; None as from :meth:`build`, or where there is no index."""
+        state = await look_at_index(self._connection, self._schema, model.name)
+        content = await self._codebook(model.name, state.dimension) if state is not None and state.dimension else None
+        if state is None or state.dimension is None or content is None:
+            return None
+        parts = IndexParts(self._schema, model.name, state.dimension)
+        rehearsal = await self._rehearsed(parts, content, model.users, progress)
+        return await asyncio.to_thread(rehearsal.recall) if rehearsal is not None else None
 
     async def check(self, model: Model) -> IndexReport:
         """Compare the index of a model that has one with ``users``, row by row."""
@@ -164,7 +237,9 @@ class IndexKeeper:
         parts = IndexParts(self._schema, model.name, dimension)
         difference = await compare(self._connection, parts)
         [size] = await (await self._connection.execute(_BYTES, [parts.partition.as_string()])).fetchone() or (0,)
-        serves = state is not None and state.serves(dimension) and await self._has_codebook(model.name, dimension)
+        serves = (
+            state is not None and state.serves(dimension) and await self._codebook(model.name, dimension) is not None
+        )
         return IndexReport(model.name, serves, size, difference)
 
     async def drop(self, model: str) -> None:
@@ -215,13 +290,33 @@ class IndexKeeper:
             await asyncio.sleep(_PAUSE_SECONDS)
         raise IndexRefusedError("rows of users stayed locked by somebody's long transaction; run it again")
 
-    async def _has_codebook(self, model: str, dimension: int) -> bool:
+    async def _codebook(self, model: str, dimension: int) -> bytes | None:
+        """Return the codebook, None where there is none for vectors of that dimension or it is damaged."""
         row = await (await self._connection.execute(CODEBOOK, [model])).fetchone()
-        return row is not None and await asyncio.to_thread(self._can_be_used, row[0], dimension)
+        is_there = row is not None and await asyncio.to_thread(self._can_be_used, row[0], dimension)
+        return row[0] if row is not None and is_there else None
 
-    async def _take_examples(self, parts: IndexParts, count: int, users: int) -> NDArray[np.float32]:
+    async def _take_examples(self, parts: IndexParts, count: int, users: int, *, seed: int) -> NDArray[np.float32]:
         count = min(count, _SAMPLE_BYTES // (_ELEMENT_BYTES * parts.dimension))
-        query = parts.taking_examples(count, users)
+        return await self._vectors(parts, parts.taking_examples(count, users, seed=seed))
+
+    async def _rehearsed(
+        self, parts: IndexParts, learnt: bytes, users: int, progress: StepProgress
+    ) -> Rehearsal | None:
+        """Return searches for some of the users, after they have seen the whole gallery."""
+        probes = await self._take_examples(parts, _PROBES, users, seed=_TO_SEARCH_FOR)
+        rehearsal = self._rehearse(learnt, probes)
+        if rehearsal is None:
+            return None
+        table = parts.partition.as_string()
+        blocks, page = await (await self._connection.execute(_BLOCKS, [table, _PAGE_BYTES])).fetchone() or (0, 1)
+        for first in range(0, blocks, page):
+            progress("measuring", first, blocks)
+            vectors = await self._vectors(parts, parts.reading_blocks(first, first + page))
+            await asyncio.to_thread(rehearsal.show, vectors)
+        return rehearsal
+
+    async def _vectors(self, parts: IndexParts, query: sql.Composed) -> NDArray[np.float32]:
         row = await (await self._connection.execute(query, binary=True)).fetchone()
         content = row[0] or b"" if row is not None else b""
         return unit_vectors(content, parts.dimension)

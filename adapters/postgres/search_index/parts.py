@@ -61,7 +61,11 @@ FOR EACH STATEMENT EXECUTE FUNCTION {function}()
 """
 _EXAMPLES = """
 SELECT pg_catalog.string_agg({extension}.halfvec_send(embedding), '')
-  FROM {partition} TABLESAMPLE BERNOULLI ({percent}) REPEATABLE (1)
+  FROM {partition} TABLESAMPLE BERNOULLI ({percent}) REPEATABLE ({seed})
+"""
+_BLOCKS = """
+SELECT pg_catalog.string_agg({extension}.halfvec_send(embedding), '')
+  FROM {partition} WHERE ctid >= {first}::tid AND ctid < {end}::tid
 """
 
 
@@ -108,9 +112,14 @@ class IndexParts:
         yield self.compose(_TRIGGER)
         yield self.compose(_TRUNCATE_TRIGGER)
 
-    def taking_examples(self, count: int, users: int) -> sql.Composed:
-        """Return the query for about ``count`` of the vectors of so many users."""
-        return self.compose(_EXAMPLES, percent=sql.Literal(min(100.0, 100.0 * count / max(users, 1))))
+    def taking_examples(self, count: int, users: int, *, seed: int) -> sql.Composed:
+        """Return the query for about ``count`` of the vectors of so many users, others for each seed."""
+        percent = min(100.0, 100.0 * count / max(users, 1))
+        return self.compose(_EXAMPLES, percent=sql.Literal(percent), seed=sql.Literal(seed))
+
+    def reading_blocks(self, first: int, end: int) -> sql.Composed:
+        """Return the query for the vectors in a range of the table's blocks, as they lie there."""
+        return self.compose(_BLOCKS, first=sql.Literal(f"({first},0)"), end=sql.Literal(f"({end},0)"))
 
     def compose(self, template: LiteralString, **more: sql.Composable) -> sql.Composed:
         """Return a statement about the parts, with more to fill in; it may have no parameters, but the model a %."""

@@ -10,17 +10,19 @@ from pathlib import Path
 from threading import Event, Thread
 from uuid import UUID, uuid4
 
+import attrs
 import numpy as np
 import psycopg
 import pytest
 from psycopg import sql
 
-from adapters.faiss_codes.codebook import EXAMPLES, learn
+from adapters.faiss_codes.codebook import EXAMPLES, FOUND, learn, with_shortlist
 from adapters.faiss_codes.codes import Codes, can_be_made
+from adapters.faiss_codes.recall import rehearse
 from adapters.postgres.gallery.gallery import PostgresGallery
 from adapters.postgres.gallery.nearest import Wanted, exact, proposed
 from adapters.postgres.migrate import migrate
-from adapters.postgres.search_index.building import IndexKeeper, IndexRefusedError, IndexReport, Model
+from adapters.postgres.search_index.building import IndexKeeper, IndexRefusedError, IndexReport, Model, Recall
 from adapters.postgres.search_index.standing import IndexNames, IndexState, look_at_index
 from adapters.postgres.tables.schema import Schema
 from domain.decision import Candidate
@@ -63,7 +65,7 @@ def enrol(
 @asynccontextmanager
 async def keeper(url: str) -> AsyncIterator[IndexKeeper]:
     """Be the one who works on indexes."""
-    async with IndexKeeper.opened(url, can_be_made) as opened_keeper:
+    async with IndexKeeper.opened(url, can_be_made, rehearse) as opened_keeper:
         yield opened_keeper
 
 
@@ -402,6 +404,34 @@ async def test_what_was_learnt_and_is_damaged_is_told_and_learnt_again(
         await opened_keeper.build(model, learn, nothing, examples=EXAMPLES)
     assert (await check(database_url)).is_good
     assert len(await nearest(database_url)) == 4
+
+
+async def test_a_shortlist_that_is_too_short_is_made_longer(admin: psycopg.Connection, database_url: str) -> None:
+    """Also of what an older release has learnt, which stays; workers load it anew, and only then."""
+    await migrate(database_url)
+    enrol(admin, 6_000, dimension=512)
+
+    async def built() -> tuple[Recall | None, IndexState | None]:
+        async with keeper(database_url) as opened_keeper:
+            [model] = await opened_keeper.models()
+            recall = await opened_keeper.build(model, learn, nothing, examples=EXAMPLES)
+            assert await opened_keeper.measure(model, nothing) == recall
+        return recall, await state(database_url)
+
+    recall, seen = await built()
+    assert recall is not None
+    assert seen is not None
+    assert (recall.shortlist > 1_024, recall.found >= 0.998, recall.enough) == (True, True, recall.shortlist)
+    assert await built() == (recall, seen)
+    [learnt] = admin.execute("SELECT content FROM facematch.codebooks").fetchone() or (b"",)
+    older = with_shortlist(learnt, FOUND)
+    assert older != learnt
+    admin.execute("UPDATE facematch.codebooks SET content = %s, users = 5999", [older])
+    again, seen_again = await built()
+    assert again == recall
+    assert seen_again == attrs.evolve(seen, version=seen_again.version if seen_again else "", learnt_from=5_999)
+    assert seen_again.version != seen.version
+    assert admin.execute("SELECT content FROM facematch.codebooks").fetchone() == (learnt,)
 
 
 async def test_an_index_that_goes_away_hides_nobody(database_url: str, people: list[UUID]) -> None:

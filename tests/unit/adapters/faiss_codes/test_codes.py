@@ -9,8 +9,9 @@ import faiss
 import numpy as np
 import pytest
 
+from adapters.faiss_codes import codebook
 from adapters.faiss_codes import codes as module
-from adapters.faiss_codes.codebook import learn
+from adapters.faiss_codes.codebook import learn, with_shortlist
 from adapters.faiss_codes.codes import Codes, Users, can_be_made
 from tests.benchmarks.synthetic_faces import Vectors, photographed_twice
 
@@ -65,7 +66,7 @@ def test_vectors_may_have_any_number_of_dimensions(dimension: int) -> None:
 
 def test_short_codes_tell_enough(monkeypatch: pytest.MonkeyPatch, people: tuple[Vectors, Vectors], cores: int) -> None:
     """Of 8,000, nearly all strangers' nearest are among 192 by them; of 512 dimensions, half as many pairs miss 4 %."""
-    monkeypatch.setattr(module, "_SHORTLISTED", 192)
+    monkeypatch.setattr(codebook, "LEAST", 192)
     enrolled = people[0]
     strangers = photographed_twice(enrolled.shape[1], 10**6)[0][::5]
     codes = Codes(learn(enrolled), cores=cores)
@@ -77,7 +78,7 @@ def test_short_codes_tell_enough(monkeypatch: pytest.MonkeyPatch, people: tuple[
 
 def test_axes_that_tell_much_share_no_pair(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where a few axes vary far more than the others, nearly everybody's nearest is among 64; else 8 % are not."""
-    monkeypatch.setattr(module, "_SHORTLISTED", 64)
+    monkeypatch.setattr(codebook, "LEAST", 64)
     random = np.random.default_rng(5)
     spread = np.arange(1.0, 65.0) ** -1.5
     vectors = (random.standard_normal((6_200, 64)) * spread).astype(np.float32)
@@ -222,6 +223,28 @@ def test_what_takes_long_is_left_to_a_thread() -> None:
     codes.add(ids(100, first=2_500), np.eye(100, 1_024, dtype=np.float32))
     assert codes.near_at_once(probe) is None
     assert codes.near(probe)[0] == UUID(int=0)
+
+
+def test_a_long_shortlist_is_left_to_a_thread(people: tuple[Vectors, Vectors]) -> None:
+    """To put 8,192 users in order takes milliseconds; 2,048 do not."""
+    vectors = people[0]
+    for users, is_brief in ((2_048, True), (8_192, False)):
+        codes = Codes(with_shortlist(learn(vectors), users), cores=2)
+        codes.add(ids(100), vectors[:100])
+        assert (codes.near_at_once(vectors[0].tolist()) is not None) == is_brief
+
+
+@pytest.mark.parametrize(
+    ("kept", "used"), [(None, 1_024), (1_024, 1_024), (4_096, 4_096), (64, 1_024), (16_384, 8_192)]
+)
+def test_a_shortlist_is_kept_with_what_was_learnt(
+    people: tuple[Vectors, Vectors], cores: int, kept: int | None, used: int
+) -> None:
+    """Each thread has its share; an older release kept none, and one out of bounds is brought into them."""
+    learnt = learn(people[0]) if kept is None else with_shortlist(learn(people[0]), kept)
+    assert can_be_made(learnt, people[0].shape[1])
+    shares = [part._index.k_factor * codebook.FOUND for part in Codes(learnt, cores=cores)._parts]
+    assert shares == pytest.approx(cores * [used // cores])
 
 
 def test_what_was_learnt_and_is_damaged_makes_no_codes(people: tuple[Vectors, Vectors]) -> None:

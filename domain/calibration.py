@@ -47,6 +47,9 @@ from k = 7 on the values follow that, and the last one is below r. Factors for k
 k = 3.
 """
 
+_UNKNOWN = 3
+"""A template of an unknown number of photographs is judged as one of so many: few applications average more."""
+
 Curve = tuple[tuple[float, float], ...]
 """Pairs of (rate, value), ascending in both: as of FMR and distance, or of FPIR and cohort factor.
 
@@ -76,7 +79,7 @@ class Calibration:
 
     - k without a curve: the curve of the next smaller k, scaled by the ratio that other embedders show; and never more
       generously than any smaller k.
-    - k unknown: as for many photographs.
+    - k unknown: as for three photographs, or the most that a curve was measured for.
     - FMR below the lowest measured one: each further decade scales d by the ratio of the lowest measured decade, by 0.7
       where less than one was measured; k > 1 follows k = 1. (FMR is about a power of d there, as for the smallest of
       many distances; without this, a larger gallery would name more strangers.)
@@ -150,11 +153,11 @@ class Calibration:
 
 
 def _strictest(k: int | None, curves: Curves, value: Callable[[Curve], float], ratios: Sequence[float]) -> float:
-    """Return the least value of the curves for k or fewer photographs; where k is unknown, as for many.
+    """Return the least value of the curves for k or fewer photographs; where k is unknown, as for three or for all of them.
 
     Where the last of them is for fewer than k, its value is scaled by ``ratios``, those of k = 1, 2, ... to k = 1.
     """
-    wanted = max(k, 1) if k is not None else max(len(ratios), curves[-1][0])
+    wanted = max(k, 1) if k is not None else max(_UNKNOWN, curves[-1][0])
     values = [(number, value(curve)) for number, curve in curves if number <= wanted]
     most, last = values[-1]
     ratio = ratios[min(wanted, len(ratios)) - 1] / ratios[min(most, len(ratios)) - 1]

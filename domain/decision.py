@@ -13,6 +13,8 @@ SMALLEST_CALIBRATED_GALLERY = 20
 """A gallery of fewer users is judged as if it had this many: it is about to grow, and few comparisons tell little."""
 SMALLEST_GALLERY_WITH_COHORT = 100
 """Among fewer users, the size of the gallery tells more than the cohort does: fewer of the enrolled are missed."""
+ROUNDING = 1e-6
+"""Distances that differ by no more are equal: to templates made of one photograph on two kinds of processors."""
 COHORT_SIZE = 3
 """So many of those next to the nearest user are the cohort."""
 COHORT_EXPONENT = 0.6
@@ -170,8 +172,9 @@ def decide(
     """Judge the :data:`NEEDED_CANDIDATES` nearest users, closest first, of a gallery of about ``gallery_size`` users.
 
     A threshold of 0 names nobody: an embedder that sees nothing is at no distance from anybody. The second nearest must
-    be farther away than the nearest by more than ``margin``, lest a look-alike be named, or by luck one of two users
-    with the same template. With neither threshold nor margin the first is named, also of two at the same distance.
+    be farther away than the nearest by more than ``margin``, and in any case by more than :data:`ROUNDING`, lest a
+    look-alike be named, or by luck one of two users with the same template. With neither threshold nor margin the first
+    is named, also of two at the same distance.
     """
     if not candidates:
         return NobodyEnrolled()
@@ -186,6 +189,6 @@ def decide(
     if comparison.threshold is not None and not 0 < comparison.threshold >= nearest.distance:
         return Unknown(comparison)
     is_limited = margin > 0 or comparison.threshold is not None
-    if others and is_limited and others[0].distance - nearest.distance <= margin:
+    if others and is_limited and others[0].distance - nearest.distance <= max(margin, ROUNDING):
         return Unknown(comparison, ambiguous=True)
     return Accepted(nearest.user_id, comparison, nearest.template)

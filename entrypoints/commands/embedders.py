@@ -90,6 +90,9 @@ def threshold_in_words(info: EmbedderInfo, fpir: float) -> str:
     by_cohort = f"{factor:.3f} x m^{COHORT_EXPONENT:g}, m being the mean distance of the next {COHORT_SIZE}"
     if fpir < info.calibration.lowest_fpir:
         return f"{_by_size(distances)} users, from {SMALLEST_GALLERY_WITH_COHORT} on at most {by_cohort}, {purpose}"
+    if fpir > info.calibration.highest_fpir:
+        from_here = f"from {SMALLEST_GALLERY_WITH_COHORT} on {by_cohort} where that is more"
+        return f"{_by_size(distances)} users, {from_here}, {purpose}"
     few = {users: distance for users, distance in distances.items() if users < SMALLEST_GALLERY_WITH_COHORT}
     many = {users: distance for users, distance in distances.items() if users > LARGEST_GALLERY_WITH_COHORT}
     return (

@@ -54,7 +54,7 @@ def test_a_curve_of_less_than_a_power_of_ten_falls_more_than_is_usual(points: Cu
     assert calibration.distance_at(1e-5) == pytest.approx(0.7**3 * 0.4)
 
 
-@pytest.mark.parametrize(("photographs", "proportion"), [(3, 1.0), (None, 0.8 / 0.86)])
+@pytest.mark.parametrize(("photographs", "proportion"), [(3, 1.0), (9, 0.82 / 0.86), (None, 1.0)])
 def test_below_what_was_measured_templates_of_several_follow_those_of_one(
     photographs: int | None, proportion: float
 ) -> None:
@@ -66,7 +66,7 @@ def test_below_what_was_measured_templates_of_several_follow_those_of_one(
 
 
 @pytest.mark.parametrize(
-    ("photographs", "proportion"), [(1, 1.0), (2, 0.87), (3, 0.86), (5, 0.83), (50, 0.8), (None, 0.8)]
+    ("photographs", "proportion"), [(1, 1.0), (2, 0.87), (3, 0.86), (5, 0.83), (50, 0.8), (None, 0.86)]
 )
 def test_templates_of_several_that_nobody_measured_are_judged_more_strictly(
     photographs: int | None, proportion: float
@@ -106,10 +106,10 @@ def test_a_calibration_that_does_not_ascend_is_refused(points: tuple[tuple[float
 
 @pytest.mark.parametrize(
     ("photographs", "expected"),
-    [(0, 0.05), (1, 0.05), (2, 0.04), (3, 0.03), (5, 0.03 * 0.83 / 0.86), (50, 0.0279), (None, 0.0279)],
+    [(0, 0.05), (1, 0.05), (2, 0.04), (3, 0.03), (5, 0.03 * 0.83 / 0.86), (50, 0.0279), (None, 0.03)],
 )
 def test_templates_of_several_photographs_have_their_own_curve(photographs: int | None, expected: float) -> None:
-    """Of more than were measured they are judged more strictly than those; of an unknown number as those of many."""
+    """Of more than were measured they are judged more strictly than those; of an unknown number as those of three."""
     assert SEVERAL.distance_at(1e-4, photographs) == pytest.approx(expected, abs=1e-5)
     policy = TargetFpir(0.01, SEVERAL)
     candidate = Candidate(UUID(int=1), 0.035, photographs)

@@ -26,11 +26,17 @@ _FEW = "0.064 of 20, 0.056 of 50"
             0.001,
             f"0.047 of 20, 0.043 of 50, 0.030 of 1,000, 0.013 of 100,000 users, from 100 on at most {_BY_COHORT}",
         ),
+        (
+            _COHORT,
+            0.2,
+            "0.090 of 20, 0.083 of 50, 0.057 of 1,000, 0.034 of 100,000 users, "
+            "from 100 on 0.300 x m^0.6, m being the mean distance of the next 3 where that is more",
+        ),
         (Calibration(_POINTS), 0.01, f"{_FEW}, 0.040 of 1,000, 0.020 of 100,000 users"),
     ],
 )
 def test_each_rule_of_a_target_is_told_where_it_counts(calibration: Calibration, fpir: float, said: str) -> None:
-    """Also beyond the galleries and below the target that the cohort was measured for, where both rules count."""
+    """Also where both rules count: beyond the galleries and the targets that the cohort was measured for."""
     info = attrs.evolve(INFO, calibration=calibration)
     assert threshold_in_words(info, fpir) == f"{said}, for a false positive identification rate of {fpir:g}"
 

@@ -153,7 +153,7 @@ class Calibration:
 
 
 def _strictest(k: int | None, curves: Curves, value: Callable[[Curve], float], ratios: Sequence[float]) -> float:
-    """Return the least value of the curves for k or fewer photographs; where k is unknown, as for three or for all of them.
+    """Return the least value of the curves for k or fewer photographs; where k is unknown, of all of them.
 
     Where the last of them is for fewer than k, its value is scaled by ``ratios``, those of k = 1, 2, ... to k = 1.
     """

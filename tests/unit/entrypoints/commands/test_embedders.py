@@ -29,8 +29,10 @@ _FEW = "0.064 of 20, 0.056 of 50"
         (
             _COHORT,
             0.2,
-            "0.090 of 20, 0.083 of 50, 0.057 of 1,000, 0.034 of 100,000 users, "
-            "from 100 on 0.300 x m^0.6, m being the mean distance of the next 3 where that is more",
+            (
+                "0.090 of 20, 0.083 of 50, 0.057 of 1,000, 0.034 of 100,000 users, from 100 on "
+                f"{_BY_COHORT.replace('0.250', '0.300')} where that is more"
+            ),
         ),
         (Calibration(_POINTS), 0.01, f"{_FEW}, 0.040 of 1,000, 0.020 of 100,000 users"),
     ],

@@ -16,7 +16,7 @@ class Neighbours:
 
     ``gallery_size`` is counted with the search, unless more than
     :data:`~domain.calibration.LARGEST_GALLERY_WITH_COHORT` users were there at the last count: then it is that count,
-    10 minutes old at most. So those who become many are judged as many at once, and those who have become few are
+    2 minutes old at most. So those who become many are judged as many at once, and those who have become few are
     judged more strictly than they might be for a while.
     """
 

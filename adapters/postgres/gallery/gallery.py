@@ -23,7 +23,8 @@ from domain.errors import DatabaseUnavailableError, GalleryNotReadyError, Galler
 from domain.faces import FaceEmbedding
 
 _RECENT_SECONDS = 10.0
-_LONGEST_SECONDS = 300.0
+_LONGEST_SECONDS = 60.0
+"""Also where a lock, not the counting, took long: users may have become far more."""
 
 
 class PostgresGallery:
@@ -96,7 +97,7 @@ class PostgresGallery:
     async def size(self, model: str) -> int:
         """Return a count that is renewed in the background: every 10 seconds, or so rarely that it is no burden.
 
-        That is after a hundred times as long as it took, 5 minutes at most. None is served that is twice as old.
+        That is after a hundred times as long as it took, a minute at most. None is served that is twice as old.
         """
         return await self._counts.get(model)
 

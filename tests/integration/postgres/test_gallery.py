@@ -127,11 +127,11 @@ async def test_no_search_waits_for_a_count_but_the_first(
         assert database.counts == 2
 
 
-@pytest.mark.parametrize(("seconds", "kept"), [(0.05, 10.0), (0.2, 20.0), (9.0, 300.0)])
+@pytest.mark.parametrize(("seconds", "kept"), [(0.05, 10.0), (0.2, 20.0), (9.0, 60.0)])
 async def test_counting_takes_a_hundredth_of_the_time(
     prepared: PreparedDatabase, many: int, seconds: float, kept: float
 ) -> None:
-    """A count that took 0.2 seconds is made again after 20; any other after 10 at least, after 300 at most."""
+    """A count that took 0.2 seconds is made again after 20; any other after 10 at least, after 60 at most."""
     clock = ManualClock()
     async with watched(prepared.url) as database:
         gallery = PostgresGallery(database, Codes, clock=clock)

@@ -23,9 +23,9 @@ def test_it_is_a_face_pipeline(subject: Subject) -> None:
 @pytest.mark.parametrize("embed", list(Embed))
 def test_every_face_is_found_whatever_is_embedded(subject: Subject, image: str, count: int, embed: Embed) -> None:
     """The wish for embeddings does not change what is found, where, and in which order."""
-    reading = subject.pipeline.read(subject.images[image], embed=embed)
+    reading = subject.read(image, embed)
     assert len(reading.faces) == count
-    other = subject.pipeline.read(subject.images[image], embed=Embed.ALL)
+    other = subject.read(image, Embed.ALL)
     assert [(face.box, face.score) for face in reading.faces] == [(face.box, face.score) for face in other.faces]
 
 
@@ -44,7 +44,7 @@ def test_every_face_is_found_whatever_is_embedded(subject: Subject, image: str, 
 )
 def test_what_is_wanted_is_embedded(subject: Subject, image: str, embed: Embed, embedded: list[bool]) -> None:
     """None, the only face of a photograph with exactly one, or all."""
-    reading = subject.pipeline.read(subject.images[image], embed=embed)
+    reading = subject.read(image, embed)
     assert [face.embedding is not None for face in reading.faces] == embedded
 
 
@@ -52,7 +52,7 @@ def test_what_is_wanted_is_embedded(subject: Subject, image: str, embed: Embed, 
 def test_embeddings_are_unit_vectors_of_the_announced_kind(subject: Subject, image: str) -> None:
     """Model and dimension are those of the info, every value is finite, the length is 1."""
     info = subject.pipeline.info
-    reading = subject.pipeline.read(subject.images[image], embed=Embed.ALL)
+    reading = subject.read(image, Embed.ALL)
     vectors = [face.embedding for face in reading.faces if face.embedding]
     assert [(vector.model, vector.dimension) for vector in vectors] == [(info.id, info.dimension)] * len(reading.faces)
     assert [math.hypot(*vector.vector) for vector in vectors] == pytest.approx([1.0] * len(vectors), abs=1e-5)
@@ -61,7 +61,7 @@ def test_embeddings_are_unit_vectors_of_the_announced_kind(subject: Subject, ima
 @pytest.mark.parametrize("image", ["portrait", "group", "scenery"])
 def test_it_is_deterministic(subject: Subject, image: str) -> None:
     """The same bytes give the same reading, to the last bit, whatever was read in between."""
-    first = subject.pipeline.read(subject.images[image], embed=Embed.ALL)
+    first = subject.read(image, Embed.ALL)
     subject.pipeline.read(subject.images["group"], embed=Embed.ALL)
     assert subject.pipeline.read(subject.images[image], embed=Embed.ALL) == first
 
@@ -69,7 +69,7 @@ def test_it_is_deterministic(subject: Subject, image: str) -> None:
 @pytest.mark.parametrize("image", ["portrait", "group"])
 def test_boxes_lie_on_the_photograph(subject: Subject, image: str) -> None:
     """Boxes are clipped and have an area."""
-    reading = subject.pipeline.read(subject.images[image], embed=Embed.NONE)
+    reading = subject.read(image, Embed.NONE)
     for box in (face.box for face in reading.faces):
         assert 0 <= box.x1 < box.x2 <= reading.width
         assert 0 <= box.y1 < box.y2 <= reading.height
@@ -86,7 +86,7 @@ def test_boxes_lie_on_the_photograph(subject: Subject, image: str) -> None:
 )
 def test_stages_that_ran_are_timed(subject: Subject, image: str, embed: Embed, stages: list[str]) -> None:
     """Each stage that ran is there once, in order, with its times and process; no other is."""
-    reading = subject.pipeline.read(subject.images[image], embed=embed)
+    reading = subject.read(image, embed)
     assert [stage.name for stage in reading.stages] == stages
     ends = [moment for stage in reading.stages for moment in (stage.started_ns, stage.ended_ns)]
     assert ends == sorted(ends)
@@ -108,7 +108,7 @@ def test_what_exceeds_the_budget_is_too_large(subject: Subject, image: str) -> N
 
 def test_one_refused_image_does_not_harm_the_next(subject: Subject) -> None:
     """After each kind of refusal, the pipeline sees as before."""
-    before = subject.pipeline.read(subject.images["portrait"], embed=Embed.ALL)
+    before = subject.read("portrait", Embed.ALL)
     for image in ("text", "too many bytes", "too many pixels"):
         with pytest.raises((UnreadableImageError, ImageTooLargeError)):
             subject.pipeline.read(subject.images[image], embed=Embed.ALL)

@@ -21,11 +21,7 @@ from uuid import UUID
 import attrs
 from opentelemetry import metrics
 
-from adapters.faiss_codes.codes import Codes
 from adapters.object_store.retrying import RetryingPhotoStore
-from adapters.postgres.connection.database import Database
-from adapters.postgres.gallery.gallery import PostgresGallery
-from adapters.postgres.records.ledger import PostgresLedger
 from adapters.system.clock import SystemClock
 from adapters.telemetry.gauges import observe
 from adapters.telemetry.instruments import Instruments
@@ -42,7 +38,6 @@ from tests.contract.telemetry.samples import TRACEPARENT
 from tests.fakes.clock import ManualClock
 from tests.fakes.gauges import FixedGauges
 from tests.fakes.vision import INFO
-from tests.integration.telemetry.failing import fail_everywhere
 from tests.unit.application.world import IMAGE, JOB_ID, World, face, reading
 
 PATIENCE_SECONDS = 30.0
@@ -137,14 +132,9 @@ async def main() -> None:
         match = attrs.evolve(world.match, photos=photos, reader=ReaderElsewhere(pool))
         process = attrs.evolve(world.process, telemetry=telemetry, match=match)
         if url := os.environ.get("DATABASE_URL"):
-            database = Database(url)
-            await database.open()
-            stack.push_async_callback(database.close)
-            stack.push_async_callback(fail_everywhere, telemetry, database, os.environ["NATS_URL"])
-            ledger, gallery = PostgresLedger(database), PostgresGallery(database, Codes, clock=ManualClock())
-            match = attrs.evolve(match, ledger=ledger, gallery=gallery)
-            process = attrs.evolve(process, ledger=ledger, match=match)
-            await ledger.unpublished(older_than_seconds=0, limit=1)  # which is no part of any job
+            from tests.integration.telemetry.servers import on_servers  # noqa: PLC0415 - clients: only who needs them
+
+            process = await on_servers(process, match, telemetry, stack, url, os.environ["NATS_URL"])
         await handle(world, process)
     if "AWAIT_COMPLAINT" in os.environ:
         complaints.heard.wait(PATIENCE_SECONDS)

@@ -3,7 +3,7 @@
 import json
 import random
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from tempfile import NamedTemporaryFile
 from typing import Any, Final
 from uuid import UUID
 
@@ -87,12 +87,10 @@ def furnish(world: World, photographs: Photographs) -> None:
     for key, content in _objects(photographs).items():
         world.put(key, content)
     world.sql("INSERT INTO users (id) SELECT unnest(%s::uuid[])", list(PEOPLE.values()))
-    with ThreadPoolExecutor() as pool:
-        enrolments = [
-            pool.submit(world.cli, "enroll", str(user), str(photographs.path(name))) for name, user in PEOPLE.items()
-        ]
-        for enrolment in enrolments:
-            enrolment.result()
+    with NamedTemporaryFile("w", suffix=".csv") as people:
+        people.writelines(f"{user},{photographs.path(name)}\n" for name, user in PEOPLE.items())
+        people.flush()
+        world.cli("enroll", "--from", people.name)
 
 
 def add_photos(world: World, jobs: Sequence[Job]) -> None:

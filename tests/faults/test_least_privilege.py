@@ -168,7 +168,7 @@ async def guarded(
         broker.stop()
 
 
-@pytest.mark.timeout(300)  # two enrolments and a job of every kind
+@pytest.mark.timeout(300)  # enrolments and a job of every kind
 async def test_the_least_rights_are_enough_for_every_outcome(
     guarded: tuple[World, dict[str, str]], photographs: Photographs
 ) -> None:

@@ -95,6 +95,7 @@ async def encrypted(
                 f"postgresql://{user}@127.0.0.1:{bouncer.port}{database.path}"
                 f"?sslmode=verify-full&sslrootcert={ca.certificate}"
             ),
+            "FACEMATCH_WORKER_PROCESSES": "1",
             "FACEMATCH_LOG_FORMAT": "json",
         }
         context = ssl.create_default_context(cafile=ca.certificate)

@@ -6,6 +6,8 @@ from functools import cache
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _HEADER_END = len(PNG_SIGNATURE) + 25
+_MILLION = 1_000_000
+_ADLER_MODULUS = 65_521
 
 
 def png_chunk(kind: bytes, content: bytes) -> bytes:
@@ -24,13 +26,20 @@ def with_png_chunks(image: bytes, *chunks: bytes) -> bytes:
     return image[:_HEADER_END] + b"".join(chunks) + image[_HEADER_END:]
 
 
-@cache
 def zeros(size: int) -> bytes:
-    """Return that many zero bytes, compressed, without ever holding them."""
+    """Return that many zero bytes, compressed, without ever holding or compressing them: a million is all alike."""
+    count, rest = divmod(size, _MILLION)
     packer = zlib.compressobj(9)
-    million = bytes(1_000_000)
-    pieces = [packer.compress(million) for _ in range(size // len(million))]
-    return b"".join([*pieces, packer.compress(bytes(size % len(million))), packer.flush()])
+    end = packer.compress(bytes(rest)) + packer.flush()
+    checksum = struct.pack(">HH", size % _ADLER_MODULUS, 1)
+    return end[:2] + _million_zeros() * count + end[2:-4] + checksum
+
+
+@cache
+def _million_zeros() -> bytes:
+    """Return what stands for a million zero bytes anywhere in compressed data."""
+    packer = zlib.compressobj(9, wbits=-zlib.MAX_WBITS)
+    return packer.compress(bytes(_MILLION)) + packer.flush(zlib.Z_FULL_FLUSH)
 
 
 def gif(screen: tuple[int, int], frame: tuple[int, int], data: bytes, before: bytes = b"") -> bytes:

@@ -3,6 +3,7 @@
 import random
 import struct
 import zlib
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,7 @@ def gradient(width: int = 64, height: int = 48) -> Image.Image:
     return Image.fromarray(np.dstack([across, down, 255 - across]).astype(np.uint8))
 
 
+@cache
 def sample(form: str) -> bytes:
     """Return a small picture in that format."""
     return encoded(gradient(), form, **({"save_all": True, "append_images": [gradient()]} if form == "MPO" else {}))

@@ -1,9 +1,10 @@
 """Readings in a folder, so that a measurement of hours can be taken up again.
 
 They hold embeddings, which are biometric data: nobody but the owner may look into the folder, and what belongs to a
-photograph is found, and deleted, by the SHA-256 of its file::
+photograph is found, and deleted, by the SHA-256 of its file. Another state of facematch may find other faces with an
+embedder of the same id, so that each has readings of its own::
 
-    FOLDER/dlib@2/all/8f434346648f6b96df89dda901c5176b10a6d83961dd3c1ac88b59b2dc327aa4.json
+    FOLDER/0.1.0-5d41402abc4b/dlib@2/all/8f434346648f6b96df89dda901c5176b10a6d83961dd3c1ac88b59b2dc327aa4.json
 """
 
 import asyncio
@@ -31,14 +32,16 @@ class KeptReadingsError(FacematchError):
 class FolderOfReadings:
     """Keeps the readings of one embedder, a file for each; the folder is made where it is missing.
 
+    ``state`` is that of facematch: a name that changes whenever the same embedder may read otherwise.
+
     Raises:
         KeptReadingsError: it cannot be made, or others than its owner may use it.
 
     """
 
-    def __init__(self, folder: Path, embedder: str) -> None:
+    def __init__(self, folder: Path, embedder: str, state: str) -> None:
         self._embedder = embedder
-        self._folder = folder / quote(embedder, safe="@")
+        self._folder = folder / state / quote(embedder, safe="@")
         try:
             folder.mkdir(_OWNER, parents=True, exist_ok=True)
             if stat.S_IMODE(folder.stat().st_mode) & _OTHERS:
@@ -73,7 +76,7 @@ class FolderOfReadings:
 
     def _keep(self, path: Path, reading: PhotoReading) -> None:
         try:
-            for folder in (path.parent.parent, path.parent):
+            for folder in path.parents[2::-1]:
                 folder.mkdir(_OWNER, exist_ok=True)
             write_whole(path, json.dumps(_document(reading)), mode=_OWNERS_FILE)
         except OSError as error:

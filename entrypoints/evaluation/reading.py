@@ -1,8 +1,10 @@
 """Running what reads a folder of photographs: the vision processes, the progress, and what was read before."""
 
+from hashlib import sha256
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Final, Protocol, TypeVar
 
+from adapters import vision
 from adapters.evaluation.folder import LabelledFolder
 from adapters.evaluation.kept_readings import FolderOfReadings, KeptReadingsError
 from application.ports.known_readings import KnownReadings
@@ -11,7 +13,9 @@ from application.progress import Progress
 from domain.evaluation.subjects import Subject
 from entrypoints.composition.vision import VisionContainer, started_reader
 from entrypoints.terminal.progress import watched
+from entrypoints.versions import VERSION
 
+_DIGITS: Final = 12
 Found_co = TypeVar("Found_co", covariant=True)
 Found = TypeVar("Found")
 
@@ -43,4 +47,12 @@ async def measured(
 def _kept(resume: Path, folder: Path, embedder: str) -> FolderOfReadings:
     if resume.resolve() == folder.resolve():
         raise KeptReadingsError(f"{resume} holds the photographs: name another folder for what is read from them")
-    return FolderOfReadings(resume, embedder)
+    return FolderOfReadings(resume, embedder, _state())
+
+
+def _state() -> str:
+    """Return the version and a digest of what reads photographs: the code may change while the version stays."""
+    code = sha256()
+    for path in sorted(Path(vision.__file__).parent.rglob("*.py")):
+        code.update(path.read_bytes())
+    return f"{VERSION}-{code.hexdigest()[:_DIGITS]}"

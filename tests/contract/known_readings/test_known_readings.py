@@ -18,7 +18,7 @@ READING = PhotoReading(120, 80, (FACE, BYSTANDER), (StageTiming("decode", 1, 2, 
 @pytest.fixture(params=["folder", "memory"])
 def known(request: pytest.FixtureRequest, tmp_path: Path) -> KnownReadings:
     """Return each in turn."""
-    return FolderOfReadings(tmp_path / "kept", "mine@1") if request.param == "folder" else InMemoryKnownReadings()
+    return FolderOfReadings(tmp_path / "kept", "mine@1", "1") if request.param == "folder" else InMemoryKnownReadings()
 
 
 async def test_what_was_kept_is_found(known: KnownReadings) -> None:

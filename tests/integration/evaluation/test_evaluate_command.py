@@ -73,6 +73,20 @@ def test_a_report_groups_and_a_second_run(folder: Path, tmp_path_factory: pytest
     assert "office" in (elsewhere / "report.html").read_text(encoding="utf-8")
 
 
+def test_what_another_state_of_the_pipelines_has_read_is_read_again(
+    folder: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A detector may find other faces although neither the embedder's id nor the version has changed."""
+    elsewhere = tmp_path_factory.mktemp("kept")
+    command = [str(folder), "--resume", str(elsewhere / "kept"), "--json"]
+    known = []
+    for code in (b"", b"", b"changed = True"):
+        (elsewhere / "detector.py").write_bytes(code)
+        monkeypatch.setattr("adapters.vision.__file__", str(elsewhere / "__init__.py"))
+        known.append(json.loads(CliRunner().invoke(APP, command).stdout)["known"])
+    assert known == [0, 6, 0]
+
+
 @pytest.mark.parametrize("place", ["gone/report.html", "cat", "/proc/report.html"])
 def test_a_place_that_will_not_do_is_told_before_anything_is_read(
     folder: Path, monkeypatch: pytest.MonkeyPatch, place: str

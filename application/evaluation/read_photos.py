@@ -36,8 +36,8 @@ class UsableFace:
 class Seen:
     """What became of one photograph: its subject's face, or why none is usable.
 
-    ``known`` if it was read before, ``unread`` if it could not be. ``digest`` tells its content from any other; None
-    where it could not be fetched.
+    ``several`` if it shows more faces than one. ``known`` if it was read before, ``unread`` if it could not be.
+    ``digest`` tells its content from any other; None where it could not be fetched.
     """
 
     photo: LabelledPhoto
@@ -45,6 +45,7 @@ class Seen:
     reason: Reason | None = None
     stages: tuple[StageTiming, ...] = ()
     known: bool = False
+    several: bool = False
     unread: bool = False
     digest: bytes | None = None
 
@@ -88,6 +89,7 @@ class SeenPhotos:
             milliseconds={name: statistics.fmean(times) for name, times in took.items()},
             failure_to_acquire=Proportion.by_person((seen.photo.person, seen.usable is None) for seen in self.all),
             not_acquired=Counter(seen.reason for seen in self.all if seen.reason is not None),
+            several_faces=sum(seen.several for seen in self.all),
             copies=self.copies,
             unread={
                 f"{seen.photo.person}/{seen.photo.name}": seen.reason
@@ -169,13 +171,14 @@ class ReadPhotos:
 
     def _seen(self, photo: LabelledPhoto, reading: PhotoReading, subject: Subject, *, is_known: bool) -> Seen:
         found = subject_of(reading, subject)
+        several = len(reading.faces) > 1
         objection = found if isinstance(found, Objection) else check_quality(found, self.quality)
         match objection or found:
             case Objection(reason=reason):
-                return Seen(photo, None, reason, reading.stages, is_known)
+                return Seen(photo, None, reason, reading.stages, is_known, several)
             case DetectedFace() as face:
                 usable = UsableFace(photo.person, face, face.wanted_embedding)
-                return Seen(photo, usable, None, reading.stages, is_known)
+                return Seen(photo, usable, None, reading.stages, is_known, several)
 
 
 def _without_copies(photographs: Sequence[Seen]) -> tuple[Seen, ...]:

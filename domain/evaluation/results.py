@@ -21,7 +21,9 @@ class Acquisition:
     before and were not read again; ``seconds`` is what it took to get all, ``milliseconds`` the mean time of each stage
     of a photograph that was read.
     ``failure_to_acquire`` is the share of photographs without a face that is good enough to be used, and
-    ``not_acquired`` counts these by reason. ``unread`` are those that could not be read at all, by PERSON/PHOTOGRAPH.
+    ``not_acquired`` counts these by reason. ``several_faces`` show more than one; where the central one counts,
+    they may be more than the service skips, which looks for small faces less closely. ``unread`` are those that could
+    not be read at all, by PERSON/PHOTOGRAPH.
     """
 
     people: int
@@ -32,6 +34,7 @@ class Acquisition:
     failure_to_acquire: Proportion
     not_acquired: Mapping[Reason, int]
     unread: Mapping[str, Reason]
+    several_faces: int = 0
     copies: int = 0
 
     @property

@@ -54,6 +54,7 @@ def acquisition_document(acquisition: Acquisition) -> dict[str, Any]:
         "photographs_per_second": acquisition.per_second and round(acquisition.per_second, 3),
         "ms": {stage: round(mean, 3) for stage, mean in acquisition.milliseconds.items()},
         "failure_to_acquire": _share(acquisition.failure_to_acquire),
+        "several_faces": acquisition.several_faces,
         "not_acquired": dict(acquisition.not_acquired),
         "unread": dict(acquisition.unread),
     }

@@ -52,6 +52,10 @@ def acquisition_summary(embedder: str, acquisition: Acquisition) -> Table:
         took = f" ({stages})" if stages else ""
         summary.add_row("speed", f"{acquisition.per_second:.1f} photographs a second{took}")
     summary.add_row("failure to acquire", percent(acquisition.failure_to_acquire, 2) + (f": {lost}" if lost else ""))
+    if acquisition.several_faces:
+        summary.add_row(
+            "several faces", f"{acquisition.several_faces:,} photographs; --faces one judges them as the service does"
+        )
     for name, reason in islice(acquisition.unread.items(), _UNREAD_SHOWN):
         summary.add_row("not read", visible(f"{name}: {reason}"))
     if (hidden := len(acquisition.unread) - _UNREAD_SHOWN) > 0:

@@ -17,8 +17,8 @@ from domain.evaluation.results import Evaluation, GroupFigures
 from domain.evaluation.subjects import Subject
 
 _FACES = {
-    Subject.CENTRAL: "of several faces on a photograph, the central one counted",
-    Subject.ONE: "photographs with several faces were not used",
+    Subject.CENTRAL: "their central one counted here, while the service skips photographs on which it finds several",
+    Subject.ONE: "the service skips these, and so does this report",
 }
 
 
@@ -50,7 +50,7 @@ def render(evaluation: Evaluation, *, made: datetime, version: str) -> str:
     copies = f", without {acquisition.copies:,} copies" if acquisition.copies else ""
     lead = (
         f"{acquisition.photographs:,} photographs of {acquisition.people:,} people{copies}; "
-        f"{_FACES[evaluation.subject]}. "
+        f"{acquisition.several_faces:,} show several faces: {_FACES[evaluation.subject]}. "
         f"facematch {version}, {made:%Y-%m-%d %H:%M} UTC."
     )
     body = "".join(
@@ -268,8 +268,8 @@ def _reading() -> Iterator[str]:
     terms = {
         "FMR, FNMR": "false match, false non-match: two photographs compared, judged wrongly.",
         "FPIR, FNIR": "false positive, false negative identification: one photograph searched for among all enrolled.",
-        "FTA": "failure to acquire: no usable face on a photograph, or one that the settings refuse: too small, too "
-        "uncertain or too blurred.",
+        "FTA": "failure to acquire: no usable face on a photograph, several faces (unless the central one counted), or "
+        "one that the settings refuse: too small, too uncertain or too blurred.",
         "distance": "cosine distance of two embeddings, from 0 (alike) to 2. It belongs to this embedder alone.",
         "[…]": "95 % interval. It knows that a person's photographs are alike, and of FMR that all pairs with one "
         "person are (the variance between people). While fewer than ten people have an error, each person counts once: "

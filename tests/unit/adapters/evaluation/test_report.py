@@ -68,6 +68,7 @@ FULL = attrs.evolve(
         failure_to_acquire=Proportion(17, 3_585),
         not_acquired={Reason.NO_FACE: 17},
         unread={},
+        several_faces=64,
     ),
     verification=Verification(6_000, 0.983, 0.004, 0.09),
     impostor_pairs=1_000_000,
@@ -160,6 +161,7 @@ def test_it_says_what_was_counted(page: str) -> None:
     for told in (
         "How well mine@1 tells these people apart",
         "3,585 photographs of 1,639 people",
+        "64 show several faces: their central one counted here, while the service skips",
         "facematch 1.2.3, 2026-01-02 03:04 UTC",
         "98.30%",
         "among 833 enrolled people",

@@ -110,6 +110,7 @@ async def test_the_central_face_or_exactly_one() -> None:
     assert Reason.MULTIPLE_FACES not in central.acquisition.not_acquired
     assert one.acquisition.not_acquired[Reason.MULTIPLE_FACES] == 1
     assert (central.genuine_pairs, one.genuine_pairs) == (4, 2)
+    assert (central.acquisition.several_faces, one.acquisition.several_faces) == (1, 1)
 
 
 async def test_a_face_that_the_service_would_refuse_is_not_acquired() -> None:

@@ -1,9 +1,12 @@
 """What the settings mean for how images and faces are judged."""
 
+from collections.abc import Mapping
+
 from application.ports.face_pipeline import EmbedderInfo, ImageBudget
 from domain.calibration import Calibration
 from domain.decision import TargetFpir, ThresholdPolicy
 from domain.guardrails import FaceQuality
+from entrypoints.environment.variables import variables
 from entrypoints.settings import VisionSettings
 
 
@@ -25,3 +28,13 @@ def threshold_policy(vision: VisionSettings, info: EmbedderInfo) -> ThresholdPol
 def face_quality(vision: VisionSettings) -> FaceQuality:
     """Return the least that is asked of a face."""
     return FaceQuality(vision.min_face, vision.min_score, vision.min_sharpness)
+
+
+def told(vision: VisionSettings, environ: Mapping[str, str]) -> dict[str, str]:
+    """Return every setting of seeing and deciding that has an effect, by its variable, as given or by default."""
+    given = {one.name: one.show(environ.get(one.name, "").strip()) or one.default for one in variables(VisionSettings)}
+    if vision.calibration is not None:
+        given["FACEMATCH_MATCH_CALIBRATION"] += f" ({vision.calibration.curves[0].people:,} people)"
+    if vision.max_distance is not None:
+        del given["FACEMATCH_MATCH_TARGET_FPIR"]
+    return given

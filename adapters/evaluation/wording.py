@@ -27,5 +27,6 @@ def plain(share: Proportion, digits: int = 1) -> str:
 
 
 def small(share: Proportion) -> str:
-    """Return a share that may be very small, or a dash for a share of nothing."""
-    return "-" if share.value is None else f"{share.value:.2g}"
+    """Return a share that may be very small with its 95 % interval, or a dash for a share of nothing."""
+    low, high = share.interval
+    return "-" if share.value is None else f"{share.value:.2g} [{low:.2g}-{high:.2g}]"

@@ -13,7 +13,7 @@ from application.ports.known_readings import KnownReadings
 from application.ports.labelled_photos import LabelledPhotos
 from application.progress import Progress
 from domain.calibration import Calibration
-from domain.decision import NEEDED_CANDIDATES, Candidate, NobodyEnrolled, ThresholdPolicy, decide
+from domain.decision import NEEDED_CANDIDATES, Candidate, NobodyEnrolled, TargetFpir, ThresholdPolicy, decide
 from domain.evaluation.comparison import (
     Genuine,
     OperatingPoint,
@@ -62,16 +62,20 @@ class EvaluatePhotos:
     """Measures an embedder.
 
     ``threshold`` and ``margin`` (to the second nearest) are the service's decision, whose error rates are counted, and
-    ``calibration`` the impostor distances that it goes by; ``target_fpir`` is the share of strangers that may be named,
-    for which the best threshold is looked for.
+    ``calibration`` the impostor distances that it goes by. Where it aims at a share of strangers, the best threshold
+    for that share is looked for.
     """
 
     read: ReadPhotos
     distances: Distances
     threshold: ThresholdPolicy
     calibration: Calibration
-    target_fpir: float
     margin: float = 0.0
+
+    @property
+    def target_fpir(self) -> float | None:
+        """The share of strangers that the service aims at; None where its threshold follows from none."""
+        return self.threshold.fpir if isinstance(self.threshold, TargetFpir) else None
 
     async def __call__(
         self,
@@ -143,7 +147,8 @@ class EvaluatePhotos:
         searches = [
             search for names in drawn for search in self._searches(acquired, names, parts.strangers, photographs)
         ]
-        measured = largest_distance_at(searches, self.target_fpir)
+        target = self.target_fpir
+        measured = None if target is None else largest_distance_at(searches, target)
         return GalleryFigures(
             photographs,
             len(drawn),

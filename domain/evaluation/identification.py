@@ -8,7 +8,7 @@ from typing import Self, TypeVar
 import attrs
 
 from domain.decision import Accepted, Unknown
-from domain.evaluation.proportions import Proportion, quantile
+from domain.evaluation.proportions import LEAST_COUNTED, Proportion, quantile
 
 GALLERY_SIZES = (20, 100, 300, 1_000, 3_000, 10_000, 30_000, 100_000)
 """The sizes that are looked at, beside that of everybody who can be enrolled."""
@@ -100,7 +100,7 @@ class GalleryFigures:
 
     ``galleries`` says how many such galleries were searched; ``rank_one`` is the share of people who are the nearest,
     however far; ``as_configured`` is what the service makes of them, and ``at_best`` what the largest distance does
-    that keeps its target here, where there are strangers enough to tell.
+    that keeps its target here, where it has one and there are strangers enough to tell.
     """
 
     photographs: int
@@ -138,5 +138,5 @@ def rank_one(searches: Sequence[Searched]) -> Proportion:
 
 
 def largest_distance_at(searches: Sequence[Searched], rate: float) -> float | None:
-    """Return the largest distance that names at most this share of the strangers; None where there are too few."""
-    return quantile(sorted(search.distance for search in searches if search.right is None), rate)
+    """Return the largest distance that names at most this share of the strangers; None where that is fewer than ten."""
+    return quantile(sorted(search.distance for search in searches if search.right is None), rate, LEAST_COUNTED)

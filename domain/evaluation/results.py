@@ -84,7 +84,8 @@ class Evaluation:
 
     embedder: str
     subject: Subject
-    target_fpir: float
+    target_fpir: float | None
+    """None where a fixed distance decides."""
     acquisition: Acquisition
     verification: Verification | None
     impostor_pairs: int

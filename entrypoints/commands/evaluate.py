@@ -1,6 +1,7 @@
 """``evaluate``: how well the active embedder tells people apart, on one's own photographs."""
 
 import asyncio
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -10,6 +11,7 @@ from domain.evaluation.results import Evaluation
 from domain.evaluation.subjects import Subject
 from entrypoints.composition.base import build
 from entrypoints.composition.measuring import MeasuringContainer
+from entrypoints.configured import told
 from entrypoints.evaluation import place
 from entrypoints.evaluation.document import evaluation_document
 from entrypoints.evaluation.options import FacesOption, FolderArgument, ResumeOption
@@ -42,15 +44,16 @@ def evaluate(
     with explained():
         container = build(MeasuringContainer, settings)
         evaluation = asyncio.run(measured(container, container.evaluate_photos(), folder, faces, resume))
+        judged_by = told(settings.vision, os.environ)
         _warn(evaluation)
         if as_json:
-            print_document(evaluation_document(evaluation))
+            print_document(evaluation_document(evaluation, judged_by))
         else:
             print_evaluation(evaluation, out)
         if html is not None:
             from adapters.evaluation.report.page import write_report  # noqa: PLC0415 - only a report needs matplotlib
 
-            write_report(html, evaluation, made=container.clock().now(), version=VERSION)
+            write_report(html, evaluation, judged_by, made=container.clock().now(), version=VERSION)
             err.print(f"The report is in {html}")
 
 

@@ -29,6 +29,5 @@ class MeasuringContainer(VisionContainer):
         threshold=VisionContainer.threshold,
         margin=settings.provided.vision.margin,
         calibration=VisionContainer.calibration,
-        target_fpir=settings.provided.vision.target_fpir,
     )
     calibrate_embedder = providers.Singleton(CalibrateEmbedder, read=read_photos, distances=distances)

@@ -1,6 +1,7 @@
 """An evaluation as one JSON object."""
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 from domain.evaluation.comparison import OperatingPoint
@@ -10,11 +11,12 @@ from domain.evaluation.proportions import Proportion
 from domain.evaluation.results import Acquisition, Evaluation, GroupFigures
 
 
-def evaluation_document(evaluation: Evaluation) -> dict[str, Any]:
-    """Return everything that was counted."""
+def evaluation_document(evaluation: Evaluation, settings: Mapping[str, str]) -> dict[str, Any]:
+    """Return everything that was counted, and with which settings."""
     verification, spread, largest = evaluation.verification, evaluation.histogram, evaluation.largest
     return {
         "embedder": evaluation.embedder,
+        "settings": dict(settings),
         "faces": evaluation.subject,
         **acquisition_document(evaluation.acquisition),
         "verification": verification

@@ -86,9 +86,10 @@ def _point(point: OperatingPoint) -> list[str]:
 
 
 def _galleries_table(evaluation: Evaluation, number: int) -> Table:
+    target = "" if evaluation.target_fpir is None else f", target {aim(evaluation.target_fpir)}"
     table = _table(
         f"One photograph searched for among people enrolled with {photographs(number)} each, as the service judges.\n"
-        f"FPIR: strangers named, target {aim(evaluation.target_fpir)}. FNIR: enrolled people not named, or misnamed.\n"
+        f"FPIR: strangers named{target}. FNIR: enrolled people not named, or misnamed.\n"
         "Both of the photographs with a usable face; the others are failures to acquire.\n"
         "In brackets: 95 %; of FPIR for these enrolled people, among others it may lie outside.\n"
         "Threshold: the median. At best: FNIR with the largest distance that keeps the target here.",

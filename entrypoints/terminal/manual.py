@@ -301,7 +301,14 @@ MANUALS: Final = {
         interrupted=_RESUMED,
         failed="The folder cannot be measured, or groups.csv is wrong.",
         usage="Wrong usage or settings, or a report that cannot be written there (checked first).",
-        environment=(*_EMBEDDER, *_QUALITY, "FACEMATCH_MATCH_TARGET_FPIR", "FACEMATCH_MATCH_CALIBRATION"),
+        environment=(
+            *_EMBEDDER,
+            *_QUALITY,
+            "FACEMATCH_MATCH_TARGET_FPIR",
+            "FACEMATCH_MATCH_MAX_DISTANCE",
+            "FACEMATCH_MATCH_MARGIN",
+            "FACEMATCH_MATCH_CALIBRATION",
+        ),
         examples=(
             ("A table", "facematch evaluate people/"),
             ("A report with plots", "facematch evaluate --html report.html people/"),

@@ -1,7 +1,7 @@
 """The report's page: what a reader wants to know first, and below it what it rests on."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from html import escape
 from importlib.resources import files
@@ -29,22 +29,27 @@ class ReportError(FacematchError):
     """The report cannot be written."""
 
 
-def write_report(path: Path, evaluation: Evaluation, *, made: datetime, version: str) -> None:
+def write_report(
+    path: Path, evaluation: Evaluation, settings: Mapping[str, str], *, made: datetime, version: str
+) -> None:
     """Write the page, in the place of an older one.
 
     Raises:
         ReportError: it cannot be written.
 
     """
-    page = render(evaluation, made=made, version=version)
+    page = render(evaluation, settings, made=made, version=version)
     try:
         write_whole(path, page, mode=_READABLE)
     except OSError as error:
         raise ReportError(f"cannot write {path}: {error.strerror}") from error
 
 
-def render(evaluation: Evaluation, *, made: datetime, version: str) -> str:
-    """Return the page: self-contained, without scripts, and with nothing to fetch."""
+def render(evaluation: Evaluation, settings: Mapping[str, str], *, made: datetime, version: str) -> str:
+    """Return the page: self-contained, without scripts, and with nothing to fetch.
+
+    ``settings`` are what the service was measured with, by name.
+    """
     acquisition = evaluation.acquisition
     title = f"How well {evaluation.embedder} tells these people apart"
     copies = f", without {acquisition.copies:,} copies" if acquisition.copies else ""
@@ -57,6 +62,7 @@ def render(evaluation: Evaluation, *, made: datetime, version: str) -> str:
         [
             markup.text("h1", title),
             markup.text("p", lead, "lead"),
+            markup.text("p", "; ".join(f"{name}={value}" for name, value in settings.items()), "settings"),
             *_warnings(evaluation),
             f'<div class="cards">{"".join(_cards(evaluation))}</div>',
             *_sections(evaluation),
@@ -81,8 +87,10 @@ def _cards(evaluation: Evaluation) -> Iterator[str]:
     if largest := evaluation.largest:
         among = f"among {largest.as_configured.gallery:,} enrolled people"
         named, missed = largest.as_configured.false_positive, largest.as_configured.false_negative
-        target = f"; the target is {aim(evaluation.target_fpir)}"
-        over = named.interval[0] > evaluation.target_fpir
+        target, over = "", False
+        if evaluation.target_fpir is not None:
+            target = f"; the target is {aim(evaluation.target_fpir)}"
+            over = named.interval[0] > evaluation.target_fpir
         yield markup.card(plain(named), "Strangers named", f"{_interval(named)}, {among}{target}", bad=over)
         yield markup.card(plain(missed), "Enrolled people missed", f"{_interval(missed)}, {among}")
     lost = evaluation.acquisition.failure_to_acquire

@@ -102,7 +102,7 @@ def error_trade_off(curve: Sequence[CurvePoint], points: Sequence[OperatingPoint
         return drawing.svg()
 
 
-def galleries(figures: Sequence[GalleryFigures], target: float) -> str:
+def galleries(figures: Sequence[GalleryFigures], target: float | None) -> str:
     """Return what becomes of strangers and of the enrolled as the gallery grows, with 95 % intervals."""
     with _drawing(8.4, 3.6) as drawing:
         strangers, missed = drawing.figure.subplots(1, 2)
@@ -118,15 +118,16 @@ def galleries(figures: Sequence[GalleryFigures], target: float) -> str:
             ]
             if best:
                 missed.plot(*zip(*best, strict=True), color=colour, linewidth=1, linestyle=(0, (2, 2)))
-        strangers.axhline(target, color=_INK, linewidth=1, linestyle=(0, (4, 2)))
-        strangers.annotate(
-            f"target {aim(target)}",
-            (0.98, target),
-            xycoords=("axes fraction", "data"),
-            ha="right",
-            va="bottom",
-            fontsize=8.5,
-        )
+        if target is not None:
+            strangers.axhline(target, color=_INK, linewidth=1, linestyle=(0, (4, 2)))
+            strangers.annotate(
+                f"target {aim(target)}",
+                (0.98, target),
+                xycoords=("axes fraction", "data"),
+                ha="right",
+                va="bottom",
+                fontsize=8.5,
+            )
         strangers.set(title="Strangers who get a name (FPIR)")
         missed.set(title="Enrolled people who are missed (FNIR)")
         configured = [one.as_configured for one in figures]

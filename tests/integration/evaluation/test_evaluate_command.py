@@ -116,8 +116,11 @@ def test_readings_are_not_mixed_with_photographs(folder: Path) -> None:
 def test_without_a_threshold(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Everybody is named; there is no number to show for the distance."""
     monkeypatch.setenv("FACEMATCH_MATCH_MAX_DISTANCE", "none")
-    as_configured = json.loads(CliRunner().invoke(APP, [str(folder), "--json"]).stdout)["identification"]["by_default"]
-    assert as_configured["threshold"] is None
+    found = json.loads(CliRunner().invoke(APP, [str(folder), "--json"]).stdout)
+    as_configured = found["identification"]["by_default"]
+    assert (as_configured["threshold"], found["target_fpir"]) == (None, None)
+    assert found["settings"]["FACEMATCH_MATCH_MAX_DISTANCE"] == "none"
+    assert "FACEMATCH_MATCH_TARGET_FPIR" not in found["settings"]
     assert as_configured["fpir"]["share"] == 1
 
 

@@ -22,6 +22,7 @@ from domain.evaluation.verification import Verification
 from domain.outcomes import Reason
 
 MADE = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+SETTINGS = {"FACEMATCH_MATCH_MARGIN": "0.0", "FACEMATCH_MATCH_CALIBRATION": "<own>.json (203 people)"}
 NOTHING = Proportion(0, 0)
 _VOID = {"meta", "img", "line"}
 
@@ -141,7 +142,7 @@ def parsed(page: str) -> _Balance:
 @pytest.fixture(scope="module")
 def page() -> str:
     """Return the page of :data:`FULL`."""
-    return render(FULL, made=MADE, version="1.2.3")
+    return render(FULL, SETTINGS, made=MADE, version="1.2.3")
 
 
 def test_it_needs_nothing_else(page: str) -> None:
@@ -163,7 +164,9 @@ def test_it_says_what_was_counted(page: str) -> None:
         "3,585 photographs of 1,639 people",
         "64 show several faces: their central one counted here, while the service skips",
         "facematch 1.2.3, 2026-01-02 03:04 UTC",
+        "FACEMATCH_MATCH_MARGIN=0.0; FACEMATCH_MATCH_CALIBRATION=&lt;own&gt;.json (203 people)",
         "98.30%",
+        "0.0009 [0.00084-0.00096]",
         "among 833 enrolled people",
         "the target is 1%",
         "Everybody enrolled with 1 photograph<",
@@ -189,7 +192,7 @@ def test_names_cannot_become_markup(page: str) -> None:
 
 def test_with_hardly_anything_counted_it_is_still_a_page() -> None:
     """One photograph of one person."""
-    page = render(BARE, made=MADE, version="1.2.3")
+    page = render(BARE, SETTINGS, made=MADE, version="1.2.3")
     assert parsed(page).pictures == []
     assert "every photograph could be used" in page
     assert "Searching among" not in page
@@ -197,34 +200,42 @@ def test_with_hardly_anything_counted_it_is_still_a_page() -> None:
 
 def test_the_same_figures_give_the_same_page(page: str) -> None:
     """Two reports can be compared."""
-    assert render(FULL, made=MADE, version="1.2.3") == page
+    assert render(FULL, SETTINGS, made=MADE, version="1.2.3") == page
 
 
 def test_too_many_strangers_named_is_marked(page: str) -> None:
     """Where even the interval lies above the target, and not where it may be chance."""
     worse = attrs.evolve(FULL.galleries[1].as_configured, false_positive=Proportion(40, 400))
     bad = attrs.evolve(FULL, galleries=(attrs.evolve(FULL.galleries[1], as_configured=worse),))
-    assert 'class="card bad"' in render(bad, made=MADE, version="1")
+    assert 'class="card bad"' in render(bad, SETTINGS, made=MADE, version="1")
     assert 'class="card bad"' not in page
+
+
+def test_where_a_fixed_distance_decides_nothing_is_judged_by_a_target() -> None:
+    """The share of strangers named is told without a word on what it should be."""
+    worse = attrs.evolve(FULL.galleries[1].as_configured, false_positive=Proportion(40, 400))
+    bad = attrs.evolve(FULL.galleries[1], as_configured=worse, at_best=None)
+    page = render(attrs.evolve(FULL, galleries=(bad,), target_fpir=None), SETTINGS, made=MADE, version="1")
+    assert ("10.0%" in page, "the target is" in page, 'class="card bad"' in page) == (True, False, False)
 
 
 def test_a_place_that_cannot_be_written_to_is_said(tmp_path: Path) -> None:
     """With its name; a good place gets the page."""
-    write_report(tmp_path / "report.html", BARE, made=MADE, version="1")
+    write_report(tmp_path / "report.html", BARE, SETTINGS, made=MADE, version="1")
     assert (tmp_path / "report.html").read_text().startswith("<!doctype html>")
     with pytest.raises(ReportError, match=r"cannot write .*gone"):
-        write_report(tmp_path / "gone" / "report.html", BARE, made=MADE, version="1")
+        write_report(tmp_path / "gone" / "report.html", BARE, SETTINGS, made=MADE, version="1")
 
 
 def test_without_a_stranger_there_is_no_share_of_them() -> None:
     """One person with two photographs: nobody to be named wrongly, and no place on a logarithmic axis."""
     alone = Identification(1, 0.05, Proportion(0, 0), Proportion(0, 2), Proportion(0, 2))
     galleries = (GalleryFigures(1, 1, Proportion(2, 2), alone, None),)
-    assert "Searching among" in render(attrs.evolve(FULL, galleries=galleries), made=MADE, version="1")
+    assert "Searching among" in render(attrs.evolve(FULL, galleries=galleries), SETTINGS, made=MADE, version="1")
 
 
 @pytest.mark.parametrize("points", [(), (OperatingPoint(0.1, 0.2, Proportion(0, 9), 0.2, Proportion(1, 10)),)])
 def test_where_nobody_was_missed_the_page_says_so(points: tuple[OperatingPoint, ...]) -> None:
     """Few people are often told apart without an error: zero has no place on a logarithmic axis."""
     curve = (CurvePoint(0.1, 0.1, 0.0), CurvePoint(0.2, 0.2, 0.0))
-    assert "<html" in render(attrs.evolve(BARE, curve=curve, points=points), made=MADE, version="1")
+    assert "<html" in render(attrs.evolve(BARE, curve=curve, points=points), SETTINGS, made=MADE, version="1")

@@ -7,7 +7,7 @@ import pytest
 
 from application.evaluation.evaluate_photos import EvaluatePhotos
 from application.evaluation.read_photos import ReadPhotos
-from domain.decision import FixedThreshold
+from domain.decision import FixedThreshold, TargetFpir
 from domain.errors import EmbedderCrashedError, UnreadableImageError
 from domain.evaluation.proportions import Proportion
 from domain.evaluation.results import Grouping
@@ -69,7 +69,6 @@ def evaluator(**changes: object) -> EvaluatePhotos:
         distances=PlainDistances(),
         threshold=FixedThreshold(1 - math.cos(math.radians(20))),
         calibration=INFO.calibration,
-        target_fpir=1.0,
     )
     return attrs.evolve(usual, **changes)  # type: ignore[arg-type]  # the caller names what the class has
 
@@ -135,9 +134,20 @@ async def test_people_are_searched_for() -> None:
     assert figures.as_configured.false_positive == Proportion(1, 1)
     assert figures.as_configured.false_negative == Proportion(1, 3)
     assert figures.as_configured.misnamed == Proportion(0, 3)
-    assert figures.at_best is not None
-    assert figures.at_best.threshold == pytest.approx(1 - math.cos(math.radians(5)))
+    assert (found.target_fpir, figures.at_best) == (None, None)
     assert found.impostor_pairs == 3
+
+
+async def test_what_the_target_would_allow_is_counted() -> None:
+    """The largest distance that names half of the strangers: all stand about 2 degrees from a user."""
+    crowd, evaluate = a_crowd(41, 2)
+    policy = TargetFpir(0.5, INFO.calibration)
+    found = await attrs.evolve(evaluate, threshold=policy)(InMemoryLabelledPhotos(crowd), Subject.ONE)
+    [figures] = found.galleries
+    assert (found.target_fpir, figures.as_configured.false_positive.total) == (0.5, 40)
+    assert figures.at_best is not None
+    assert figures.at_best.threshold == pytest.approx(1 - math.cos(math.radians(1.85)))
+    assert figures.at_best.false_positive == Proportion(20, 40)
 
 
 async def test_without_a_threshold_everybody_is_named() -> None:

@@ -131,6 +131,18 @@ def read_calibration(path: Path) -> MeasuredCalibration:
         raise CalibrationFileError(f"this file is no calibration: {error}") from error
 
 
+def curve_document(curve: MeasuredCurve, rate_key: str) -> dict[str, Any]:
+    """Return a curve as a JSON object; ``rate_key`` is what the false match rate of its points is called."""
+    return {
+        "photographs": curve.photographs,
+        "people": curve.people,
+        "comparisons": curve.comparisons,
+        "points": [{rate_key: rate, "distance": distance} for rate, distance in curve.points],
+        "searches": curve.searches,
+        "cohort": [{"fpir": rate, "factor": factor} for rate, factor in curve.cohort],
+    }
+
+
 def write_calibration(path: Path, calibration: MeasuredCalibration) -> None:
     """Write the file as a whole, in the place of an older one, or not at all.
 
@@ -141,17 +153,7 @@ def write_calibration(path: Path, calibration: MeasuredCalibration) -> None:
     document = {
         "format": FORMAT,
         "embedder": calibration.embedder,
-        "curves": [
-            {
-                "photographs": curve.photographs,
-                "people": curve.people,
-                "comparisons": curve.comparisons,
-                "points": [{"false_match_rate": rate, "distance": distance} for rate, distance in curve.points],
-                "searches": curve.searches,
-                "cohort": [{"fpir": rate, "factor": factor} for rate, factor in curve.cohort],
-            }
-            for curve in calibration.curves
-        ],
+        "curves": [curve_document(curve, "false_match_rate") for curve in calibration.curves],
     }
     try:
         write_whole(path, json.dumps(document, indent=2) + "\n", mode=_READABLE)

@@ -20,25 +20,12 @@ _Units = npt.NDArray[np.float64]
 class NumpyDistances:
     """Compares a few million pairs in a second."""
 
-    def among(self, embeddings: Sequence[FaceEmbedding]) -> Sequence[float]:
-        """Return the distances of every two, ascending."""
-        units = _units(embeddings)
-        count = len(units)
-        distances = np.empty(count * (count - 1) // 2)
-        filled = 0
-        for start, block in _blocks(units):
-            products = block @ units[start:].T
-            above = products[np.triu_indices(len(block), 1, products.shape[1])]
-            distances[filled : filled + len(above)] = 1 - above
-            filled += len(above)
-        return _ascending(distances)
-
     def near(self, embeddings: Sequence[FaceEmbedding], limit: float) -> Sequence[int]:
-        """Return for each of them how many others lie at this distance or nearer, by the distances of :meth:`among`."""
-        units = _units(embeddings)
-        counts = np.zeros(len(units), np.int64)
-        for start, block in _blocks(units):
-            within = np.triu(1 - block @ units[start:].T <= limit, 1)
+        """Return for each of them how many others lie at this distance or nearer, by those of :meth:`across`."""
+        opposite = _units(embeddings)  # a copy: a product of an array with itself is rounded in another way
+        counts = np.zeros(len(opposite), np.int64)
+        for start, block in _blocks(_units(embeddings)):
+            within = np.triu(1 - block @ opposite[start:].T <= limit, 1)
             counts[start : start + len(block)] += within.sum(axis=1)
             counts[start:] += within.sum(axis=0)
         found: list[int] = counts.tolist()
@@ -51,7 +38,11 @@ class NumpyDistances:
         for start, block in _blocks(_units(ones)):
             products = block @ opposite[start:].T
             found.append(1 - products[np.triu_indices(len(block), 1, products.shape[1])])
-        return _ascending(np.concatenate(found))
+        distances = np.concatenate(found)
+        distances.sort()
+        ascending = array("d")
+        ascending.frombytes(distances.view(np.uint8).data)
+        return ascending
 
     def pairwise(self, ones: Sequence[FaceEmbedding], others: Sequence[FaceEmbedding]) -> Sequence[float]:
         """Return the distance of each of the ones to the other at its place."""
@@ -79,11 +70,6 @@ class NumpyDistances:
             ):
                 found.append(list(map(Neighbour, where, away)))
         return found
-
-
-def _ascending(distances: npt.NDArray[np.float64]) -> Sequence[float]:
-    distances.sort()
-    return array("d", distances.tobytes())
 
 
 def _units(embeddings: Sequence[FaceEmbedding]) -> _Units:

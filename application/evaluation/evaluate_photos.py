@@ -94,7 +94,7 @@ class EvaluatePhotos:
         seen = await self.read(collection, subject, known, progress)
         acquired = seen.acquired
         people, pairs = _compared(acquired), self._genuine(acquired)
-        impostors = self.distances.among(people)
+        impostors = self.distances.across(people, people)
         genuine = [pair.genuine for pair in pairs]
         points = operating_points(impostors, partial(self.distances.near, people), genuine, self.calibration)
         fallen = None if memberships is None else grouping(memberships, list(seen.people))

@@ -19,17 +19,17 @@ class Neighbour:
 class Distances(Protocol):
     """Cosine distances, as :meth:`domain.faces.FaceEmbedding.cosine_distance`, between embeddings of one model."""
 
-    def among(self, embeddings: Sequence[FaceEmbedding]) -> Sequence[float]:
-        """Return the distances of every two of them, ascending."""
-
     def near(self, embeddings: Sequence[FaceEmbedding], limit: float) -> Sequence[int]:
-        """Return for each of them how many others lie at this distance or nearer, by the distances of :meth:`among`."""
+        """Return for each of them how many others lie at this distance or nearer.
+
+        The distances are those of :meth:`across`, to the last digit.
+        """
 
     def across(self, ones: Sequence[FaceEmbedding], others: Sequence[FaceEmbedding]) -> Sequence[float]:
         """Return the distance of each of the ones to every other at a later place than its own, ascending.
 
-        So whoever is among the ones and the others by the same place is compared with everybody else once. There are at
-        least as many others as ones.
+        So whoever is among the ones and the others by the same place is compared with everybody else once: of ones that
+        are the others, every two. There are at least as many others as ones.
         """
 
     def pairwise(self, ones: Sequence[FaceEmbedding], others: Sequence[FaceEmbedding]) -> Sequence[float]:

@@ -8,7 +8,7 @@ import typer
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from adapters.evaluation.calibration_file import write_calibration
+from adapters.evaluation.calibration_file import curve_document, write_calibration
 from adapters.evaluation.wording import aim
 from application.evaluation.calibrate_embedder import CalibratedEmbedder
 from domain.evaluation.calibrating import MeasuredCalibration
@@ -71,17 +71,7 @@ def _document(found: CalibratedEmbedder, output: Path, fpir: float, users: int) 
         "embedder": found.calibration.embedder,
         "file": str(output),
         **acquisition_document(found.acquisition),
-        "curves": [
-            {
-                "photographs": curve.photographs,
-                "people": curve.people,
-                "comparisons": curve.comparisons,
-                "points": [{"fmr": rate, "distance": distance} for rate, distance in curve.points],
-                "searches": curve.searches,
-                "cohort": [{"fpir": rate, "factor": factor} for rate, factor in curve.cohort],
-            }
-            for curve in found.calibration.curves
-        ],
+        "curves": [curve_document(curve, "fmr") for curve in found.calibration.curves],
         "look_alikes": [
             {"one": pair.one, "other": pair.other, "distance": pair.distance} for pair in found.look_alikes
         ],

@@ -10,10 +10,6 @@ from domain.faces import FaceEmbedding
 class PlainDistances:
     """Compares as :meth:`FaceEmbedding.cosine_distance` does: slowly."""
 
-    def among(self, embeddings: Sequence[FaceEmbedding]) -> Sequence[float]:
-        """Return the distances of every two, ascending."""
-        return sorted(one.cosine_distance(other) for one, other in combinations(embeddings, 2))
-
     def near(self, embeddings: Sequence[FaceEmbedding], limit: float) -> Sequence[int]:
         """Return for each of them how many others lie at this distance or nearer."""
         pairs = [pair for pair in combinations(range(len(embeddings)), 2) if self._distance(embeddings, pair) <= limit]

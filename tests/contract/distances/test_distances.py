@@ -1,6 +1,7 @@
 """Whoever compares many embeddings at once comes to what the domain says of each two."""
 
 import random
+from itertools import combinations
 
 import pytest
 
@@ -32,22 +33,11 @@ def test_it_compares(distances: Distances) -> None:
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 3, 70])
-def test_among(distances: Distances, count: int) -> None:
-    """Every two once, ascending."""
+def test_ones_that_are_the_others_are_compared_once(distances: Distances, count: int) -> None:
+    """Every two, and nobody with themselves."""
     embeddings = some(count)
-    found = list(distances.among(embeddings))
-    assert found == pytest.approx(list(PlainDistances().among(embeddings)))
-    assert len(found) == count * (count - 1) // 2
-
-
-def test_among_many(distances: Distances) -> None:
-    """No pair is lost or doubled where they are compared in portions."""
-    count = 1_100 if isinstance(distances, NumpyDistances) else 100
-    embeddings = some(count, dimension=2)
-    found = distances.among(embeddings)
-    assert len(found) == count * (count - 1) // 2
-    assert found == pytest.approx(sorted(found))
-    assert sum(found) == pytest.approx(sum(NumpyDistances().among(embeddings[::-1])))
+    expected = sorted(one.cosine_distance(other) for one, other in combinations(embeddings, 2))
+    assert list(distances.across(embeddings, embeddings)) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 40])
@@ -63,7 +53,7 @@ def test_near(distances: Distances, count: int) -> None:
 def test_near_agrees_with_the_distances(distances: Distances, part: int) -> None:
     """A limit that is one of the distances counts its pair, on both sides, and in portions, too."""
     embeddings = some(1_100 if isinstance(distances, NumpyDistances) else 60)
-    ascending = distances.among(embeddings)
+    ascending = distances.across(embeddings, embeddings)
     limit = ascending[len(ascending) // part if part else 0]
     assert sum(distances.near(embeddings, limit)) == 2 * sum(distance <= limit for distance in ascending)
 

@@ -42,6 +42,9 @@ def test_a_file_for_the_worker(folder: Path, tmp_path: Path) -> None:
     assert done.exit_code == 0, done.output
     found = json.loads(done.stdout)
     [curve] = read_calibration(output).curves
+    [told], [kept] = found["curves"], json.loads(output.read_bytes())["curves"]
+    assert [(point["fmr"], point["distance"]) for point in told["points"]] == list(curve.points)
+    assert {**told, "points": None} == {**kept, "points": None}
     assert (found["embedder"], found["people"]) == (read_calibration(output).embedder, 20)
     assert (curve.photographs, curve.people, curve.comparisons) == (1, 20, 190)
     assert found["look_alikes"][0]["distance"] == pytest.approx(0, abs=1e-6)

@@ -124,6 +124,11 @@ class Comparison:
     gallery_size: int
     runner_up_distance: float | None = None
 
+    def is_clear(self, margin: float) -> bool:
+        """Tell whether the second nearest is farther away by more than the margin, and by more than rounding."""
+        runner_up = self.runner_up_distance
+        return runner_up is None or runner_up - self.distance > max(margin, ROUNDING)
+
 
 FIGURES = tuple(field.name for field in attrs.fields(Comparison))
 """What a comparison tells: the names that log, ledger and commands use."""
@@ -189,6 +194,6 @@ def decide(
     if comparison.threshold is not None and not 0 < comparison.threshold >= nearest.distance:
         return Unknown(comparison)
     is_limited = margin > 0 or comparison.threshold is not None
-    if others and is_limited and others[0].distance - nearest.distance <= max(margin, ROUNDING):
+    if is_limited and not comparison.is_clear(margin):
         return Unknown(comparison, ambiguous=True)
     return Accepted(nearest.user_id, comparison, nearest.template)

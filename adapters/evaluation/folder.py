@@ -81,7 +81,7 @@ class LabelledFolder:
         try:
             return await asyncio.to_thread(self._read, path)
         except OSError as error:
-            raise ImageNotFoundError(f"cannot read {photo.person}/{photo.name}: {error.strerror}") from error
+            raise ImageNotFoundError(f"cannot read {photo}: {error.strerror}") from error
 
     def _read(self, path: Path) -> bytes:
         with path.open("rb") as file:

@@ -1,7 +1,7 @@
 """Evaluation: read photographs of known people, and count how well the embedder tells them apart."""
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from uuid import UUID
 
@@ -27,18 +27,19 @@ from domain.evaluation.discard import QUALITIES, DiscardCurve, GradedPair, Grade
 from domain.evaluation.identification import (
     SEARCHED_TEMPLATES,
     GalleryFigures,
-    Roles,
     Searched,
     as_configured,
     at_distance,
     galleries,
     gallery_sizes,
     largest_distance_at,
+    nearest_named,
     rank_one,
     roles,
+    trade_off,
 )
 from domain.evaluation.proportions import LEAST_PEOPLE, Proportion
-from domain.evaluation.results import Evaluation, GroupFigures, Grouping, grouping
+from domain.evaluation.results import Evaluation, GroupFigures, grouping
 from domain.evaluation.subjects import Subject
 from domain.evaluation.verification import Pair, Verification, own_pairs, pairs_to_verify, verify
 from domain.faces import DetectedFace, FaceEmbedding
@@ -97,7 +98,9 @@ class EvaluatePhotos:
         impostors = self.distances.across(people, people)
         genuine = [pair.genuine for pair in pairs]
         points = operating_points(impostors, partial(self.distances.near, people), genuine, self.calibration)
+        figures, everybody = self._all_galleries(acquired)
         fallen = None if memberships is None else grouping(memberships, list(seen.people))
+        members = fallen.members if fallen else {}
         return Evaluation(
             embedder=self.read.info.id,
             subject=subject,
@@ -107,11 +110,12 @@ class EvaluatePhotos:
             impostor_pairs=len(impostors),
             genuine_pairs=len(genuine),
             points=points,
-            curve=error_curve(impostors, genuine),
+            curve=error_curve(impostors, [pair.distance for pair in genuine]),
             histogram=histogram(impostors, genuine),
-            galleries=tuple(self._all_galleries(acquired)),
+            galleries=figures,
+            named_strangers=nearest_named(everybody),
             discards=_discards(seen, pairs, reference_point(points)),
-            groups=() if fallen is None else tuple(self._groups(fallen, seen, genuine, reference_point(points))),
+            groups=tuple(self._groups(members, seen, genuine, everybody, reference_point(points))),
             grouping=fallen,
         )
 
@@ -135,26 +139,35 @@ class EvaluatePhotos:
     def _pairwise(self, pairs: Sequence[tuple[UsableFace, UsableFace]]) -> Sequence[float]:
         return self.distances.pairwise([one.embedding for one, _ in pairs], [other.embedding for _, other in pairs])
 
-    def _all_galleries(self, acquired: _Acquired) -> Iterator[GalleryFigures]:
+    def _all_galleries(self, acquired: _Acquired) -> tuple[tuple[GalleryFigures, ...], Sequence[Searched]]:
+        """Return the figures, and the searches among everybody enrolled with one photograph."""
+        figures, everybody = [], list[Searched]()
         for photographs in SEARCHED_TEMPLATES:
             parts = roles(acquired, photographs)
-            if photographs == 1 or len(parts.enrolled) >= LEAST_PEOPLE:
-                for size in gallery_sizes(len(parts.enrolled)):
-                    yield self._figures(acquired, parts, photographs, size)
+            if photographs > 1 and len(parts.enrolled) < LEAST_PEOPLE:
+                continue
+            for size in gallery_sizes(len(parts.enrolled)):
+                drawn = galleries(parts.enrolled, size)
+                searches = [
+                    search
+                    for names in drawn
+                    for search in self._searches(acquired, names, parts.strangers, photographs)
+                ]
+                figures.append(self._figures(searches, photographs, size, len(drawn)))
+                if photographs == 1:
+                    everybody = searches
+        return tuple(figures), everybody
 
-    def _figures(self, acquired: _Acquired, parts: Roles, photographs: int, size: int) -> GalleryFigures:
-        drawn = galleries(parts.enrolled, size)
-        searches = [
-            search for names in drawn for search in self._searches(acquired, names, parts.strangers, photographs)
-        ]
+    def _figures(self, searches: Sequence[Searched], photographs: int, size: int, drawn: int) -> GalleryFigures:
         target = self.target_fpir
         measured = None if target is None else largest_distance_at(searches, target)
         return GalleryFigures(
             photographs,
-            len(drawn),
+            drawn,
             rank_one(searches),
             as_configured(searches, size),
             None if measured is None else at_distance(searches, size, measured),
+            trade_off(searches),
         )
 
     def _searches(
@@ -172,18 +185,24 @@ class EvaluatePhotos:
             candidates = [Candidate(UUID(int=one.place), one.distance, photographs) for one in neighbours]
             decision = decide(candidates, self.threshold, len(gallery), self.margin)
             if not isinstance(decision, NobodyEnrolled):
-                right = enrolled[neighbours[0].place] == usable.person if number < len(own) else None
-                yield Searched.judged(usable.person, decision, right=right)
+                nearest = enrolled[neighbours[0].place]
+                right = nearest == usable.person if number < len(own) else None
+                yield Searched.judged(usable.person, str(usable.photo), nearest, decision, self.margin, right=right)
 
     def _groups(
-        self, fallen: Grouping, seen: SeenPhotos, genuine: Sequence[Genuine], point: OperatingPoint | None
+        self,
+        groups: Mapping[str, Collection[str]],
+        seen: SeenPhotos,
+        genuine: Sequence[Genuine],
+        searches: Sequence[Searched],
+        point: OperatingPoint | None,
     ) -> Iterator[GroupFigures]:
-        acquired, parts = seen.acquired, roles(seen.acquired)
-        searches = list(self._searches(acquired, parts.enrolled, parts.strangers, 1)) if parts.enrolled else []
-        for group, members in sorted(fallen.members.items()):
+        acquired = seen.acquired
+        enrolled = len(roles(acquired).enrolled)
+        for group, members in sorted(groups.items()):
             photographs = [one for one in seen.all if one.photo.person in members]
             own = [search for search in searches if search.person in members]
-            among = as_configured(own, len(parts.enrolled)) if own else None
+            among = as_configured(own, enrolled) if own else None
             errors = Proportion(0, 0), Proportion(0, 0)
             if point:
                 people = _compared({name: own for name, own in acquired.items() if name in members})

@@ -27,9 +27,14 @@ from domain.outcomes import Reason
 class UsableFace:
     """The face of a photograph's subject."""
 
-    person: str
+    photo: LabelledPhoto
     face: DetectedFace
     embedding: FaceEmbedding
+
+    @property
+    def person(self) -> str:
+        """Whose photograph it is."""
+        return self.photo.person
 
 
 @attrs.frozen
@@ -91,11 +96,7 @@ class SeenPhotos:
             not_acquired=Counter(seen.reason for seen in self.all if seen.reason is not None),
             several_faces=sum(seen.several for seen in self.all),
             copies=self.copies,
-            unread={
-                f"{seen.photo.person}/{seen.photo.name}": seen.reason
-                for seen in self.all
-                if seen.unread and seen.reason
-            },
+            unread={str(seen.photo): seen.reason for seen in self.all if seen.unread and seen.reason},
         )
 
 
@@ -177,7 +178,7 @@ class ReadPhotos:
             case Objection(reason=reason):
                 return Seen(photo, None, reason, reading.stages, is_known, several)
             case DetectedFace() as face:
-                usable = UsableFace(photo.person, face, face.wanted_embedding)
+                usable = UsableFace(photo, face, face.wanted_embedding)
                 return Seen(photo, usable, None, reading.stages, is_known, several)
 
 

@@ -13,6 +13,9 @@ class LabelledPhoto:
     person: str
     name: str
 
+    def __str__(self) -> str:
+        return f"{self.person}/{self.name}"
+
 
 class LabelledPhotos(Protocol):
     """A collection of them."""

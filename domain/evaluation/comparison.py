@@ -1,7 +1,7 @@
 """Comparison: two photographs, a distance, and the two errors that any threshold makes of it."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
 
 import attrs
@@ -73,28 +73,30 @@ def reference_point(points: Sequence[OperatingPoint]) -> OperatingPoint | None:
 
 @attrs.frozen
 class CurvePoint:
-    """Both errors at one distance; a curve of them is drawn as DET or ROC."""
+    """Both errors at one threshold: a curve of them is drawn as DET or ROC."""
 
-    distance: float
-    false_match: float
-    false_non_match: float
+    threshold: float
+    false_positive: float
+    false_negative: float
 
 
-def error_curve(impostors: Sequence[float], genuine: Sequence[Genuine]) -> tuple[CurvePoint, ...]:
-    """Return the errors from the lowest false match rate that was measured up to 1, equally spaced by its logarithm.
+def error_curve(
+    impostors: Sequence[float], genuine: Iterable[float], least: int = LEAST_COUNTED
+) -> tuple[CurvePoint, ...]:
+    """Return the errors from the rate that so few impostors stand for up to 1, equally spaced by its logarithm.
 
     ``impostors`` ascend. Nothing where there is nothing to compare.
     """
-    if len(impostors) < LEAST_COUNTED or not genuine:
+    own = sorted(genuine)
+    if len(impostors) < least or not own:
         return ()
-    own = sorted(pair.distance for pair in genuine)
-    decades = math.log10(len(impostors) / LEAST_COUNTED)
+    decades = math.log10(len(impostors) / least)
     steps = max(1, math.ceil(decades * _POINTS_PER_DECADE))
     rates = [10 ** (-decades * (1 - step / steps)) for step in range(steps + 1)]
-    distances = sorted({distance for rate in rates if (distance := quantile(impostors, rate)) is not None})
+    thresholds = sorted({threshold for rate in rates if (threshold := quantile(impostors, rate)) is not None})
     return tuple(
-        CurvePoint(distance, proportion_within(impostors, distance), 1 - proportion_within(own, distance))
-        for distance in distances
+        CurvePoint(threshold, proportion_within(impostors, threshold), 1 - proportion_within(own, threshold))
+        for threshold in thresholds
     )
 
 

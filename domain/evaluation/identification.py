@@ -8,7 +8,8 @@ from typing import Self, TypeVar
 import attrs
 
 from domain.decision import Accepted, Unknown
-from domain.evaluation.proportions import LEAST_COUNTED, Proportion, quantile
+from domain.evaluation.comparison import CurvePoint, error_curve
+from domain.evaluation.proportions import LEAST_COUNTED, Proportion, proportion_within, quantile
 
 GALLERY_SIZES = (20, 100, 300, 1_000, 3_000, 10_000, 30_000, 100_000)
 """The sizes that are looked at, beside that of everybody who can be enrolled."""
@@ -17,6 +18,7 @@ SEARCHED_TEMPLATES = (1, 3)
 _APART = 1.25
 """The size of everybody is this many times the next smaller one that is looked at, at least."""
 _MOST_GALLERIES = 25
+_LISTED = 10
 _T = TypeVar("_T")
 
 
@@ -60,23 +62,30 @@ def galleries(people: Sequence[_T], size: int) -> tuple[tuple[_T, ...], ...]:
 class Searched:
     """What became of one photograph that was searched for.
 
-    ``right`` says whether the nearest of the enrolled is the person, None when that is a stranger; ``distance`` is
-    that to the nearest, ``limit`` the threshold that the service had for this search (infinite without one), and
-    ``named`` whether it named the nearest.
+    ``nearest`` is who of the enrolled is the nearest; ``right`` says whether that is the person, None when that is a
+    stranger; ``distance`` is that to the nearest, ``limit`` the threshold that the service had for this search
+    (infinite without one), and ``named`` whether it named the nearest. ``factor`` is what the limit is multiplied by
+    to just name the nearest, infinite where nothing would.
     """
 
     person: str
+    photo: str
+    nearest: str
     right: bool | None
     distance: float
     limit: float
     named: bool
+    factor: float
 
     @classmethod
-    def judged(cls, person: str, decision: Accepted | Unknown, *, right: bool | None) -> Self:
+    def judged(
+        cls, person: str, photo: str, nearest: str, decision: Accepted | Unknown, margin: float, *, right: bool | None
+    ) -> Self:
         """Return what the service's decision makes of the search."""
         seen = decision.comparison
         limit = math.inf if seen.threshold is None else seen.threshold
-        return cls(person, right, seen.distance, limit, isinstance(decision, Accepted))
+        factor = seen.distance / limit if limit > 0 and seen.is_clear(margin) else math.inf
+        return cls(person, photo, nearest, right, seen.distance, limit, isinstance(decision, Accepted), factor)
 
 
 @attrs.frozen
@@ -100,7 +109,8 @@ class GalleryFigures:
 
     ``galleries`` says how many such galleries were searched; ``rank_one`` is the share of people who are the nearest,
     however far; ``as_configured`` is what the service makes of them, and ``at_best`` what the largest distance does
-    that keeps its target here, where it has one and there are strangers enough to tell.
+    that keeps its target here, where it has one and there are strangers enough to tell. ``trade_off`` is both errors
+    (FPIR, FNIR) with each search's own threshold multiplied by one factor, of which 1 is the service.
     """
 
     photographs: int
@@ -108,6 +118,7 @@ class GalleryFigures:
     rank_one: Proportion
     as_configured: Identification
     at_best: Identification | None
+    trade_off: tuple[CurvePoint, ...]
 
 
 def as_configured(searches: Sequence[Searched], gallery: int) -> Identification:
@@ -130,6 +141,23 @@ def _identification(gallery: int, threshold: float, judged: Sequence[tuple[Searc
         Proportion.by_person((search.person, not (search.right and named)) for search, named in people),
         Proportion.by_person((search.person, not search.right and named) for search, named in people),
     )
+
+
+def trade_off(searches: Sequence[Searched]) -> tuple[CurvePoint, ...]:
+    """Return both errors at multiples of the service's threshold; nothing where it has none to multiply."""
+    strangers = sorted(search.factor for search in searches if search.right is None)
+    own = sorted(search.factor if search.right else math.inf for search in searches if search.right is not None)
+    if not any(0 < factor < math.inf for factor in strangers):
+        return ()
+    service = CurvePoint(1.0, proportion_within(strangers, 1.0), 1 - proportion_within(own, 1.0))
+    others = (point for point in error_curve(strangers, own, 1) if 0 < point.threshold < math.inf)
+    return tuple(sorted({service, *others}, key=lambda point: point.threshold))
+
+
+def nearest_named(searches: Sequence[Searched]) -> tuple[Searched, ...]:
+    """Return the strangers who were named, those who are nearest to somebody first, ten at most."""
+    named = (search for search in searches if search.named and search.right is None)
+    return tuple(sorted(named, key=lambda search: search.distance)[:_LISTED])
 
 
 def rank_one(searches: Sequence[Searched]) -> Proportion:

@@ -6,7 +6,7 @@ import attrs
 
 from domain.evaluation.comparison import CurvePoint, Histogram, OperatingPoint
 from domain.evaluation.discard import DiscardCurve
-from domain.evaluation.identification import GalleryFigures
+from domain.evaluation.identification import GalleryFigures, Searched
 from domain.evaluation.proportions import Proportion
 from domain.evaluation.subjects import Subject
 from domain.evaluation.verification import Verification
@@ -95,6 +95,8 @@ class Evaluation:
     histogram: Histogram | None
     galleries: tuple[GalleryFigures, ...]
     """By the photographs that people are enrolled with, then by size."""
+    named_strangers: tuple[Searched, ...]
+    """Some who got a name among everybody enrolled with one photograph, the nearest first."""
     discards: tuple[DiscardCurve, ...]
     groups: tuple[GroupFigures, ...]
     grouping: Grouping | None
@@ -103,11 +105,7 @@ class Evaluation:
     @property
     def largest(self) -> GalleryFigures | None:
         """Everybody who can be, enrolled with one photograph; None where nobody can."""
-        return max(
-            (figures for figures in self.galleries if figures.photographs == 1),
-            key=lambda figures: figures.as_configured.gallery,
-            default=None,
-        )
+        return next((figures for figures in reversed(self.galleries) if figures.photographs == 1), None)
 
 
 def grouping(memberships: Sequence[tuple[str, str]], people: Sequence[str]) -> Grouping:

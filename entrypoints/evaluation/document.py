@@ -30,7 +30,7 @@ def evaluation_document(evaluation: Evaluation, settings: Mapping[str, str]) -> 
         "genuine_pairs": evaluation.genuine_pairs,
         "operating_points": [_point(point) for point in evaluation.points],
         "curve": [
-            {"distance": point.distance, "fmr": point.false_match, "fnmr": point.false_non_match}
+            {"distance": point.threshold, "fmr": point.false_positive, "fnmr": point.false_negative}
             for point in evaluation.curve
         ],
         "histogram": spread and {"edges": spread.edges, "genuine": spread.genuine, "impostor": spread.impostor},
@@ -40,6 +40,9 @@ def evaluation_document(evaluation: Evaluation, settings: Mapping[str, str]) -> 
             "by_measure": largest and _identification(largest.at_best),
         },
         "galleries": [_gallery(figures) for figures in evaluation.galleries],
+        "named_strangers": [
+            {"photo": one.photo, "named": one.nearest, "distance": one.distance} for one in evaluation.named_strangers
+        ],
         "discard": {curve.quality: [_discard(point) for point in curve.points] for curve in evaluation.discards},
         "groups": _groups(evaluation),
     }
@@ -96,6 +99,10 @@ def _gallery(figures: GalleryFigures) -> dict[str, Any]:
         "rank_one": _share(figures.rank_one),
         "by_default": _identification(figures.as_configured),
         "by_measure": _identification(figures.at_best),
+        "trade_off": [
+            {"factor": point.threshold, "fpir": point.false_positive, "fnir": point.false_negative}
+            for point in figures.trade_off
+        ],
     }
 
 

@@ -36,6 +36,10 @@ def print_evaluation(evaluation: Evaluation, console: Console) -> None:
     for table in tables:
         if table is not None:
             console.print(table)
+    if evaluation.named_strangers:
+        console.print("Strangers who were named, the nearest first (is it one person, under two names?):")
+    for one in evaluation.named_strangers:
+        console.print(visible(f"  {one.distance:.4f}  {one.photo} as {one.nearest}"))
 
 
 def acquisition_summary(embedder: str, acquisition: Acquisition) -> Table:

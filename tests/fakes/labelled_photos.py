@@ -30,5 +30,5 @@ class InMemoryLabelledPhotos:
         """Return a photograph's content."""
         content = self._people[photo.person][photo.name]
         if content is None:
-            raise ImageNotFoundError(f"cannot read {photo.person}/{photo.name}")
+            raise ImageNotFoundError(f"cannot read {photo}")
         return content

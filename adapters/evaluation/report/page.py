@@ -20,8 +20,6 @@ _FACES = {
     Subject.CENTRAL: "their central one counted here, while the service skips photographs on which it finds several",
     Subject.ONE: "the service skips these, and so does this report",
 }
-
-
 _READABLE = 0o644
 
 
@@ -131,11 +129,34 @@ def _searching(evaluation: Evaluation) -> Iterator[str]:
         "in the tables: the misses at the largest fixed distance that keeps the target on these very photographs, "
         "which nobody knows beforehand.",
     )
+    largest = {figures.photographs: figures for figures in evaluation.galleries if figures.trade_off}
+    if largest:
+        yield markup.picture(
+            plots.identification_trade_off(list(largest.values())),
+            "FNIR against FPIR (DET), by multiples of the service's threshold; the tables have the service's figures",
+            "What more or fewer strangers named would change. Along a curve, the service's threshold of each search is "
+            "multiplied by one factor, which is 1 at the dot. In the shade, fewer than ten strangers' photographs were "
+            "named.",
+        )
     for number in sorted({figures.photographs for figures in evaluation.galleries}):
         yield markup.table(
             f"Everybody enrolled with {photographs(number)}",
             ["enrolled", "threshold", "FPIR", "FNIR", "misnamed", "rank 1", "FNIR at best"],
             [_gallery(figures) for figures in evaluation.galleries if figures.photographs == number],
+        )
+    if evaluation.named_strangers:
+        yield markup.text(
+            "p",
+            "These strangers were named, the nearest first, among everybody enrolled with 1 photograph. Look at the "
+            "photographs: one person under two names counts as a stranger named, though nobody was confused.",
+        )
+        yield markup.table(
+            "Strangers who were named",
+            ["photograph", "named as", "distance"],
+            [
+                [markup.cell(one.photo), markup.cell(one.nearest), markup.cell(_distance(one.distance))]
+                for one in evaluation.named_strangers
+            ],
         )
 
 
@@ -160,11 +181,9 @@ def _comparing(evaluation: Evaluation) -> Iterator[str]:
         "many chances to be taken for somebody.",
     )
     if evaluation.histogram:
-        largest = evaluation.largest
-        configured = largest and largest.as_configured
-        limits = {f"threshold for {configured.gallery:,} users": configured.threshold} if configured else {}
+        configured = evaluation.largest.as_configured if evaluation.largest else None
         yield markup.picture(
-            plots.distances(evaluation.histogram, [(name, at) for name, at in limits.items() if math.isfinite(at)]),
+            plots.distances(evaluation.histogram, configured),
             "histogram of distances between photographs of one person and of different people",
             "Where the two overlap, no threshold is right for both.",
         )

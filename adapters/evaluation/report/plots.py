@@ -9,14 +9,15 @@ from typing import Final
 import attrs
 from matplotlib import style
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, NullFormatter, PercentFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, PercentFormatter
 
 from adapters.evaluation.wording import aim, photographs
 from domain.evaluation.comparison import CurvePoint, Histogram, OperatingPoint
 from domain.evaluation.discard import DiscardCurve
-from domain.evaluation.identification import GalleryFigures
-from domain.evaluation.proportions import Proportion
+from domain.evaluation.identification import GalleryFigures, Identification
+from domain.evaluation.proportions import LEAST_COUNTED, Proportion
 
 GOOD: Final = "#0b6e99"
 BAD: Final = "#c8501e"
@@ -47,9 +48,11 @@ _STYLE: Final = {
 }
 _MOST_UPRIGHT: Final = 5
 """So many labels of an axis fit side by side."""
+_NARROW: Final = 1_000
+"""A logarithmic axis whose ends differ by a smaller factor has room for more labels than its powers of ten."""
 
 
-def distances(spread: Histogram, thresholds: Sequence[tuple[str, float]]) -> str:
+def distances(spread: Histogram, configured: Identification | None) -> str:
     """Return how the distances of one person's photographs and of different people's are spread."""
     with _drawing(8.4, 3.1) as drawing:
         axes = drawing.figure.subplots()
@@ -59,12 +62,11 @@ def distances(spread: Histogram, thresholds: Sequence[tuple[str, float]]) -> str
         ):
             axes.stairs(shares, spread.edges, fill=True, color=colour, alpha=0.35)
             axes.stairs(shares, spread.edges, color=colour, label=label)
-        top = axes.get_ylim()[1]
-        for place, (label, distance) in enumerate(thresholds):
-            axes.axvline(distance, color=_INK, linewidth=1, linestyle=(0, (4, 2)))
-            axes.annotate(
-                label, (distance, top * (0.97 - 0.11 * place)), xytext=(4, 0), textcoords="offset points", va="top"
-            )
+        if configured and math.isfinite(configured.threshold):
+            at = configured.threshold, 0.97 * axes.get_ylim()[1]
+            axes.axvline(at[0], color=_INK, linewidth=1, linestyle=(0, (4, 2)))
+            label = f"threshold for {configured.gallery:,} users"
+            axes.annotate(label, at, xytext=(4, 0), textcoords="offset points", va="top")
         axes.set(xlabel="cosine distance", ylabel="share of pairs", xlim=(0, spread.edges[-1]))
         axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
         axes.legend(loc="upper right")
@@ -75,9 +77,9 @@ def error_trade_off(curve: Sequence[CurvePoint], points: Sequence[OperatingPoint
     """Return the detection error trade-off and the receiver operating characteristic, side by side."""
     with _drawing(8.4, 3.6) as drawing:
         det, roc = drawing.figure.subplots(1, 2)
-        missing = [point for point in curve if point.false_non_match]  # zero has no place on a logarithmic axis
-        det.plot([one.false_match for one in missing], [one.false_non_match for one in missing], color=GOOD)
-        roc.plot([one.false_match for one in curve], [1 - one.false_non_match for one in curve], color=GOOD)
+        missing = [point for point in curve if point.false_negative]  # zero has no place on a logarithmic axis
+        det.plot([one.false_positive for one in missing], [one.false_negative for one in missing], color=GOOD)
+        roc.plot([one.false_positive for one in curve], [1 - one.false_negative for one in curve], color=GOOD)
         for point in points:
             missed = point.false_non_match.value or 0.0
             roc.plot(point.rate, 1 - missed, "o", color=BAD, markersize=4)
@@ -93,7 +95,7 @@ def error_trade_off(curve: Sequence[CurvePoint], points: Sequence[OperatingPoint
         det.set(title="Detection error trade-off (DET)", ylabel="FNMR: one person taken for two")
         if missing:
             det.set_yscale("log")
-            _percent_axis(det)
+            _percents(det.yaxis)
         else:
             det.text(0.5, 0.5, "nobody was missed", transform=det.transAxes, ha="center", va="center")
             det.set(xticks=[], yticks=[])
@@ -145,6 +147,42 @@ def galleries(figures: Sequence[GalleryFigures], target: float | None) -> str:
             axes.set_xticks(sizes, [f"{size:,}" for size in sizes], rotation=0 if len(sizes) <= _MOST_UPRIGHT else 30)
             axes.xaxis.set_minor_formatter(NullFormatter())
             axes.legend(loc="best")
+        return drawing.svg()
+
+
+def identification_trade_off(figures: Sequence[GalleryFigures]) -> str:
+    """Return the detection error trade-off of searches, with the service on it; too few were named in the shade."""
+    with _drawing(8.4, 3.6) as drawing:
+        axes = drawing.figure.subplots()
+        axes.set(title="Detection error trade-off of the searches (DET)")
+        axes.set(xlabel="FPIR: strangers who get a name", ylabel="FNIR: enrolled people who are missed")
+        missing = [
+            [point for point in one.trade_off if point.false_positive and point.false_negative] for one in figures
+        ]
+        if not any(missing):  # zero has no place on a logarithmic axis
+            axes.text(0.5, 0.5, "nobody was missed", transform=axes.transAxes, ha="center", va="center")
+            axes.set(xticks=[], yticks=[])
+            return drawing.svg()
+        axes.set(xscale="log", yscale="log")
+        for one, curve, colour in zip(figures, missing, _COLOURS, strict=False):
+            both = [point.false_positive for point in curve], [point.false_negative for point in curve]
+            service = one.as_configured
+            axes.plot(*both, color=colour, label=f"{service.gallery:,} enrolled with {photographs(one.photographs)}")
+            named, missed = service.false_positive.value, service.false_negative.value
+            if named and missed:
+                axes.plot(named, missed, "o", color=BAD, markersize=5)
+                axes.annotate("the service", (named, missed), xytext=(6, 4), textcoords="offset points", fontsize=8)
+        axes.margins(y=0.12)  # room for what is written beside a dot
+        left = axes.get_xlim()[0]
+        strangers = min(one.as_configured.false_positive.total for one in figures)
+        unsure = LEAST_COUNTED / max(LEAST_COUNTED, strangers)
+        if unsure > left:
+            axes.axvspan(left, unsure, color=_FAINT, alpha=0.15, linewidth=0)
+            axes.set_xlim(left=left)
+        for axis, (low, high) in ((axes.xaxis, axes.get_xlim()), (axes.yaxis, axes.get_ylim())):
+            axis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < _NARROW * low else (1,)))
+            _percents(axis)
+        axes.legend(loc="best")
         return drawing.svg()
 
 
@@ -206,9 +244,9 @@ def _with_intervals(axes: Axes, places: Sequence[float], shares: Sequence[Propor
     )
 
 
-def _percent_axis(axes: Axes) -> None:
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value * 100:g} %"))
-    axes.yaxis.set_minor_formatter(NullFormatter())
+def _percents(axis: Axis) -> None:
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value * 100:g} %"))
+    axis.set_minor_formatter(NullFormatter())
 
 
 def _rate(value: float, _position: int) -> str:

@@ -14,7 +14,7 @@ import pytest
 from adapters.evaluation.report.page import ReportError, render, write_report
 from domain.evaluation.comparison import CurvePoint, Histogram, OperatingPoint
 from domain.evaluation.discard import DiscardCurve, DiscardPoint
-from domain.evaluation.identification import GalleryFigures, Identification
+from domain.evaluation.identification import GalleryFigures, Identification, Searched
 from domain.evaluation.proportions import Proportion
 from domain.evaluation.results import Acquisition, Evaluation, GroupFigures, Grouping
 from domain.evaluation.subjects import Subject
@@ -23,6 +23,7 @@ from domain.outcomes import Reason
 
 MADE = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 SETTINGS = {"FACEMATCH_MATCH_MARGIN": "0.0", "FACEMATCH_MATCH_CALIBRATION": "<own>.json (203 people)"}
+CURVE = (CurvePoint(0.05, 1e-5, 0.4), CurvePoint(0.09, 1e-2, 0.01), CurvePoint(0.4, 1.0, 0.0))
 NOTHING = Proportion(0, 0)
 _VOID = {"meta", "img", "line"}
 
@@ -30,7 +31,7 @@ _VOID = {"meta", "img", "line"}
 def gallery(photographs: int, people: int, threshold: float = 0.05) -> GalleryFigures:
     """Return figures of a gallery."""
     found = Identification(people, threshold, Proportion(3, 400), Proportion(37, 100), Proportion(1, 100))
-    return GalleryFigures(photographs, 2, Proportion(98, 100), found, found if people > 20 else None)
+    return GalleryFigures(photographs, 2, Proportion(98, 100), found, found if people > 20 else None, CURVE)
 
 
 BARE = Evaluation(
@@ -54,6 +55,7 @@ BARE = Evaluation(
     curve=(),
     histogram=None,
     galleries=(),
+    named_strangers=(),
     discards=(),
     groups=(),
     grouping=None,
@@ -75,9 +77,10 @@ FULL = attrs.evolve(
     impostor_pairs=1_000_000,
     genuine_pairs=3_000,
     points=(OperatingPoint(0.001, 0.0747, Proportion(61, 1_000), 0.07, Proportion(900, 1_000_000)),),
-    curve=(CurvePoint(0.05, 1e-5, 0.4), CurvePoint(0.09, 1e-2, 0.01), CurvePoint(0.4, 1.0, 0.0)),
+    curve=CURVE,
     histogram=Histogram((0.0, 0.1, 0.2), (0.9, 0.1), (0.2, 0.8)),
     galleries=(gallery(1, 20), gallery(1, 833), gallery(3, 20, math.inf)),
+    named_strangers=(Searched("eve", "eve/<b>1.jpg", "<i>ben", None, 0.0123, 0.05, True, 0.246),),
     discards=(
         DiscardCurve(
             "face size",
@@ -148,7 +151,7 @@ def page() -> str:
 def test_it_needs_nothing_else(page: str) -> None:
     """No script, no link, nothing to fetch: every picture is in the page, as SVG that can be drawn."""
     pictures = parsed(page).pictures
-    assert len(pictures) == 4
+    assert len(pictures) == 5
     for picture in pictures:
         head, _, data = picture.partition(",")
         assert head == "data:image/svg+xml;base64"
@@ -173,6 +176,8 @@ def test_it_says_what_was_counted(page: str) -> None:
         "Everybody enrolled with 3 photographs<",
         "20 x 2",
         "0.0747",
+        "Strangers who were named",
+        "0.0123",
         "no_face",
         "36 / s",
         "Refused by face size",
@@ -186,6 +191,10 @@ def test_names_cannot_become_markup(page: str) -> None:
     """Groups and people are called whatever their owner likes."""
     assert "&lt;b&gt;tall&lt;/b&gt; &amp; $dark$ 高" in page
     assert "&lt;i&gt;zoe&lt;/i&gt;" in page
+    assert "eve/&lt;b&gt;1.jpg" in page
+    assert "&lt;i&gt;ben" in page
+    assert "<b>1" not in page
+    assert "<i>ben" not in page
     assert "<b>tall" not in page
     assert "<i>zoe" not in page
 
@@ -230,7 +239,7 @@ def test_a_place_that_cannot_be_written_to_is_said(tmp_path: Path) -> None:
 def test_without_a_stranger_there_is_no_share_of_them() -> None:
     """One person with two photographs: nobody to be named wrongly, and no place on a logarithmic axis."""
     alone = Identification(1, 0.05, Proportion(0, 0), Proportion(0, 2), Proportion(0, 2))
-    galleries = (GalleryFigures(1, 1, Proportion(2, 2), alone, None),)
+    galleries = (GalleryFigures(1, 1, Proportion(2, 2), alone, None, ()),)
     assert "Searching among" in render(attrs.evolve(FULL, galleries=galleries), SETTINGS, made=MADE, version="1")
 
 
@@ -238,4 +247,6 @@ def test_without_a_stranger_there_is_no_share_of_them() -> None:
 def test_where_nobody_was_missed_the_page_says_so(points: tuple[OperatingPoint, ...]) -> None:
     """Few people are often told apart without an error: zero has no place on a logarithmic axis."""
     curve = (CurvePoint(0.1, 0.1, 0.0), CurvePoint(0.2, 0.2, 0.0))
-    assert "<html" in render(attrs.evolve(BARE, curve=curve, points=points), SETTINGS, made=MADE, version="1")
+    found = attrs.evolve(gallery(1, 20), trade_off=curve)
+    page = render(attrs.evolve(BARE, curve=curve, points=points, galleries=(found,)), SETTINGS, made=MADE, version="1")
+    assert len(parsed(page).pictures) == 3

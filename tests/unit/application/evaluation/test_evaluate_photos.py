@@ -136,6 +136,12 @@ async def test_people_are_searched_for() -> None:
     assert figures.as_configured.misnamed == Proportion(0, 3)
     assert (found.target_fpir, figures.at_best) == (None, None)
     assert found.impostor_pairs == 3
+    [named] = found.named_strangers
+    assert (named.photo, named.nearest) == ("eve/1", "ben")
+    assert named.distance == pytest.approx(1 - math.cos(math.radians(5)))
+    service = figures.trade_off[-1]
+    assert (service.threshold, service.false_positive) == (1.0, 1.0)
+    assert service.false_negative == pytest.approx(1 / 3)
 
 
 async def test_what_the_target_would_allow_is_counted() -> None:

@@ -66,19 +66,17 @@ def test_groups_and_qualities_are_compared_at_one_rate() -> None:
 
 def test_the_curve_goes_from_the_lowest_measured_rate_to_one() -> None:
     """Both errors at each distance; as one falls the other rises."""
-    curve = error_curve(THOUSAND, of_ann(0.005, 0.02, 0.5, 2.0))
+    curve = error_curve(THOUSAND, [0.005, 0.02, 0.5, 2.0])
     assert curve[0] == CurvePoint(0.01, 0.01, 0.75)
     assert curve[-1] == CurvePoint(1.0, 1.0, 0.25)
-    assert [point.false_match for point in curve] == sorted({point.false_match for point in curve})
-    assert [point.false_non_match for point in curve] == sorted(
-        (point.false_non_match for point in curve), reverse=True
-    )
+    assert [point.false_positive for point in curve] == sorted({point.false_positive for point in curve})
+    assert [point.false_negative for point in curve] == sorted((point.false_negative for point in curve), reverse=True)
     assert 20 < len(curve) < 30
 
 
 def test_without_both_kinds_there_is_no_curve() -> None:
     """Too few impostors, or no photographs of one person, leave nothing to draw."""
-    assert error_curve(THOUSAND[:9], of_ann(0.1)) == error_curve(THOUSAND, []) == ()
+    assert error_curve(THOUSAND[:9], [0.1]) == error_curve(THOUSAND, []) == ()
     assert histogram([], of_ann(0.1)) is None
     assert histogram(THOUSAND, []) is None
 

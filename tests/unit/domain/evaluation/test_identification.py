@@ -4,11 +4,13 @@ import math
 from itertools import chain
 from uuid import UUID
 
+import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.decision import Accepted, Comparison, Unknown
+from domain.decision import ROUNDING, Accepted, Candidate, Comparison, FixedThreshold, Unknown, decide
+from domain.evaluation.comparison import CurvePoint
 from domain.evaluation.identification import (
     Identification,
     Roles,
@@ -18,15 +20,17 @@ from domain.evaluation.identification import (
     galleries,
     gallery_sizes,
     largest_distance_at,
+    nearest_named,
     rank_one,
     roles,
+    trade_off,
 )
 from domain.evaluation.proportions import Proportion
 
 
 def searched(distance: float, right: bool | None, limit: float = 0.1) -> Searched:  # noqa: FBT001 - reads as a table
     """Return a search that a service with this limit judged."""
-    return Searched("somebody", right, distance, limit, distance <= limit)
+    return Searched("somebody", "photo", "nearest", right, distance, limit, distance <= limit, distance / limit)
 
 
 SEARCHES = [
@@ -112,17 +116,33 @@ def test_galleries_share_nobody(people: int, data: st.DataObject) -> None:
 
 
 @pytest.mark.parametrize(
-    ("decision", "named", "limit"),
+    ("decision", "named", "limit", "factor"),
     [
-        (Accepted(UUID(int=0), Comparison(0.1, 0.2, 9)), True, 0.2),
-        (Accepted(UUID(int=0), Comparison(0.1, None, 9)), True, math.inf),
-        (Unknown(Comparison(0.1, 0.05, 9)), False, 0.05),
-        (Unknown(Comparison(0.1, 0.2, 9), ambiguous=True), False, 0.2),
+        (Accepted(UUID(int=0), Comparison(0.1, 0.2, 9)), True, 0.2, 0.5),
+        (Accepted(UUID(int=0), Comparison(0.1, None, 9)), True, math.inf, 0),
+        (Unknown(Comparison(0.1, 0.05, 9)), False, 0.05, 2),
+        (Unknown(Comparison(0.1, 0.05, 9, 0.12)), False, 0.05, math.inf),
+        (Unknown(Comparison(0.1, 0.2, 9, 0.12), ambiguous=True), False, 0.2, math.inf),
+        (Unknown(Comparison(0.1, 0.0, 9, 0.2)), False, 0.0, math.inf),
     ],
 )
-def test_the_service_decides(decision: Accepted | Unknown, named: bool, limit: float) -> None:  # noqa: FBT001 - a table
-    """What it would do is what counts, margin included."""
-    assert Searched.judged("ann", decision, right=True) == Searched("ann", True, 0.1, limit, named)
+def test_the_service_decides(
+    decision: Accepted | Unknown,
+    named: bool,  # noqa: FBT001 - a table
+    limit: float,
+    factor: float,
+) -> None:
+    """What it would do is what counts, margin included, also at a multiple of its threshold."""
+    found = Searched.judged("ann", "ann/2", "ben", decision, 0.05, right=False)
+    assert found == Searched("ann", "ann/2", "ben", False, 0.1, limit, named, factor)
+
+
+def test_of_two_at_one_distance_no_multiple_of_the_threshold_names_one() -> None:
+    """As the service decides, also without a margin."""
+    equal = [Candidate(UUID(int=1), 0.1, 1), Candidate(UUID(int=2), 0.1 + ROUNDING / 2, 1)]
+    decision = decide(equal, FixedThreshold(0.05), 9, 0.0)
+    assert isinstance(decision, Unknown)
+    assert Searched.judged("ann", "ann/2", "ben", decision, 0.0, right=False).factor == math.inf
 
 
 def test_what_becomes_of_searches() -> None:
@@ -149,6 +169,42 @@ def test_the_threshold_that_keeps_a_share_of_strangers(rate: float, expected: fl
         named = at_distance(searches, 1, threshold).false_positive.value
         assert named is not None
         assert named <= rate
+
+
+def test_both_errors_at_multiples_of_the_services_threshold() -> None:
+    """Each search keeps its own; whoever is nearest to another person is missed whatever the factor is."""
+    strangers = [searched(0.01 * number, None, 0.1 if number % 2 else 0.2) for number in range(1, 41)]
+    users = [searched(0.05, True), searched(0.3, True), searched(0.1, False), searched(0.9, True)]
+    curve = trade_off(strangers + users)
+    assert [(point.false_positive, point.false_negative) for point in (curve[0], curve[-1])] == [(2 / 40, 1), (1, 0.5)]
+    assert [point.threshold for point in curve].count(1.0) == 1
+    for point in curve:
+        named = at_factor(strangers + users, point.threshold)
+        assert (named.false_positive.value, named.false_negative.value) == (point.false_positive, point.false_negative)
+
+
+def at_factor(searches: list[Searched], factor: float) -> Identification:
+    """Return what a service with the multiple of each threshold would do."""
+    judged = [attrs.evolve(search, limit=factor * search.limit, named=search.factor <= factor) for search in searches]
+    return as_configured(judged, 1)
+
+
+def test_without_a_threshold_there_is_nothing_to_multiply() -> None:
+    """No limit times anything is no limit."""
+    assert trade_off([searched(0.1, None, math.inf)] * 20 + [searched(0.1, True, math.inf)]) == ()
+
+
+def test_the_service_itself_is_on_the_curve() -> None:
+    """Also where no stranger is just named by it, or named at all."""
+    users = [searched(0.09, True), searched(0.3, True)]
+    assert CurvePoint(1.0, 0.5, 0.5) in trade_off([searched(0.02, None), searched(0.5, None), *users])
+    assert CurvePoint(1.0, 0.0, 0.5) in trade_off([searched(0.5, None), *users])
+
+
+def test_the_strangers_to_look_at() -> None:
+    """Those who were named, the nearest first, and no more than can be looked at."""
+    assert [one.distance for one in nearest_named(SEARCHES)] == [0.01, 0.1]
+    assert len(nearest_named([searched(0.01, None)] * 11)) == 10
 
 
 def test_strangers_at_one_distance_are_named_all_or_none() -> None:

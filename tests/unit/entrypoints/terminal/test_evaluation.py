@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import pytest
 
+from domain.evaluation.identification import Searched
 from domain.evaluation.proportions import Proportion
 from domain.evaluation.results import Acquisition, Evaluation, GroupFigures, Grouping
 from domain.evaluation.subjects import Subject
@@ -68,11 +69,13 @@ def test_a_groups_errors_are_told_with_how_surely_they_are_known(capsys: pytest.
         curve=(),
         histogram=None,
         galleries=(),
+        named_strangers=(Searched("eve", "eve/\x1b[2J.jpg", "ben", None, 0.0123, 0.05, True, 0.246),),
         discards=(),
         groups=(few,),
         grouping=Grouping({}, (), ()),
     )
     print_evaluation(evaluation, console(width=80))
     rows = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert ["0.0123", "eve/\\x1b[2J.jpg", "as", "ben"] in rows
     assert ["few", "14", "0.0%", "0.00%", "5.0%", "0.0%", "5.0%"] in rows
     assert ["[0.00-35.43]", "[0.4-41.5]", "[0.0-35.4]", "[0.4-41.5]"] in rows

@@ -38,7 +38,7 @@ class Compared:
     warnings: tuple[EnrolmentWarning, ...] = ()
 
 
-Compare = Callable[[UUID, FaceEmbedding], Awaitable[Compared]]
+Compare = Callable[[UUID, MadeTemplate], Awaitable[Compared]]
 
 
 @attrs.frozen(kw_only=True)
@@ -48,15 +48,15 @@ class CompareWithOthers:
     enrolment: Enrolment
     threshold: ThresholdPolicy
 
-    async def __call__(self, user_id: UUID, template: FaceEmbedding) -> Compared:
+    async def __call__(self, user_id: UUID, made: MadeTemplate) -> Compared:
         """Compare with every other user's template.
 
         Raises:
             DatabaseUnavailableError: no answer.
 
         """
-        others = await self.enrolment.others(user_id, template, limit=NEEDED_CANDIDATES)
-        return Compared(others.count, tuple(look_alike(others, self.threshold)))
+        others = await self.enrolment.others(user_id, made.template, limit=NEEDED_CANDIDATES)
+        return Compared(others.count, tuple(look_alike(others, self.threshold, made.photographs)))
 
 
 @attrs.frozen(kw_only=True)
@@ -87,14 +87,14 @@ class Enroll:
         made = await self.make_template(photographs, fetch)
         if strict:
             async with self._one_at_a_time:
-                doubts = (*made.warnings, *(await compare(user_id, made.template)).warnings)
+                doubts = (*made.warnings, *(await compare(user_id, made)).warnings)
                 if doubts:
                     raise EnrolmentDoubtedError(doubts)
                 await self._save(user_id, made, replace=replace)
             return Enrolled(made.template)
         await self._save(user_id, made, replace=replace)
         try:
-            warnings = (await compare(user_id, made.template)).warnings
+            warnings = (await compare(user_id, made)).warnings
         except DatabaseUnavailableError as error:
             warnings = (NotCompared(str(error)),)
         return Enrolled(made.template, (*made.warnings, *warnings))

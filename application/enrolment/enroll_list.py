@@ -10,11 +10,10 @@ from application.concurrency import for_each_bounded
 from application.enrolment.bulk import EnrolmentResult, FaultTolerantEnrolment, TellResult
 from application.enrolment.enroll import Compare, Compared, Enroll
 from application.enrolment.enrolment_warnings import EnrolmentWarning, SameTemplate
-from application.enrolment.template import Fetch
+from application.enrolment.template import Fetch, MadeTemplate
 from application.ports.gallery import Enrolment
 from application.progress import Progress
 from domain.errors import DatabaseUnavailableError
-from domain.faces import FaceEmbedding
 
 _PAGE = 1000
 MOST_COMPARED: Final = 100_000_000
@@ -121,14 +120,14 @@ class _Run:
                 warning = SameTemplate(same[user_id])
                 tell(EnrolmentResult(user_id, len(self.listed[user_id]), warnings=(warning,)))
 
-    async def _compare(self, user_id: UUID, template: FaceEmbedding) -> Compared:
+    async def _compare(self, user_id: UUID, made: MadeTemplate) -> Compared:
         if self.strict:
-            return await self.of.compare(user_id, template)
+            return await self.of.compare(user_id, made)
         if self._compared >= self.of.most_compared:
             self.not_compared.append(user_id)
             return Compared(0)
         try:
-            compared = await self.of.compare(user_id, template)
+            compared = await self.of.compare(user_id, made)
         except DatabaseUnavailableError:
             self.not_compared.append(user_id)
             self._compared = self.of.most_compared

@@ -14,6 +14,7 @@ from application.ports.gallery import Others
 from domain.calibration import Calibration
 from domain.decision import Accepted, ThresholdPolicy, Unknown, decide
 from domain.faces import FaceEmbedding
+from domain.look_alikes import BetweenTemplates
 
 _RATE: Final = 1e-2
 """The false match rate whose distance is the limit: nearer pairs are not suspicious."""
@@ -90,14 +91,14 @@ def far_apart(embeddings: Mapping[str, FaceEmbedding], calibration: Calibration)
     return [farthest] if farthest and farthest.distance > limit else []
 
 
-def look_alike(others: Others, policy: ThresholdPolicy) -> list[EnrolmentWarning]:
-    """Return the user who would be named if the template were a photograph, or who shares that place with others.
+def look_alike(others: Others, policy: ThresholdPolicy, photographs: int) -> list[EnrolmentWarning]:
+    """Return the user who is too near to a new template of so many photographs, or who shares that place with others.
 
     Where the policy has no limit, only one who has the same template.
     """
     if others.nearest and others.nearest[0].distance <= _ROUNDING:
         return [SameTemplate(others.nearest[0].user_id)]
-    match decide(others.nearest, policy, others.count):
+    match decide(others.nearest, BetweenTemplates(policy, photographs), others.count):
         case Accepted(comparison=seen) | Unknown(comparison=seen, ambiguous=True) if seen.threshold is not None:
             return [LookAlike(others.nearest[0].user_id, seen.distance, seen.threshold)]
         case _:

@@ -322,6 +322,22 @@ async def test_another_user_who_looks_the_same_is_told(scene: Scene, angle: int,
     assert warnings == ((LookAlike(BORIS, distance_of(angle), NEAR),) if is_told else ())
 
 
+@pytest.mark.parametrize(
+    ("photographs", "angle", "is_told"),
+    [(2, 24, True), (2, 25, False), (5, 23.4, True), (5, 23.7, False), (30, 23, True)],
+)
+async def test_a_template_of_several_photographs_has_to_be_nearer(
+    scene: Scene, photographs: int, angle: float, *, is_told: bool
+) -> None:
+    """The limit shrinks with the number of the new template's photographs: means lie nearer to everybody."""
+    images = [EnrolmentImage(f"{number}.jpg", b"%d" % number) for number in range(photographs)]
+    scene.pipeline.readings |= {image.content: reading(face(probe=at_angle(0))) for image in images}
+    scene.database.add_user(BORIS, at_angle(angle))
+    limit = NEAR * {2: 0.87, 5: 0.83, 30: 0.8}[photographs]
+    warnings = (await scene.enroll(ANNA, images)).warnings
+    assert warnings == ((LookAlike(BORIS, distance_of(angle), limit),) if is_told else ())
+
+
 async def test_two_users_with_one_template_are_told_of(scene: Scene) -> None:
     """By the first of them, although neither is named: it is their photographs that have to be looked at."""
     for number in (2, 1):

@@ -22,10 +22,14 @@ MOST_COMPARED: Final = 100_000_000
 
 @attrs.frozen
 class ListEnrolled:
-    """How many users of a list were passed over, and how many were enrolled without being compared with the others."""
+    """How many users of a list were passed over, and how many were enrolled without being compared with the others.
+
+    ``not_searched`` says why nobody looked for the same templates as theirs; None where somebody did.
+    """
 
     passed_over: int
     not_compared: int
+    not_searched: str | None = None
 
 
 @attrs.frozen(kw_only=True)
@@ -58,8 +62,8 @@ class EnrollList:
         is safe to interrupt and to run again.
 
         Each is compared with the others, until ``most_compared`` is reached or the database does not answer. Of those
-        who come after that, ``tell_late`` hears at the end who has the same template as another user. Where it is
-        ``strict``, everybody is compared, however long it takes.
+        who come after that, ``tell_late`` hears at the end who has the same template as another user, if the database
+        answers that. Where it is ``strict``, everybody is compared, however long it takes.
 
         Raises:
             AttemptFailedError: a system that everybody needs failed; who was told before without a problem is enrolled.
@@ -67,8 +71,8 @@ class EnrollList:
         """
         run = _Run(self, listed, fetch, tell, progress, strict)
         await for_each_bounded(run.wanting(), run.work, concurrency=self.concurrency)
-        await run.look_for_same_templates(tell_late)
-        return ListEnrolled(run.passed_over, len(run.not_compared))
+        not_searched = await run.look_for_same_templates(tell_late)
+        return ListEnrolled(run.passed_over, len(run.not_compared), not_searched)
 
 
 @attrs.define
@@ -112,13 +116,17 @@ class _Run:
         self.tell(await self._tolerant(user_id, len(photographs), store))
         self._looked_at(1)
 
-    async def look_for_same_templates(self, tell: TellResult) -> None:
-        """Tell of those who were not compared, and have the same template as another user."""
-        same = await self.of.enrolment.same_templates(self.of.model) if self.not_compared else {}
+    async def look_for_same_templates(self, tell: TellResult) -> str | None:
+        """Tell of those who were not compared, and have the same template as another user; or return why it did not."""
+        try:
+            same = await self.of.enrolment.same_templates(self.of.model) if self.not_compared else {}
+        except DatabaseUnavailableError as error:
+            return str(error)
         for user_id in self.not_compared:
             if user_id in same:
                 warning = SameTemplate(same[user_id])
                 tell(EnrolmentResult(user_id, len(self.listed[user_id]), warnings=(warning,)))
+        return None
 
     async def _compare(self, user_id: UUID, made: MadeTemplate) -> Compared:
         if self.strict:

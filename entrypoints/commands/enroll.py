@@ -126,3 +126,4 @@ async def _enroll_all(
                 photographs, EnrolmentImages(container), report, report.tell_again, progress, strict=strict
             )
         report.passed_over, report.not_compared = done.passed_over, done.not_compared
+        report.not_searched = done.not_searched

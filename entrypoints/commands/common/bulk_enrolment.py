@@ -52,6 +52,7 @@ class EnrolmentReport:
     as_json: bool
     passed_over: int = 0
     not_compared: int = 0
+    not_searched: str | None = None
     _done: int = 0
     _refused: int = 0
     _doubted: int = 0
@@ -92,6 +93,9 @@ class EnrolmentReport:
         if self.not_compared:
             parts.append(f"{users(self.not_compared)} enrolled without a look for others who look alike")
         err.print(f"{'; '.join(parts)}.")
+        if self.not_searched is not None:
+            text = f"whether these have the same template as another user is not known: {self.not_searched}"
+            err.print(f"Warning: {visible(text)}. `facematch doctor` counts such users.")
 
     def end(self) -> None:
         """End with exit code 1 where somebody could not be."""

@@ -54,6 +54,7 @@ class Scene:
         self.progress: list[tuple[int, int]] = []
         self.passed_over: int | None = None
         self.not_compared: int | None = None
+        self.not_searched: str | None = None
         self.told_late: list[EnrolmentResult] = []
         self.failures: dict[str, AttemptFailedError] = {}
         self.refusals: dict[str, EnrolmentRefusedError] = {}
@@ -85,7 +86,7 @@ class Scene:
             lambda done, of: self.progress.append((done, of)),
             strict=strict,
         )
-        self.passed_over, self.not_compared = done.passed_over, done.not_compared
+        self.passed_over, self.not_compared, self.not_searched = done.passed_over, done.not_compared, done.not_searched
         return sorted(told, key=lambda user: user.user_id)
 
     async def _fetch(self, name: str) -> EnrolmentImage:
@@ -248,6 +249,16 @@ async def test_a_database_that_takes_too_long_to_compare_is_not_asked_again(scen
     told = {user.user_id: [type(warning) for warning in user.warnings] for user in await scene.enroll()}
     assert told == {ANNA: [NotCompared], BORIS: [], CLARA: []}
     assert (scene.not_compared, scene.database.operations.count("others")) == (3, 1)
+
+
+async def test_a_list_comes_to_its_end_where_the_same_templates_cannot_be_looked_for(scene: Scene) -> None:
+    """Everybody is enrolled by then: what was counted is told, and why nobody looked."""
+    scene.database.write_embedding(ANNA, INFO.id, (1.0, 0.0, 0.0))
+    scene.database.failing.add("same_templates")
+    scene.use_case = attrs.evolve(scene.use_case, most_compared=0)
+    assert await scene.enroll() == [EnrolmentResult(BORIS, 1), EnrolmentResult(CLARA, 2)]
+    assert (scene.passed_over, scene.not_compared, scene.told_late) == (1, 2, [])
+    assert scene.not_searched == "database, same_templates: the connection was lost"
 
 
 async def test_where_it_is_strict_a_database_that_does_not_compare_ends_it(scene: Scene) -> None:

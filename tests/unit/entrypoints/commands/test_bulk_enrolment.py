@@ -56,6 +56,20 @@ def test_who_is_told_of_late_is_counted_once(capsys: pytest.CaptureFixture[str])
     assert summary == "1 user enrolled with dlib@2; 1 user enrolled without a look for others who look alike."
 
 
+def test_where_nobody_looked_for_the_same_templates_that_is_a_warning(capsys: pytest.CaptureFixture[str]) -> None:
+    """Everybody was enrolled, which is no failure."""
+    report = EnrolmentReport("enrolled", "dlib@2", as_json=True)
+    with report.summarised():
+        report(_ANNA)
+        report.not_compared, report.not_searched = 1, "database: no answer"
+    report.end()
+    assert capsys.readouterr().err == (
+        "1 user enrolled with dlib@2; 1 user enrolled without a look for others who look alike.\n"
+        "Warning: whether these have the same template as another user is not known: database: no answer. "
+        "`facematch doctor` counts such users.\n"
+    )
+
+
 @pytest.mark.parametrize(("results", "summary"), [([], ""), ([_ANNA], "1 user prepared with dlib@2 so far.\n")])
 def test_a_run_that_is_cut_off_does_not_look_like_one_that_came_to_its_end(
     capsys: pytest.CaptureFixture[str], results: Sequence[EnrolmentResult], summary: str

@@ -1,6 +1,7 @@
 """Enrolment of one user of many: one user's trouble is no other's."""
 
 from collections.abc import Awaitable, Callable, Sequence
+from typing import Final
 from uuid import UUID
 
 import attrs
@@ -26,7 +27,7 @@ class EnrolmentResult:
     is_doubted: bool = False
 
 
-_MOST_IN_A_ROW = 5
+MOST_IN_A_ROW: Final = 5
 TellResult = Callable[[EnrolmentResult], None]
 Store = Callable[[], Awaitable[Sequence[EnrolmentWarning]]]
 
@@ -36,7 +37,7 @@ class FaultTolerantEnrolment:
     """Enrols one user after another, and tolerates single failures.
 
     A photograph that cannot be read or a row that stays locked looks like a system that failed. It is told as that
-    user's trouble; when it happens to :data:`_MOST_IN_A_ROW` users in a row, the system has failed for everybody.
+    user's trouble; when it happens to :data:`MOST_IN_A_ROW` users in a row, the system has failed for everybody.
     """
 
     _in_a_row: int = attrs.field(default=0, init=False)
@@ -52,7 +53,7 @@ class FaultTolerantEnrolment:
             warnings = await store()
         except AttemptFailedError as error:
             self._in_a_row = 0 if error.scope is Scope.ONE else self._in_a_row + 1
-            if self._in_a_row >= _MOST_IN_A_ROW:
+            if self._in_a_row >= MOST_IN_A_ROW:
                 raise
             return EnrolmentResult(user_id, photographs, (str(error),))
         except EnrolmentRefusedError as refused:

@@ -7,7 +7,7 @@ from uuid import UUID
 import attrs
 
 from application.concurrency import for_each_bounded
-from application.enrolment.bulk import EnrolmentResult, FaultTolerantEnrolment, TellResult
+from application.enrolment.bulk import MOST_IN_A_ROW, EnrolmentResult, FaultTolerantEnrolment, TellResult
 from application.enrolment.enroll import Compare, Compared, Enroll
 from application.enrolment.enrolment_warnings import EnrolmentWarning, SameTemplate
 from application.enrolment.template import Fetch, MadeTemplate
@@ -89,6 +89,7 @@ class _Run:
     not_compared: list[UUID] = attrs.field(factory=list)
     _compared: int = 0
     _seen: int = 0
+    _failures_in_a_row: list[DatabaseUnavailableError] = attrs.field(factory=list)
     _tolerant: FaultTolerantEnrolment = attrs.field(factory=FaultTolerantEnrolment)
 
     async def wanting(self) -> AsyncIterator[UUID]:
@@ -115,6 +116,8 @@ class _Run:
 
         self.tell(await self._tolerant(user_id, len(photographs), store))
         self._looked_at(1)
+        if len(self._failures_in_a_row) >= MOST_IN_A_ROW:
+            raise self._failures_in_a_row[-1]
 
     async def look_for_same_templates(self, tell: TellResult) -> str | None:
         """Tell of those who were not compared, and have the same template as another user; or return why it did not."""
@@ -130,7 +133,7 @@ class _Run:
 
     async def _compare(self, user_id: UUID, made: MadeTemplate) -> Compared:
         if self.strict:
-            return await self.of.compare(user_id, made)
+            return await self._compare_or_refuse(user_id, made)
         if self._compared >= self.of.most_compared:
             self.not_compared.append(user_id)
             return Compared(0)
@@ -141,6 +144,16 @@ class _Run:
             self._compared = self.of.most_compared
             raise
         self._compared += compared.users
+        return compared
+
+    async def _compare_or_refuse(self, user_id: UUID, made: MadeTemplate) -> Compared:
+        """Compare; remember failures in a row of this alone, for a bad photograph in between says nothing of it."""
+        try:
+            compared = await self.of.compare(user_id, made)
+        except DatabaseUnavailableError as error:
+            self._failures_in_a_row.append(error)
+            raise
+        self._failures_in_a_row.clear()
         return compared
 
     def _looked_at(self, users: int) -> None:

@@ -270,6 +270,35 @@ async def test_where_it_is_strict_a_database_that_does_not_compare_ends_it(scene
     assert scene.database.operations.count("others") < 12
 
 
+@pytest.mark.parametrize("bad", ["cat.jpg", "missing.jpg", "hanging.jpg"])
+async def test_who_is_refused_in_between_does_not_hide_that_nobody_can_be_compared(scene: Scene, bad: str) -> None:
+    """Photographs that cannot be used say nothing of the database: five comparisons that failed end the list."""
+    users = _many(scene)
+    for user in list(users)[::2]:
+        users[user] = [bad]
+    scene.refusals["missing.jpg"] = EnrolmentRefusedError(["missing.jpg: there is no such object"])
+    scene.failures["hanging.jpg"] = EmbedderTimeoutError("no answer within 20 s")
+    scene.database.failing.add("others")
+    scene.use_case = attrs.evolve(scene.use_case, concurrency=1)
+    with pytest.raises(DatabaseUnavailableError):
+        await scene.enroll(users, strict=True)
+    assert scene.database.operations.count("others") == 5
+
+
+async def test_comparisons_that_fail_here_and_there_end_nothing(scene: Scene) -> None:
+    """As long as others between them are made, whatever these say."""
+    users = _many(scene)
+
+    def every_third_works() -> None:
+        done = scene.database.operations.count("others")
+        (scene.database.failing.discard if done % 3 == 2 else scene.database.failing.add)("others")
+
+    scene.while_fetching = every_third_works
+    scene.use_case = attrs.evolve(scene.use_case, concurrency=1)
+    told = await scene.enroll(users, strict=True)
+    assert [bool(user.problems) for user in told] == [True, True, False] * 4
+
+
 async def test_where_it_is_strict_who_is_doubted_is_not_enrolled(scene: Scene) -> None:
     """However many are in hand at once and were compared before; what speaks against them is told."""
     users = _many(scene)

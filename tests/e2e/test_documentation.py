@@ -323,7 +323,8 @@ async def test_new_users_are_enrolled_as_the_guide_says(world: World, photograph
         world.sql("UPDATE users SET portrait_key = %s WHERE id = %s", f"{portrait}.jpg", user)
     assert world.sql("TABLE users_to_enrol") == []
     world.sql("UPDATE users SET face_consent = true")
-    listed = world.sql("TABLE users_to_enrol")
+    list_new = shlex.split(guide.code("bash")[1])[5]
+    listed = world.sql(list_new)
     assert {row[0] for row in listed} == {_USER, other}
     new = tmp_path / "new.csv"
     new.write_text("".join(f"{user},{key}\n" for user, key in listed))
@@ -333,7 +334,7 @@ async def test_new_users_are_enrolled_as_the_guide_says(world: World, photograph
     enrolled = {answer["user_id"]: answer["enrolled"] for answer in map(json.loads, done.stdout.splitlines())}
     assert (done.returncode, enrolled) == (1, {str(_USER): False, str(other): True})
     assert "template_needs_consent" in done.stdout
-    assert world.sql("TABLE users_to_enrol") == []
+    assert world.sql(list_new) == []
     assert world.sql("SELECT id FROM users WHERE face_embedding IS NOT NULL") == [(other,)]
 
 

@@ -34,8 +34,9 @@ def in_words(warning: EnrolmentWarning) -> str:
         case SameTemplate(another):
             return (
                 f"user {another} has the same template. Nothing tells the two apart: with a threshold or a margin, "
-                "nobody who has it is named on any photograph. It may be of a placeholder picture or of somebody "
-                "else's photograph, or this may be one person with two accounts."
+                "nobody who has it is named on any photograph, unless all but one of them are deleted or blocked. It "
+                "may be of a placeholder picture or of somebody else's photograph, or this may be one person with two "
+                "accounts."
             )
         case NotCompared(why):
             return f"whether another user looks the same is not known: {why}"

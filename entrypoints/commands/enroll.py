@@ -48,7 +48,12 @@ def enroll(
         bool, typer.Option("--strict", help="Refuse a user instead of warning: nothing is written for them.")
     ] = False,
     as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON object; with --from, one per user and line.")
+        bool,
+        typer.Option(
+            "--json",
+            help="Print one JSON object; with --from, one per user and line, and at the end a second one for users who "
+            "were not compared with the others and have the same template as one of them.",
+        ),
     ] = False,
 ) -> None:
     """Make or replace a user's template from photographs.

@@ -36,7 +36,7 @@ It is 0.74 to 0.81 for ``dlib`` and ``mediapipe``, whatever FMR and k.
 """
 _LOWEST_RATE = 1e-15
 _ROUNDING = 1e-9
-_DISTANCE_RATIOS = (1.0, 0.87, 0.86, 0.84, 0.83, 0.83, 0.82, 0.82, 0.82, 0.8)
+DISTANCE_RATIOS = (1.0, 0.87, 0.86, 0.84, 0.83, 0.83, 0.82, 0.82, 0.82, 0.8)
 _FACTOR_RATIOS = (1.0, 0.97, 0.94, 0.93, 0.93, 0.92, 0.92, 0.92, 0.92, 0.91)
 """The curve for k = 1, 2, ... 9, and 10 or more, relative to that for k = 1, where it was not measured.
 
@@ -125,7 +125,7 @@ class Calibration:
 
     def distance_at(self, false_match_rate: float, photographs: int | None = 1) -> float:
         """Return d(FMR, k), a cosine distance, for ``photographs`` = k; None: unknown."""
-        ratios = (1.0,) if self.is_one_distance else _DISTANCE_RATIOS
+        ratios = (1.0,) if self.is_one_distance else DISTANCE_RATIOS
         return _strictest(photographs, self._distances, lambda curve: self._distance(curve, false_match_rate), ratios)
 
     def cohort_factor_at(self, fpir: float, photographs: int | None = 1) -> float | None:

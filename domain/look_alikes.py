@@ -2,7 +2,7 @@
 
 import attrs
 
-from domain.calibration import _DISTANCE_RATIOS
+from domain.calibration import DISTANCE_RATIOS
 from domain.decision import SearchContext, ThresholdPolicy
 
 
@@ -22,4 +22,4 @@ class BetweenTemplates:
     def threshold(self, search: SearchContext) -> float | None:
         """Return the largest distance of a look-alike; None for no limit."""
         limit = self.policy.threshold(search)
-        return None if limit is None else limit * _DISTANCE_RATIOS[min(self.photographs, len(_DISTANCE_RATIOS)) - 1]
+        return None if limit is None else limit * DISTANCE_RATIOS[min(self.photographs, len(DISTANCE_RATIOS)) - 1]

@@ -14,6 +14,7 @@ from aiohttp import web
 from adapters.postgres.tables.schema import DimensionMismatchError
 from adapters.telemetry import providers as telemetry
 from adapters.telemetry.gauges import observe, observe_events, observe_readiness
+from adapters.telemetry.job import of_the_worker
 from adapters.telemetry.providers import TelemetrySettingsError
 from adapters.vision.registry import BrokenEmbedderError
 from application.ports.telemetry import Telemetry
@@ -226,4 +227,5 @@ def _report_nats(what: str) -> None:
 
 
 def _report_credentials(what: str) -> None:
-    _LOG.warning("credentials of an AWS role not renewed", action="credentials_not_renewed", detail=what)
+    told = "credentials of an AWS role not renewed"
+    of_the_worker(_LOG.warning, told, action="credentials_not_renewed", detail=what)

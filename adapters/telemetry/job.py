@@ -92,26 +92,26 @@ class OtelTelemetry:
     def dependency_down(self, dependency: str, reason: str) -> None:
         """Say once that the worker pauses."""
         self._instruments.outages.add(1, {"dependency": dependency})
-        _of_the_worker(_LOG.error, "dependency down", action="dependency_down", dependency=dependency, detail=reason)
+        of_the_worker(_LOG.error, "dependency down", action="dependency_down", dependency=dependency, detail=reason)
 
     def dependency_up(self, dependency: str, *, after_seconds: float) -> None:
         """Say that work goes on."""
         seconds = round(after_seconds, 3)
-        _of_the_worker(_LOG.info, "dependency up", action="dependency_up", dependency=dependency, after_seconds=seconds)
+        of_the_worker(_LOG.info, "dependency up", action="dependency_up", dependency=dependency, after_seconds=seconds)
 
     def orphans_published(self, count: int) -> None:
         """Say that a dead worker's events were published."""
         self._instruments.orphans.add(count)
-        _of_the_worker(_LOG.warning, "orphaned events published", action="orphans_published", count=count)
+        of_the_worker(_LOG.warning, "orphaned events published", action="orphans_published", count=count)
 
     def search_is_slow(self, users: int) -> None:
         """Say what to do about it."""
         told = f"{users} users are compared with one by one: `facematch index` makes searches faster"
-        _of_the_worker(_LOG.warning, told, action="search_is_slow", count=users)
+        of_the_worker(_LOG.warning, told, action="search_is_slow", count=users)
 
     def unexpected(self, error: Exception) -> None:
         """Log the stack trace of an error that is a defect."""
-        _of_the_worker(_LOG.error, "unexpected error", action="unexpected_error", exc_info=error)
+        of_the_worker(_LOG.error, "unexpected error", action="unexpected_error", exc_info=error)
 
     def _attributes(self, delivery: Delivery) -> dict[str, str | int]:
         return {
@@ -160,6 +160,6 @@ def _ids(span: Span) -> dict[str, str]:
     return {"trace_id": format_trace_id(identity.trace_id), "span_id": format_span_id(identity.span_id)}
 
 
-def _of_the_worker(log: Callable[..., object], event: str, **fields: object) -> None:
+def of_the_worker(log: Callable[..., object], event: str, **fields: object) -> None:
     """Log a line that belongs to no job, although a task that a job started may say it."""
     contextvars.Context().run(log, event, **fields)

@@ -15,6 +15,8 @@ from tests.broker import running
 from tests.e2e.world import WorkerProcess, World, eventually
 from tests.faults.scene import all_matched_once, outages_told, publish, scene
 
+_OF_A_JOB = ("photo_id", "job_id", "trace_id", "span_id")
+
 
 @attrs.frozen
 class Cloud:
@@ -79,7 +81,7 @@ async def test_a_role_without_credentials_costs_no_job_and_shows_no_secret(cloud
 
 
 async def test_a_renewal_that_fails_is_a_warning_as_long_as_no_job_waits(cloud: Cloud) -> None:
-    """One line says why, and how long the old set is good; no outage, and no secret."""
+    """One line says why, and how long the old set is good; it is no job's; no outage, and no secret."""
     world, endpoint = cloud.world, cloud.endpoint
     endpoint.lifetime_seconds = 200
     photos = world.add_photos(3)
@@ -98,5 +100,6 @@ async def test_a_renewal_that_fails_is_a_warning_as_long_as_no_job_waits(cloud: 
         True,
         True,
     )
+    assert told.keys().isdisjoint(_OF_A_JOB)
     log = worker.log.read_text()
     assert [secret for secret in endpoint.secrets if secret in log] == []

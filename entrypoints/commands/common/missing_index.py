@@ -3,4 +3,5 @@
 
 def advice_on_missing_index(statement: str) -> str:
     """Return the sentence about an index that this statement would make."""
-    return f"every job needs this index; the owner can run: {statement}"
+    how = "can run" if " CONCURRENTLY " in statement else "can run, which lets nobody write to the table meanwhile"
+    return f"every job needs this index; the owner {how}: {statement}"

@@ -105,6 +105,36 @@ async def test_indexes_that_every_job_needs_are_missed(admin: psycopg.Connection
         assert (await inspect_database(database, EMBEDDER)).advice == ()
 
 
+async def test_partitioned_tables_are_indexed_if_all_partitions_are(
+    admin: psycopg.Connection, database_url: str
+) -> None:
+    """Where one lacks the index the advice can be run, although none can be made concurrently for all of them."""
+    admin.execute(
+        """
+        CREATE TABLE face_matches (id uuid, photo_face_id uuid NOT NULL, user_id uuid NOT NULL,
+            confidence float8 NOT NULL, created_at timestamptz NOT NULL DEFAULT now()) PARTITION BY RANGE (created_at);
+        CREATE TABLE old PARTITION OF face_matches FOR VALUES FROM (MINVALUE) TO ('2020-01-01');
+        CREATE TABLE new PARTITION OF face_matches FOR VALUES FROM ('2020-01-01') TO (MAXVALUE)
+            PARTITION BY HASH (id);
+        CREATE TABLE new_0 PARTITION OF new FOR VALUES WITH (MODULUS 1, REMAINDER 0);
+        CREATE FOREIGN DATA WRAPPER archive; CREATE SERVER archive FOREIGN DATA WRAPPER archive;
+        CREATE FOREIGN TABLE archived PARTITION OF face_matches DEFAULT SERVER archive;
+        CREATE INDEX ON old (photo_face_id)
+        """
+    )
+    statement = 'CREATE INDEX ON "public"."face_matches" ("photo_face_id")'
+    assert (await migrate(database_url)).advice == (statement,)
+    admin.execute("CREATE INDEX one ON new_0 (photo_face_id)")
+    assert (await migrate(database_url)).advice == ()
+    admin.execute("DROP INDEX one")
+    admin.execute(statement.encode())
+    assert (await migrate(database_url)).advice == ()
+    admin.execute("DROP TABLE old, new; DROP FOREIGN TABLE archived")
+    assert (await migrate(database_url)).advice == ()
+    admin.execute("DROP INDEX face_matches_photo_face_id_idx")
+    assert (await migrate(database_url)).advice == (statement,)
+
+
 _COPIES = """
 SELECT count(*) FROM pg_stats WHERE attname IN ('face_embedding', 'embedding')
    AND coalesce(most_common_vals, histogram_bounds) IS NOT NULL

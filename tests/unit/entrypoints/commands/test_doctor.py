@@ -140,7 +140,16 @@ def test_a_search_by_what_is_damaged_is_a_failure() -> None:
         ({"unusable": {"": 5}}, "other embeddings", "5 users have one of an unknown model"),
         ({"logged": "ALTER ROLE"}, "database log", "a superuser can run: ALTER ROLE"),
         ({"copying": ("ALTER TABLE",)}, "database statistics", "outlive their rows; the owner can run: ALTER TABLE"),
-        ({"advice": ("CREATE INDEX",)}, "database speed", "the owner can run: CREATE INDEX"),
+        (
+            {"advice": ("CREATE INDEX CONCURRENTLY ON a (b)",)},
+            "database speed",
+            "the owner can run: CREATE INDEX CONCURRENTLY ON a (b)",
+        ),
+        (
+            {"advice": ("CREATE INDEX ON a (b)",)},
+            "database speed",
+            "the owner can run, which lets nobody write to the table meanwhile: CREATE INDEX ON a (b)",
+        ),
         ({"address": "10.0.0.1"}, "encryption", "the database at 10.0.0.1, sslmode=prefer: whoever is between"),
     ],
 )

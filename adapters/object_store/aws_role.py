@@ -1,6 +1,7 @@
 """Temporary credentials of the AWS role that a pod, task or instance has."""
 
 import asyncio
+import math
 import os
 import re
 import threading
@@ -22,6 +23,8 @@ _EARLY_SECONDS: Final = 240.0
 """So long before the end new ones are asked for; instances have them from five minutes before it."""
 _URGENT_SECONDS: Final = 30.0
 """With less time than this a request waits for new ones."""
+_PAUSE_SECONDS: Final = 10.0
+"""So long after a failure none are asked for that nobody waits for."""
 _ANSWER_SECONDS: Final = 4.0
 """How long these may take: less than a check of the object store has."""
 _WEB_IDENTITY: Final = "AWS_WEB_IDENTITY_TOKEN_FILE"
@@ -47,6 +50,7 @@ class AwsRole:
         self._clock = clock
         self._report = report
         self._is_reported = False
+        self._failed_at = -math.inf
         self._known: Credentials | None = None
         self._asking = SingleFlight[None, Credentials]()
         self._threads = SingleFlight[None, Credentials]()
@@ -66,7 +70,7 @@ class AwsRole:
         known, left = self._known, self._seconds_left()
         if known is None or left < _URGENT_SECONDS:
             return await self._asking.do(None, self._ask)
-        if left < _EARLY_SECONDS:
+        if left < _EARLY_SECONDS and self._clock.monotonic() - self._failed_at >= _PAUSE_SECONDS:
             self._asking.begin(None, self._ask)
         return known
 
@@ -77,6 +81,7 @@ class AwsRole:
         except Exception as error:  # noqa: BLE001 - it may hold a token: nobody is to see more of it than this
             status = _STATUS.search(str(error))
             what = f"HTTP {status[1]}" if status else brief(error)
+            self._failed_at = self._clock.monotonic()
         else:
             self._is_reported = False
             return self._known

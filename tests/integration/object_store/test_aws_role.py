@@ -80,6 +80,13 @@ async def _until_told(told: list[str], times: int) -> None:
             await asyncio.sleep(0.01)
 
 
+async def _until_only(before: set[asyncio.Task[Any]]) -> None:
+    """Return once no other tasks are left than those of before."""
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while asyncio.all_tasks() - before:  # noqa: ASYNC110 - nobody would set an event
+            await asyncio.sleep(0.01)
+
+
 async def _fetched(store: S3PhotoStore) -> bytes:
     return await store.fetch(PHOTO, max_bytes=100)
 
@@ -162,6 +169,22 @@ async def test_a_renewal_that_fails_is_told_once_until_one_succeeds(
     assert [secret for secret in pod_identity.secrets if secret in first] == []
 
 
+async def test_a_renewal_that_fails_is_tried_again_after_a_pause(
+    store: S3PhotoStore, pod_identity: AwsEndpoint, clock: ManualClock
+) -> None:
+    """Not with every photograph: to be asked too often may be why it fails."""
+    before = asyncio.all_tasks()
+    await _fetched(store)
+    pod_identity.refusal = HTTPStatus.TOO_MANY_REQUESTS
+    clock.advance(3600 - 200)
+    for seconds, asked in ((0, 2), (9.9, 2), (0.2, 3)):
+        clock.advance(seconds)
+        for _ in range(5):
+            assert await _fetched(store) == CONTENT
+            await _until_only(before)
+        assert pod_identity.asked == asked
+
+
 async def test_where_no_set_is_good_nothing_is_told_beside_the_outage(
     pod_identity: AwsEndpoint, clock: ManualClock
 ) -> None:
@@ -228,8 +251,7 @@ async def test_a_refusal_that_nobody_waits_for_any_more_is_told_to_nobody(
         async with asyncio.timeout(0.2):
             await AwsRole("us-east-1", clock=clock).credentials()
     pod_identity.answering.set()
-    while asyncio.all_tasks() - before:  # noqa: ASYNC110 - nobody would set an event
-        await asyncio.sleep(0.01)
+    await _until_only(before)
     gc.collect()
     assert complaints == []
 

@@ -35,8 +35,8 @@ _WORDS = {
     "published": ("published", "jobs published"),
 }
 _ONE_BY_ONE = (
-    "Jobs are published one by one, which takes several times as long: the stream takes no batches, for it has no "
-    "allow_atomic (NATS 2.12 or newer)."
+    "The stream takes no batches: jobs are published one by one, which takes several times as long. With allow_atomic "
+    "(NATS 2.12 or newer) it would take them."
 )
 
 
@@ -166,7 +166,7 @@ async def _backfill(
             catalogue=catalogue, republisher=republisher, jobs_per_second=rate
         )
         run.in_batches = await republisher.takes_batches()
-        if not run.in_batches and rate is None:
+        if not run.in_batches:
             err.print(_ONE_BY_ONE)
         run.begin(await catalogue.now())
         with watched("looking at photos", logged=False) as progress:

@@ -129,16 +129,18 @@ async def test_what_ends_it_is_told_and_how_to_go_on(world: World) -> None:
 
 
 async def test_a_stream_that_takes_no_batches_is_told(world: World) -> None:
-    """Where it makes a run slower, and to machines always."""
+    """Whatever else was asked for, and to machines too."""
     add_skipped(world, 2, "no_match")
     config = (await world.js.stream_info("PHOTO_FACES")).config
-    for allow_atomic, rate, words in (
+    told = "The stream takes no batches: jobs are published one by one"
+    for allow_atomic, options, words in (
         (True, (), ["Should"]),
-        (False, (), ["Jobs are published one by one", "Should"]),
-        (False, ("--rate", "9"), ["Should"]),
+        (False, (), [told, "Should"]),
+        (False, ("--rate", "9"), [told, "Should"]),
+        (False, ("--dry-run",), [told]),
     ):
         await world.js.update_stream(config.evolve(allow_atomic=allow_atomic))
-        done = await facematch(world.environment, "backfill", *_IMAGES, "--outcome", "skipped", "--json", *rate)
+        done = await facematch(world.environment, "backfill", *_IMAGES, "--outcome", "skipped", "--json", *options)
         assert json.loads(done.stdout)["in_batches"] is allow_atomic
         assert [line[: len(word)] for line, word in zip(done.stderr.splitlines(), words, strict=True)] == words
 

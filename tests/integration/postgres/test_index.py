@@ -25,6 +25,7 @@ from adapters.postgres.migrate import migrate
 from adapters.postgres.search_index.building import IndexKeeper, IndexRefusedError, IndexReport, Model, Recall
 from adapters.postgres.search_index.standing import IndexNames, IndexState, look_at_index
 from adapters.postgres.tables.schema import Schema
+from domain.calibration import LARGEST_GALLERY_WITH_COHORT
 from domain.decision import Candidate
 from domain.faces import FaceEmbedding
 from infra.local_stack.postgres import PostgresServer, binaries
@@ -134,6 +135,18 @@ async def test_whatever_the_application_writes_is_in_the_index_at_once(
             ).fetchone()
         assert (name, copied, stale) == (name, (indexed,), (0,))
     assert (await check(database_url)).is_good
+
+
+async def test_the_few_who_become_many_are_noticed_by_the_next_search(
+    admin: psycopg.Connection, database_url: str, people: list[UUID]
+) -> None:
+    """As without an index: it is a matter of how similar a stranger may be."""
+    async with opened(database_url) as database:
+        gallery = PostgresGallery(database, Codes, clock=ManualClock(), exact_below=0)
+        await gallery.load(MODEL, PROBE.dimension)
+        assert (await gallery.search(PROBE, limit=4)).gallery_size == len(people)
+        enrol(admin, LARGEST_GALLERY_WITH_COHORT)
+        assert (await gallery.search(PROBE, limit=4)).gallery_size == len(people) + LARGEST_GALLERY_WITH_COHORT
 
 
 async def test_changes_of_the_table_are_not_hindered(

@@ -68,6 +68,7 @@ class Steps:
         try:
             await self.may_end[number]
         except asyncio.CancelledError:
+            await asyncio.sleep(0)  # what is given up may have something to close yet
             self.given_up.append(number)
             raise
         return -number

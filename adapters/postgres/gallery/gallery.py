@@ -69,8 +69,9 @@ class PostgresGallery:
             await self._follower(model, dimension).load(index)
 
     async def close(self) -> None:
-        """Give up what is being loaded or counted."""
+        """Give up what is being loaded, counted or looked at."""
         await self._counts.close()
+        await self._indexes.close()
         for follower in self._followers.values():
             await follower.close()
 

@@ -46,6 +46,10 @@ class Recent(Generic[_Key, _Answer]):
             return known.answer
         return await self._asking.do(key, lambda: self._refresh(key))
 
+    async def close(self) -> None:
+        """Give up what is being asked."""
+        await self._asking.close()
+
     async def _refresh(self, key: _Key) -> _Answer:
         at = self._clock.monotonic()
         answer = await self._ask(key)

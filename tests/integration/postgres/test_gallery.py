@@ -29,13 +29,15 @@ PROBE = FaceEmbedding(MODEL, (1.0, 0.0, 0.0, 0.0))
 
 
 class WatchedDatabase(Database):
-    """Remembers the names of its operations; counts wait until they may be made."""
+    """Remembers the names of its operations; counts and looks at an index wait until they may be made."""
 
     def __init__(self, url: str) -> None:
         super().__init__(url)
         self.operations: list[str] = []
         self.may_count = asyncio.Event()
         self.may_count.set()
+        self.may_look = asyncio.Event()
+        self.may_look.set()
         self.before_lending: Callable[[], object] = lambda: None
 
     @asynccontextmanager
@@ -46,6 +48,8 @@ class WatchedDatabase(Database):
         async with super().operation(name, seconds=seconds) as connection:
             if name == "count":
                 await self.may_count.wait()
+            if name == "look_at_index":
+                await self.may_look.wait()
             yield connection
 
     @property
@@ -202,6 +206,22 @@ async def test_a_gallery_that_is_closed_counts_no_longer(prepared: PreparedDatab
         assert await gallery.size(MODEL) == many
         await asyncio.sleep(0.1)
         assert database.counts == 2
+        async with asyncio.timeout(5):
+            await gallery.close()
+        assert asyncio.all_tasks() == before
+
+
+async def test_a_gallery_that_is_closed_looks_at_no_index_any_more(prepared: PreparedDatabase) -> None:
+    """Whoever waited for it was given up, as jobs are at a worker's end, and the database is closed next."""
+    async with watched(prepared.url) as database:
+        gallery = PostgresGallery(database, Codes, clock=ManualClock())
+        await gallery.size(MODEL)
+        before = asyncio.all_tasks()
+        database.may_look.clear()
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.1):
+                await gallery.load(MODEL, PROBE.dimension)
+        assert len(asyncio.all_tasks() - before) == 1
         async with asyncio.timeout(5):
             await gallery.close()
         assert asyncio.all_tasks() == before

@@ -22,6 +22,8 @@ from rich.console import Console
 from adapters.system.cores import usable_cores
 from tests.benchmarks import backfill, end_to_end, latency, overhead, printing, scale_out, search, vision, worker_memory
 from tests.benchmarks.everyday import USERS
+from tests.benchmarks.large_gallery import parts_of
+from tests.benchmarks.synthetic_faces import PEOPLE
 
 mpl.use("Agg")
 
@@ -77,6 +79,11 @@ def _measure(name: str, part: _Part, asked: argparse.Namespace, console: Console
     return True
 
 
+def _thousands(users: str) -> int:
+    """Return how many users are enrolled where so many are asked for."""
+    return parts_of(int(users)) * PEOPLE
+
+
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description="Measure speed, as ratios.")
     names = list(_parts(_SCALE, []))
@@ -89,10 +96,10 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument(
         "--users",
-        type=int,
+        type=_thousands,
         nargs="+",
         default=[],
-        help="sizes of the galleries in search; end_to_end and latency take the largest",
+        help="sizes of the galleries in search, rounded up to thousands; end_to_end and latency take the largest",
     )
     asked = parser.parse_args()
     if unknown := set(asked.names) - set(names):

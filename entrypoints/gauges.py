@@ -74,7 +74,7 @@ class GaugeWatch:
         """Tell once that searches could be faster."""
         if not self._told_of_slowness and await self._gallery.is_slow(info.id, info.dimension):
             self._told_of_slowness = True
-            self._telemetry.search_is_slow(self.users[info.id])
+            self._telemetry.search_is_slow(await self._gallery.size(info.id))
 
     def _show(self, queue: QueueState) -> None:
         self.jobs = {"pending": queue.pending, "ack_pending": queue.ack_pending, "redelivered": queue.redelivered}

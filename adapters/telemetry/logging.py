@@ -15,7 +15,7 @@ from adapters.telemetry.redaction import Redactor
 
 _POOL = "psycopg.pool"
 """It tells of every try to connect, while we have said already that the database is away."""
-_CHATTY = ("nats", "urllib3", "psycopg", _POOL, "asyncio", "aiohttp", "opentelemetry")
+_CHATTY = ("nats", "urllib3", "psycopg", _POOL, "asyncio", "aiohttp", "opentelemetry", "faiss")
 _OF_PUBLISHERS = ("opentelemetry.trace.span", "opentelemetry.trace.propagation")
 """They repeat what is wrong with a trace header: whoever publishes could fill the log with it."""
 _FIRST_FIELDS = ("timestamp", "level", "logger", "event")

@@ -48,6 +48,7 @@ _STYLE: Final = {
 }
 _MOST_UPRIGHT: Final = 5
 """So many labels of an axis fit side by side."""
+_TOO_FEW = "too few strangers were named, or people missed"
 _NARROW: Final = 1_000
 """A logarithmic axis whose ends differ by a smaller factor has room for more labels than its powers of ten."""
 
@@ -159,8 +160,15 @@ def identification_trade_off(figures: Sequence[GalleryFigures]) -> str:
         missing = [
             [point for point in one.trade_off if point.false_positive and point.false_negative] for one in figures
         ]
-        if not any(missing):  # zero has no place on a logarithmic axis
-            axes.text(0.5, 0.5, "nobody was missed", transform=axes.transAxes, ha="center", va="center")
+        if not any(len(curve) > 1 for curve in missing):  # zero has no place on a logarithmic axis
+            axes.text(
+                0.5,
+                0.5,
+                "too few strangers were named, or people missed",
+                transform=axes.transAxes,
+                ha="center",
+                va="center",
+            )
             axes.set(xticks=[], yticks=[])
             return drawing.svg()
         axes.set(xscale="log", yscale="log")

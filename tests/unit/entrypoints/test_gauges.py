@@ -66,12 +66,12 @@ async def watching(
 
 
 async def test_a_slow_search_is_told_once() -> None:
-    """When it becomes slow, and however long it stays so; that the queue does not answer is no matter."""
+    """With the users of then, however long it stays so; that the queue does not answer is no matter."""
     queue, gallery, telemetry = InMemoryJobQueue(), GrowingGallery(), RecordingTelemetry()
     queue.available = False
     async with watching(InMemoryQueueStatistics(queue), gallery, ManualClock(), telemetry):
         assert gallery.users > 50_000
-    assert (telemetry.slow_searches, telemetry.errors) == ([30_000], [])
+    assert (telemetry.slow_searches, telemetry.errors) == ([40_000], [])
 
 
 async def test_the_queue_is_shown_with_the_age_of_its_oldest_job() -> None:

@@ -12,6 +12,7 @@ import attrs
 import pytest
 
 from adapters.evaluation.report.page import ReportError, render, write_report
+from adapters.evaluation.report.plots import identification_trade_off
 from domain.evaluation.comparison import CurvePoint, Histogram, OperatingPoint
 from domain.evaluation.discard import DiscardCurve, DiscardPoint
 from domain.evaluation.identification import GalleryFigures, Identification, Searched
@@ -250,3 +251,11 @@ def test_where_nobody_was_missed_the_page_says_so(points: tuple[OperatingPoint, 
     found = attrs.evolve(gallery(1, 20), trade_off=curve)
     page = render(attrs.evolve(BARE, curve=curve, points=points, galleries=(found,)), SETTINGS, made=MADE, version="1")
     assert len(parsed(page).pictures) == 3
+
+
+def test_a_single_point_draws_no_trade_off() -> None:
+    """That no stranger was named does not say that nobody was missed: neither has a place on a logarithmic axis."""
+    found = gallery(1, 20)
+    [point, *_] = found.trade_off
+    for alone in (attrs.evolve(point, false_positive=0.0, false_negative=1.0), attrs.evolve(point, false_positive=0.5)):
+        assert "too few strangers were named" in identification_trade_off([attrs.evolve(found, trade_off=(alone,))])

@@ -116,10 +116,17 @@ def test_libraries_lines_carry_the_jobs_ids(logged: Configure) -> None:
 def test_chatty_libraries_are_quiet(logged: Configure) -> None:
     """What NATS, HTTP and asyncio say for their developers is left out, at debug level, too."""
     log = logged(level="debug")
-    for name in ("nats.aio.client", "aiohttp.access", "asyncio", "urllib3.connectionpool", "psycopg.pool"):
+    for name in (
+        "nats.aio.client",
+        "aiohttp.access",
+        "asyncio",
+        "urllib3.connectionpool",
+        "psycopg.pool",
+        "faiss.loader",
+    ):
         logging.getLogger(name).info("chatter")
         logging.getLogger(name).warning("trouble")
-    assert [line["event"] for line in log.lines] == ["trouble"] * 5
+    assert [line["event"] for line in log.lines] == ["trouble"] * 6
 
 
 def test_a_pool_without_a_database_does_not_fill_the_log(logged: Configure) -> None:

@@ -161,14 +161,7 @@ def identification_trade_off(figures: Sequence[GalleryFigures]) -> str:
             [point for point in one.trade_off if point.false_positive and point.false_negative] for one in figures
         ]
         if not any(len(curve) > 1 for curve in missing):  # zero has no place on a logarithmic axis
-            axes.text(
-                0.5,
-                0.5,
-                "too few strangers were named, or people missed",
-                transform=axes.transAxes,
-                ha="center",
-                va="center",
-            )
+            axes.text(0.5, 0.5, _TOO_FEW, transform=axes.transAxes, ha="center", va="center")
             axes.set(xticks=[], yticks=[])
             return drawing.svg()
         axes.set(xscale="log", yscale="log")

@@ -23,6 +23,9 @@ _HEARTBEAT_SECONDS = 1.0
 _SILENCE_SECONDS = 3.0
 _MARGIN_SECONDS = 1.0
 _DRAIN_SECONDS = 2.0
+_SETTLE_SECONDS = 0.05
+"""A server that is still answering a request when the inbox is given up may send the jobs after it has confirmed that,
+when the client drops them: nobody would have them until their time runs out."""
 _SHORTEST_WAIT_SECONDS = 0.005
 _NANOSECONDS = 1_000_000_000
 
@@ -89,6 +92,8 @@ class PullInbox:
         if self._subscription is not None and self._client.is_connected:
             with suppress(MessagingUnavailableError, TimeoutError), translated("drain"):
                 async with asyncio.timeout(_DRAIN_SECONDS):
+                    if self._open is not None:
+                        await asyncio.sleep(_SETTLE_SECONDS)
                     await self._subscription.drain()  # type: ignore[no-untyped-call]  # nats-py leaves it untyped
         request, self._open = self._open, None
         return [] if request is None else request.deliveries()

@@ -32,6 +32,7 @@ from entrypoints.terminal.console import (
     visible,
 )
 from entrypoints.terminal.progress import watched
+from entrypoints.terminal.quantities import quantity
 from entrypoints.terminal.times import moment
 
 _SHOWN = 100
@@ -88,7 +89,7 @@ def list_letters(
     if letters:
         out.print(_table(letters))
     hidden = f"; the newest {len(letters)} are shown, --limit shows more" if count > len(letters) else ""
-    out.print(f"{_counted(count)}{hidden}.")
+    out.print(f"{quantity(count, 'dead letter')}{hidden}.")
 
 
 def show_letter(
@@ -257,7 +258,7 @@ def _confirmed(settings: Settings, selection: Selection) -> tuple[Selection, int
         fail("nobody can be asked here: say --yes, or --dry-run to see what would be deleted", ExitCode.USAGE)
     selection, count = asyncio.run(_count(settings, selection))
     if count:
-        typer.confirm(f"Delete {_counted(count)} for good?", abort=True, err=True)
+        typer.confirm(f"Delete {quantity(count, 'dead letter')} for good?", abort=True, err=True)
     return selection, count
 
 
@@ -324,7 +325,3 @@ def _print_body(letter: DeadLetter, text: str | None) -> None:
     out.print(visible(text[:_LONGEST_BODY]))
     if len(text) > _LONGEST_BODY:
         out.print(f"… {len(text) - _LONGEST_BODY} more characters; --json has all.")
-
-
-def _counted(count: int) -> str:
-    return f"{count} dead letter" if count == 1 else f"{count} dead letters"

@@ -35,6 +35,7 @@ from entrypoints.configured import calibration
 from entrypoints.environment.variables import Variable, unknown, variables, without_password
 from entrypoints.settings import NatsSettings, S3Settings, Settings, VisionSettings
 from entrypoints.terminal.console import ExitCode, load_settings, out, print_document, visible
+from entrypoints.terminal.quantities import quantity
 
 _EXPORT: Final = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 
@@ -177,22 +178,24 @@ def enrolment_finding(enrolled: int, embedder: str) -> Finding:
     """Return whether there is anybody to name."""
     if not enrolled:
         return Finding("enrolled users", Status.WARNING, "none: nobody can be named; run `facematch enroll`")
-    return Finding("enrolled users", Status.OK, f"{enrolled} with {embedder}")
+    return Finding("enrolled users", Status.OK, f"{enrolled:,} with {embedder}")
 
 
 def embedding_findings(facts: DatabaseFacts, embedder: str) -> Iterator[Finding]:
     """Yield whose embeddings no photo is compared with, or are those of others, too."""
     if facts.unfit:
-        detail = f"{facts.unfit} users have one of {embedder} that no photo can be compared with: enrol them again"
+        detail = (
+            f"{quantity(facts.unfit, 'user')} with one of {embedder} that no photo can be compared with: enrol again"
+        )
         yield Finding("unfit embeddings", Status.WARNING, detail)
     if facts.shared:
         detail = (
-            f"{facts.shared} users have the same as another, and cannot be told apart: enrol them from other photos"
+            f"{quantity(facts.shared, 'user')} with the same as another, not to be told apart: enrol from other photos"
         )
         yield Finding("same embeddings", Status.WARNING, detail)
     for model, users in facts.unusable.items():
         name = f"model {model}" if model else "an unknown model (face_embedding_model is null)"
-        detail = f"{users} users have one of {name}: run `facematch reenroll prepare`"
+        detail = f"{quantity(users, 'user')} with one of {name}: run `facematch reenroll prepare`"
         yield Finding("other embeddings", Status.WARNING, detail)
 
 
@@ -203,15 +206,17 @@ def search_finding(facts: DatabaseFacts, dimension: int) -> Finding:
         detail = "what the index has learnt is damaged, or of a newer release, and workers compare with everybody"
         return Finding("search", Status.FAILED, f"{detail}: run `facematch index`")
     if facts.unindexed:
-        detail = f"{facts.unindexed} users are not in the index, so that it finds none of them: run `facematch index`"
+        detail = (
+            f"{quantity(facts.unindexed, 'user')} not in the index: it finds none of them; run `facematch index`"
+        )
         return Finding("search", Status.WARNING, detail)
     if index is not None and index.serves(dimension):
-        return Finding("search", Status.OK, f"through an index of about {index.users} users")
+        return Finding("search", Status.OK, f"through an index of about {quantity(index.users, 'user')}")
     if index is not None:
         detail = "the index is not complete, so that every user is compared with: run `facematch index`"
         return Finding("search", Status.WARNING, detail)
     if facts.enrolled >= EXACT_BELOW:
-        detail = f"{facts.enrolled} users are compared with one by one: `facematch index` makes searches faster"
+        detail = f"{facts.enrolled:,} users are compared with one by one: `facematch index` makes searches faster"
         return Finding("search", Status.WARNING, detail)
     return Finding("search", Status.OK, "every user is compared with")
 
@@ -247,10 +252,10 @@ def threshold_finding(vision: VisionSettings, info: EmbedderInfo, enrolled: int)
         return Finding("threshold", Status.WARNING, f"{detail} are named")
     users = measured.largest_gallery(vision.target_fpir)
     whose = info.id if vision.calibration is None else "FACEMATCH_MATCH_CALIBRATION"
-    detail = f"{whose} was measured for up to {users} users"
+    detail = f"{whose} was measured for up to {users:,} users"
     if enrolled <= users:
         return Finding("threshold", Status.OK, detail)
-    detail += f", and {enrolled} are enrolled: the threshold is extrapolated, and more people are missed"
+    detail += f", and {enrolled:,} are enrolled: the threshold is extrapolated, and more people are missed"
     remedy = "run `facematch calibrate` on more people, or use a better recogniser"
     return Finding("threshold", Status.WARNING, f"{detail}; {remedy}")
 
@@ -264,7 +269,7 @@ def _fixed_threshold(distance: float | None, known: Calibration, embedder: str, 
         return Finding("threshold", Status.OK, f"{distance:g}, whatever the number of users")
     detail = (
         f"FACEMATCH_MATCH_MAX_DISTANCE is {distance:g}, and of {embedder} {too_far:.3g} is too much among "
-        f"{max(enrolled, SMALLEST_CALIBRATED_GALLERY)} users: more than {_MISTAKEN:.0%} of strangers are named"
+        f"{max(enrolled, SMALLEST_CALIBRATED_GALLERY):,} users: more than {_MISTAKEN:.0%} of strangers are named"
     )
     return Finding("threshold", Status.WARNING, detail)
 

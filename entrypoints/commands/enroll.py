@@ -19,6 +19,7 @@ from entrypoints.composition.enrolment import EnrolmentContainer
 from entrypoints.composition.vision import started_reader
 from entrypoints.terminal.console import ExitCode, err, explained, fail, load_settings, out, print_document, visible
 from entrypoints.terminal.progress import watched
+from entrypoints.terminal.quantities import quantity
 
 
 def enroll(
@@ -88,8 +89,7 @@ def _enroll_one(user_id: UUID, images: Sequence[str], *, strict: bool, as_json: 
     if as_json:
         _print_document(EnrolmentResult(user_id, len(images), warnings=enrolled.warnings), embedder)
     else:
-        count = "1 photograph" if len(images) == 1 else f"{len(images)} photographs"
-        out.print(f"User {user_id} is enrolled with {embedder}, from {count}.")
+        out.print(f"User {user_id} is enrolled with {embedder}, from {quantity(len(images), 'photograph')}.")
     for warning in enrolled.warnings:
         err.print(f"Warning: {visible(in_words(warning))}", style="yellow" if err.is_terminal else None)
 

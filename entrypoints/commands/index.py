@@ -14,9 +14,11 @@ from adapters.postgres.search_index.building import IndexKeeper, IndexReport, Mo
 from adapters.postgres.search_index.standing import EXACT_BELOW
 from entrypoints.terminal.console import ExitCode, err, explained, fail, load_settings, out, print_document, visible
 from entrypoints.terminal.progress import watched_steps
+from entrypoints.terminal.quantities import quantity
 
 _MEGABYTE = 1_000_000
 _LEAST_FOUND = 0.995
+_NO_INDEX = "There is no index: searches are exact"
 
 
 @attrs.frozen
@@ -81,10 +83,17 @@ async def _keep(url: str, wanted: str | None, *, build: bool) -> list[Outcome]:
                     with watched_steps(visible(model.name)) as progress:
                         recalls[model.name] = await keeper.build(model, learn, progress, examples=EXAMPLES)
                 else:
-                    err.print(f"{visible(model.name)}: {model.users:,} users need no index below {EXACT_BELOW:,}")
+                    err.print(
+                        f"{visible(model.name)}: {quantity(model.users, 'user')}: no index needed below {EXACT_BELOW:,}"
+                    )
             models = _selected(await keeper.models(), wanted)
         outcomes = []
         for model in models:
+            if not model.is_indexed and model.users >= EXACT_BELOW:
+                err.print(
+                    f"{visible(model.name)}: {quantity(model.users, 'user')} and no index: every search compares with "
+                    "all of them; run `facematch index`"
+                )
             if model.is_indexed:
                 report = await keeper.check(model)
                 if report.serves and not build:
@@ -96,10 +105,12 @@ async def _keep(url: str, wanted: str | None, *, build: bool) -> list[Outcome]:
 
 async def _drop(url: str, wanted: str | None) -> None:
     async with IndexKeeper.opened(url, can_be_made, rehearse) as keeper:
-        for model in _selected(await keeper.models(), wanted):
-            if model.is_indexed:
-                await keeper.drop(model.name)
-                err.print(f"dropped the index of {visible(model.name)}")
+        indexed = [model for model in _selected(await keeper.models(), wanted) if model.is_indexed]
+        for model in indexed:
+            await keeper.drop(model.name)
+            err.print(f"dropped the index of {visible(model.name)}")
+        if not indexed:
+            err.print(_NO_INDEX)
 
 
 def _selected(models: list[Model], wanted: str | None) -> list[Model]:
@@ -115,7 +126,7 @@ def print_outcomes(outcomes: list[Outcome]) -> None:
     """Print a table of what differs, and in sentences what that means."""
     reports = [outcome.report for outcome in outcomes]
     if not outcomes:
-        err.print("There is no index: searches are exact")
+        err.print(_NO_INDEX)
         return
     table = Table("embedder", "users", "in the index", "missing", "left over", "different", "MB", "searches use it")
     for report in reports:

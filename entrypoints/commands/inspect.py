@@ -19,6 +19,7 @@ from entrypoints.composition.base import build
 from entrypoints.composition.vision import VisionContainer, started_reader
 from entrypoints.settings import Settings
 from entrypoints.terminal.console import ExitCode, explained, load_settings, out, print_line, visible
+from entrypoints.terminal.quantities import quantity
 
 _STAGES = ("decode", "detect", "embed")
 _IN_HAND_PER_PROCESS = 2
@@ -29,7 +30,7 @@ def inspect(
     images: Annotated[list[str], typer.Argument(help="Image files.", show_default=False, metavar="IMAGE")],
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object per image and line.")] = False,
     with_embedding: Annotated[
-        bool, typer.Option("--with-embedding", help="Embed every face; with --json, print the vectors.")
+        bool, typer.Option("--with-embedding", help="Embed every face: print its sharpness, with --json its vector.")
     ] = False,
 ) -> None:
     """Show what the active embedder sees on images.
@@ -59,11 +60,10 @@ async def _inspect(settings: Settings, images: list[str], *, as_json: bool, with
     ):
         async for path, seen in looks:
             unreadable += isinstance(seen, _Unread)
-            document = _document(path, reader.info.id, seen, with_embedding=with_embedding)
             if as_json:
-                print_line(document)
+                print_line(_document(path, reader.info.id, seen, with_embedding=with_embedding))
             else:
-                out.print(visible(_sentence(document) + (f": {seen.why}" if isinstance(seen, _Unread) else "")))
+                out.print(visible(_sentences(path, seen)))
     return unreadable
 
 
@@ -111,14 +111,15 @@ def _face(face: DetectedFace, *, with_embedding: bool) -> dict[str, Any]:
     return document
 
 
-def _sentence(document: dict[str, Any]) -> str:
-    if document["error"]:
-        return f"{document['file']}: {document['error']}"
-    took = ", ".join(f"{name} {ms:.0f} ms" for name, ms in document["ms"].items() if ms)
-    faces = document["faces"]
-    head = f"{document['file']}: {document['width']} x {document['height']}, {len(faces)} face(s), {took}"
-    boxes = [
-        "  box ({x1:.0f}, {y1:.0f}) to ({x2:.0f}, {y2:.0f})".format(**face["bbox"]) + f", score {face['score']:.2f}"
-        for face in faces
-    ]
-    return "\n".join([head, *boxes])
+def _sentences(path: str, seen: PhotoReading | _Unread) -> str:
+    if isinstance(seen, _Unread):
+        return f"{path}: {seen.reason.value}: {seen.why}"
+    took = ", ".join(f"{stage.name} {stage.milliseconds:.0f} ms" for stage in seen.stages)
+    head = f"{path}: {seen.width} x {seen.height}, {quantity(len(seen.faces), 'face')}, {took}"
+    return "\n".join([head, *map(_line, seen.faces)])
+
+
+def _line(face: DetectedFace) -> str:
+    box = face.box
+    found = f"  box ({box.x1:.0f}, {box.y1:.0f}) to ({box.x2:.0f}, {box.y2:.0f}), score {face.score:.2f}"
+    return found if face.sharpness is None else f"{found}, sharpness {face.sharpness:.1f}"

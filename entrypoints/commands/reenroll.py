@@ -15,7 +15,7 @@ from application.enrolment.switch_users import (
     Switch,
 )
 from domain.errors import DatabaseUnavailableError
-from entrypoints.commands.common.bulk_enrolment import EnrolmentReport, photographs_of, users
+from entrypoints.commands.common.bulk_enrolment import EnrolmentReport, photographs_of
 from entrypoints.commands.common.enrolling import EnrolmentImages, rights_explained
 from entrypoints.composition.base import build
 from entrypoints.composition.database import opened_database
@@ -24,6 +24,7 @@ from entrypoints.composition.vision import started_reader
 from entrypoints.settings import Settings
 from entrypoints.terminal.console import ExitCode, err, explained, fail, load_settings, out, print_document, visible
 from entrypoints.terminal.progress import watched
+from entrypoints.terminal.quantities import quantity
 
 
 def prepare(
@@ -88,8 +89,12 @@ def switch(
     if as_json:
         print_document({"embedder": embedder, "switched": done.users, "left_behind": done.left_behind})
     else:
-        left = f" {users(done.left_behind)} kept another one, and will not be recognised." if done.left_behind else ""
-        out.print(f"{users(done.users)} switched to {embedder}.{left}")
+        left = (
+            f" {quantity(done.left_behind, 'user')} kept another one, and will not be recognised."
+            if done.left_behind
+            else ""
+        )
+        out.print(f"{quantity(done.users, 'user')} switched to {embedder}.{left}")
     if done.left_behind and not partial:
         raise typer.Exit(ExitCode.FAILED)
 
@@ -102,7 +107,7 @@ def discard(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON
     if as_json:
         print_document({"discarded": count})
     else:
-        out.print(f"{users(count)} had a template prepared; it is deleted.")
+        out.print(f"{quantity(count, 'user')} had a template prepared; it is deleted.")
 
 
 async def _prepare(

@@ -258,6 +258,15 @@ def test_inspect_shows_what_a_terminal_would_obey(tmp_path: Path) -> None:
     assert "a\\x1b[2J.jpg: image_not_found" in run_cli("inspect", name).stdout
 
 
+def test_inspect_shows_people_how_sharp_a_face_is(photographs: Any) -> None:
+    """Where it was embedded, since sharpness is measured on what the recogniser gets."""
+    photograph = str(photographs.path("obama"))
+    [head, face] = run_cli("inspect", "--with-embedding", photograph).stdout.splitlines()
+    assert head.startswith(f"{photograph}: 910 x 1137, 1 face, decode ")
+    assert re.fullmatch(r"  box \(\d+, \d+\) to \(\d+, \d+\), score \d\.\d\d, sharpness \d+\.\d", face)
+    assert "sharpness" not in run_cli("inspect", photograph).stdout
+
+
 def test_inspect_prints_vectors_only_when_asked(photographs: Any) -> None:
     """Without ``--with-embedding`` no face is embedded, and the exit code is 0."""
     done = run_cli("inspect", "--json", str(photographs.path("obama")))

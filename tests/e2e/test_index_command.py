@@ -33,7 +33,7 @@ def test_an_index_is_built_compared_and_dropped(database: dict[str, str]) -> Non
     """A few users need none unless it is asked for; what differs makes a comparison fail, and building mends it."""
     few = run_cli("index", **database)
     assert (few.returncode, few.stdout) == (0, "")
-    assert "m@1: 6 users need no index below 5,000" in few.stderr
+    assert "m@1: 6 users: no index needed below 5,000" in few.stderr
     built = run_cli("index", "--model", "m@1", "--json", **database)
     assert built.returncode == 0, built.stderr
     [report] = json.loads(built.stdout)
@@ -50,6 +50,8 @@ def test_an_index_is_built_compared_and_dropped(database: dict[str, str]) -> Non
     assert (mended.returncode, "not as they should be" in mended.stdout) == (0, False)
     dropped = run_cli("index", "--drop", **database)
     assert (dropped.returncode, dropped.stderr.strip()) == (0, "dropped the index of m@1")
+    again = run_cli("index", "--drop", **database)
+    assert (again.returncode, again.stderr.strip()) == (0, "There is no index: searches are exact")
 
 
 def test_how_often_the_nearest_user_is_found_is_told(database: dict[str, str]) -> None:
@@ -57,6 +59,9 @@ def test_how_often_the_nearest_user_is_found_is_told(database: dict[str, str]) -
     url = database["FACEMATCH_DATABASE_URL"]
     enrol_evenly(url, "m@2", users=6_000, dimension=512)
     settings = {**database, "OMP_NUM_THREADS": "1"}  # threads that wait for each other take the cores from other tests
+    missing = run_cli("index", "--check", **settings)
+    assert missing.returncode == 0
+    assert "m@2: 6,000 users and no index: every search compares with all of them; run `facematch" in missing.stderr
     built = run_cli("index", "--json", **settings)
     assert built.returncode == 0, built.stderr
     assert "m@2: measuring" in built.stderr

@@ -11,6 +11,7 @@ from application.enrolment.bulk import EnrolmentResult
 from entrypoints.commands.common.enrolment_warnings import documented, in_words
 from entrypoints.commands.common.portraits import PortraitListError, portraits
 from entrypoints.terminal.console import ExitCode, err, fail, out, print_line, told_at_the_end, visible
+from entrypoints.terminal.quantities import quantity
 
 
 def photographs_of(listed: typer.FileText) -> Mapping[UUID, Sequence[str]]:
@@ -19,11 +20,6 @@ def photographs_of(listed: typer.FileText) -> Mapping[UUID, Sequence[str]]:
         return portraits(listed)
     except PortraitListError as error:
         fail(f"{listed.name}, {error}", ExitCode.USAGE)
-
-
-def users(count: int) -> str:
-    """Return how many they are, in words."""
-    return "1 user" if count == 1 else f"{count:,} users"
 
 
 def problems_of(user: EnrolmentResult) -> tuple[str, ...]:
@@ -84,14 +80,14 @@ class EnrolmentReport:
     def _summarise(self, so_far: str) -> None:
         if so_far and not (self._done or self._refused):
             return
-        parts = [f"{users(self._done)} {self.verb} with {self.embedder}{so_far}"]
+        parts = [f"{quantity(self._done, 'user')} {self.verb} with {self.embedder}{so_far}"]
         if self._refused:
             doubted = f", {self._doubted:,} of them for a warning" if self._doubted else ""
-            parts.append(f"{users(self._refused)} could not be{doubted}")
+            parts.append(f"{quantity(self._refused, 'user')} could not be{doubted}")
         if self.passed_over:
-            parts.append(f"{users(self.passed_over)} passed over, who had a template or are deleted")
+            parts.append(f"{quantity(self.passed_over, 'user')} passed over, who had a template or are deleted")
         if self.not_compared:
-            parts.append(f"{users(self.not_compared)} enrolled without a look for others who look alike")
+            parts.append(f"{quantity(self.not_compared, 'user')} enrolled without a look for others who look alike")
         err.print(f"{'; '.join(parts)}.")
         if self.not_searched is not None:
             text = f"whether these have the same template as another user is not known: {self.not_searched}"

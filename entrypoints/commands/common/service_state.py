@@ -2,6 +2,7 @@
 
 from application.operating.service_status import ServiceState, ServiceStatus
 from application.ports.statistics import QueueState
+from entrypoints.terminal.quantities import quantity
 from entrypoints.terminal.times import in_words
 
 
@@ -10,8 +11,7 @@ def sentence(status: ServiceStatus) -> str:
     queue, quiet = status.queue, status.quiet_seconds
     if queue is None:
         return "the queue cannot be seen"
-    jobs = "1 job" if queue.pending == 1 else f"{queue.pending} jobs"
-    waiting = f"{jobs} waiting and {queue.ack_pending} in hand"
+    waiting = f"{quantity(queue.pending, 'job')} waiting and {queue.ack_pending:,} in hand"
     if status.outcomes is None:
         ended = "and whether any ended cannot be seen"
     else:

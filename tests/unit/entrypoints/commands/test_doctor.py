@@ -105,9 +105,9 @@ def index_state(dimension: int | None, *, is_kept: bool = True) -> IndexState:
     ("enrolled", "index", "unindexed", "status", "words"),
     [
         (4_999, None, 0, Status.OK, "every user is compared with"),
-        (5_000, None, 0, Status.WARNING, "5000 users are compared with one by one: `facematch index`"),
+        (5_000, None, 0, Status.WARNING, "5,000 users are compared with one by one: `facematch index`"),
         (9, index_state(128), 0, Status.OK, "through an index of about 9 users"),
-        (9, index_state(128), 2, Status.WARNING, "2 users are not in the index, so that it finds none of them: run"),
+        (9, index_state(128), 2, Status.WARNING, "2 users not in the index: it finds none of them; run"),
         (9, index_state(None), 0, Status.WARNING, "not complete"),
         (9, index_state(128, is_kept=False), 0, Status.WARNING, "not complete"),
         (9, index_state(512), 0, Status.WARNING, "run `facematch index`"),
@@ -130,14 +130,14 @@ def test_a_search_by_what_is_damaged_is_a_failure() -> None:
 @pytest.mark.parametrize(
     ("told", "what", "words"),
     [
-        ({"unfit": 2}, "unfit embeddings", "2 users have one of mine@1 that no photo can be compared with"),
-        ({"shared": 3}, "same embeddings", "3 users have the same as another"),
+        ({"unfit": 2}, "unfit embeddings", "2 users with one of mine@1 that no photo can be compared with"),
+        ({"shared": 3}, "same embeddings", "3 users with the same as another"),
         (
             {"unusable": {"other@1": 4}},
             "other embeddings",
-            "4 users have one of model other@1: run `facematch reenroll",
+            "4 users with one of model other@1: run `facematch reenroll",
         ),
-        ({"unusable": {"": 5}}, "other embeddings", "5 users have one of an unknown model"),
+        ({"unusable": {"": 5}}, "other embeddings", "5 users with one of an unknown model"),
         ({"logged": "ALTER ROLE"}, "database log", "a superuser can run: ALTER ROLE"),
         ({"copying": ("ALTER TABLE",)}, "database statistics", "outlive their rows; the owner can run: ALTER TABLE"),
         (

@@ -37,3 +37,18 @@ def test_a_command_imports_only_what_it_uses(commands: str, needed: set[str], le
     modules = set(done.stdout.split())
     assert needed <= modules
     assert not left_out & modules
+
+
+def test_no_collection_of_garbage_looks_at_modules() -> None:
+    """Not while they are imported, and not afterwards, when garbage is collected as before."""
+    program = """
+import gc
+from entrypoints.importing import importing
+looks = []
+gc.callbacks.append(lambda phase, info: looks.append(info))
+with importing():
+    import asyncio, email, http.client
+print(looks, gc.isenabled(), len(gc.get_objects()) < 1_000 < gc.get_freeze_count())
+"""
+    done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
+    assert done.stdout == "[] True True\n"

@@ -206,9 +206,7 @@ def search_finding(facts: DatabaseFacts, dimension: int) -> Finding:
         detail = "what the index has learnt is damaged, or of a newer release, and workers compare with everybody"
         return Finding("search", Status.FAILED, f"{detail}: run `facematch index`")
     if facts.unindexed:
-        detail = (
-            f"{quantity(facts.unindexed, 'user')} not in the index: it finds none of them; run `facematch index`"
-        )
+        detail = f"{quantity(facts.unindexed, 'user')} not in the index: it finds none of them; run `facematch index`"
         return Finding("search", Status.WARNING, detail)
     if index is not None and index.serves(dimension):
         return Finding("search", Status.OK, f"through an index of about {quantity(index.users, 'user')}")

@@ -32,6 +32,7 @@ class Verification:
     A pair with a face that was not acquired is judged wrongly. ``deviation`` is the folds' standard deviation.
     """
 
+    folds: int
     pairs: int
     accuracy: float
     deviation: float
@@ -72,7 +73,7 @@ def verify(pairs: Sequence[Pair]) -> Verification | None:
         right = sum(pair.distance is not None and (pair.distance <= threshold) == pair.same for pair in judged)
         accuracies.append(right / len(judged))
     return Verification(
-        len(pairs), statistics.fmean(accuracies), statistics.stdev(accuracies), statistics.fmean(thresholds)
+        len(folds), len(pairs), statistics.fmean(accuracies), statistics.stdev(accuracies), statistics.fmean(thresholds)
     )
 
 

@@ -23,8 +23,8 @@ def print_evaluation(evaluation: Evaluation, console: Console) -> None:
     if verification := evaluation.verification:
         summary.add_row(
             "verification",
-            f"{verification.accuracy:.2%} ± {verification.deviation:.2%} of {verification.pairs:,} pairs right, "
-            f"at a distance of {verification.threshold:.4f}",
+            f"{verification.accuracy:.2%} ± {verification.deviation:.2%} of {verification.pairs:,} pairs right in "
+            f"{verification.folds} folds, at a distance of {verification.threshold:.4f}",
         )
     tables = [
         summary,

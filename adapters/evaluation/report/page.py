@@ -94,7 +94,7 @@ def _cards(evaluation: Evaluation) -> Iterator[str]:
     lost = evaluation.acquisition.failure_to_acquire
     yield markup.card(plain(lost, 2), "No usable face", f"{_interval(lost, 2)}, {lost.count:,} of {lost.total:,}")
     if verification := evaluation.verification:
-        detail = f"± {verification.deviation:.2%} between ten parts, {verification.pairs:,} pairs"
+        detail = f"± {verification.deviation:.2%} between {verification.folds} parts, {verification.pairs:,} pairs"
         yield markup.card(f"{verification.accuracy:.2%}", "Pairs judged rightly", detail)
     if speed := evaluation.acquisition.per_second:
         stages = ", ".join(f"{stage} {mean:.0f} ms" for stage, mean in evaluation.acquisition.milliseconds.items())

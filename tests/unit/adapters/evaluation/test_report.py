@@ -74,7 +74,7 @@ FULL = attrs.evolve(
         unread={},
         several_faces=64,
     ),
-    verification=Verification(6_000, 0.983, 0.004, 0.09),
+    verification=Verification(10, 6_000, 0.983, 0.004, 0.09),
     impostor_pairs=1_000_000,
     genuine_pairs=3_000,
     points=(OperatingPoint(0.001, 0.0747, Proportion(61, 1_000), 0.07, Proportion(900, 1_000_000)),),

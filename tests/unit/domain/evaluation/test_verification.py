@@ -52,6 +52,7 @@ def test_a_face_that_was_not_found_is_an_error_of_either_kind() -> None:
     lost = [Pair(0, True, None), Pair(1, False, None)]
     verification = verify(pairs + lost)
     assert verification is not None
+    assert verification.folds == 2
     assert verification.accuracy == pytest.approx(4 / 6)
 
 

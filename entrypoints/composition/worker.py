@@ -36,27 +36,28 @@ from domain.errors import (
 from domain.retries import LinearBackoff
 from entrypoints.composition.broker import BrokerContainer
 from entrypoints.composition.gallery import GalleryContainer
-from entrypoints.composition.objects import ObjectsContainer
+from entrypoints.composition.objects import ObjectsContainer, fetch_seconds
 from entrypoints.gauges import GaugeWatch
 from entrypoints.settings import NatsSettings, Settings
 from entrypoints.versions import VERSION
 
 _HEARTBEATS_PER_ACK_WAIT = 3
-_FETCH_AND_RECORD_SECONDS = 120.0
-"""What an attempt may spend on the object store and the database, by their own time limits and retries."""
+_DATABASE_SECONDS = 96.0
+"""What an attempt may spend on the database: four operations at their limits take 80 seconds."""
 
 
 def delivery_policy(settings: Settings) -> DeliveryPolicy:
     """Return what is configured about deliveries.
 
-    The deadline is for what hangs: it leaves each part of an attempt the time that its own limits allow, because
-    those tell better what is wrong, and a photograph its turn when every job in hand waits for a process.
+    The deadline is for what hangs: it leaves all tries of a fetch, the photograph and the database the time that
+    their own limits allow, because those tell better what is wrong and whom to blame, and a photograph its turn when
+    every job in hand waits for a process.
     """
     turns = math.ceil(settings.worker.jobs_in_hand / settings.worker.processes)
     return DeliveryPolicy(
         retries=LinearBackoff(settings.nats.max_deliver, settings.nats.retry_base),
         heartbeat_seconds=settings.nats.ack_wait / _HEARTBEATS_PER_ACK_WAIT,
-        deadline_seconds=turns * settings.vision.timeout + _FETCH_AND_RECORD_SECONDS,
+        deadline_seconds=turns * settings.vision.timeout + fetch_seconds(settings.nats) + _DATABASE_SECONDS,
     )
 
 

@@ -109,27 +109,34 @@ async def serve(settings: Settings, vision: VisionContainer) -> None:
         try:
             await opening
         except asyncio.CancelledError:
-            if signals.stop.is_set():
-                return
-            raise
-        state = worker = container.worker()
-        container.instruments().start_from_zero(worker.dependencies)
-        relay = container.relay()
-        observe(container.instruments(), container.gauge_watch())
-        observe_events(container.instruments(), lambda: relay.oldest_age)
-        watch = asyncio.create_task(container.gauge_watch().run())
-        stack.push_async_callback(ended, watch)
-        _LOG.info(
-            "started",
-            action="started",
-            version=VERSION,
-            worker=settings.worker.identity,
-            embedder=container.factory().info.id,
-            processes=settings.worker.processes,
-            concurrency=worker.concurrency,
-        )
-        await worker.run(signals.stop, signals.abort)
+            if not signals.stop.is_set():
+                raise
+        else:
+            state = worker = container.worker()
+            await _work(stack, settings, container, worker, signals)
     _LOG.info("stopped", action="stopped")
+
+
+async def _work(
+    stack: AsyncExitStack, settings: Settings, container: WorkerContainer, worker: Worker, signals: _Signals
+) -> None:
+    """Take jobs, and be measured, until a signal comes; return when all jobs are settled."""
+    container.instruments().start_from_zero(worker.dependencies)
+    relay = container.relay()
+    observe(container.instruments(), container.gauge_watch())
+    observe_events(container.instruments(), lambda: relay.oldest_age)
+    watch = asyncio.create_task(container.gauge_watch().run())
+    stack.push_async_callback(ended, watch)
+    _LOG.info(
+        "started",
+        action="started",
+        version=VERSION,
+        worker=settings.worker.identity,
+        embedder=container.factory().info.id,
+        processes=settings.worker.processes,
+        concurrency=worker.concurrency,
+    )
+    await worker.run(signals.stop, signals.abort)
 
 
 @asynccontextmanager

@@ -1,5 +1,6 @@
 """A worker that is told to end while it has nothing in hand."""
 
+import json
 import signal
 import subprocess
 import sys
@@ -29,6 +30,19 @@ def test_it_ends_with_zero_and_leaves_nothing_behind(number: signal.Signals, sec
     assert (worker.returncode, "Traceback" in told) == (0, False), told
     assert _processes_with(mark) == []
     assert seconds or not told, "it had not come to its log yet"
+
+
+def test_its_log_says_that_it_has_stopped() -> None:
+    """Also where the signal comes while it still waits for its servers."""
+    environment = clean_environment() | _NO_SERVERS | {"FACEMATCH_HEALTH_ADDRESS": "127.0.0.1:0"}
+    with subprocess.Popen([FACEMATCH, "worker"], env=environment, stderr=subprocess.PIPE, text=True) as worker:
+        for line in worker.stderr or ():
+            if "dependency down" in line:
+                break
+        worker.terminate()
+        _, told = worker.communicate(timeout=PATIENCE_SECONDS)
+    assert worker.returncode == 0
+    assert [json.loads(line)["action"] for line in told.splitlines()] == ["stopping", "stopped"]
 
 
 def test_another_signal_at_its_very_end_changes_nothing() -> None:

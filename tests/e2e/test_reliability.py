@@ -111,6 +111,7 @@ async def test_a_stopping_worker_settles_its_jobs_and_exits_with_zero(world: Wor
             await world.publish({"photo_id": str(photo), "image_ref": "coffee.png"})
         await world.outcome_of(photos[0])
         assert first.stop() == 0
+    assert first.lines()[-1]["action"] == "stopped"
     with world.worker():
         for photo in photos:
             await world.outcome_of(photo)

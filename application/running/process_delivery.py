@@ -13,6 +13,7 @@ from application.ports.job_queue import Delivery, JobParser
 from application.ports.ledger import Attempt, Ledger
 from application.ports.telemetry import JobTrace, Telemetry
 from application.running.outages import Outages, StoppingError
+from application.running.tasks import to_its_end
 from domain.errors import AttemptFailedError, DatabaseUnavailableError, MessagingUnavailableError, Scope
 from domain.jobs import JobKey, MalformedJob, MatchJob
 from domain.outcomes import Reason
@@ -21,6 +22,7 @@ from domain.retries import LinearBackoff
 
 _NOTING_SECONDS = 2.0
 _STOPPING = "given back: the worker stops"
+_CUT_OFF = "the worker ended before the broker confirmed"
 _IN_HAND = "left to its first delivery, which is in hand here"
 
 
@@ -89,16 +91,16 @@ class ProcessDelivery:
                     job.trace.concluded(conclusion.record, repeated=conclusion.repeated)
                     await self._settle(job, conclusion.record)
         except StoppingError:
-            await self._release(job, why=_STOPPING)
+            await to_its_end(self._release(job, why=_STOPPING))
         except asyncio.CancelledError:
-            await asyncio.shield(self._release(job, why=_STOPPING))
+            await to_its_end(self._release(job, why=_STOPPING))
             raise
         except MessagingUnavailableError as error:
             job.trace.unsettled(str(error))
         except Exception as error:  # noqa: BLE001 - a defect in settling one job must not lose it, nor end others
             job.trace.unexpected(error)
             job.trace.unsettled(f"unexpected {type(error).__name__}; the log has its trace")
-            await self._give_back(job, after_seconds=self.policy.retries.delay(job.delivery.number))
+            await to_its_end(self._give_back(job, after_seconds=self.policy.retries.delay(job.delivery.number)))
 
     async def _resolve(self, job: _Job) -> Conclusion | None:
         """Return the job's outcome, or None after the delivery has been given back, for another attempt or worker."""
@@ -233,8 +235,13 @@ class ProcessDelivery:
 
     @staticmethod
     async def _give_back(job: _Job, *, after_seconds: float) -> None:
-        with contextlib.suppress(MessagingUnavailableError):  # its time runs out instead
+        try:
             await job.delivery.retry(after_seconds=after_seconds)
+        except MessagingUnavailableError as error:  # its time runs out instead
+            job.trace.unsettled(str(error))
+        except asyncio.CancelledError:
+            job.trace.unsettled(_CUT_OFF)
+            raise
 
     @contextlib.asynccontextmanager
     async def _heartbeat(self, job: _Job) -> AsyncIterator[None]:

@@ -1,7 +1,7 @@
 """Tasks that are waited for beside an event, and tasks that come to their end before what they use does."""
 
 import asyncio
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Coroutine, Iterable
 from typing import Any
 
 _PATIENCE_SECONDS = 1.0
@@ -18,6 +18,16 @@ async def ended(*tasks: asyncio.Task[Any]) -> None:
         for task in going_on:
             task.cancel()
         _, going_on = await asyncio.wait(going_on, timeout=_PATIENCE_SECONDS)
+
+
+async def to_its_end(work: Coroutine[Any, Any, None]) -> None:
+    """Do the work; whoever is cancelled meanwhile ends after it, or with it where cancelled once more."""
+    task = asyncio.create_task(work)
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await task
+        raise
 
 
 async def first_of(

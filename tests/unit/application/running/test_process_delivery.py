@@ -24,7 +24,7 @@ from tests.fakes.announcements import DeadLetter, InMemoryResultPublisher
 from tests.fakes.clock import settle
 from tests.fakes.database import ActiveModelRow
 from tests.fakes.ledger import InMemoryLedger
-from tests.fakes.queue import InMemoryDelivery
+from tests.fakes.queue import InMemoryDelivery, InMemoryJobQueue, StoredJob
 from tests.fakes.vision import INFO, ScriptedFaceReader
 from tests.unit.application.world import (
     DELIVERIES,
@@ -71,6 +71,19 @@ def keep_locked(world: World) -> LockedLedger:
     ledger = LockedLedger(world.database)
     world.match = attrs.evolve(world.match, ledger=ledger)
     return ledger
+
+
+class SlowDelivery(InMemoryDelivery):
+    """A delivery that cannot be given back before the broker answers."""
+
+    def __init__(self, queue: InMemoryJobQueue, job: StoredJob) -> None:
+        super().__init__(queue, job)
+        self.answered = asyncio.Event()
+
+    async def retry(self, *, after_seconds: float) -> None:
+        """Wait for the answer, then be given back."""
+        await self.answered.wait()
+        await super().retry(after_seconds=after_seconds)
 
 
 async def last_of(world: World, redeliveries: int) -> InMemoryDelivery:
@@ -729,6 +742,56 @@ class TestStopping:
             await world.outages.stop()
         await asyncio.gather(running, return_exceptions=True)
         assert (running.cancelled(), world.trace.releases, world.trace.is_open) == (cancelled, [STOPPING], False)
+        assert world.trace.unsettled_details == ["queue, retry: no answer"]
+
+    async def test_a_held_job_that_is_cancelled_while_it_is_given_back_is_given_back(self, world: World) -> None:
+        """The end of the grace time cuts off neither the note nor the return, and is obeyed after them."""
+
+        class Slow(InMemoryLedger):
+            async def note_attempt(self, attempt: Attempt) -> None:
+                await asyncio.sleep(0.05)
+                await super().note_attempt(attempt)
+
+        world.ledger = Slow(world.database)
+        world.database.available = False
+        delivery = await world.delivery()
+        running = asyncio.create_task(world.process(delivery))
+        await settle()
+        await world.outages.stop()
+        await settle()
+        assert delivery.retries == []
+        running.cancel()
+        await asyncio.wait({running})
+        assert (running.cancelled(), delivery.retries, world.trace.releases) == (True, [0], [STOPPING])
+        assert (world.trace.unsettled_details, world.trace.is_open) == ([], False)
+
+    async def test_a_job_that_is_cancelled_after_a_defect_is_given_back(self, world: World) -> None:
+        """Its return with a delay is on its way when the worker stops: it arrives."""
+        slow = SlowDelivery(world.queue, (await world.delivery()).job)
+        world.results.poison[slow.key] = ValueError("x")
+        running = asyncio.create_task(world.process(slow))
+        await settle()
+        running.cancel()
+        await settle()
+        assert not running.done()
+        slow.answered.set()
+        await asyncio.wait({running})
+        assert (running.cancelled(), slow.retries) == (True, [RETRY_SECONDS])
+
+    async def test_a_return_that_is_cut_off_is_not_told_as_done(self, world: World) -> None:
+        """Where the worker ends before the broker has confirmed, the line says that it did not."""
+        slow = SlowDelivery(world.queue, (await world.delivery()).job)
+        world.database.available = False
+        running = asyncio.create_task(world.process(slow))
+        await settle()
+        await world.outages.stop()
+        for _end in "grace", "process":
+            await settle()
+            assert not running.done()
+            running.cancel()
+        await asyncio.wait({running}, timeout=3)
+        assert (running.cancelled(), slow.retries) == (True, [])
+        assert world.trace.unsettled_details == ["the worker ended before the broker confirmed"]
 
     async def test_a_job_cancelled_after_the_commit_is_repeated_by_another_worker(self, world: World) -> None:
         """What was recorded stands: the redelivery announces it and works no more."""

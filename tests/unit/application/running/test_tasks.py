@@ -1,8 +1,10 @@
-"""Tasks that are ended."""
+"""Tasks that are ended, and work that is not cut off."""
 
 import asyncio
 
-from application.running.tasks import ended
+import pytest
+
+from application.running.tasks import ended, to_its_end
 
 
 async def test_a_task_is_over_when_it_is_ended() -> None:
@@ -41,3 +43,25 @@ async def test_a_task_that_loses_its_cancellation_is_cancelled_again() -> None:
     async with asyncio.timeout(3):
         await ended(task)
     assert task.cancelled()
+
+
+@pytest.mark.parametrize(("cancellations", "is_done"), [(1, True), (2, False)])
+async def test_work_that_must_be_done_is_cut_off_by_a_second_cancellation(cancellations: int, *, is_done: bool) -> None:
+    """The first one is obeyed when the work is done; so whoever waits for the task waits for the work."""
+    answer = asyncio.get_running_loop().create_future()
+    done = []
+
+    async def work() -> None:
+        done.append(await answer)
+
+    task = asyncio.create_task(to_its_end(work()))
+    for _ in range(cancellations):
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        task.cancel()
+    await asyncio.wait({task}, timeout=0.05)
+    assert task.done() is not is_done
+    if not answer.done():
+        answer.set_result("an answer")
+    await asyncio.wait({task})
+    assert (task.cancelled(), done) == (True, ["an answer"] if is_done else [])

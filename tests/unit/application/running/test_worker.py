@@ -6,10 +6,12 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from application.ports.ledger import Attempt
 from application.running.worker import Worker
 from domain.outcomes import OutcomeKind
 from tests.fakes.clock import settle
 from tests.fakes.database import ActiveModelRow
+from tests.fakes.ledger import InMemoryLedger
 from tests.fakes.queue import InMemoryDelivery, InMemoryJobQueue
 from tests.fakes.vision import INFO
 from tests.unit.application.world import FORGET_SECONDS, JOB, World
@@ -477,7 +479,33 @@ class TestStopping:
         assert running.done() is True
         assert [delivery.retries for delivery in shift.queue.deliveries] == [[0]] * CONCURRENCY
 
-    async def test_a_job_that_cannot_even_be_given_back_does_not_keep_the_worker(self, shift: Shift) -> None:
+    @pytest.mark.parametrize("aborted", [False, True], ids=["no grace", "second signal"])
+    async def test_a_held_job_is_given_back_although_the_grace_ends_first(self, shift: Shift, *, aborted: bool) -> None:
+        """A database that is away takes time to say so; the worker waits for the return after that, too."""
+
+        class Slow(InMemoryLedger):
+            async def note_attempt(self, attempt: Attempt) -> None:
+                await asyncio.sleep(0.05)
+                await super().note_attempt(attempt)
+
+        shift.world.ledger = Slow(shift.world.database)
+        shift.world.database.available = False
+        shift.grace = 60.0 if aborted else 0.0
+        await shift.submit(CONCURRENCY)
+        running = asyncio.create_task(shift.worker().run(shift.stop, shift.abort))
+        await shift.world.clock.advance(1)
+        shift.stop.set()
+        if aborted:
+            await settle()
+            shift.abort.set()
+        await running
+        assert [delivery.retries for delivery in shift.queue.deliveries] == [[0]] * CONCURRENCY
+        assert [trace.unsettled_details for trace in shift.world.telemetry.jobs] == [[]] * CONCURRENCY
+
+    @pytest.mark.parametrize("held", [False, True], ids=["in work", "held"])
+    async def test_a_job_that_cannot_even_be_given_back_does_not_keep_the_worker(
+        self, shift: Shift, *, held: bool
+    ) -> None:
         """A broker that neither answers nor refuses is left behind after a moment."""
 
         class Deaf(InMemoryDelivery):
@@ -492,12 +520,14 @@ class TestStopping:
         shift.queue = DeafQueue(shift.world.clock)
         shift.release_grace = 0.05
         shift.world.block_vision()
+        shift.world.database.available = not held
         await shift.submit(1)
         running = asyncio.create_task(shift.worker().run(shift.stop, shift.abort))
         await shift.world.clock.advance(1)
         shift.stop.set()
         shift.abort.set()
-        await running
+        async with asyncio.timeout(3):
+            await running
         assert [(job.deliveries, job.acked) for job in shift.queue.jobs] == [(1, False)]
 
     async def test_a_worker_that_is_cancelled_settles_too(self, shift: Shift) -> None:

@@ -13,6 +13,7 @@ from application.ports.announcements import DeadLetters, ResultPublisher
 from application.ports.clock import Clock
 from application.ports.job_queue import Delivery
 from application.ports.telemetry import Telemetry
+from application.running.event_relay import LONGEST_SET_BACK_SECONDS
 from domain.errors import MessagingUnavailableError
 from domain.records import JobRecord
 
@@ -33,14 +34,14 @@ class _Problem:
 class BrokerWatch:
     """Reports the broker down while anything that was asked of it fails, and up when all of it works again.
 
-    A publication that fails is tried again when its job is delivered again, which may be to another worker: a problem
-    that has not shown for ``forget_seconds`` is taken to be over.
+    A publication that fails is tried again when its job is delivered again, after ``ack_wait_seconds``, or by the
+    relay; either may be another worker's. A problem that has not shown for twice the longer time is taken to be over.
     """
 
-    def __init__(self, *, clock: Clock, telemetry: Telemetry, forget_seconds: float) -> None:
+    def __init__(self, *, clock: Clock, telemetry: Telemetry, ack_wait_seconds: float) -> None:
         self._clock = clock
         self._telemetry = telemetry
-        self._forget_seconds = forget_seconds
+        self._forget_seconds = 2 * max(ack_wait_seconds, LONGEST_SET_BACK_SECONDS)
         self._problems: dict[str, _Problem] = {}
         self._down_since = 0.0
         self._doubt_since: float | None = None
@@ -112,7 +113,7 @@ class WatchedResults:
 
     async def publish(self, record: JobRecord) -> None:
         """Publish the event of an outcome."""
-        with self.watch.publishing("results"):
+        with self.watch.publishing(f"{record.outcome.kind} events"):
             await self.results.publish(record)
 
 

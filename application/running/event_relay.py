@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import suppress
+from typing import Final
 
 import attrs
 
@@ -17,7 +18,8 @@ from domain.records import JobRecord
 _BATCH = 100
 _MOST_BATCHES = 50
 _INTERVAL_SECONDS = 1.0
-_LONGEST_PAUSE_SECONDS = 60.0
+LONGEST_SET_BACK_SECONDS: Final = 60.0
+"""An event that was refused, however often, is tried again in the first round after this time."""
 
 
 @attrs.frozen
@@ -141,7 +143,7 @@ class EventRelay:
 
     def _set_back(self, key: JobKey, error: Exception) -> None:
         times = self._refused[key].times + 1 if key in self._refused else 1
-        pause = min(times * _INTERVAL_SECONDS, _LONGEST_PAUSE_SECONDS)
+        pause = min(times * _INTERVAL_SECONDS, LONGEST_SET_BACK_SECONDS)
         self._refused[key] = _Refusal(times, self._clock.monotonic() + pause)
         if not isinstance(error, MessagingUnavailableError):
             self._telemetry.unexpected(error)

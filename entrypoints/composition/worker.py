@@ -38,7 +38,7 @@ from entrypoints.composition.broker import BrokerContainer
 from entrypoints.composition.gallery import GalleryContainer
 from entrypoints.composition.objects import ObjectsContainer, fetch_seconds
 from entrypoints.gauges import GaugeWatch
-from entrypoints.settings import NatsSettings, Settings
+from entrypoints.settings import Settings
 from entrypoints.versions import VERSION
 
 _HEARTBEATS_PER_ACK_WAIT = 3
@@ -59,11 +59,6 @@ def delivery_policy(settings: Settings) -> DeliveryPolicy:
         heartbeat_seconds=settings.nats.ack_wait / _HEARTBEATS_PER_ACK_WAIT,
         deadline_seconds=turns * settings.vision.timeout + fetch_seconds(settings.nats) + _DATABASE_SECONDS,
     )
-
-
-def _forget_seconds(nats: NatsSettings) -> float:
-    """Return when a job that could not be settled has certainly been delivered again, to whichever worker."""
-    return 2 * nats.ack_wait
 
 
 def make_codes(learnt: bytes) -> Codes:
@@ -127,7 +122,7 @@ class WorkerContainer(GalleryContainer, BrokerContainer, ObjectsContainer):
         BrokerWatch,
         clock=clock,
         telemetry=telemetry,
-        forget_seconds=providers.Callable(_forget_seconds, settings.provided.nats),
+        ack_wait_seconds=settings.provided.nats.ack_wait,
     )
     results = providers.Singleton(
         WatchedResults, providers.Singleton(JetStreamResultPublisher, nats_client, names), broker

@@ -23,7 +23,7 @@ from domain.faces import BoundingBox, DetectedFace, FaceEmbedding, PhotoReading
 from domain.guardrails import FaceQuality
 from domain.images import ImageRef, ImageRefPolicy
 from domain.jobs import JobKey, MatchJob
-from domain.records import JobRecord
+from domain.records import JobRecord, Outcome
 from domain.retries import LinearBackoff
 from tests.fakes.active_model import InMemoryActiveModel
 from tests.fakes.announcements import InMemoryDeadLetters, InMemoryResultPublisher
@@ -49,7 +49,7 @@ WORKER = "worker-1"
 DELIVERIES = 3
 RETRY_SECONDS = 5.0
 HEARTBEAT_SECONDS = 10.0
-FORGET_SECONDS = 60.0
+FORGET_SECONDS = 120.0
 MAX_BYTES = 100
 MINIMUM_FACE = 32.0
 
@@ -85,7 +85,7 @@ class BlockedReader(ScriptedFaceReader):
 class World:
     """Everything around :data:`JOB`: its photo, its image with one face, and Anna, who is enrolled with that face."""
 
-    def __init__(self, *, deadline_seconds: float = 60.0) -> None:
+    def __init__(self, *, deadline_seconds: float = 60.0, ack_wait: float = 30.0) -> None:
         self.clock = SteppedClock()
         self.database = InMemoryDatabase(self.clock)
         self.ledger = InMemoryLedger(self.database)
@@ -93,7 +93,7 @@ class World:
         self.pipeline = ScriptedFacePipeline({IMAGE: reading(face())})
         self.reader = ScriptedFaceReader(self.pipeline)
         self.embedder = ScriptedDependency("embedder")
-        self.queue = InMemoryJobQueue(self.clock)
+        self.queue = InMemoryJobQueue(self.clock, ack_wait=ack_wait)
         self.results = InMemoryResultPublisher()
         self.dead_letters = InMemoryDeadLetters()
         self.telemetry = RecordingTelemetry(TRACEPARENT)
@@ -107,7 +107,7 @@ class World:
             clock=self.clock,
             telemetry=self.telemetry,
         )
-        self.broker = BrokerWatch(clock=self.clock, telemetry=self.telemetry, forget_seconds=FORGET_SECONDS)
+        self.broker = BrokerWatch(clock=self.clock, telemetry=self.telemetry, ack_wait_seconds=ack_wait)
         self.relay = EventRelay(
             self.ledger,
             WatchedResults(self.results, self.broker),
@@ -165,6 +165,11 @@ class World:
     def key(self, sequence: int = 1) -> JobKey:
         """Return the identity of a job stored now."""
         return JobKey(sequence, self.clock.now())
+
+    def record(self, sequence: int, outcome: Outcome) -> JobRecord:
+        """Return what the ledger would hold of a job that ended so now."""
+        now = self.clock.now()
+        return JobRecord(JobKey(sequence, now), now, INFO.id, WORKER, photo_id=PHOTO, outcome=outcome)
 
     async def delivery(self, body: bytes | None = None) -> InMemoryDelivery:
         """Return the first delivery of a new job: :data:`JOB`, or any body."""

@@ -7,8 +7,11 @@ from contextlib import asynccontextmanager
 import pytest
 
 from application.ports.ledger import Attempt
+from application.running.broker_watch import WatchedResults
 from application.running.worker import Worker
-from domain.outcomes import OutcomeKind
+from domain.errors import MessagingUnavailableError
+from domain.outcomes import OutcomeKind, Reason
+from domain.records import Failed, JobRecord, Skipped
 from tests.fakes.clock import settle
 from tests.fakes.database import ActiveModelRow
 from tests.fakes.ledger import InMemoryLedger
@@ -17,6 +20,9 @@ from tests.fakes.vision import INFO
 from tests.unit.application.world import FORGET_SECONDS, JOB, World
 
 CONCURRENCY = 3
+FAILED = Failed(Reason.INTERNAL_ERROR, "x")
+SKIPPED = Skipped(Reason.NO_FACE)
+REFUSED = MessagingUnavailableError("no rights")
 A_ROUND = 10.0
 """Seconds: the longest pause, and a fetch that brings nothing."""
 
@@ -24,8 +30,8 @@ A_ROUND = 10.0
 class Shift:
     """A worker in a world of fakes, and the switches that end its work."""
 
-    def __init__(self) -> None:
-        self.world = World()
+    def __init__(self, *, ack_wait: float = 30.0) -> None:
+        self.world = World(ack_wait=ack_wait)
         self.stop = asyncio.Event()
         self.abort = asyncio.Event()
         self.queue: InMemoryJobQueue = self.world.queue
@@ -244,6 +250,44 @@ class TestSettlement:
             assert worker.not_ready == {}
         assert shift.queue.jobs[0].terminated == "malformed_payload"
         assert (len(shift.world.telemetry.down), len(shift.world.telemetry.up)) == (1, 1)
+
+    async def test_events_of_one_kind_that_are_refused_are_told_once(self, shift: Shift) -> None:
+        """However many of other kinds are stored meanwhile, the trouble lasts until one of its kind is."""
+        published = WatchedResults(shift.world.results, shift.world.broker)
+        failed, skipped = shift.world.record(1, FAILED), shift.world.record(2, SKIPPED)
+        shift.world.results.poison[failed.key] = REFUSED
+        for _ in range(3):
+            with pytest.raises(MessagingUnavailableError):
+                await published.publish(failed)
+            await published.publish(skipped)
+            assert shift.world.broker.problem == "no rights"
+        assert (len(shift.world.telemetry.down), shift.world.telemetry.up) == (1, [])
+        shift.world.results.poison.clear()
+        await published.publish(failed)
+        assert (shift.world.broker.problem, len(shift.world.telemetry.up)) == (None, 1)
+
+    @pytest.mark.parametrize("ack_wait", [1.0, 30.0])
+    async def test_an_event_that_only_the_relay_tries_is_told_once(self, ack_wait: float) -> None:
+        """However rarely it does in the end, and whatever the ack wait: the trouble lasts until the event is stored."""
+        shift = Shift(ack_wait=ack_wait)
+
+        class Slow(InMemoryLedger):
+            async def unpublished(self, *, older_than_seconds: float, limit: int) -> Sequence[JobRecord]:
+                await shift.world.clock.sleep(0.7)
+                return await super().unpublished(older_than_seconds=older_than_seconds, limit=limit)
+
+        shift.world.relay._outbox = Slow(shift.world.database)
+        refused = await shift.world.ledger.conclude(shift.world.record(1, FAILED))
+        shift.world.results.poison[refused.key] = REFUSED
+        async with shift.working() as worker:
+            for number in range(2, 1300):
+                await shift.world.ledger.conclude(shift.world.record(number, SKIPPED))
+                await shift.world.clock.advance(2)
+            assert worker.not_ready == {"message broker": "no rights"}
+            assert (len(shift.world.telemetry.down), shift.world.telemetry.up) == (1, [])
+            shift.world.results.poison.clear()
+            await shift.world.clock.advance(70)
+            assert (worker.not_ready, len(shift.world.telemetry.up)) == ({}, 1)
 
     async def test_a_job_that_another_worker_settled_leaves_no_doubt(self, shift: Shift) -> None:
         """Where the job does not come back, the trouble is taken to be over and the worker is ready."""

@@ -131,7 +131,6 @@ async def _work(
         "started",
         action="started",
         version=VERSION,
-        worker=settings.worker.identity,
         embedder=container.factory().info.id,
         processes=settings.worker.processes,
         concurrency=worker.concurrency,

@@ -23,9 +23,9 @@ _LOG = structlog.get_logger("facematch")
 
 
 def configure_logging(
-    *, form: str | None, level: str, secrets: Sequence[str] = (), stream: TextIO | None = None
+    *, form: str | None, level: str, worker: str, secrets: Sequence[str] = (), stream: TextIO | None = None
 ) -> None:
-    """Write every log line to ``stream`` (standard error), as JSON or for a terminal.
+    """Write every log line to ``stream`` (standard error), as JSON or for a terminal, with the name of the ``worker``.
 
     ``form`` None is ``console`` on a terminal and ``json`` elsewhere. Every occurrence of one of ``secrets`` is
     masked, in texts, in exceptions and in what libraries log, and so is what :class:`Redactor` takes for a secret.
@@ -36,6 +36,7 @@ def configure_logging(
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True, key="timestamp"),
+        _naming(worker),
     ]
     structlog.configure(
         processors=[structlog.stdlib.filter_by_level, *first, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
@@ -75,6 +76,14 @@ def _renderer(form: str | None, target: TextIO) -> Processor:
             colors=target.isatty(), exception_formatter=structlog.dev.plain_traceback, sort_keys=False
         )
     return structlog.processors.JSONRenderer()
+
+
+def _naming(worker: str) -> Processor:
+    def name(_logger: Any, _method: str, record: EventDict) -> EventDict:  # noqa: ANN401 - as structlog
+        record.setdefault("worker", worker)
+        return record
+
+    return name
 
 
 def _redacting(redactor: Redactor) -> Processor:

@@ -31,7 +31,12 @@ def worker() -> None:
     ends with 0. A second signal ends it at once.
     """
     settings = load_settings()
-    configure_logging(form=settings.log.format, level=settings.log.level, secrets=secrets_of(settings))
+    configure_logging(
+        form=settings.log.format,
+        level=settings.log.level,
+        worker=settings.worker.identity,
+        secrets=secrets_of(settings),
+    )
     for sentence in unknown(Settings, os.environ):
         _LOG.warning(sentence, action="unknown_setting")
     give_back_large_blocks()

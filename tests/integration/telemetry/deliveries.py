@@ -114,7 +114,7 @@ async def handle(world: World, process: ProcessDelivery) -> None:
 
 async def main() -> None:
     """Do it, and end as a worker does."""
-    configure_logging(form="json", level="info", secrets=(SECRET,))
+    configure_logging(form="json", level="info", worker="worker-1", secrets=(SECRET,))
     complaints = Complaints()
     logging.getLogger().addHandler(complaints)
     providers = set_up(os.environ, version="9.9", instance="worker-1", secrets=(SECRET,))

@@ -54,7 +54,7 @@ def logged() -> Iterator[Callable[..., Log]]:
 
     def configure(*, form: str | None = "json", level: str = "info", secrets: tuple[str, ...] = ()) -> Log:
         log = Log()
-        configure_logging(form=form, level=level, secrets=secrets, stream=log.stream)
+        configure_logging(form=form, level=level, worker="worker-1", secrets=secrets, stream=log.stream)
         return log
 
     yield configure

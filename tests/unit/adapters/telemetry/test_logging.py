@@ -4,6 +4,7 @@ import asyncio
 import gc
 import json
 import logging
+import sys
 import threading
 import warnings
 from collections.abc import Callable
@@ -12,6 +13,7 @@ import pytest
 import structlog
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
+from adapters.telemetry.job import of_the_worker
 from tests.unit.adapters.telemetry.conftest import Log
 
 Configure = Callable[..., Log]
@@ -20,22 +22,23 @@ LOG = structlog.get_logger("facematch")
 
 
 def test_json_lines(logged: Configure) -> None:
-    """One object on each line, with time, level, logger, event and fields."""
+    """One object on each line, with time, level, logger, event, worker and fields."""
     log = logged()
     LOG.info("one", action="a", number=1.5)
     LOG.warning("two\nlines", ünï="cödé")
     first, second = log.lines
     assert first.pop("timestamp").endswith("Z")
-    assert first == {"event": "one", "level": "info", "logger": "facematch", "action": "a", "number": 1.5}
+    always = {"event": "one", "level": "info", "logger": "facematch", "worker": "worker-1"}
+    assert first == {**always, "action": "a", "number": 1.5}
     assert (second["event"], second["ünï"]) == ("two\nlines", "cödé")
 
 
 def test_console_lines(logged: Configure) -> None:
     """For people: event and fields, not JSON; without colours where there is no terminal."""
     log = logged(form="console")
-    LOG.info("started", action="started", worker="w")
+    LOG.info("started", action="started")
     assert "started" in log.text
-    assert "worker=w" in log.text
+    assert "worker=worker-1" in log.text
     assert "\x1b" not in log.text
     assert not log.text.startswith("{")
 
@@ -111,6 +114,16 @@ def test_libraries_lines_carry_the_jobs_ids(logged: Configure) -> None:
     logging.getLogger("nats.aio.client").warning("reconnected")
     assert [line.get("photo_id") for line in log.lines] == ["p1", None]
     assert log.lines[0]["logger"] == "nats.aio.client"
+
+
+def test_every_line_names_the_worker(logged: Configure) -> None:
+    """Ours, what concerns no job, a library's and a crash's: in a log of several workers it says which one."""
+    log = logged()
+    LOG.info("ours")
+    of_the_worker(LOG.error, "dependency down")
+    logging.getLogger("some.library").warning("theirs")
+    sys.excepthook(ValueError, ValueError("a defect"), None)
+    assert [line["worker"] for line in log.lines] == ["worker-1"] * 4
 
 
 def test_chatty_libraries_are_quiet(logged: Configure) -> None:

@@ -35,8 +35,8 @@ class BrokerFacts:
     """What was found, and what that ``provision`` makes is ``missing``.
 
     ``consumer_problem`` is why a worker refuses the consumer as it is. ``dead_letters`` counts the messages on their
-    subject, in whichever stream. ``limits`` says which streams drop messages in silence, or have little room left, and
-    what to do.
+    subject, in whichever stream. ``risks`` says which streams drop messages in silence, have little room left, or have
+    one copy although there are several servers, and what to do.
     """
 
     server_version: tuple[int, int, int]
@@ -44,7 +44,7 @@ class BrokerFacts:
     backlog: Backlog | None
     consumer_problem: str | None
     dead_letters: int
-    limits: tuple[str, ...]
+    risks: tuple[str, ...]
 
 
 async def inspect_broker(client: Client, names: BrokerNames, *, ack_wait_seconds: float) -> BrokerFacts:
@@ -78,7 +78,7 @@ async def inspect_broker(client: Client, names: BrokerNames, *, ack_wait_seconds
         results = [await found(subject, f"stream {names.results_stream}") for subject in names.result_subjects]
         letters = await found(names.dead_subject, f"stream {names.dead_stream}")
         streams = [stream for stream in dict.fromkeys((jobs, *results, letters)) if stream is not None]
-        limits = [limit for stream in streams for limit in _limits(await js.stream_info(stream))]
+        risks = [risk for stream in streams for risk in _risks(await js.stream_info(stream))]
         if letters is not None:
             state = (await js.stream_info(letters, subjects_filter=names.dead_subject)).state
             dead_letters = sum((state.subjects or {}).values())
@@ -89,8 +89,13 @@ async def inspect_broker(client: Client, names: BrokerNames, *, ack_wait_seconds
         backlog=backlog,
         consumer_problem=refusal,
         dead_letters=dead_letters,
-        limits=tuple(limits),
+        risks=tuple(risks),
     )
+
+
+def _risks(stream: StreamInfo) -> Iterator[str]:
+    yield from _limits(stream)
+    yield from _single_copy(stream)
 
 
 def _limits(stream: StreamInfo) -> Iterator[str]:
@@ -117,4 +122,14 @@ def _limits(stream: StreamInfo) -> Iterator[str]:
         yield (
             f"{name} has max_age {config.max_age:g} s and drops what is older, done or not: "
             f"give it more time with `nats stream edit {name} --max-age 30d`"
+        )
+
+
+def _single_copy(stream: StreamInfo) -> Iterator[str]:
+    """Tell of a stream that is gone with one of several servers; a server on its own names no cluster."""
+    name = stream.config.name
+    if stream.cluster is not None and stream.cluster.name and (stream.config.num_replicas or 1) == 1:
+        yield (
+            f"{name} has one copy, although NATS is a cluster, and can be lost with one server: give it more with "
+            f"`nats stream edit {name} --replicas 3`, and set FACEMATCH_NATS_REPLICAS=3 for `facematch provision`"
         )

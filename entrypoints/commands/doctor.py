@@ -288,8 +288,8 @@ async def _broker(settings: Settings) -> AsyncIterator[Finding]:
     if facts.consumer_problem is not None:
         detail = f"{settings.nats.durable} {facts.consumer_problem}: run `facematch provision`"
         yield Finding("consumer", Status.FAILED, detail)
-    for limit in facts.limits:
-        yield Finding("stream", Status.WARNING, limit)
+    for risk in facts.risks:
+        yield Finding("stream", Status.WARNING, risk)
     yield Finding("dead letters", Status.WARNING if facts.dead_letters else Status.OK, f"{facts.dead_letters} are kept")
 
 

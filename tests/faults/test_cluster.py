@@ -17,9 +17,13 @@ import pytest_asyncio
 import urllib3
 from nats.js.api import ClusterInfo
 
+from adapters.nats_jetstream.connection.connecting import ConnectionOptions, connect, disconnect
+from adapters.nats_jetstream.inspection import inspect_broker
+from adapters.nats_jetstream.provisioning import provision
 from infra.local_stack.nats_cluster import NatsCluster
 from infra.local_stack.process import ServerProcess, free_port, program
 from infra.local_stack.s3 import S3Server
+from tests.broker import ACK_WAIT, own_names
 from tests.e2e.command import run_cli
 from tests.e2e.world import PATIENCE_SECONDS, SUBJECT, WorkerProcess, World, eventually
 from tests.faults.scene import IMAGE, all_matched_once, outages_told, publish, scene
@@ -149,6 +153,25 @@ async def test_servers_that_die_under_load_cost_no_job(world: World, cluster: Na
         await _insist(lambda: all_matched_once(world, publisher.confirmed))
         assert [worker.get("/livez")[0] for worker in (first, second)] == [200, 200]
         assert [worker.stop() for worker in (first, second)] == [0, 0]
+
+
+async def test_a_stream_with_one_copy_is_a_risk(cluster: NatsCluster) -> None:
+    """Each of the three is told where `provision` makes one; with three it mends that, and later it takes none away."""
+    names = own_names()
+    client = await connect(ConnectionOptions(tuple(cluster.urls)))
+    try:
+        for replicas, at_risk in [
+            (1, [names.stream, names.results_stream, names.dead_stream]),
+            (3, []),
+            (1, []),
+        ]:
+            await provision(client, names, ack_wait_seconds=ACK_WAIT, replicas=replicas)
+            facts = await inspect_broker(client, names, ack_wait_seconds=ACK_WAIT)
+            assert [risk.partition(" has one copy, ")[0] for risk in facts.risks] == at_risk
+        for stream in (names.stream, names.results_stream, names.dead_stream):
+            await client.jetstream().delete_stream(stream)
+    finally:
+        await disconnect(client)
 
 
 async def test_a_server_that_is_missing_at_the_start_is_not_missed(world: World, cluster: NatsCluster) -> None:

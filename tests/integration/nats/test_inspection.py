@@ -70,11 +70,11 @@ async def test_a_stream_that_drops_in_silence_is_told(
     """Whichever it is, with its limit; as it is provisioned, none does."""
     await provisioned(client, names)
     facts = await inspect_broker(client, names, ack_wait_seconds=ACK_WAIT)
-    assert facts.limits == ()
+    assert facts.risks == ()
     stream = getattr(names, which)
     config = (await js.stream_info(stream)).config
     await js.update_stream(config.evolve(**{"discard": DiscardPolicy.OLD, **limits}))
-    [loss] = (await inspect_broker(client, names, ack_wait_seconds=ACK_WAIT)).limits
+    [loss] = (await inspect_broker(client, names, ack_wait_seconds=ACK_WAIT)).risks
     assert loss.startswith(f"{stream} has {expected} and ")
 
 
@@ -89,9 +89,9 @@ async def test_a_stream_that_refuses_what_does_not_fit_is_told_once_it_is_nearly
     await provisioned(client, names)
     config = (await js.stream_info(names.stream)).config
     await js.update_stream(config.evolve(**limits))
-    assert (await inspect_broker(client, names, ack_wait_seconds=ACK_WAIT)).limits == ()
+    assert (await inspect_broker(client, names, ack_wait_seconds=ACK_WAIT)).risks == ()
     size = 90 - len(names.subject) - _FRAME
     for _ in range(10):
         await js.publish(names.subject, bytes(size))
-    [limit] = (await inspect_broker(client, names, ack_wait_seconds=ACK_WAIT)).limits
+    [limit] = (await inspect_broker(client, names, ack_wait_seconds=ACK_WAIT)).risks
     assert limit.startswith(f"{names.stream} holds {expected}, done or not, and refuses what does not fit: ")

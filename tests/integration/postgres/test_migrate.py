@@ -415,6 +415,18 @@ async def test_another_versions_migration_is_not_built_upon(admin: psycopg.Conne
         await assert_a_worker_starts(database_url)
 
 
+async def test_an_older_release_leaves_a_newer_database_as_it_is(admin: psycopg.Connection, database_url: str) -> None:
+    """On the way back `migrate` runs, too: what a later migration made stays, and nothing is done."""
+    await migrate(database_url)
+    admin.execute("INSERT INTO facematch.schema_migrations (name, checksum) VALUES ('9999_later.sql', 'later')")
+    admin.execute("CREATE TABLE facematch.later (n int)")
+    admin.execute("ALTER TABLE facematch.outcomes ADD COLUMN later int")
+    before = columns(admin, "facematch")
+    assert (await migrate(database_url)).statements == []
+    assert columns(admin, "facematch") == before
+    await assert_a_worker_starts(database_url)
+
+
 @pytest.mark.parametrize(
     ("spoil", "expected"),
     [

@@ -23,6 +23,7 @@ _CLOSE_SECONDS = 5.0
 _TRY_SECONDS = 2.5
 _API_SECONDS = 5.0
 _RECONNECT_SECONDS = 1
+_LOOK_SECONDS = 0.05
 _TRIES = 2
 _PING_SECONDS = 5.0
 _UNANSWERED_PINGS = 2
@@ -235,6 +236,21 @@ async def retry_once(send: Callable[[float], Awaitable[_Answer]]) -> _Answer:
 async def try_once(send: Callable[[float], Awaitable[_Answer]]) -> _Answer:
     """Send what is to wait no longer than others do."""
     return await send(_TRY_SECONDS)
+
+
+async def connected(client: Client, seconds: float) -> None:
+    """Wait until the client is connected: what is sent before that is kept, and arrives whenever it is.
+
+    Raises:
+        nats.errors.TimeoutError: it is not, so many seconds later.
+
+    """
+    try:
+        async with asyncio.timeout(seconds):
+            while not client.is_connected:  # noqa: ASYNC110 - nobody would set an event
+                await asyncio.sleep(_LOOK_SECONDS)
+    except TimeoutError as error:
+        raise nats.errors.TimeoutError from error
 
 
 async def patiently(ask: Callable[[], Awaitable[_Answer]], seconds: float) -> _Answer:

@@ -10,7 +10,7 @@ import attrs
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
-from adapters.nats_jetstream.connection.connecting import retry_once, translated
+from adapters.nats_jetstream.connection.connecting import connected, retry_once, translated
 from adapters.nats_jetstream.headers import replayed_trace_context, trace_context
 from adapters.nats_jetstream.jobs.stream_incarnation import StreamIncarnation
 from domain.errors import MessagingUnavailableError
@@ -136,6 +136,12 @@ class JetStreamDelivery:
             await self._client.publish(self._message.reply, _NAK)
 
     async def _settle(self, what: str, payload: bytes) -> None:
-        await self._incarnation.check(self._seen)
+        """Send what ends the job, once more where nobody answers; each time on a connection, and to its own stream."""
+
+        async def send(seconds: float) -> None:
+            await connected(self._client, seconds)
+            await self._incarnation.check(self._seen)
+            await self._client.request(self._message.reply, payload, timeout=seconds)
+
         with translated(what):
-            await retry_once(lambda seconds: self._client.request(self._message.reply, payload, timeout=seconds))
+            await retry_once(send)

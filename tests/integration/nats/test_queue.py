@@ -8,6 +8,7 @@ import signal
 import time
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import attrs
 import pytest
@@ -15,6 +16,7 @@ from nats.aio.client import Client
 from nats.js import JetStreamContext
 from nats.js.api import ConsumerConfig
 
+from adapters.nats_jetstream.connection.connecting import ConnectionOptions, connect, disconnect
 from adapters.nats_jetstream.inspection import inspect_broker
 from adapters.nats_jetstream.jobs import pulling
 from adapters.nats_jetstream.jobs.consumer import JetStreamJobQueue
@@ -26,6 +28,7 @@ from domain.errors import MessagingUnavailableError
 from infra.local_stack.nats import NatsServer
 from tests.broker import ACK_WAIT, connected, provisioned, running
 from tests.e2e.world import eventually
+from tests.faults.proxy import Proxy
 
 SOON = 5.0
 
@@ -180,6 +183,38 @@ async def test_a_job_of_a_deleted_stream_ends_no_other(tmp_path: Path, how: str)
         assert await counted(client, names) == (0, 3)
         await js.publish(names.subject, b"one more")
         assert (await one(queue)).body == b"one more"
+
+
+async def test_what_is_settled_while_nats_is_away_ends_no_other(tmp_path: Path) -> None:
+    """It does not wait for the next connection to be sent unseen: by then its number may name another job."""
+    async with running(tmp_path) as server, connected(server) as operator:
+        names = await provisioned(operator, ack_wait_seconds=30)
+        js = operator.jetstream()
+        with Proxy(urlsplit(server.url).port or 0) as way:
+            client = await connect(ConnectionOptions((way.before(server.url),)))
+            queue = JetStreamJobQueue(client, names, ack_wait_seconds=30, trust_seconds=60)
+            await js.publish(names.subject, b"a job")
+            delivery = await one(queue)
+            way.silence()
+            way.reset()
+            await eventually(_reconnecting(client), bool, "the end of the connection")
+            settling = asyncio.create_task(delivery.ack())
+            await js.delete_stream(names.stream)
+            await provisioned(operator, names, ack_wait_seconds=30)
+            await js.publish(names.subject, b"another job")
+            await one(JetStreamJobQueue(operator, names, ack_wait_seconds=30))
+            way.speak()
+            with pytest.raises(MessagingUnavailableError, match=f"the stream {names.stream} .* was deleted"):
+                await settling
+            assert await counted(operator, names) == (0, 1)
+            await disconnect(client)
+
+
+def _reconnecting(client: Client) -> Any:
+    async def looked() -> bool:
+        return not client.is_connected
+
+    return looked
 
 
 def _connected_again(*clients: Client) -> Any:

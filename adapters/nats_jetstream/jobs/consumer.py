@@ -55,6 +55,7 @@ class JetStreamJobQueue:
         self._look_seconds = look_seconds
         self._trust_seconds = trust_seconds
         self._inbox: PullInbox | None = None
+        self._taken: Sequence[JetStreamDelivery] = []
         self._looked_at = -math.inf
         self._standstill: _Standstill | None = None
 
@@ -64,12 +65,12 @@ class JetStreamJobQueue:
         try:
             if _now() - self._looked_at >= self._look_seconds:
                 await self._look(inbox.incarnation.stream)
-            deliveries = await inbox.pull(limit, timeout_seconds=timeout_seconds)
-            if not deliveries:
+            self._taken = await inbox.pull(limit, timeout_seconds=timeout_seconds)
+            if not self._taken:
                 await self._check_progress(inbox.incarnation.stream)
                 return []
             self._standstill = None
-            return await self._jobs_among(deliveries, inbox.incarnation.stream)
+            jobs = await self._jobs_among(self._taken, inbox.incarnation.stream)
         except MessagingUnavailableError as error:
             inbox.incarnation.invalidate()
             await self._unbind(inbox)
@@ -77,10 +78,13 @@ class JetStreamJobQueue:
             if isinstance(error, SilentConsumerError):
                 return []  # everything answers: only the request was lost
             raise
+        self._taken = []
+        return jobs
 
     async def close(self) -> Sequence[JetStreamDelivery]:
         """End what was asked for: otherwise the server would deliver here what is given back."""
-        return [] if self._inbox is None else [left for left in await self._inbox.drain() if self._is_job(left)]
+        coming = [] if self._inbox is None else await self._inbox.drain()
+        return [left for left in (*self._taken, *coming) if self._is_job(left)]
 
     async def _look(self, stream: str) -> ConsumerInfo | None:
         """Check the consumer; without an answer soon nothing is known of it, and jobs are asked for all the same."""

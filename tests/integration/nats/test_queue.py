@@ -525,6 +525,36 @@ async def test_a_fetch_cut_off_at_any_moment_leaves_its_jobs_to_the_close(
     assert handed_over > 0
 
 
+async def test_a_fetch_cut_off_while_it_looks_at_the_consumer_leaves_its_jobs_to_the_close(
+    queue: JetStreamJobQueue, client: Client, names: BrokerNames
+) -> None:
+    """What was taken by then is handed over, but for what is no job."""
+    prefix = await _on_a_wider_stream(client, names)
+    assert list(await queue.fetch(1, timeout_seconds=0.1)) == []
+    await _change(client, names, {"filter_subject": ""})
+    for subject in (names.subject, f"{prefix}.other", names.subject):
+        await client.jetstream().publish(subject, b"a job, or none")
+    question: Any = Unanswered()
+    queue._js = question
+    fetch = asyncio.create_task(queue.fetch(3, timeout_seconds=SOON))
+    await asyncio.wait_for(question.asked.wait(), SOON)
+    fetch.cancel()
+    await asyncio.wait({fetch})
+    assert [delivery.subject for delivery in await queue.close()] == [names.subject] * 2
+
+
+class Unanswered:
+    """Somebody who never says how a consumer is."""
+
+    def __init__(self) -> None:
+        self.asked = asyncio.Event()
+
+    async def consumer_info(self, *_: str) -> None:
+        """Let it be known that somebody asked."""
+        self.asked.set()
+        await asyncio.Event().wait()
+
+
 async def test_a_malformed_header_block_does_not_stop_a_worker(
     queue: JetStreamJobQueue, nats_server: NatsServer, client: Client, names: BrokerNames
 ) -> None:

@@ -35,7 +35,6 @@ from domain.errors import MessagingUnavailableError
 from domain.jobs import JobKey
 
 _AHEAD = 32
-_TRY_SECONDS = 2.5
 _NOT_SENT_AGAIN = {*OF_A_LETTER, REPLAY_OF.lower(), *OF_TRACES}
 
 
@@ -44,7 +43,6 @@ class JetStreamDeadLetterBox(ConfirmedPublisher):
 
     def __init__(self, client: Client, names: BrokerNames) -> None:
         super().__init__(client, names)
-        self._js = client.jetstream(timeout=_TRY_SECONDS)
         self._found: str | None = None
 
     async def extent(self) -> Extent:
@@ -113,7 +111,9 @@ class JetStreamDeadLetterBox(ConfirmedPublisher):
         with translated("read a dead letter"):
             try:
                 message = await retry_once(
-                    lambda _: self._js.get_msg(stream, sequence, subject=subject if onward else None, next=onward)
+                    lambda seconds: self._client.jetstream(timeout=seconds).get_msg(
+                        stream, sequence, subject=subject if onward else None, next=onward
+                    )
                 )
             except nats.js.errors.APIError as error:
                 if error.err_code == NO_MESSAGE:

@@ -19,7 +19,7 @@ from nats.js.api import (
     StreamConfig,
 )
 
-from adapters.nats_jetstream.connection.connecting import reason, translated
+from adapters.nats_jetstream.connection.errors import reason, translated
 from adapters.nats_jetstream.jobs.consumer_config import desired, unusable
 from adapters.nats_jetstream.names import BrokerNames
 from domain.errors import FacematchError

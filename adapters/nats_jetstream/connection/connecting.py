@@ -2,40 +2,29 @@
 
 import asyncio
 import ssl
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import attrs
 import nats.errors
-import nats.js.errors
 from nats.aio.client import Client
-from nats.js import JetStreamContext
 
 from adapters.nats_jetstream.connection.client import ResilientClient
 from adapters.nats_jetstream.connection.credentials import CredentialsFile
+from adapters.nats_jetstream.connection.errors import reason
 from domain.errors import MessagingUnavailableError
 
 _DRAIN_SECONDS = 2
 _CLOSE_SECONDS = 5.0
-_TRY_SECONDS = 2.5
-_API_SECONDS = 5.0
 _RECONNECT_SECONDS = 1
-_LOOK_SECONDS = 0.05
 _TRIES = 2
 _PING_SECONDS = 5.0
 _UNANSWERED_PINGS = 2
-PATIENCE_SECONDS: Final = 30.0
-_FIRST_PAUSE_SECONDS = 0.1
-_LONGER_BY_SECONDS = 0.2
-_NO_LEADER = 10008
-_IS_BEING_STORED = 10158
-"""What a cluster says of a message while it is storing one of that id."""
 _REFUSED = "Authorization Violation"
 _WHO = "FACEMATCH_NATS_USER and FACEMATCH_NATS_PASSWORD, FACEMATCH_NATS_TOKEN or FACEMATCH_NATS_CREDS"
-_Answer = TypeVar("_Answer")
 Report = Callable[[str], None]
 
 
@@ -215,85 +204,3 @@ async def disconnect(client: Client) -> None:
 async def _quiet(end: Callable[[], Awaitable[None]]) -> None:
     with suppress(Exception):
         await end()
-
-
-def jetstream(client: Client) -> JetStreamContext:
-    """Return what JetStream is asked through; it waits a few seconds for an answer."""
-    return client.jetstream(timeout=_API_SECONDS)
-
-
-async def retry_once(send: Callable[[float], Awaitable[_Answer]]) -> _Answer:
-    """Send once more what got no answer, because it may have been lost with a connection that is back meanwhile.
-
-    Only for what may arrive twice. ``send`` takes the seconds that it may wait.
-    """
-    try:
-        return await try_once(send)
-    except nats.errors.TimeoutError:
-        return await try_once(send)
-
-
-async def try_once(send: Callable[[float], Awaitable[_Answer]]) -> _Answer:
-    """Send what is to wait no longer than others do."""
-    return await send(_TRY_SECONDS)
-
-
-async def connected(client: Client, seconds: float) -> None:
-    """Wait until the client is connected: what is sent before that is kept, and arrives whenever it is.
-
-    Raises:
-        nats.errors.TimeoutError: it is not, so many seconds later.
-
-    """
-    try:
-        async with asyncio.timeout(seconds):
-            while not client.is_connected:  # noqa: ASYNC110 - nobody would set an event
-                await asyncio.sleep(_LOOK_SECONDS)
-    except TimeoutError as error:
-        raise nats.errors.TimeoutError from error
-
-
-async def patiently(ask: Callable[[], Awaitable[_Answer]], seconds: float) -> _Answer:
-    """Ask again, ever later, what nobody answered: a cluster elects another leader within seconds.
-
-    Only for what may be asked twice. What the server refuses is not asked again; the last error is raised as it is.
-    """
-    loop = asyncio.get_running_loop()
-    end, pause = loop.time() + seconds, _FIRST_PAUSE_SECONDS
-    while True:
-        try:
-            return await ask()
-        except MessagingUnavailableError as error:
-            if not _may_pass(error) or loop.time() >= end:
-                raise
-        await asyncio.sleep(pause)
-        pause += _LONGER_BY_SECONDS
-
-
-def _may_pass(error: MessagingUnavailableError) -> bool:
-    cause = error.__cause__
-    return not isinstance(cause, nats.js.errors.APIError) or cause.err_code in {_NO_LEADER, _IS_BEING_STORED}
-
-
-@contextmanager
-def translated(what: str) -> Iterator[None]:
-    """Raise :class:`MessagingUnavailableError` for whatever the client raises."""
-    try:
-        yield
-    except (nats.errors.Error, TimeoutError, OSError, ValueError) as error:
-        raise MessagingUnavailableError(f"NATS, {what}: {reason(error)}") from error
-
-
-def reason(error: BaseException) -> str:
-    """Return what went wrong, in the server's words where it used any."""
-    if isinstance(error, nats.js.errors.NoStreamResponseError):
-        return "nobody stores this subject: no stream holds it (run `facematch provision`), or it has no leader now"
-    if isinstance(error, nats.js.errors.APIError) and error.description:
-        return str(error.description)
-    if isinstance(error, (BrokenPipeError, ConnectionResetError)):
-        return f"{error}: the server hung up; if it speaks TLS, it may want another client certificate"
-    if isinstance(error, nats.js.errors.ServiceUnavailableError):
-        return "JetStream is not enabled, or has no leader now"
-    if isinstance(error, TimeoutError):
-        return "no answer in time: check that the server can be reached and that JetStream has a leader"
-    return str(error).removeprefix("nats: ") or type(error).__name__

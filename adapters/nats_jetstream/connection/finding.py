@@ -6,7 +6,7 @@ import nats.js.errors
 from nats.js import JetStreamContext
 from nats.js.api import ConsumerInfo
 
-from adapters.nats_jetstream.connection.connecting import translated
+from adapters.nats_jetstream.connection.errors import translated
 from domain.errors import MessagingUnavailableError
 
 NO_MESSAGE: Final = 10037

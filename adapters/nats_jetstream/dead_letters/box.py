@@ -10,7 +10,8 @@ import nats.js.errors
 from nats.aio.client import Client
 from nats.js.api import RawStreamMsg
 
-from adapters.nats_jetstream.connection.connecting import retry_once, translated
+from adapters.nats_jetstream.connection.asking import retry_once
+from adapters.nats_jetstream.connection.errors import translated
 from adapters.nats_jetstream.connection.finding import NO_MESSAGE, stream_of
 from adapters.nats_jetstream.headers import (
     DELIVERIES,

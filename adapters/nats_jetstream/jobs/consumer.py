@@ -9,7 +9,8 @@ import attrs
 from nats.aio.client import Client
 from nats.js.api import ConsumerInfo
 
-from adapters.nats_jetstream.connection.connecting import jetstream, translated
+from adapters.nats_jetstream.connection.asking import jetstream
+from adapters.nats_jetstream.connection.errors import translated
 from adapters.nats_jetstream.connection.finding import consumer_of, stream_of
 from adapters.nats_jetstream.jobs.consumer_config import problem
 from adapters.nats_jetstream.jobs.delivery import JetStreamDelivery

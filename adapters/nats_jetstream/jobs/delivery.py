@@ -10,7 +10,8 @@ import attrs
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
-from adapters.nats_jetstream.connection.connecting import connected, retry_once, translated
+from adapters.nats_jetstream.connection.asking import connected, retry_once
+from adapters.nats_jetstream.connection.errors import translated
 from adapters.nats_jetstream.headers import replayed_trace_context, trace_context
 from adapters.nats_jetstream.jobs.stream_incarnation import StreamIncarnation
 from domain.errors import MessagingUnavailableError

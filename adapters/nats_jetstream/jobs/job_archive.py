@@ -3,7 +3,8 @@
 import nats.js.errors
 from nats.aio.client import Client
 
-from adapters.nats_jetstream.connection.connecting import jetstream, translated
+from adapters.nats_jetstream.connection.asking import jetstream
+from adapters.nats_jetstream.connection.errors import translated
 from adapters.nats_jetstream.connection.finding import NO_MESSAGE, stream_of
 from adapters.nats_jetstream.names import BrokerNames
 from domain.jobs import JobKey

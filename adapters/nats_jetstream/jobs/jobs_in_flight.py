@@ -12,7 +12,8 @@ from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 
-from adapters.nats_jetstream.connection.connecting import PATIENCE_SECONDS, jetstream, patiently, retry_once, translated
+from adapters.nats_jetstream.connection.asking import PATIENCE_SECONDS, jetstream, patiently, retry_once
+from adapters.nats_jetstream.connection.errors import translated
 from adapters.nats_jetstream.connection.finding import consumer_of, stream_of
 from adapters.nats_jetstream.jobs.delivery import Receipt
 from adapters.nats_jetstream.jobs.payload import photo_of

@@ -13,7 +13,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 
-from adapters.nats_jetstream.connection.connecting import translated
+from adapters.nats_jetstream.connection.errors import translated
 from adapters.nats_jetstream.jobs.delivery import JetStreamDelivery
 from adapters.nats_jetstream.jobs.pull_protocol import is_heartbeat, next_subject, refusal
 from adapters.nats_jetstream.jobs.stream_incarnation import StreamIncarnation

@@ -7,7 +7,8 @@ import nats.js.errors
 from nats.aio.client import Client
 from nats.js.api import ConsumerInfo
 
-from adapters.nats_jetstream.connection.connecting import jetstream, translated
+from adapters.nats_jetstream.connection.asking import jetstream
+from adapters.nats_jetstream.connection.errors import translated
 from adapters.nats_jetstream.connection.finding import NO_MESSAGE, consumer_of, stream_of
 from adapters.nats_jetstream.names import BrokerNames
 from application.ports.statistics import QueueState

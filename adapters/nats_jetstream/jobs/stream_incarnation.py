@@ -8,7 +8,8 @@ import attrs
 import nats.js.errors
 from nats.aio.client import Client
 
-from adapters.nats_jetstream.connection.connecting import jetstream, retry_once, translated
+from adapters.nats_jetstream.connection.asking import jetstream, retry_once
+from adapters.nats_jetstream.connection.errors import translated
 from application.single_flight import SingleFlight
 from domain.errors import MessagingUnavailableError
 

@@ -10,7 +10,7 @@ import attrs
 from nats.aio.client import Client
 from nats.js import JetStreamContext
 
-from adapters.nats_jetstream.connection.connecting import translated
+from adapters.nats_jetstream.connection.errors import translated
 from adapters.nats_jetstream.connection.finding import stream_of
 from adapters.nats_jetstream.headers import MESSAGE_ID
 

@@ -5,7 +5,8 @@ from nats.js.api import PubAck
 from opentelemetry import trace
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from adapters.nats_jetstream.connection.connecting import jetstream, retry_once, translated, try_once
+from adapters.nats_jetstream.connection.asking import jetstream, retry_once, try_once
+from adapters.nats_jetstream.connection.errors import translated
 from adapters.nats_jetstream.headers import MESSAGE_ID
 from adapters.nats_jetstream.names import BrokerNames
 from adapters.spans import spanned

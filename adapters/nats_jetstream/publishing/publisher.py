@@ -2,7 +2,7 @@
 
 from uuid import uuid4
 
-from adapters.nats_jetstream.connection.connecting import translated
+from adapters.nats_jetstream.connection.errors import translated
 from adapters.nats_jetstream.headers import MESSAGE_ID
 from adapters.nats_jetstream.jobs.payload import encode_job
 from adapters.nats_jetstream.publishing.confirmed import ConfirmedPublisher

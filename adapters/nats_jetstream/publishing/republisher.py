@@ -8,7 +8,7 @@ import nats.js.errors
 from nats.aio.client import Client
 from nats.js.api import PubAck
 
-from adapters.nats_jetstream.connection.connecting import PATIENCE_SECONDS, patiently
+from adapters.nats_jetstream.connection.asking import PATIENCE_SECONDS, patiently
 from adapters.nats_jetstream.headers import MESSAGE_ID
 from adapters.nats_jetstream.jobs.payload import encode_job
 from adapters.nats_jetstream.names import BrokerNames

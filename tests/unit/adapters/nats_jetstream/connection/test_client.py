@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from adapters.nats_jetstream.connection.client import ResilientClient
-from adapters.nats_jetstream.connection.connecting import reason
+from adapters.nats_jetstream.connection.errors import reason
 
 
 async def test_a_cancellation_is_heard_while_much_waits_to_be_sent() -> None:

@@ -9,7 +9,7 @@ import nats.errors
 import pytest
 from nats.aio.msg import Msg
 
-from adapters.nats_jetstream.connection import connecting
+from adapters.nats_jetstream.connection import asking
 from adapters.nats_jetstream.jobs.delivery import JetStreamDelivery
 from adapters.nats_jetstream.jobs.stream_incarnation import StreamIncarnation
 from domain.errors import MessagingUnavailableError
@@ -51,7 +51,7 @@ def delivered(client: Any) -> JetStreamDelivery:
 
 async def test_nothing_is_left_to_be_sent_with_the_next_connection(monkeypatch: pytest.MonkeyPatch) -> None:
     """While NATS stays away nothing settles, and nothing is kept that would settle later, when nobody looks."""
-    monkeypatch.setattr(connecting, "_TRY_SECONDS", 0.05)
+    monkeypatch.setattr(asking, "_TRY_SECONDS", 0.05)
     client = Silent(is_connected=False)
     delivery = delivered(client)
     for settled in (delivery.ack(), delivery.retry(after_seconds=1), delivery.terminate("hopeless")):

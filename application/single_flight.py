@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any, Generic, TypeVar
 
+from application import background
+
 _Key = TypeVar("_Key")
 _Answer = TypeVar("_Answer")
 
@@ -15,16 +17,13 @@ class SingleFlight(Generic[_Key, _Answer]):
         self._tasks: dict[_Key, asyncio.Task[_Answer]] = {}
 
     async def do(self, key: _Key, ask: Callable[[], Coroutine[Any, Any, _Answer]]) -> _Answer:
-        """Return the answer; what asking raises is raised to all who wait for it."""
-        return await asyncio.shield(self.begin(key, ask))
+        """Return the answer; what asking raises is raised to all who wait. Who comes first asks, as their own work."""
+        return await asyncio.shield(self._going_on(key) or self._begun(key, asyncio.create_task(ask())))
 
-    def begin(self, key: _Key, ask: Callable[[], Coroutine[Any, Any, _Answer]]) -> asyncio.Task[_Answer]:
-        """Ask already, and return the task; where nobody waits for it, nobody is told of a failure."""
-        task = self._tasks.get(key)
-        if task is None or task.done():
-            task = self._tasks[key] = asyncio.create_task(ask())
-            task.add_done_callback(lambda done: self._end(key, done))
-        return task
+    def begin(self, key: _Key, ask: Callable[[], Coroutine[Any, Any, _Answer]]) -> None:
+        """Ask already, as the work of nobody; where nobody comes to wait for it, nobody is told of a failure."""
+        if self._going_on(key) is None:
+            self._begun(key, background.begin(ask()))
 
     async def close(self) -> None:
         """Give up what is being asked."""
@@ -32,6 +31,15 @@ class SingleFlight(Generic[_Key, _Answer]):
             for task in tasks:
                 task.cancel()
             await asyncio.wait(tasks)
+
+    def _going_on(self, key: _Key) -> asyncio.Task[_Answer] | None:
+        task = self._tasks.get(key)
+        return None if task is None or task.done() else task
+
+    def _begun(self, key: _Key, task: asyncio.Task[_Answer]) -> asyncio.Task[_Answer]:
+        self._tasks[key] = task
+        task.add_done_callback(lambda done: self._end(key, done))
+        return task
 
     def _end(self, key: _Key, done: asyncio.Task[_Answer]) -> None:
         """Keep no answer; where nobody waits any more, nobody is told of a failure either."""

@@ -161,5 +161,5 @@ def _ids(span: Span) -> dict[str, str]:
 
 
 def of_the_worker(log: Callable[..., object], event: str, **fields: object) -> None:
-    """Log a line that belongs to no job, although a task that a job started may say it."""
+    """Log a line that belongs to no job, although a job may be what noticed it."""
     contextvars.Context().run(log, event, **fields)

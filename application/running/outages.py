@@ -8,6 +8,7 @@ import asyncio
 import math
 from collections.abc import Mapping
 
+from application import background
 from application.ports.clock import Clock
 from application.ports.dependency import Dependency
 from application.ports.telemetry import Telemetry
@@ -133,7 +134,7 @@ class Outages:
         if dependency.name not in self._down and not self._stopping.is_set():
             self._down[dependency.name] = why
             self._telemetry.dependency_down(dependency.name, why)
-            self._recoveries[dependency.name] = asyncio.create_task(self._recover(dependency, pause))
+            self._recoveries[dependency.name] = background.begin(self._recover(dependency, pause))
 
     def _growing_pause(self, name: str) -> float:
         """Return the seconds to leave alone what a probe finds up: twice the last ones where it failed again soon."""

@@ -1,6 +1,5 @@
 """Answers that may be a little old: asked for once, by whoever comes first, or renewed while nobody waits."""
 
-import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any, Generic, TypeVar
 
@@ -86,10 +85,10 @@ class Renewed(Generic[_Key, _Answer]):
             return await self._asking.do(key, lambda: self._renew(key))
         age = self._clock.monotonic() - known.at
         kept = min(max(known.answer.seconds / _SHARE, self._least_seconds), self._most_seconds)
+        if age > 2 * kept:
+            return await self._asking.do(key, lambda: self._renew(key))
         if age > kept:
-            asking = self._asking.begin(key, lambda: self._renew(key))
-            if age > 2 * kept:
-                return await asyncio.shield(asking)
+            self._asking.begin(key, lambda: self._renew(key))
         return known.answer.answer
 
     async def close(self) -> None:

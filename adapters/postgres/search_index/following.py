@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from adapters.postgres.search_index.feed import GalleryFeed, Moment, Rows
 from adapters.postgres.search_index.standing import IndexState
 from adapters.postgres.tables.catalogue import SchemaError
+from application import background
 from application.ports.clock import Clock
 from domain.errors import DatabaseUnavailableError
 
@@ -142,9 +143,9 @@ class Follower:
         version = index.version
         current = loaded if loaded is not None and loaded.index.version == version else None
         if now >= self._not_before and (current is None or self._holds_too_many(current, index.users)):
-            self._work = asyncio.create_task(self._attempt(version, self._load(index)))
+            self._work = background.begin(self._attempt(version, self._load(index)))
         elif current is not None:
-            self._work = asyncio.create_task(self._attempt(version, self._refresh(current)))
+            self._work = background.begin(self._attempt(version, self._refresh(current)))
 
     def _holds_too_many(self, loaded: _Loaded, users: int) -> bool:
         """Tell whether most of the codes are of users who have changed or gone.

@@ -2,7 +2,10 @@
 
 import asyncio
 import threading
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager
+from contextvars import ContextVar
 from uuid import UUID
 
 import attrs
@@ -10,6 +13,7 @@ import psycopg
 import pytest
 
 from adapters.faiss_codes.codes import Codes
+from adapters.postgres.connection.database import Connection, Database
 from adapters.postgres.connection.statements import Statement
 from adapters.postgres.gallery import nearest
 from adapters.postgres.gallery.gallery import PostgresGallery
@@ -26,6 +30,7 @@ from tests.integration.postgres.use import opened
 MODEL = "model@1"
 PROBE = FaceEmbedding(MODEL, (1.0, 0.0, 0.0, 0.0))
 NEW = UUID(int=7)
+JOB = ContextVar("job", default="nobody")
 ENROL = "INSERT INTO users VALUES (%s, '[1,0,0,0]', 'model@1')"
 
 
@@ -160,6 +165,36 @@ async def test_an_index_that_is_made_anew_is_loaded_meanwhile(
     await worker.refreshed(lambda: len(worker.made) == 2 and len(worker.made[1]) == 21)
     assert await worker.nearest() == NEW
     await make_index(database_url, MODEL, dimension=4)
+
+
+async def test_what_a_search_does_not_wait_for_is_no_job_s(
+    admin: psycopg.Connection, worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Changes are taken in, an index is loaded anew and users are counted again in the name of nobody."""
+    asked = list[tuple[str, str]]()
+    operation = Database.operation
+
+    def noting_whose_it_is(
+        database: Database, name: str, *, seconds: float | None = None
+    ) -> AbstractAsyncContextManager[Connection]:
+        asked.append((name, JOB.get()))
+        return operation(database, name, seconds=seconds)
+
+    async def search(job: str) -> None:
+        JOB.set(job)
+        await worker.nearest()
+
+    monkeypatch.setattr(Database, "operation", noting_whose_it_is)
+    await asyncio.create_task(search("first"))
+    admin.execute("UPDATE facematch.codebooks SET learnt_at = now()")
+    worker.clock.advance(11)
+    await asyncio.create_task(search("second"))
+    await worker.refreshed(lambda: len(worker.made) == 2)
+    worker.clock.advance(30)
+    await asyncio.create_task(search("third"))
+    assert {name for name, job in asked if job != "nobody"} == {"count", "look_at_index", "nearest"}
+    counts = Counter(job for name, job in asked if name == "count")  # a search among so few counts them once more
+    assert (counts["first"], counts["second"], counts["third"]) == (2, 1, 2)
 
 
 async def test_searches_go_on_while_codes_are_made(admin: psycopg.Connection, worker: Worker) -> None:

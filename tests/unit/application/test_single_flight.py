@@ -2,12 +2,15 @@
 
 import asyncio
 import gc
+from contextvars import ContextVar
 from typing import Any
 
 import pytest
 
 from application.single_flight import SingleFlight
 from tests.fakes.clock import settle
+
+JOB = ContextVar("job", default="nobody")
 
 
 class Asked:
@@ -90,12 +93,31 @@ async def test_what_nobody_waits_for_is_asked_and_fails_unheard(complaints: list
     assert (asked.times, complaints) == (2, [])
 
 
+async def test_a_job_asks_in_its_own_name_what_it_waits_for_and_nothing_else() -> None:
+    """What goes on after the job is not told as a part of it."""
+    flight = SingleFlight[str, str]()
+
+    async def whose() -> str:
+        return JOB.get()
+
+    async def ask() -> tuple[str, str]:
+        JOB.set("a job")
+        waited_for = await flight.do("key", whose)
+        flight.begin("key", whose)
+        return waited_for, await flight.do("key", whose)
+
+    assert await asyncio.create_task(ask()) == ("a job", "nobody")
+
+
 async def test_what_is_asked_at_the_end_is_given_up(complaints: list[dict[str, Any]]) -> None:
     """Nothing goes on after that; without anything to give up it is over at once."""
     flight, asked = SingleFlight[str, int](), Asked()
-    asking = flight.begin("key", asked)
+    flight.begin("key", asked)
+    await settle()
+    asking = asyncio.create_task(flight.do("key", asked))
     await settle()
     await flight.close()
-    assert asking.cancelled()
+    await asyncio.wait([asking])
+    assert (asking.cancelled(), asked.times) == (True, 1)
     await flight.close()
     assert complaints == []

@@ -1,6 +1,7 @@
 """Outages are told from single failures, and everyone waits for their end behind one probe."""
 
 import asyncio
+from contextvars import ContextVar
 
 import pytest
 
@@ -21,6 +22,7 @@ from tests.fakes.telemetry import RecordingTelemetry
 DATABASE = DatabaseUnavailableError("database: connection reset")
 STORAGE = StorageUnavailableError("object store: connection reset")
 EMBEDDER = EmbedderUnavailableError("no model here")
+JOB = ContextVar("job", default="nobody")
 
 
 class Scene:
@@ -160,6 +162,27 @@ async def test_everyone_waits_until_the_dependency_answers(scene: Scene) -> None
     await scene.clock.advance(1)
     await asyncio.gather(*waiting, everything)
     assert (scene.outages.down, scene.telemetry.up) == ({}, [("database", 61.0)])
+
+
+async def test_only_the_probe_that_a_job_waits_for_is_the_job_s(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those that wait for the end of the outage are nobody's: the job may be over long before."""
+    probes_of = list[str]()
+    check = scene.database.check
+
+    async def noting_whose_it_is() -> None:
+        probes_of.append(JOB.get())
+        await check()
+
+    async def fail() -> None:
+        JOB.set("a job")
+        await scene.outages.outage_behind(DATABASE)
+
+    monkeypatch.setattr(scene.database, "check", noting_whose_it_is)
+    scene.break_database()
+    await asyncio.create_task(fail())
+    await scene.clock.advance(3)
+    await scene.outages.stop()
+    assert probes_of == ["a job", "nobody", "nobody", "nobody"]
 
 
 async def test_the_latest_reason_is_told(scene: Scene) -> None:

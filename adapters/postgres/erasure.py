@@ -1,7 +1,6 @@
 """Erasure: everything that facematch has of one user is deleted in one transaction, beside running workers."""
 
 from collections.abc import Collection, Mapping
-from contextlib import suppress
 from typing import Any
 from uuid import UUID
 
@@ -103,10 +102,6 @@ class Forgotten:
         return not (self.template or self.matches or any(counts))
 
 
-class _UndoneError(Exception):
-    """What was tried is taken back."""
-
-
 async def erase(
     database: Database,
     user_id: UUID,
@@ -131,12 +126,11 @@ async def erase(
 
     """
     settings = f"{_SETTINGS.strip()} '{lock_timeout_seconds:g}s'"
-    with suppress(_UndoneError):
-        async with database.transaction("forget", settings, seconds=_SECONDS) as connection:
-            await _insist_on_rights(connection, database.schema)
-            forgotten = await _Erasure(connection, database.schema, user_id).run(set(photos), nearest)
-            if dry_run:
-                raise _UndoneError
+    async with database.transaction("forget", settings, seconds=_SECONDS) as connection:
+        await _insist_on_rights(connection, database.schema)
+        forgotten = await _Erasure(connection, database.schema, user_id).run(set(photos), nearest)
+        if dry_run:
+            await connection.rollback()
     return forgotten
 
 

@@ -161,7 +161,7 @@ class Database:
         """Lend a connection for one named transaction at read committed; the block's end commits, an error undoes.
 
         ``first`` is what it begins with: statements without parameters that go to the server together with BEGIN. It
-        may take ``seconds`` where it is not for a job.
+        may take ``seconds`` where it is not for a job. A block that rolls back leaves nothing to commit.
 
         Raises:
             DatabaseUnavailableError: no answer in time, or a fault that passes.

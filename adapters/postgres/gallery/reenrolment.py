@@ -1,7 +1,6 @@
 """Re-enrolment in PostgreSQL: templates are prepared in the service's own schema, and moved to ``users`` in batches."""
 
 from collections.abc import Sequence
-from contextlib import suppress
 from uuid import UUID
 
 from psycopg import AsyncCursor, sql
@@ -94,10 +93,6 @@ _TIDIED_AT_ONCE = 10_000
 _BEFORE_ALL = "", UUID(int=0)
 
 
-class _UndoneError(Exception):
-    """What was tried is taken back."""
-
-
 class PostgresReenrolment:
     """Users who are deleted, as far as the application says so, are left alone."""
 
@@ -140,10 +135,9 @@ class PostgresReenrolment:
 
     async def can_switch(self, model: str, user: UUID) -> bool:
         """Do it, and undo it."""
-        with suppress(_UndoneError):
-            async with self._database.transaction("rehearse_switch", _ONE_AT_A_TIME) as connection:
-                moved = await self._move(connection, model, [user])
-                raise _UndoneError
+        async with self._database.transaction("rehearse_switch", _ONE_AT_A_TIME) as connection:
+            moved = await self._move(connection, model, [user])
+            await connection.rollback()
         return moved == 1
 
     async def half_done(self) -> str | None:

@@ -1,6 +1,6 @@
 """The gauges that a worker shows of what it shares with others: the queue, the gallery, its pools."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import attrs
 
@@ -16,32 +16,25 @@ from domain.errors import DatabaseUnavailableError, MessagingUnavailableError
 _INTERVAL_SECONDS = 10.0
 
 
+@attrs.define(kw_only=True)
 class GaugeWatch:
     """Asks broker and database now and then, so that whoever collects metrics need not wait for them.
 
-    It is what a worker's gauges read: :class:`adapters.telemetry.gauges.WorkerGauges`.
+    It is what a worker's gauges read: :class:`adapters.telemetry.gauges.WorkerGauges`. ``report_slow_search`` hears
+    once, with the number of users, that searches could be faster.
     """
 
-    def __init__(
-        self,
-        *,
-        queue: QueueStatistics,
-        gallery: PostgresGallery,
-        database: Database,
-        reader: ProcessPoolFaceReader,
-        clock: Clock,
-        telemetry: Telemetry,
-    ) -> None:
-        self._queue = queue
-        self._gallery = gallery
-        self._database = database
-        self._reader = reader
-        self._clock = clock
-        self._telemetry = telemetry
-        self.jobs: Mapping[str, int] = {}
-        self.oldest_age: float | None = None
-        self.users: Mapping[str, int] = {}
-        self._told_of_slowness = False
+    _queue: QueueStatistics
+    _gallery: PostgresGallery
+    _database: Database
+    _reader: ProcessPoolFaceReader
+    _clock: Clock
+    _telemetry: Telemetry
+    _report_slow_search: Callable[[int], None]
+    jobs: Mapping[str, int] = attrs.field(factory=dict, init=False)
+    oldest_age: float | None = attrs.field(default=None, init=False)
+    users: Mapping[str, int] = attrs.field(factory=dict, init=False)
+    _told_of_slowness: bool = attrs.field(default=False, init=False)
 
     @property
     def vision_restarts(self) -> int:
@@ -71,10 +64,9 @@ class GaugeWatch:
             await self._clock.sleep(_INTERVAL_SECONDS)
 
     async def _look_at_search(self, info: EmbedderInfo) -> None:
-        """Tell once that searches could be faster."""
         if not self._told_of_slowness and await self._gallery.is_slow(info.id, info.dimension):
             self._told_of_slowness = True
-            self._telemetry.search_is_slow(await self._gallery.size(info.id))
+            self._report_slow_search(await self._gallery.size(info.id))
 
     def _show(self, queue: QueueState) -> None:
         self.jobs = {"pending": queue.pending, "ack_pending": queue.ack_pending, "redelivered": queue.redelivered}

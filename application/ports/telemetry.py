@@ -60,8 +60,5 @@ class Telemetry(Protocol):
     def orphans_published(self, count: int) -> None:
         """Report events that were published in place of a worker that died."""
 
-    def search_is_slow(self, users: int) -> None:
-        """Report that so many users are compared with one by one, for want of an index."""
-
     def unexpected(self, error: Exception) -> None:
         """Report an error that nobody foresaw and that belongs to no job in hand, with its stack trace."""

@@ -117,6 +117,7 @@ class WorkerContainer(GalleryContainer, BrokerContainer, ObjectsContainer):
         reader=face_reader,
         clock=clock,
         telemetry=telemetry,
+        report_slow_search=telemetry.provided.search_is_slow,
     )
     broker = providers.Singleton(
         BrokerWatch,

@@ -78,7 +78,6 @@ class RecordingTelemetry:
         self.down: list[tuple[str, str]] = []
         self.up: list[tuple[str, float]] = []
         self.orphans = 0
-        self.slow_searches: list[int] = []
         self.errors: list[Exception] = []
         self._traceparent = traceparent
 
@@ -103,10 +102,6 @@ class RecordingTelemetry:
     def orphans_published(self, count: int) -> None:
         """Add."""
         self.orphans += count
-
-    def search_is_slow(self, users: int) -> None:
-        """Remember how many users there are."""
-        self.slow_searches.append(users)
 
     def unexpected(self, error: Exception) -> None:
         """Remember the error."""

@@ -215,7 +215,6 @@ def test_the_worker_itself_can_be_told_of(subject: Subject) -> None:
         subject.telemetry.dependency_down("database", "no answer")
         subject.telemetry.dependency_up("database", after_seconds=1.5)
         subject.telemetry.orphans_published(3)
-        subject.telemetry.search_is_slow(100_000)
         subject.telemetry.unexpected(RuntimeError("a defect"))
 
     tell()

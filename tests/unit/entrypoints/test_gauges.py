@@ -1,7 +1,7 @@
 """What a worker looks at now and then."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from types import SimpleNamespace
 from typing import Any
@@ -23,19 +23,21 @@ from tests.fakes.telemetry import RecordingTelemetry
 INFO = EmbedderInfo(id="model@1", dimension=4, licence="-", description="-", calibration=Calibration(((0.01, 0.1),)))
 
 
+@attrs.define
 class GrowingGallery:
-    """Ten thousand more users at each look; slow from the third on."""
+    """Ten thousand users, and as many more each ten seconds; slow with thirty thousand."""
 
-    users = 0
+    clock: Clock
+    counted: int = 10_000
 
     async def size(self, _model: str) -> int:
-        """Let more users come."""
-        self.users += 10_000
-        return self.users
+        """Return what is known, and count again for whoever asks next."""
+        known, self.counted = self.counted, 10_000 + 1000 * int(self.clock.monotonic())
+        return known
 
-    async def is_slow(self, _model: str, _dimension: int) -> bool:
+    async def is_slow(self, model: str, _dimension: int) -> bool:
         """Tell whether they are too many."""
-        return self.users >= 30_000
+        return await self.size(model) >= 30_000
 
 
 @attrs.define
@@ -53,12 +55,24 @@ class Unreadable:
 
 @asynccontextmanager
 async def watching(
-    queue: QueueStatistics, gallery: Any, clock: Clock, telemetry: RecordingTelemetry
+    queue: QueueStatistics,
+    gallery: Any,
+    clock: Clock,
+    telemetry: RecordingTelemetry,
+    report_slow_search: Callable[[int], None] = lambda _: None,
 ) -> AsyncIterator[WorkerGauges]:
     """Look, as a worker does, and give what its gauges read."""
     reader: Any = SimpleNamespace(info=INFO)
     database: Any = None
-    watch = GaugeWatch(queue=queue, gallery=gallery, database=database, reader=reader, clock=clock, telemetry=telemetry)
+    watch = GaugeWatch(
+        queue=queue,
+        gallery=gallery,
+        database=database,
+        reader=reader,
+        clock=clock,
+        telemetry=telemetry,
+        report_slow_search=report_slow_search,
+    )
     looking = asyncio.create_task(watch.run())
     await settle()
     yield watch
@@ -67,11 +81,11 @@ async def watching(
 
 async def test_a_slow_search_is_told_once() -> None:
     """With the users of then, however long it stays so; that the queue does not answer is no matter."""
-    queue, gallery, telemetry = InMemoryJobQueue(), GrowingGallery(), RecordingTelemetry()
+    clock, queue, telemetry, told = ManualClock(), InMemoryJobQueue(), RecordingTelemetry(), list[int]()
     queue.available = False
-    async with watching(InMemoryQueueStatistics(queue), gallery, ManualClock(), telemetry):
-        assert gallery.users > 50_000
-    assert (telemetry.slow_searches, telemetry.errors) == ([40_000], [])
+    async with watching(InMemoryQueueStatistics(queue), GrowingGallery(clock), clock, telemetry, told.append):
+        assert clock.monotonic() > 50
+    assert (told, telemetry.errors) == ([30_000], [])
 
 
 async def test_the_queue_is_shown_with_the_age_of_its_oldest_job() -> None:
@@ -79,7 +93,7 @@ async def test_the_queue_is_shown_with_the_age_of_its_oldest_job() -> None:
     clock = SteppedClock()
     queue = InMemoryJobQueue(clock)
     statistics = Unreadable(InMemoryQueueStatistics(queue))
-    async with watching(statistics, GrowingGallery(), clock, RecordingTelemetry()) as gauges:
+    async with watching(statistics, GrowingGallery(clock), clock, RecordingTelemetry()) as gauges:
         assert (gauges.jobs["pending"], gauges.oldest_age) == (0, 0)
         queue.publish(b"a job", {})
         await clock.advance(10)

@@ -65,12 +65,13 @@ class Enroll:
 
     make_template: MakeTemplate
     enrolment: Enrolment
+    compare: Compare
     _one_at_a_time: asyncio.Lock = attrs.field(factory=asyncio.Lock, init=False)
 
     async def __call__(
-        self, user_id: UUID, photographs: Sequence[str], fetch: Fetch, compare: Compare, *, replace: bool, strict: bool
+        self, user_id: UUID, photographs: Sequence[str], fetch: Fetch, *, replace: bool, strict: bool = False
     ) -> Enrolled:
-        """Return what was stored, with what speaks against the photographs and what ``compare`` says.
+        """Return what was stored, with what speaks against the photographs and what comparing it says.
 
         Where the photographs lie is remembered, if all of them lie in the object store. A template that is there
         already is in the way, unless it is to be ``replace``d. Where it is ``strict``, nothing is stored that anything
@@ -87,14 +88,14 @@ class Enroll:
         made = await self.make_template(photographs, fetch)
         if strict:
             async with self._one_at_a_time:
-                doubts = (*made.warnings, *(await compare(user_id, made)).warnings)
+                doubts = (*made.warnings, *(await self.compare(user_id, made)).warnings)
                 if doubts:
                     raise EnrolmentDoubtedError(doubts)
                 await self._save(user_id, made, replace=replace)
             return Enrolled(made.template)
         await self._save(user_id, made, replace=replace)
         try:
-            warnings = (await compare(user_id, made)).warnings
+            warnings = (await self.compare(user_id, made)).warnings
         except DatabaseUnavailableError as error:
             warnings = (NotCompared(str(error)),)
         return Enrolled(made.template, (*made.warnings, *warnings))
@@ -109,24 +110,3 @@ class Enroll:
             replace=replace,
         ):
             raise EnrolmentRefusedError([f"user {user_id} was deleted {'' if replace else 'or enrolled '}meanwhile"])
-
-
-@attrs.frozen(kw_only=True)
-class EnrollUser:
-    """Replaces a user's template."""
-
-    enroll: Enroll
-    compare: CompareWithOthers
-
-    async def __call__(
-        self, user_id: UUID, photographs: Sequence[str], fetch: Fetch, *, strict: bool = False
-    ) -> Enrolled:
-        """Return what was stored, with a warning of another user who would be taken for this one, too.
-
-        Raises:
-            EnrolmentRefusedError: no such user, or a photograph that is missing or without exactly one usable face.
-            EnrolmentDoubtedError: it is strict, and something speaks against the template.
-            AttemptFailedError: the system failed; nothing was written.
-
-        """
-        return await self.enroll(user_id, photographs, fetch, self.compare, replace=True, strict=strict)

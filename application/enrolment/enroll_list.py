@@ -8,7 +8,7 @@ import attrs
 
 from application.concurrency import for_each_bounded
 from application.enrolment.bulk import MOST_IN_A_ROW, EnrolmentResult, FaultTolerantEnrolment, TellResult
-from application.enrolment.enroll import Compare, Compared, Enroll
+from application.enrolment.enroll import Compared, Enroll
 from application.enrolment.enrolment_warnings import EnrolmentWarning, SameTemplate
 from application.enrolment.template import Fetch, MadeTemplate
 from application.ports.gallery import Enrolment
@@ -41,7 +41,6 @@ class EnrollList:
 
     model: str
     enroll: Enroll
-    compare: Compare
     enrolment: Enrolment
     concurrency: int
     most_compared: int = MOST_COMPARED
@@ -87,10 +86,15 @@ class _Run:
     strict: bool
     passed_over: int = 0
     not_compared: list[UUID] = attrs.field(factory=list)
+    _enroll: Enroll = attrs.field(init=False)
     _compared: int = 0
     _seen: int = 0
     _failures_in_a_row: list[DatabaseUnavailableError] = attrs.field(factory=list)
     _tolerant: FaultTolerantEnrolment = attrs.field(factory=FaultTolerantEnrolment)
+
+    @_enroll.default
+    def _(self) -> Enroll:
+        return attrs.evolve(self.of.enroll, compare=self._compare)
 
     async def wanting(self) -> AsyncIterator[UUID]:
         """Yield who is to be enrolled; count the others."""
@@ -109,9 +113,7 @@ class _Run:
         photographs = self.listed[user_id]
 
         async def store() -> Sequence[EnrolmentWarning]:
-            enrolled = await self.of.enroll(
-                user_id, photographs, self.fetch, self._compare, replace=False, strict=self.strict
-            )
+            enrolled = await self._enroll(user_id, photographs, self.fetch, replace=False, strict=self.strict)
             return enrolled.warnings
 
         self.tell(await self._tolerant(user_id, len(photographs), store))
@@ -138,7 +140,7 @@ class _Run:
             self.not_compared.append(user_id)
             return Compared(0)
         try:
-            compared = await self.of.compare(user_id, made)
+            compared = await self.of.enroll.compare(user_id, made)
         except DatabaseUnavailableError:
             self.not_compared.append(user_id)
             self._compared = self.of.most_compared
@@ -149,7 +151,7 @@ class _Run:
     async def _compare_or_refuse(self, user_id: UUID, made: MadeTemplate) -> Compared:
         """Compare; remember failures in a row of this alone, for a bad photograph in between says nothing of it."""
         try:
-            compared = await self.of.compare(user_id, made)
+            compared = await self.of.enroll.compare(user_id, made)
         except DatabaseUnavailableError as error:
             self._failures_in_a_row.append(error)
             raise

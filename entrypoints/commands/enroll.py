@@ -118,7 +118,7 @@ def _enroll_list(listed: typer.FileText, *, strict: bool, as_json: bool) -> None
 async def _enroll(container: EnrolmentContainer, user_id: UUID, images: Sequence[str], *, strict: bool) -> Enrolled:
     async with opened_database(container, container.factory().info), container.photo_store(), started_reader(container):
         await container.active_model().check()
-        return await container.enroll_user()(user_id, images, EnrolmentImages(container), strict=strict)
+        return await container.enroll()(user_id, images, EnrolmentImages(container), replace=True, strict=strict)
 
 
 async def _enroll_all(

@@ -3,7 +3,7 @@
 from dependency_injector import providers
 
 from adapters.postgres.gallery.enrolment import PostgresEnrolment
-from application.enrolment.enroll import CompareWithOthers, Enroll, EnrollUser
+from application.enrolment.enroll import CompareWithOthers, Enroll
 from application.enrolment.enroll_list import EnrollList
 from application.enrolment.reenroll_users import ReenrollUsers
 from application.enrolment.switch_users import SwitchUsers
@@ -26,14 +26,16 @@ class EnrolmentContainer(GalleryContainer, ObjectsContainer):
         quality=GalleryContainer.quality,
         calibration=GalleryContainer.calibration,
     )
-    enroll = providers.Factory(Enroll, make_template=make_template, enrolment=enrolment)
-    compare = providers.Factory(CompareWithOthers, enrolment=enrolment, threshold=GalleryContainer.threshold)
-    enroll_user = providers.Singleton(EnrollUser, enroll=enroll, compare=compare)
+    enroll = providers.Singleton(
+        Enroll,
+        make_template=make_template,
+        enrolment=enrolment,
+        compare=providers.Factory(CompareWithOthers, enrolment=enrolment, threshold=GalleryContainer.threshold),
+    )
     enroll_list = providers.Singleton(
         EnrollList,
         model=factory.provided.info.id,
         enroll=enroll,
-        compare=compare,
         enrolment=enrolment,
         concurrency=settings.provided.worker.jobs_in_hand,
     )

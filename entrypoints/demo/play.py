@@ -164,7 +164,7 @@ async def perform(
 async def _enrol(
     enrolment: EnrolmentContainer, url: str, people: Sequence[Person]
 ) -> tuple[dict[str, UUID], dict[str, str]]:
-    enroll = enrolment.enroll_user()
+    enroll = enrolment.enroll()
     users: dict[str, UUID] = {}
     refused: dict[str, str] = {}
     for person in people:
@@ -172,7 +172,7 @@ async def _enrol(
         with psycopg.connect(url, autocommit=True) as connection:
             connection.execute("INSERT INTO users (id, name) VALUES (%s, %s)", [user, person.name])
         try:
-            await enroll(user, [str(person.photograph)], _photograph)
+            await enroll(user, [str(person.photograph)], _photograph, replace=True)
         except EnrolmentRefusedError as error:
             refused[person.name] = str(error)
         else:

@@ -65,8 +65,8 @@ class Scene:
             enroll=Enroll(
                 make_template=MakeTemplate(reader=self.reader, quality=FaceQuality(32), calibration=INFO.calibration),
                 enrolment=enrolment,
+                compare=CompareWithOthers(enrolment=enrolment, threshold=FixedThreshold(NEAR)),
             ),
-            compare=CompareWithOthers(enrolment=enrolment, threshold=FixedThreshold(NEAR)),
             enrolment=enrolment,
             concurrency=2,
         )

@@ -9,7 +9,7 @@ from weakref import WeakSet
 import attrs
 import pytest
 
-from application.enrolment.enroll import CompareWithOthers, Enroll, Enrolled, EnrollUser, EnrolmentDoubtedError
+from application.enrolment.enroll import CompareWithOthers, Enroll, Enrolled, EnrolmentDoubtedError
 from application.enrolment.enrolment_warnings import (
     Blurred,
     FarApart,
@@ -58,11 +58,11 @@ class Scene:
         self.enrolment = InMemoryEnrolment(self.database)
         self.use_case = self.reading_with(ScriptedFaceReader(self.pipeline))
 
-    def reading_with(self, reader: ScriptedFaceReader) -> EnrollUser:
+    def reading_with(self, reader: ScriptedFaceReader) -> Enroll:
         """Return the use case with that reader."""
         make_template = MakeTemplate(reader=reader, quality=FaceQuality(MINIMUM_FACE), calibration=INFO.calibration)
-        enroll = Enroll(make_template=make_template, enrolment=self.enrolment)
-        return EnrollUser(enroll=enroll, compare=self.comparing_by(FixedThreshold(NEAR)))
+        compare = self.comparing_by(FixedThreshold(NEAR))
+        return Enroll(make_template=make_template, enrolment=self.enrolment, compare=compare)
 
     def comparing_by(self, threshold: ThresholdPolicy) -> CompareWithOthers:
         """Return what looks for look-alikes by that policy."""
@@ -70,7 +70,7 @@ class Scene:
 
     async def enroll(self, user_id: UUID, images: Sequence[EnrolmentImage], *, strict: bool = False) -> Enrolled:
         """Enrol somebody from photographs that can be had."""
-        return await self.use_case(user_id, *offered(images), strict=strict)
+        return await self.use_case(user_id, *offered(images), replace=True, strict=strict)
 
     @property
     def template(self) -> FaceEmbedding | None:
@@ -135,7 +135,7 @@ async def test_an_unknown_user_is_refused_before_anything_is_read(scene: Scene) 
     """Enrolment makes no users."""
     reader = ScriptedFaceReader(scene.pipeline)
     with pytest.raises(EnrolmentRefusedError, match="there is no user 00000000-0000-0000-0000-00000000004d"):
-        await scene.reading_with(reader)(UUID(int=77), *offered([FRONT]))
+        await scene.reading_with(reader)(UUID(int=77), *offered([FRONT]), replace=True)
     assert (reader.read_images, set(scene.database.users)) == ([], {ANNA})
 
 
@@ -180,7 +180,7 @@ async def test_what_cannot_be_had_is_told_with_what_cannot_be_used(scene: Scene)
         return EnrolmentImage(name, b"text")
 
     with pytest.raises(EnrolmentRefusedError) as refused:
-        await scene.use_case(ANNA, ["gone.jpg", "text.txt"], fetch)
+        await scene.use_case(ANNA, ["gone.jpg", "text.txt"], fetch, replace=True)
     assert refused.value.problems == (
         "gone.jpg: no such file",
         "text.txt: not an image of an allowed format",
@@ -200,7 +200,7 @@ async def test_few_photographs_are_in_memory_however_many_there_are(scene: Scene
         counted.append(len(in_memory))
         return image
 
-    await scene.use_case(ANNA, names, fetch)
+    await scene.use_case(ANNA, names, fetch, replace=True)
     assert (len(counted), max(counted)) == (20, 2)
 
 
@@ -214,7 +214,7 @@ async def test_a_user_deleted_meanwhile_is_refused(scene: Scene) -> None:
 
     enroll = scene.reading_with(ScriptedFaceReader(Deletes(scene.pipeline.readings)))
     with pytest.raises(EnrolmentRefusedError, match="was deleted meanwhile"):
-        await enroll(ANNA, *offered([FRONT]))
+        await enroll(ANNA, *offered([FRONT]), replace=True)
     assert scene.database.users == {}
 
 

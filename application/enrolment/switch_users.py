@@ -12,7 +12,7 @@ from domain.errors import DatabaseRefusedError, FacematchError
 
 _PAGE = 1000
 _PATIENCE_SECONDS = 60
-"""How long users whom other transactions have locked are waited for: jobs wait meanwhile."""
+"""How long users who cannot be switched at this moment are waited for: jobs wait meanwhile."""
 
 
 @attrs.frozen
@@ -36,17 +36,28 @@ class LeftBehindError(FacematchError):
 
 
 class NothingSwitchedError(FacematchError):
-    """Nobody has a template of the model, or the database would change none of those who were tried."""
+    """Nobody has a template of the model, or the database would change none of those who were tried.
+
+    ``unexplained`` says that it gave no reason for that.
+    """
+
+    def __init__(self, why: str, *, unexplained: bool = False) -> None:
+        super().__init__(why)
+        self.unexplained = unexplained
 
 
 class HalfSwitchedError(FacematchError):
-    """Users could not be switched who had a template ready: the switch is not finished."""
+    """Users could not be switched who had a template ready: the switch is not finished.
 
-    def __init__(self, locked: int, refused: Mapping[UUID, str]) -> None:
-        parts = [f"{locked} locked by other transactions, or by a trigger that swallows the change"] if locked else []
+    ``unexplained`` is the number of those for whom the database gave no reason.
+    """
+
+    def __init__(self, unexplained: int, refused: Mapping[UUID, str]) -> None:
+        parts = [f"{unexplained} for no reason that was given"] if unexplained else []
         if refused:
             parts.append(f"{len(refused)} refused by the database")
         super().__init__(f"users could not be switched: {', '.join(parts)}")
+        self.unexplained = unexplained
         self.refused = refused
 
 
@@ -81,9 +92,9 @@ class SwitchUsers:
         """
         total = await self._look(partial=partial)
         await self._begin(jobs_wait)
-        switched, locked, refused = await self._switch(total, progress)
-        if (locked or refused) and not partial:
-            raise HalfSwitchedError(locked, refused)
+        switched, unexplained, refused = await self._switch(total, progress)
+        if (unexplained or refused) and not partial:
+            raise HalfSwitchedError(unexplained, refused)
         if not await self.reenrolment.finish(self.model):
             raise OvertakenError(self.model)
         return Switch(switched, await self.reenrolment.count(self.model), refused)
@@ -109,7 +120,7 @@ class SwitchUsers:
 
     async def _check_that_one_can_switch(self) -> None:
         """Find somebody who can be switched, before anything waits for it."""
-        why = "other transactions lock their rows, or a trigger swallows the change"
+        why = None
         users = await self.reenrolment.prepared(self.model, after=None, limit=_PAGE)
         for user in users:
             try:
@@ -117,10 +128,13 @@ class SwitchUsers:
                     return
             except DatabaseRefusedError as error:
                 why = str(error)
-        raise NothingSwitchedError(f"none of the first {len(users)} users can be switched: {why}")
+        raise NothingSwitchedError(
+            f"none of the first {len(users)} users can be switched: {why or 'no reason was given'}",
+            unexplained=why is None,
+        )
 
     async def _switch(self, total: int, progress: Progress) -> tuple[int, int, Mapping[UUID, str]]:
-        """Return how many were switched, how many are still locked, and whose change was refused, with the reason."""
+        """Return how many were switched, how many are left without a reason, and whose change was refused, with it."""
         switched, waited, refused = 0, 0, dict[UUID, str]()
         while True:
             async for page in self._prepared():

@@ -81,10 +81,13 @@ def switch(
                 "--partial leaves these behind: they will not be recognised."
             )
         except NothingSwitchedError as error:
-            fail(f"Nothing was switched: {error}.")
+            fail(f"Nothing was switched: {_with_hint(error)}")
         except HalfSwitchedError as error:
             _tell(error.refused)
-            fail(f"{error}. Mend that and run it again; --partial leaves these behind: they will not be recognised.")
+            fail(
+                f"{_with_hint(error)} Mend that and run it again; --partial leaves these behind: they will not be "
+                "recognised."
+            )
     _tell(done.refused)
     if as_json:
         print_document({"embedder": embedder, "switched": done.users, "left_behind": done.left_behind})
@@ -141,6 +144,12 @@ def _told_what_waits() -> Iterator[Callable[[], None]]:
         if do_wait:
             err.print("Users are half switched, and jobs wait until `facematch reenroll switch` has been run again.")
         raise
+
+
+def _with_hint(error: NothingSwitchedError | HalfSwitchedError) -> str:
+    """Return what it says, and what it may be where the database does not say it."""
+    hint = " Where no reason is given, other transactions lock the rows, or a trigger swallows the change."
+    return f"{error}.{hint if error.unexplained else ''}"
 
 
 def _tell(refused: Mapping[UUID, str]) -> None:

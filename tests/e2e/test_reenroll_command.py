@@ -152,7 +152,7 @@ async def test_an_interrupted_switch_says_what_waits_for_it_and_goes_on(world: W
 
 
 async def test_whom_the_application_does_not_let_change_is_named(world: World) -> None:
-    """The others are switched; the operator mends it, or leaves them behind."""
+    """The others are switched; the operator mends it, or leaves them behind. What gives no reason is hinted at."""
     fine, archived = world.add_user(), world.add_user()
     model, vector = registry.load("mediapipe").info.id, str([0.0] * 127 + [1.0])
     world.sql("UPDATE users SET face_embedding = %s, face_embedding_model = 'dlib@2'", vector)
@@ -161,6 +161,13 @@ async def test_whom_the_application_does_not_let_change_is_named(world: World) -
         "SELECT %s, id, face_embedding, 1, sha256(face_embedding::text::bytea) FROM users",
         model,
     )
+    world.sql("CREATE FUNCTION swallow() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'")
+    world.sql("CREATE TRIGGER swallows BEFORE UPDATE ON users FOR EACH ROW EXECUTE FUNCTION swallow()")
+    swallowed = by(world, "mediapipe", "switch")
+    told = " ".join(swallowed.stderr.split())
+    assert (swallowed.returncode, told.startswith("Nothing was switched: none of the first 2 users")) == (1, True)
+    assert "Where no reason is given, other transactions lock the rows, or a trigger swallows the change." in told
+    world.sql("DROP FUNCTION swallow CASCADE")
     rule = f"CHECK (id <> '{archived}' OR face_embedding_model = 'dlib@2')"
     world.sql(f"ALTER TABLE users ADD CONSTRAINT archived {rule}")
     strict = by(world, "mediapipe", "switch")
@@ -169,6 +176,7 @@ async def test_whom_the_application_does_not_let_change_is_named(world: World) -
     assert waiting == "Users are half switched, and jobs wait until `facematch reenroll switch` has been run again."
     assert named.startswith(f"{archived}: database, switch_templates: refused: ")
     assert why[0].startswith("users could not be switched: 1 refused by the database")
+    assert "no reason" not in " ".join(why)
     partly = by(world, "mediapipe", "switch", "--partial")
     assert (partly.returncode, partly.stdout) == (
         0,

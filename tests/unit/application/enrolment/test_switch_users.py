@@ -156,7 +156,7 @@ async def test_whose_change_is_refused_holds_up_no_other(scene: Scene) -> None:
     scene.database.archived.add(BORIS)
     with pytest.raises(HalfSwitchedError, match=r"^users could not be switched: 1 refused by the database$") as caught:
         await scene.switch()
-    assert caught.value.refused == {BORIS: why}
+    assert (caught.value.unexplained, caught.value.refused) == (0, {BORIS: why})
     assert (scene.models(), scene.database.active_model) == ([NEW.model, OLD.model, NEW.model], HALF_DONE)
     assert await scene.switch(partial=True) == Switch(0, 1, {BORIS: why})
     assert scene.database.active_model == DONE
@@ -177,18 +177,20 @@ async def test_who_stays_locked_is_waited_for_a_minute(scene: Scene) -> None:
     """Jobs wait, too: whether to go on without them is asked."""
     await scene.prepare(ANNA, BORIS, CLARA)
     scene.database.locked.update({BORIS, CLARA})
-    with pytest.raises(HalfSwitchedError, match=r"^users could not be switched: 2 locked by other transactions, or "):
+    with pytest.raises(HalfSwitchedError, match=r"^users could not be switched: 2 for no reason that") as caught:
         await scene.switch()
+    assert (caught.value.unexplained, caught.value.refused) == (2, {})
     assert scene.clock.monotonic() == 60
     assert await scene.switch(partial=True) == Switch(0, 2)
     assert scene.database.active_model == DONE
 
 
-@pytest.mark.parametrize(("is_locked", "why"), [(True, "other transactions lock"), (False, "the user is archived")])
+@pytest.mark.parametrize(("is_locked", "why"), [(True, "no reason was given"), (False, "the user is archived")])
 async def test_it_does_not_begin_where_nobody_can_be_switched(scene: Scene, why: str, *, is_locked: bool) -> None:
     """A rule of the application's that holds for everybody is met before any job waits."""
     await scene.prepare(ANNA, BORIS, CLARA)
     (scene.database.locked if is_locked else scene.database.archived).update({ANNA, BORIS, CLARA})
-    with pytest.raises(NothingSwitchedError, match=rf"^none of the first 3 users can be switched: .*{why}"):
+    with pytest.raises(NothingSwitchedError, match=rf"^none of the first 3 users can be switched: .*{why}") as caught:
         await scene.switch(partial=True)
+    assert caught.value.unexplained is is_locked
     assert (scene.database.active_model, len(scene.database.prepared)) == (None, 3)

@@ -8,6 +8,7 @@ from adapters.postgres.connection.database import Database
 from adapters.postgres.gallery.gallery import PostgresGallery
 from adapters.vision.processes.pool import ProcessPoolFaceReader
 from application.ports.clock import Clock
+from application.ports.dead_letter_box import DeadLetterBox
 from application.ports.face_pipeline import EmbedderInfo
 from application.ports.statistics import QueueState, QueueStatistics
 from application.ports.telemetry import Telemetry
@@ -25,6 +26,7 @@ class GaugeWatch:
     """
 
     _queue: QueueStatistics
+    _box: DeadLetterBox
     _gallery: PostgresGallery
     _database: Database
     _reader: ProcessPoolFaceReader
@@ -33,6 +35,7 @@ class GaugeWatch:
     _report_slow_search: Callable[[int], None]
     jobs: Mapping[str, int] = attrs.field(factory=dict, init=False)
     oldest_age: float | None = attrs.field(default=None, init=False)
+    dead_letters: int | None = attrs.field(default=None, init=False)
     users: Mapping[str, int] = attrs.field(factory=dict, init=False)
     _told_of_slowness: bool = attrs.field(default=False, init=False)
 
@@ -40,6 +43,11 @@ class GaugeWatch:
     def vision_restarts(self) -> int:
         """As the pool of vision counts them."""
         return self._reader.restarts
+
+    @property
+    def vision_memory(self) -> int:
+        """As the pool of vision measures it."""
+        return self._reader.memory
 
     @property
     def connections(self) -> Mapping[str, int]:
@@ -60,6 +68,11 @@ class GaugeWatch:
                 await self._look_at_search(info)
             except Exception as error:  # noqa: BLE001 - same
                 self.users = {}
+                self._report(error)
+            try:
+                self.dead_letters = (await self._box.extent()).count
+            except Exception as error:  # noqa: BLE001 - same; nobody answers a user who may not look there
+                self.dead_letters = None
                 self._report(error)
             await self._clock.sleep(_INTERVAL_SECONDS)
 

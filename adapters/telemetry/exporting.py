@@ -36,8 +36,13 @@ def metric_exporter(environ: Mapping[str, str]) -> MetricExporter | None:
     return GrpcMetricExporter(compression=_compression(environ, "METRICS"))
 
 
+def is_disabled(environ: Mapping[str, str]) -> bool:
+    """Tell whether the environment wants neither traces nor metrics."""
+    return environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true"
+
+
 def _wanted(environ: Mapping[str, str], signal: str) -> bool:
-    if environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
+    if is_disabled(environ):
         return False
     if environ.get(f"OTEL_{signal}_EXPORTER", "otlp").strip().lower() == "none":
         return False

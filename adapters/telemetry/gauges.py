@@ -18,12 +18,20 @@ class WorkerGauges(Protocol):
         """Seconds since the oldest job came that is not settled; 0 where there is none, None while unknown."""
 
     @property
+    def dead_letters(self) -> int | None:
+        """Dead letters that are kept; None while unknown."""
+
+    @property
     def users(self) -> Mapping[str, int]:
         """Enrolled users by embedder; empty while unknown."""
 
     @property
     def vision_restarts(self) -> int:
         """Vision processes that were lost."""
+
+    @property
+    def vision_memory(self) -> int:
+        """Bytes that the vision processes hold together; 0 while unknown."""
 
     @property
     def connections(self) -> Mapping[str, int]:
@@ -45,6 +53,12 @@ def observe(instruments: Instruments, gauges: WorkerGauges) -> None:
         lambda: [(age, {}) for age in [gauges.oldest_age] if age is not None],
     )
     instruments.gauge(
+        "facematch.dead_letters.kept",
+        "{message}",
+        "Dead letters in their stream",
+        lambda: [(count, {}) for count in [gauges.dead_letters] if count is not None],
+    )
+    instruments.gauge(
         "facematch.gallery.users",
         "{user}",
         "Users who may be named, by embedder",
@@ -55,6 +69,12 @@ def observe(instruments: Instruments, gauges: WorkerGauges) -> None:
         "{process}",
         "Vision processes that were lost and replaced",
         lambda: [(gauges.vision_restarts, {})],
+    )
+    instruments.gauge(
+        "facematch.vision.memory",
+        "By",
+        "Memory that the vision processes hold",
+        lambda: [(held, {}) for held in [gauges.vision_memory] if held],
     )
     _observe_pool(instruments, gauges)
 

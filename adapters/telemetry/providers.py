@@ -13,9 +13,9 @@ from opentelemetry.sdk.metrics.export import MetricReader, PeriodicExportingMetr
 from opentelemetry.sdk.resources import OTELResourceDetector, Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, ProcessCollector, generate_latest
 
-from adapters.telemetry.exporting import metric_exporter, span_exporter
+from adapters.telemetry.exporting import is_disabled, metric_exporter, span_exporter
 from adapters.telemetry.once_per_minute import OncePerMinute
 from adapters.telemetry.redaction import Redactor
 from adapters.telemetry.sampling import MessagesOnly
@@ -65,6 +65,8 @@ def set_up(environ: Mapping[str, str], *, version: str, instance: str, secrets: 
     """
     OncePerMinute().put_before("opentelemetry")
     registry = CollectorRegistry()
+    if not is_disabled(environ):
+        ProcessCollector(registry=registry)
     readers: list[MetricReader] = [PrometheusMetricReader(registry=registry, scope_info_enabled=False)]
     try:
         resource = _resource(version, instance)

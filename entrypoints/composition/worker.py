@@ -112,6 +112,7 @@ class WorkerContainer(GalleryContainer, BrokerContainer, ObjectsContainer):
     gauge_watch = providers.Singleton(
         GaugeWatch,
         queue=BrokerContainer.queue_statistics,
+        box=BrokerContainer.dead_letter_box,
         gallery=gallery,
         database=database,
         reader=face_reader,

@@ -11,6 +11,8 @@ class FixedGauges:
 
     jobs: Mapping[str, int]
     oldest_age: float | None
+    dead_letters: int | None
     users: Mapping[str, int]
     vision_restarts: int
+    vision_memory: int
     connections: Mapping[str, int]

@@ -77,6 +77,11 @@ class _Place:
         """Whether the process has loaded its pipeline."""
         return self._process.done() and not self._process.cancelled() and self._process.exception() is None
 
+    @property
+    def memory(self) -> int:
+        """How many bytes the process held when it was last asked; 0 where there is none."""
+        return self._process.result().memory if self.is_ready else 0
+
     async def process(self) -> VisionProcess:
         """Return the process when it is ready.
 
@@ -182,6 +187,11 @@ class ProcessPoolFaceReader:
     def restarts(self) -> int:
         """How many processes were replaced because they died or had to be killed."""
         return self._restarts
+
+    @property
+    def memory(self) -> int:
+        """How many bytes of memory the processes hold together; what several share counts for each."""
+        return sum(place.memory for place in self._places)
 
     def begin(self) -> None:
         """Let the pipeline be loaded already, before there is an event loop; :meth:`close` ends that, too."""

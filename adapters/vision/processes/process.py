@@ -51,6 +51,8 @@ class VisionProcess:
         self._returncode: int | None = None
         self._at_first = 0
         self.readings = 0
+        self.memory = 0
+        """How many bytes of memory it held when it was last asked."""
         self.growth = 0
         """By how many bytes of memory it has grown since it had read its first photograph."""
 
@@ -81,9 +83,9 @@ class VisionProcess:
         try:
             reading = await self._answer()
         finally:
-            held = self._held()
-            self._at_first = self._at_first or held
-            self.growth = held - self._at_first
+            self.memory = self._held()
+            self._at_first = self._at_first or self.memory
+            self.growth = self.memory - self._at_first
         if reading is None:
             await self.stop()
             raise EmbedderCrashedError("the vision process answered what was not asked, and was killed")
@@ -137,7 +139,8 @@ class VisionProcess:
 
     async def _watch(self) -> None:
         """Kill it when it holds more memory than it may: the limit that the kernel keeps is on private memory alone."""
-        while self._held() <= self._memory_limit:  # noqa: ASYNC110 - nobody would set an event
+        while (held := self._held()) <= self._memory_limit:
+            self.memory = held
             await asyncio.sleep(_WATCH_SECONDS)
         self._outgrown = True
         self._handle.kill()

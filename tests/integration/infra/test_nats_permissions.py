@@ -82,6 +82,7 @@ async def test_everybody_can_do_their_work(world: World, guarded: NatsServer, ph
             metrics = worker.get("/metrics")[1]
             assert "\nfacematch_queue_oldest_age_seconds " in metrics
             assert "\nfacematch_events_oldest_age_seconds " in metrics
+            assert "\nfacematch_dead_letters_kept " in metrics
         followed = [json.loads(message.data) for message in await follower.fetch(2, timeout=10)]
 
         assert (str(user), str(photo)) == (matched["user_id"], matched["photo_id"])

@@ -46,7 +46,9 @@ PHOTOS = tuple(UUID(int=number) for number in (1, 2, 3))
 _GAUGES = FixedGauges(
     jobs={"pending": 5, "ack_pending": 1, "redelivered": 0},
     oldest_age=3.5,
+    dead_letters=1,
     vision_restarts=2,
+    vision_memory=200_000_000,
     users={INFO.id: 1},
     connections={"used": 1, "idle": 3, "waiting": 0, "maximum": 8},
 )

@@ -1,6 +1,7 @@
 """What a real OTLP receiver gets of a worker's deliveries, by either protocol, whatever the environment says."""
 
 import json
+import re
 from pathlib import Path
 
 import attrs
@@ -253,6 +254,7 @@ def test_a_disabled_sdk_exports_nothing(receiver: GrpcOtlpReceiver) -> None:
     assert [line["action"] for line in run.jobs] == ["matched", "skipped", "retry"]
     assert (run.jobs[0]["trace_id"], run.jobs[0]["span_id"]) == (TRACE_ID, PUBLISHER_SPAN_ID)
     assert "facematch_jobs" not in run.metrics
+    assert "process_" not in run.metrics
 
 
 def test_no_endpoint_means_no_export() -> None:
@@ -261,6 +263,12 @@ def test_no_endpoint_means_no_export() -> None:
     assert [line["event"] for line in run.log] == ["job"] * 3
     assert 'facematch_jobs_total{outcome="matched",reason=""} 1.0' in run.metrics
     assert run.jobs[0]["trace_id"] == TRACE_ID
+
+
+def test_what_the_process_itself_takes_is_shown_as_the_reference_says() -> None:
+    """Memory, processor time and files of the main process, under the names that Prometheus' clients share."""
+    shown = {line.split()[0] for line in run_deliveries().metrics.splitlines() if line.startswith("process_")}
+    assert shown == set(re.findall(r"`(process_\w+)`", page("docs/reference/telemetry.md").section("Metrics")))
 
 
 @pytest.mark.parametrize(

@@ -152,6 +152,19 @@ async def test_a_process_that_grows_in_shared_memory_is_watched(start_pool: Star
     assert await ask(pool, b"hello")
 
 
+async def test_the_pool_tells_what_its_processes_hold(start_pool: StartPool) -> None:
+    """All of them together; what a photograph has left behind is in it, and what ended with a process no longer is."""
+    mib = 1024**2
+    pool = await start_pool()
+    leaky = await ask(pool, b"hello")
+    at_rest = pool.memory
+    assert at_rest > 0
+    await ask(pool, b"leak 128")
+    assert 128 * mib <= pool.memory - at_rest < 256 * mib
+    os.kill(leaky, signal.SIGKILL)
+    await eventually(lambda: 0 < pool.memory < at_rest + 64 * mib)
+
+
 async def test_a_process_is_confined(start_pool: StartPool) -> None:
     """The kernel bounds its private memory, writes none of it to a file when it crashes."""
     pool = await start_pool()

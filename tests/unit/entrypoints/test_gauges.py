@@ -10,12 +10,14 @@ import attrs
 
 from adapters.telemetry.gauges import WorkerGauges
 from application.ports.clock import Clock
+from application.ports.dead_letter_box import DeadLetter, DeadLetterBox
 from application.ports.face_pipeline import EmbedderInfo
 from application.ports.statistics import QueueState, QueueStatistics
 from application.running.tasks import ended
 from domain.calibration import Calibration
 from entrypoints.gauges import GaugeWatch
 from tests.fakes.clock import ManualClock, SteppedClock, settle
+from tests.fakes.dead_letter_box import InMemoryDeadLetterBox
 from tests.fakes.queue import InMemoryJobQueue
 from tests.fakes.statistics import InMemoryQueueStatistics
 from tests.fakes.telemetry import RecordingTelemetry
@@ -60,12 +62,14 @@ async def watching(
     clock: Clock,
     telemetry: RecordingTelemetry,
     report_slow_search: Callable[[int], None] = lambda _: None,
+    box: DeadLetterBox | None = None,
 ) -> AsyncIterator[WorkerGauges]:
     """Look, as a worker does, and give what its gauges read."""
     reader: Any = SimpleNamespace(info=INFO)
     database: Any = None
     watch = GaugeWatch(
         queue=queue,
+        box=box or InMemoryDeadLetterBox(),
         gallery=gallery,
         database=database,
         reader=reader,
@@ -104,3 +108,19 @@ async def test_the_queue_is_shown_with_the_age_of_its_oldest_job() -> None:
         queue.available = False
         await clock.advance(10)
         assert (gauges.jobs, gauges.oldest_age) == ({}, None)
+
+
+async def test_who_may_not_look_at_the_dead_letters_sees_the_rest() -> None:
+    """They are counted where they can be; a broker that gives no answer about them is no defect, and hides no more."""
+    clock, telemetry = SteppedClock(), RecordingTelemetry()
+    queue, box = InMemoryQueueStatistics(InMemoryJobQueue(clock)), InMemoryDeadLetterBox()
+    async with watching(queue, GrowingGallery(), clock, telemetry, box) as gauges:
+        assert gauges.dead_letters == 0
+        box.put(DeadLetter(1, clock.now(), "internal_error", "a defect", 5, 1, b"a job"))
+        await clock.advance(10)
+        assert gauges.dead_letters == 1
+        box.available = False
+        await clock.advance(10)
+        counts: list[int | None] = [gauges.dead_letters, gauges.jobs["pending"], len(gauges.users)]
+        assert counts == [None, 0, 1]
+    assert telemetry.errors == []

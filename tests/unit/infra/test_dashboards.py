@@ -15,7 +15,7 @@ import pytest
 import yaml
 from opentelemetry.exporter.prometheus import PrometheusMetricReader
 from opentelemetry.sdk.metrics import MeterProvider
-from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from adapters.telemetry.gauges import observe, observe_events, observe_readiness
@@ -32,6 +32,8 @@ ALERTS_FILE: Final = ROOT / "infra/prometheus/alerts.yaml"
 RULES: Final[list[dict[str, Any]]] = yaml.safe_load(ALERTS_FILE.read_text())["groups"][0]["rules"]
 GRID_COLUMNS: Final = 24
 OF_THE_SCRAPE: Final = frozenset({"instance", "job"})
+OF_PROMETHEUS: Final = "up"
+"""What it tells of every target itself."""
 REFERENCE: Final = page("docs/reference/telemetry.md")
 GUIDE: Final = page("docs/how-to/watch-it.md")
 
@@ -98,6 +100,7 @@ QUERIES: Final = tuple(queries())
 def told() -> Mapping[str, frozenset[str]]:
     """Return the labels of every series that a worker shows to Prometheus once everything has happened."""
     registry = CollectorRegistry()
+    ProcessCollector(registry=registry)
     reader = PrometheusMetricReader(registry=registry, scope_info_enabled=False, disable_target_info=True)
     instruments = Instruments(MeterProvider([reader], shutdown_on_exit=False).get_meter("test"))
     instruments.start_from_zero(VALUES["dependency"])
@@ -105,7 +108,7 @@ def told() -> Mapping[str, frozenset[str]]:
     observe_events(instruments, lambda: 0.0)
     observe_readiness(instruments, lambda: {"database": "no answer"})
     do_everything(OtelTelemetry(instruments, subject="jobs", durable="workers", worker="w"))
-    labels: dict[str, frozenset[str]] = {}
+    labels: dict[str, frozenset[str]] = {OF_PROMETHEUS: frozenset()}
     for family in text_string_to_metric_families(generate_latest(registry).decode()):
         for sample in family.samples:
             labels[sample.name] = labels.get(sample.name, frozenset()) | frozenset(sample.labels)
@@ -210,7 +213,7 @@ def test_rules_are_complete() -> None:
         assert rule.keys() == {"alert", "expr", "for", "labels", "annotations"}
         assert promql.parse_duration(rule["for"]).total_seconds() >= 60
         assert rule["labels"].keys() == {"severity"}
-        assert rule["labels"]["severity"] in {"critical", "warning"}
+        assert rule["labels"]["severity"] in {"critical", "warning", "info"}
         assert rule["annotations"].keys() == {"summary", "description", "runbook_url"}
     names = [rule["alert"] for rule in RULES]
     assert len(set(names)) == len(names)

@@ -100,13 +100,24 @@ def test_gauges_are_read_when_they_are_asked_for() -> None:
     reader = PrometheusMetricReader(registry=registry, scope_info_enabled=False, disable_target_info=True)
     meter = MeterProvider([reader], shutdown_on_exit=False).get_meter("test")
     connections = {"used": 3, "idle": 1, "waiting": 4, "maximum": 8}
-    gauges = FixedGauges(jobs={}, oldest_age=None, users={}, vision_restarts=2, connections=connections)
+    gauges = FixedGauges(
+        jobs={},
+        oldest_age=None,
+        dead_letters=None,
+        users={},
+        vision_restarts=2,
+        vision_memory=0,
+        connections=connections,
+    )
     observe(Instruments(meter), gauges)
     before = generate_latest(registry).decode()
-    assert "facematch_queue_" not in before
+    for unknown in ("facematch_queue_", "facematch_dead_letters_kept", "facematch_vision_memory_bytes"):
+        assert unknown not in before
     gauges.jobs = {"pending": 10, "ack_pending": 2, "redelivered": 1}
     gauges.users = {"dlib@2": 20}
     gauges.oldest_age = 12.5
+    gauges.dead_letters = 0
+    gauges.vision_memory = 300
     text = generate_latest(registry).decode()
     pool = 'db_client_connection_pool_name="facematch"'
     for line in (
@@ -116,6 +127,8 @@ def test_gauges_are_read_when_they_are_asked_for() -> None:
         "facematch_queue_oldest_age_seconds 12.5",
         'facematch_gallery_users{embedder="dlib@2"} 20.0',
         "facematch_vision_restarts_total 2.0",
+        "facematch_vision_memory_bytes 300.0",
+        "facematch_dead_letters_kept 0.0",
         f'db_client_connection_count{{{pool},db_client_connection_state="used"}} 3.0',
         f'db_client_connection_count{{{pool},db_client_connection_state="idle"}} 1.0',
         f"db_client_connection_max{{{pool}}} 8.0",

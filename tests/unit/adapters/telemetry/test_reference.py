@@ -32,7 +32,9 @@ STAGES = ("guardrails", "fetch", "vision", "search", "transaction", "publish", "
 GAUGES = FixedGauges(
     jobs={"pending": 1, "ack_pending": 1, "redelivered": 1},
     oldest_age=1.5,
+    dead_letters=1,
     vision_restarts=1,
+    vision_memory=1,
     users={"dlib@2": 1},
     connections={"used": 1, "idle": 1, "waiting": 0, "maximum": 2},
 )

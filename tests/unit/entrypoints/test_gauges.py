@@ -114,7 +114,7 @@ async def test_who_may_not_look_at_the_dead_letters_sees_the_rest() -> None:
     """They are counted where they can be; a broker that gives no answer about them is no defect, and hides no more."""
     clock, telemetry = SteppedClock(), RecordingTelemetry()
     queue, box = InMemoryQueueStatistics(InMemoryJobQueue(clock)), InMemoryDeadLetterBox()
-    async with watching(queue, GrowingGallery(), clock, telemetry, box) as gauges:
+    async with watching(queue, GrowingGallery(clock), clock, telemetry, box=box) as gauges:
         assert gauges.dead_letters == 0
         box.put(DeadLetter(1, clock.now(), "internal_error", "a defect", 5, 1, b"a job"))
         await clock.advance(10)

@@ -54,6 +54,8 @@ _STILL_THERE = """
 SELECT EXISTS (SELECT FROM {matches} WHERE user_id = %(user)s), EXISTS (SELECT FROM {faces} f WHERE {are_theirs}),
        EXISTS (SELECT FROM {users} WHERE {has_template})
 """
+# The trigger that follows users deletes it with the template, if the application has not switched triggers off.
+_DELETE_INDEXED = "DELETE FROM facematch.gallery WHERE user_id = %(user)s"
 _DELETE_PREPARED = "DELETE FROM facematch.prepared_templates WHERE user_id = %(user)s"
 _DELETE_ENROLMENT = "DELETE FROM facematch.templates WHERE user_id = %(user)s"
 _DELETE_ATTEMPTS = "DELETE FROM facematch.attempts WHERE photo_id = ANY (%(photos)s::uuid[])"
@@ -76,6 +78,7 @@ class StoredFace:
 class Forgotten:
     """What was deleted of a user, and what was found and left.
 
+    ``index_rows`` are those of the search index that were there without a template, or stayed when it was deleted.
     ``photos`` are those that the user was matched on or that were named; ``photos_of_ledger`` those that only the
     ledger still told of. ``faces_left`` are other faces on all of these: another user is matched to them, or facematch
     did not write them. ``nearest`` are the stored faces without a match that were nearest to the template, on other
@@ -84,6 +87,7 @@ class Forgotten:
 
     user_exists: bool
     template: bool
+    index_rows: int
     prepared_templates: int
     enrolments: int
     faces: int
@@ -98,7 +102,7 @@ class Forgotten:
     @property
     def is_nothing(self) -> bool:
         """True where nothing was there to delete."""
-        counts = self.prepared_templates, self.enrolments, self.faces, self.outcomes, self.attempts
+        counts = self.index_rows, self.prepared_templates, self.enrolments, self.faces, self.outcomes, self.attempts
         return not (self.template or self.matches or any(counts))
 
 
@@ -178,6 +182,7 @@ class _Erasure:
         return Forgotten(
             user_exists=bool(user),
             template=user == [(True,)],
+            index_rows=await self._count(_DELETE_INDEXED),
             prepared_templates=await self._count(_DELETE_PREPARED),
             enrolments=await self._count(_DELETE_ENROLMENT),
             faces=faces,

@@ -18,6 +18,7 @@ _NEAREST: Final = 10
 _MOST: Final = 10_000
 _COUNTS: Final = {
     "template": "template",
+    "index_rows": "rows of the search index without a template",
     "prepared_templates": "prepared templates",
     "enrolments": "records of an enrolment",
     "faces": "faces",
@@ -93,6 +94,7 @@ def _document(user_id: UUID, forgotten: Forgotten, *, dry_run: bool) -> dict[str
         "dry_run": dry_run,
         "user_exists": forgotten.user_exists,
         "template": forgotten.template,
+        "index_rows": forgotten.index_rows,
         "prepared_templates": forgotten.prepared_templates,
         "enrolments": forgotten.enrolments,
         "faces": forgotten.faces,

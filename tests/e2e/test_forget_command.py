@@ -41,7 +41,14 @@ def test_a_script_reads_what_was_deleted_and_what_is_left(database: dict[str, st
     for document in documents:
         _SCHEMA.validate(document)
     own = [{"photo_face_id": _OWN_FACE, "photo_id": _MATCHED}]
-    told = {"user_id": _USER, "user_exists": True, "prepared_templates": 0, "enrolments": 0, "outcomes": 0}
+    told = {
+        "user_id": _USER,
+        "user_exists": True,
+        "index_rows": 0,
+        "prepared_templates": 0,
+        "enrolments": 0,
+        "outcomes": 0,
+    }
     told |= {"attempts": 0, "ledger_photo_ids": [], "not_deleted": documents[0]["not_deleted"]}
     theirs = {"template": True, "match_ids": [_MATCH], "faces_left": own}
     near = [{"photo_face_id": _EARLIER_FACE, "photo_id": _EARLIER, "distance": pytest.approx(0.4)}]

@@ -131,6 +131,7 @@ def erasure_rights(tables: Mapping[str, Table]) -> list[Right]:
                 ("outcomes", "user_id"),
                 ("attempts", "photo_id"),
                 ("templates", "user_id"),
+                ("gallery", "user_id"),
                 ("prepared_templates", "user_id"),
             )
             for privilege in _DELETING

@@ -74,6 +74,7 @@ async def test_all_that_tells_of_a_user_goes_and_nobody_elses(database: Database
     assert await erase(database, user) == Forgotten(
         user_exists=True,
         template=True,
+        index_rows=0,
         prepared_templates=1,
         enrolments=1,
         faces=1,
@@ -267,6 +268,24 @@ async def test_where_there_is_an_index_their_row_goes_in_the_same_transaction(
     assert tables.run("SELECT user_id FROM facematch.gallery") == [(user,)]
     await erase(database, user)
     assert tables.run("SELECT user_id FROM facematch.gallery") == []
+
+
+@pytest.mark.parametrize("is_gone", [False, True])
+async def test_a_template_that_only_the_index_still_has_goes(
+    database: Database, prepared: PreparedDatabase, tables: PostgresTables, *, is_gone: bool
+) -> None:
+    """As after a restore or an import with triggers off: neither the user's row nor the template tells of it."""
+    user, other = await enrolled(database, tables), await enrolled(database, tables)
+    await make_index(prepared.owner_url, MODEL, dimension=4)
+    tables.run("SET session_replication_role = replica")
+    if is_gone:
+        tables.delete_user(user)
+    else:
+        tables.write_embedding(user, None, None)
+    forgotten = await erase(database, user)
+    assert (forgotten.template, forgotten.index_rows, forgotten.is_nothing) == (False, 1, False)
+    assert tables.run("SELECT user_id FROM facematch.gallery") == [(other,)]
+    assert (await erase(database, user)).is_nothing
 
 
 @pytest.mark.parametrize(

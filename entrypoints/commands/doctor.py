@@ -224,8 +224,8 @@ def server_findings(facts: DatabaseFacts) -> Iterator[Finding]:
     if facts.address and not _is_here(facts.address) and facts.sslmode != _VERIFIED:
         detail = f"the database at {facts.address}, sslmode={facts.sslmode}: {_BETWEEN}; use sslmode={_VERIFIED}"
         yield Finding("encryption", Status.WARNING, f"{detail} in FACEMATCH_DATABASE_URL")
-    if facts.logged is not None:
-        detail = f"PostgreSQL writes embeddings to its log, with the statements; a superuser can run: {facts.logged}"
+    for what, statement in facts.logged.items():
+        detail = f"PostgreSQL writes embeddings to its log, with {what}; a superuser can run: {statement}"
         yield Finding("database log", Status.WARNING, detail)
     for statement in facts.copying:
         detail = (

@@ -164,30 +164,117 @@ async def test_statistics_that_keep_templates_are_told(admin: psycopg.Connection
     assert storage == "m"
 
 
+async def test_statistics_of_an_index_on_an_expression_are_told(
+    admin: psycopg.Connection, postgres_server: PostgresServer, database_url: str
+) -> None:
+    """Those of partitions, too, with what the owner empties them with; not where an index keeps no vectors."""
+    admin.execute("CREATE EXTENSION vector")
+    admin.execute(PARTITIONED.replace("face_embedding vector", "face_embedding vector STORAGE MAIN"))
+    admin.execute("ALTER TABLE users ALTER face_embedding SET STATISTICS 0")
+    admin.execute("ALTER TABLE newcomers ALTER face_embedding SET STATISTICS 0")
+    await migrate(database_url)
+    expressions = "lower(face_embedding_model), (face_embedding::vector(4))"
+    admin.execute(f"CREATE INDEX nearest ON oldest ({expressions}) WHERE face_embedding IS NOT NULL".encode())
+    admin.execute("CREATE INDEX wide ON oldest USING hnsw ((face_embedding::vector(255)) vector_l2_ops) WHERE false")
+    admin.execute(
+        "INSERT INTO oldest SELECT md5(n::text)::uuid, ARRAY[n, 1, 0, 0] FROM generate_series(1, 99) n "
+        "WHERE md5(n::text) < '8'"
+    )
+    owner = new_role(postgres_server, "owner")
+    admin.execute(f'ALTER TABLE oldest OWNER TO "{owner}"; GRANT CREATE ON SCHEMA public TO "{owner}"'.encode())
+    admin.execute("ANALYZE oldest")
+    assert admin.execute(_COPIES).fetchone() == (1,)
+    async with opened(database_url) as database:
+        [statement] = (await inspect_database(database, EMBEDDER)).copying
+        assert statement == (
+            'ALTER INDEX "public"."nearest" ALTER COLUMN 2 SET STATISTICS 0; '
+            "SELECT pg_catalog.pg_clear_attribute_stats('public', 'nearest', 'face_embedding', false)"
+        )
+        admin.execute("ALTER FUNCTION pg_catalog.pg_clear_attribute_stats RENAME TO not_there_before_18")
+        [older] = (await inspect_database(database, EMBEDDER)).copying
+        assert older.endswith(
+            "SET STATISTICS 0 -- before that, drop the index and make it anew, or it keeps old copies"
+        )
+        admin.execute("ALTER FUNCTION pg_catalog.not_there_before_18 RENAME TO pg_clear_attribute_stats")
+        with psycopg.connect(url_of(postgres_server, admin.info.dbname, owner), autocommit=True) as connection:
+            connection.execute(statement.encode())
+        admin.execute("ANALYZE oldest")
+        assert admin.execute(_COPIES).fetchone() == (0,)
+        assert (await inspect_database(database, EMBEDDER)).copying == ()
+
+
+_STATEMENTS = ("statements", "log_parameter_max_length = 0")
+_REFUSED = ("rows that a constraint refuses", "log_error_verbosity = terse")
+_FAILED = ("parameters of statements that fail", "log_parameter_max_length_on_error = 0")
+
+
 @pytest.mark.parametrize(
-    ("setting", "is_logged"),
+    ("settings", "told"),
     [
-        ("log_statement = 'ddl'", False),
-        ("log_statement = 'mod'", True),
-        ("log_min_duration_statement = '250ms'", True),
-        ("log_min_duration_sample = 0", True),
-        ("log_transaction_sample_rate = 0.5", True),
+        (("log_error_verbosity = terse", "log_statement = 'ddl'"), ()),
+        (("log_error_verbosity = terse", "log_statement = 'mod'"), (_STATEMENTS,)),
+        (("log_error_verbosity = terse", "log_min_duration_statement = '250ms'"), (_STATEMENTS,)),
+        (("log_error_verbosity = terse", "log_min_duration_sample = 0"), (_STATEMENTS,)),
+        (("log_error_verbosity = terse", "log_transaction_sample_rate = 0.5"), (_STATEMENTS,)),
+        (("log_error_verbosity = terse", "log_parameter_max_length_on_error = 9"), ()),
+        ((), (_REFUSED,)),
+        (("log_error_verbosity = verbose", "log_parameter_max_length_on_error = -1"), (_REFUSED, _FAILED)),
+        (("log_min_messages = error", "log_statement = 'all'"), (_STATEMENTS, _REFUSED)),
+        (("log_min_messages = log",), ()),
+        (("auto_explain.log_min_duration = 0", "log_min_messages = log"), ()),
     ],
 )
 async def test_a_log_that_gets_embeddings_is_told(
-    admin: psycopg.Connection, database_url: str, setting: str, *, is_logged: bool
+    admin: psycopg.Connection, database_url: str, settings: tuple[str, ...], told: tuple[tuple[str, str], ...]
 ) -> None:
-    """With the statement by which it gets none any more, from the next connection on."""
+    """With the statements by which it gets none any more, from the next connection on."""
     await migrate(database_url)
     [(name,)] = admin.execute("SELECT quote_ident(current_database())")
-    admin.execute(f"ALTER DATABASE {name} SET {setting}".encode())
+    for setting in settings:
+        admin.execute(f"ALTER DATABASE {name} SET {setting}".encode())
     async with opened(database_url) as database:
-        assert (await inspect_database(database, EMBEDDER)).logged == (
-            'ALTER ROLE "postgres" SET log_parameter_max_length = 0' if is_logged else None
-        )
-    admin.execute(f"ALTER DATABASE {name} SET log_parameter_max_length = 0".encode())
+        found = (await inspect_database(database, EMBEDDER)).logged
+    assert found == {what: f'ALTER ROLE "postgres" SET {setting}' for what, setting in told}
+    for _, setting in told:
+        admin.execute(f"ALTER DATABASE {name} SET {setting}".encode())
     async with opened(database_url) as database:
-        assert (await inspect_database(database, EMBEDDER)).logged is None
+        assert (await inspect_database(database, EMBEDDER)).logged == {}
+
+
+@pytest.mark.parametrize("form", ["csvlog", "jsonlog"])
+async def test_a_log_that_is_never_terse_is_told(server: PostgresServer, form: str) -> None:
+    """As CSV and JSON it has the row that a constraint refuses, unless errors are kept out of it altogether."""
+    url = server.create_database(f"logged_{form}")
+    await migrate(url)
+    with psycopg.connect(url, autocommit=True) as admin:
+        admin.execute("ALTER SYSTEM SET logging_collector = on")
+        admin.execute(f"ALTER SYSTEM SET log_destination = {form}".encode())
+        admin.execute("ALTER SYSTEM SET log_error_verbosity = terse")
+    server.stop()
+    server.start()
+    async with opened(url) as database:
+        [statement] = (await inspect_database(database, EMBEDDER)).logged.values()
+    assert statement == 'ALTER ROLE "postgres" SET log_min_messages = log'
+    assert "[0.625,1]" in _log_of_a_refused_row(url, form)
+    with psycopg.connect(url, autocommit=True) as admin:
+        admin.execute(statement.encode())
+    try:
+        before = _log_of_a_refused_row(url, form)
+        assert _log_of_a_refused_row(url, form) == before
+        async with opened(url) as database:
+            assert (await inspect_database(database, EMBEDDER)).logged == {}
+    finally:
+        with psycopg.connect(url, autocommit=True) as admin:
+            admin.execute("ALTER ROLE postgres RESET log_min_messages")
+
+
+def _log_of_a_refused_row(url: str, form: str) -> str:
+    with psycopg.connect(url, autocommit=True) as admin:
+        admin.execute("CREATE TEMPORARY TABLE kept (template vector CHECK (template IS NULL))")
+        with pytest.raises(psycopg.errors.CheckViolation):
+            admin.execute("INSERT INTO kept VALUES (%s::vector)", ["[0.625,1]"])
+        [(content,)] = admin.execute("SELECT pg_read_file(pg_current_logfile(%s))", [form])
+    return str(content)
 
 
 async def test_a_view_is_not_advised_to_have_an_index(admin: psycopg.Connection, database_url: str) -> None:

@@ -36,7 +36,7 @@ ONE_DISTANCE = attrs.evolve(MINE, calibration=Calibration(((1.0, 0.4),)))
 NEARER = MeasuredCalibration("mine@1", (MeasuredCurve(1, 142, 10_000, ((2e-3, 0.05), (1e-1, 0.1))),))
 MEASURED = MeasuredCalibration("mine@1", (MeasuredCurve(1, 142, 10_000, ((2e-3, 0.05),)),))
 
-FACTS = DatabaseFacts("18", "0.8", 1, 0, 0, {}, (), (), None, None, 0, None, "127.0.0.1", "prefer")
+FACTS = DatabaseFacts("18", "0.8", 1, 0, 0, {}, (), (), None, None, 0, {}, "127.0.0.1", "prefer")
 
 
 def within(distance: float | None, calibration: MeasuredCalibration | None = None) -> VisionSettings:
@@ -138,7 +138,11 @@ def test_a_search_by_what_is_damaged_is_a_failure() -> None:
             "4 users with one of model other@1: run `facematch reenroll",
         ),
         ({"unusable": {"": 5}}, "other embeddings", "5 users with one of an unknown model"),
-        ({"logged": "ALTER ROLE"}, "database log", "a superuser can run: ALTER ROLE"),
+        (
+            {"logged": {"statements": "ALTER ROLE"}},
+            "database log",
+            "to its log, with statements; a superuser can run: ALTER ROLE",
+        ),
         ({"copying": ("ALTER TABLE",)}, "database statistics", "outlive their rows; the owner can run: ALTER TABLE"),
         (
             {"advice": ("CREATE INDEX CONCURRENTLY ON a (b)",)},

@@ -139,6 +139,16 @@ def _new_database(server: PostgresServer, password: str) -> str:
     return f"postgresql://{role}:{quote(password, safe='')}@{parts.hostname}:{parts.port}{parts.path}"
 
 
+def _refuse_templates(url: str) -> None:
+    """Add a trigger of the application's that quotes the row that it refuses."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(
+            "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS "
+            "$$ BEGIN RAISE EXCEPTION 'account is frozen: %', NEW; END $$"
+        )
+        connection.execute("CREATE TRIGGER refuse BEFORE UPDATE ON users FOR EACH ROW EXECUTE FUNCTION refuse()")
+
+
 @pytest.mark.timeout(300)  # many processes
 async def test_nothing_leaves_in_good_times(scene: Scene, photographs: Photographs) -> None:
     """Jobs of many kinds, at the most talkative level, with images that also fail and crash; every command looks on."""
@@ -177,6 +187,9 @@ async def test_nothing_leaves_in_good_times(scene: Scene, photographs: Photograp
         code = await asyncio.to_thread(scene.run, *command, FACEMATCH_EMBEDDER="troublesome")  # which loads at once
         assert code == 0, scene.outlets.contents[-1]
     assert await asyncio.to_thread(scene.run, "inspect", "--json", portrait) == 0
+    _refuse_templates(world.environment["FACEMATCH_DATABASE_URL"])
+    assert await asyncio.to_thread(scene.run, "enroll", str(user), portrait) == 1
+    assert b"account is frozen" in scene.outlets.contents[-1][1]
     await _search(scene)
     assert any(
         b"adapters.vision.processes.child" in content for outlet, content in scene.outlets.contents if "title" in outlet

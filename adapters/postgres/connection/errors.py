@@ -14,6 +14,7 @@ from domain.errors import (
     DatabaseUnavailableError,
     DatabaseUnwritableError,
 )
+from domain.redaction import redact
 
 _PASSING = (
     psycopg.OperationalError,  # no connection, shutdown, too many clients, deadlock; the pool's own
@@ -41,8 +42,11 @@ _EXHAUSTED = "53"
 
 
 def first_line(error: BaseException) -> str:
-    """Return what the server or the driver said, without the query that it quotes."""
-    return (str(error).splitlines() or [type(error).__name__])[0]
+    """Return what the server or the driver said, without the query that it quotes, and without embeddings.
+
+    A trigger of the application's may quote the row that it refuses.
+    """
+    return redact((str(error).splitlines() or [type(error).__name__])[0])
 
 
 def swallowed(what: str, table: Table) -> DatabaseUnavailableError:
@@ -58,7 +62,7 @@ def translated(what: str) -> Iterator[None]:
         yield
     except psycopg.errors.InsufficientPrivilege as error:
         if error.diag.context:  # in a function: a trigger of the application's, which runs with the role's rights
-            where = error.diag.context.splitlines()[-1]
+            where = redact(error.diag.context.splitlines()[-1])
             raise DatabaseRefusedError(f"database, {what}: refused: {first_line(error)}, in {where}") from error
         raise DatabaseForbiddenError(f"database, {what}: {first_line(error)}") from error
     except psycopg.errors.LockNotAvailable as error:

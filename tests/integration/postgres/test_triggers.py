@@ -1,5 +1,6 @@
 """What an application's own triggers see of the rows that a job writes."""
 
+import re
 from collections.abc import Callable
 from uuid import UUID, uuid4
 
@@ -11,6 +12,8 @@ from adapters.postgres.migrate import migrate
 from adapters.postgres.records.ledger import PostgresLedger
 from application.ports.ledger import FaceResult
 from domain.errors import DatabaseRefusedError, DatabaseUnavailableError
+from domain.faces import FaceEmbedding
+from domain.redaction import MASK
 from infra.local_stack.postgres import PostgresServer
 from tests.contract.ledger.jobs import accepted, embedding, header, recorded, unknown
 from tests.databases import new_role, url_of
@@ -86,6 +89,27 @@ async def test_what_a_trigger_may_not_do_is_told_as_the_triggers(
         refusal = r"refused: permission denied for table audit, in PL/pgSQL function (public\.)?note\(\)"
         with pytest.raises(DatabaseRefusedError, match=refusal):
             await PostgresLedger(database).conclude_face(header(photo), unknown())
+
+
+@pytest.mark.parametrize("condition", ["", " USING ERRCODE = 'insufficient_privilege'"])
+async def test_a_template_that_a_trigger_quotes_is_masked(
+    admin: psycopg.Connection, database_url: str, condition: str
+) -> None:
+    """What the application says of its own stays in the message, and no number of the vector does."""
+    await migrate(database_url)
+    admin.execute(
+        "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS "
+        f"$$ BEGIN RAISE EXCEPTION 'account is frozen: %', NEW{condition}; END $$"
+    )
+    admin.execute("CREATE TRIGGER refuse BEFORE UPDATE ON users FOR EACH ROW EXECUTE FUNCTION refuse()")
+    user = uuid4()
+    admin.execute("INSERT INTO users (id) VALUES (%s)", [user])
+    template = FaceEmbedding("dlib@2", tuple(0.125 + number / 1000 for number in range(128)))
+    async with opened(database_url) as database:
+        with pytest.raises(DatabaseRefusedError, match=f"account is frozen: .*{user}") as refused:
+            await PostgresEnrolment(database).save_template(user, template, photographs=1, replace=False)
+    assert MASK in str(refused.value)
+    assert not re.search(r"0\.\d", str(refused.value))
 
 
 @pytest.mark.parametrize(

@@ -26,14 +26,13 @@ from typing import Any, Final
 import attrs
 from cattrs import transform_error
 
-from adapters.evaluation.whole_file import write_whole
 from adapters.strict import is_number, json_document, problem, strict_converter
+from adapters.whole_file import EVERYBODYS, write_whole
 from domain.errors import FacematchError
 from domain.evaluation.calibrating import MeasuredCalibration, MeasuredCurve
 
 FORMAT: Final = "facematch-calibration/1"
 _FARTHEST: Final = 2.0
-_READABLE: Final = 0o644
 
 
 class CalibrationFileError(FacematchError):
@@ -156,7 +155,7 @@ def write_calibration(path: Path, calibration: MeasuredCalibration) -> None:
         "curves": [curve_document(curve, "false_match_rate") for curve in calibration.curves],
     }
     try:
-        write_whole(path, json.dumps(document, indent=2) + "\n", mode=_READABLE)
+        write_whole(path, (json.dumps(document, indent=2) + "\n").encode(), mode=EVERYBODYS)
     except OSError as error:
         raise CalibrationFileError(f"cannot write {path}: {error.strerror}") from error
 

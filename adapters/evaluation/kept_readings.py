@@ -15,14 +15,13 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
 
-from adapters.evaluation.whole_file import write_whole
+from adapters.whole_file import OWNERS, write_whole
 from application.ports.face_pipeline import Embed
 from domain.errors import FacematchError
 from domain.faces import BoundingBox, DetectedFace, FaceEmbedding, PhotoReading
 
 _OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
 _OWNER: Final = stat.S_IRWXU
-_OWNERS_FILE: Final = stat.S_IRUSR | stat.S_IWUSR
 
 
 class KeptReadingsError(FacematchError):
@@ -78,7 +77,7 @@ class FolderOfReadings:
         try:
             for folder in path.parents[2::-1]:
                 folder.mkdir(_OWNER, exist_ok=True)
-            write_whole(path, json.dumps(_document(reading)), mode=_OWNERS_FILE)
+            write_whole(path, json.dumps(_document(reading)).encode(), mode=OWNERS)
         except OSError as error:
             raise KeptReadingsError(f"cannot write {path}: {error.strerror}") from error
 

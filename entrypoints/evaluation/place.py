@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from adapters.evaluation.whole_file import check_place
+from adapters.whole_file import check_place
 from entrypoints.terminal.console import ExitCode, fail
 
 

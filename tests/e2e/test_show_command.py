@@ -58,6 +58,8 @@ async def test_the_picture_is_upright_with_box_and_label(world: World, tmp_path:
     await ended(world, photo, key, "no_match", with_face=True)
     await ended(world, photo, key, "already_matched", with_face=False)
     target = tmp_path / "seen.PNG"
+    target.write_text("an older one that others may read")
+    target.chmod(0o644)
     told = await facematch(world.environment, "show", str(photo), "--image", str(target), "--json")
     assert told.returncode == 0, told.stderr
     newest, matching = json.loads(told.stdout)
@@ -66,6 +68,7 @@ async def test_the_picture_is_upright_with_box_and_label(world: World, tmp_path:
     assert (matching["worker"], matching["trace_id"]) == ("worker-a", "0af7651916cd43dd8448eb211c80319c")
     near = {"user_id": str(user), "distance": pytest.approx(0.4)}
     assert (newest["nearest_now"], matching["nearest_now"]) == (None, [near])
+    assert target.stat().st_mode & 0o777 == 0o600
     with Image.open(target) as sheet:
         left = (sheet.width - 400) // 2
         assert sheet.height > 800

@@ -8,8 +8,8 @@ from importlib.resources import files
 from pathlib import Path
 
 from adapters.evaluation.report import markup, plots
-from adapters.evaluation.whole_file import write_whole
 from adapters.evaluation.wording import aim, percent, photographs, plain, small
+from adapters.whole_file import OWNERS, write_whole
 from domain.errors import FacematchError
 from domain.evaluation.identification import GalleryFigures
 from domain.evaluation.proportions import Proportion
@@ -20,7 +20,6 @@ _FACES = {
     Subject.CENTRAL: "their central one counted here, while the service skips photographs on which it finds several",
     Subject.ONE: "the service skips these, and so does this report",
 }
-_READABLE = 0o644
 
 
 class ReportError(FacematchError):
@@ -30,7 +29,7 @@ class ReportError(FacematchError):
 def write_report(
     path: Path, evaluation: Evaluation, settings: Mapping[str, str], *, made: datetime, version: str
 ) -> None:
-    """Write the page, in the place of an older one.
+    """Write the page, in the place of an older one, for its owner alone: it names people.
 
     Raises:
         ReportError: it cannot be written.
@@ -38,7 +37,7 @@ def write_report(
     """
     page = render(evaluation, settings, made=made, version=version)
     try:
-        write_whole(path, page, mode=_READABLE)
+        write_whole(path, page.encode(), mode=OWNERS)
     except OSError as error:
         raise ReportError(f"cannot write {path}: {error.strerror}") from error
 

@@ -1,6 +1,7 @@
 """The picture that ``show --image`` writes: a photo, the face on it, and what came of it."""
 
 from collections.abc import Sequence
+from io import BytesIO
 from pathlib import Path
 from textwrap import wrap
 from typing import Final
@@ -8,6 +9,7 @@ from typing import Final
 from PIL import Image, ImageDraw, ImageFont
 
 from adapters.vision.pictures.decoding import Picture, decode
+from adapters.whole_file import OWNERS, write_whole
 from domain.faces import BoundingBox
 from domain.outcomes import OutcomeKind
 from domain.records import JobRecord, Matched
@@ -38,10 +40,16 @@ async def write_sheet(settings: Settings, records: list[JobRecord], path: Path) 
     picture = decode(retrieved.content, budget(settings.vision))
     sheet = _annotated(picture, face.box if face else None, label(record), colour)
     try:
-        sheet.save(path)
+        write_whole(path, _encoded(sheet, path), mode=OWNERS)
     except OSError as error:
         fail(f"the picture cannot be written: {error}")
     err.print(f"The photo of job {record.key} is in {path}.")
+
+
+def _encoded(sheet: Image.Image, path: Path) -> bytes:
+    content = BytesIO()
+    sheet.save(content, Image.registered_extensions()[path.suffix.lower()])
+    return content.getvalue()
 
 
 def label(record: JobRecord) -> list[str]:

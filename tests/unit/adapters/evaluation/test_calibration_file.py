@@ -1,6 +1,7 @@
 """The file of a calibration."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -25,14 +26,19 @@ def document(**changes: Any) -> dict[str, Any]:
     return {"format": FORMAT, "embedder": "mine@1", "curves": [curve | changes.pop("curve", {})]} | changes
 
 
-def test_what_was_written_is_read(tmp_path: Path) -> None:
-    """Every figure as it was, in a file that anybody may read: it holds nothing of anybody's face."""
+@pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o077, 0o600)])
+def test_what_was_written_is_read(tmp_path: Path, umask: int, mode: int) -> None:
+    """Every figure as it was, in a file that others may read, as it holds nothing of anybody; a strict umask holds."""
     path = tmp_path / "calibration.json"
     path.write_text("an older one")
-    write_calibration(path, CALIBRATION)
+    before = os.umask(umask)
+    try:
+        write_calibration(path, CALIBRATION)
+    finally:
+        os.umask(before)
     assert read_calibration(path) == CALIBRATION
     assert list(tmp_path.iterdir()) == [path]
-    assert path.stat().st_mode & 0o777 == 0o644
+    assert path.stat().st_mode & 0o777 == mode
 
 
 def test_a_file_by_hand(tmp_path: Path) -> None:

@@ -230,8 +230,9 @@ def test_where_a_fixed_distance_decides_nothing_is_judged_by_a_target() -> None:
 
 
 def test_a_place_that_cannot_be_written_to_is_said(tmp_path: Path) -> None:
-    """With its name; a good place gets the page."""
+    """With its name; a good place gets the page, which only its owner may read: it names people."""
     write_report(tmp_path / "report.html", BARE, SETTINGS, made=MADE, version="1")
+    assert (tmp_path / "report.html").stat().st_mode & 0o777 == 0o600
     assert (tmp_path / "report.html").read_text().startswith("<!doctype html>")
     with pytest.raises(ReportError, match=r"cannot write .*gone"):
         write_report(tmp_path / "gone" / "report.html", BARE, SETTINGS, made=MADE, version="1")

@@ -4,25 +4,29 @@ import errno
 import os
 import tempfile
 from pathlib import Path
+from typing import Final
+from uuid import uuid4
+
+OWNERS: Final = 0o600
+"""The permissions of what tells of people."""
+EVERYBODYS: Final = 0o644
 
 
-def write_whole(path: Path, content: str, *, mode: int) -> None:
-    """Write the content in the place of an older file, with these permissions.
+def write_whole(path: Path, content: bytes, *, mode: int) -> None:
+    """Write the content in the place of an older file, with these permissions or the fewer that the umask leaves.
 
     Raises:
         OSError: it cannot be written; what was there before is still there.
 
     """
-    with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=".", delete=False, encoding="utf-8") as file:
-        part = Path(file.name)
-        try:
-            file.write(content)
-            file.close()
-            part.chmod(mode)
-            part.replace(path)
-        except BaseException:
-            part.unlink(missing_ok=True)
-            raise
+    part = path.parent / f".{uuid4().hex}"
+    try:
+        part.touch(mode, exist_ok=False)
+        part.write_bytes(content)
+        part.replace(path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
 
 
 def check_place(path: Path) -> None:

@@ -282,7 +282,7 @@ async def _log_of_a_refused_row(url: str, form: str) -> str:
         with pytest.raises(psycopg.errors.CheckViolation):
             admin.execute("INSERT INTO kept VALUES (%s::vector)", ["[0.625,1]"])
         admin.execute(f"DO $$ BEGIN RAISE LOG '{end}'; END $$".encode())
-        log = await eventually(written, lambda content: end in content, "the end in the log")
+        log: str = await eventually(written, lambda content: end in content, "the end in the log")
     return log[log.index(begin) : log.index(end)]
 
 

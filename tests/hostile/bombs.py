@@ -76,6 +76,10 @@ def endless() -> Iterator[Case]:
     yield Case("TIFF around a JPEG of 5,000 scans", _tiff_around_jpeg, UNREADABLE)
     yield Case("AVIF with more pixels than it says", partial(_understated, "AVIF"), READ)
     yield Case("HEIF with more pixels than it says", partial(_understated, "HEIF"), UNREADABLE)
+    for form in ("HEIF", "AVIF"):
+        huge = partial(grid, form, 7_680, 16, 16, announced=(1_024, 1_024))
+        yield Case(f"{form} of one huge tile, 256 times", partial(huge, repeated=True), TOO_LARGE)
+        yield Case(f"{form} of 256 huge tiles of the same bytes", huge, TOO_LARGE)
     yield Case("AVIF of 14,400 tiles", partial(grid, "AVIF", 64, 120, 120), READ)
     yield Case("HEIF of 14,400 tiles", partial(grid, "HEIF", 64, 120, 120), UNREADABLE)
 

@@ -10,14 +10,21 @@ _KINDS = {"HEIF": (b"hvc1", b"hvcC", b"heic"), "AVIF": (b"av01", b"av1C", b"avif
 _GRID_ID = 1
 
 
-def grid(form: str, side: int, columns: int, rows: int, *, announced: tuple[int, int] | None = None) -> bytes:
-    """Return a grid of even tiles; ``announced`` is its size where it is not that of all tiles together."""
+def grid(
+    form: str, side: int, columns: int, rows: int, *, announced: tuple[int, int] | None = None, repeated: bool = False
+) -> bytes:
+    """Return a grid of even tiles.
+
+    ``announced`` is its size where it is not that of all tiles together; ``repeated`` makes it of one tile alone.
+    """
     item, configuration, brand = _KINDS[form]
     tile = encoded(Image.new("RGB", (side, side), (120, 130, 140)), form, **({"speed": 10} if form == "AVIF" else {}))
     width, height = announced or (side * columns, side * rows)
     layout = struct.pack(">BBBBII", 0, 1, rows - 1, columns - 1, width, height)
     data = layout + _boxed(tile, b"mdat")
-    ids = range(_GRID_ID + 1, _GRID_ID + 1 + columns * rows)
+    tiles = columns * rows
+    ids = range(_GRID_ID + 1, _GRID_ID + 1 + (1 if repeated else tiles))
+    references = [*ids] * tiles if repeated else [*ids]
     properties = [
         _box(configuration, _boxed(tile, configuration)),
         _full_box(b"ispe", struct.pack(">II", side, side)),
@@ -43,9 +50,7 @@ def grid(form: str, side: int, columns: int, rows: int, *, announced: tuple[int,
                 _entry(_GRID_ID, b"grid"),
                 *(_entry(number, item) for number in ids),
             ),
-            _full_box(
-                b"iref", _box(b"dimg", struct.pack(">HH", _GRID_ID, len(ids)), *(struct.pack(">H", i) for i in ids))
-            ),
+            _full_box(b"iref", _box(b"dimg", struct.pack(f">HH{tiles}H", _GRID_ID, tiles, *references))),
             _box(
                 b"iprp",
                 _box(b"ipco", *properties),

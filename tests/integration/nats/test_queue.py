@@ -51,6 +51,12 @@ async def counted(client: Client, names: BrokerNames) -> tuple[int, int]:
     return state.pending, state.ack_pending
 
 
+async def waiting(client: Client, names: BrokerNames) -> int | None:
+    """Return how many requests wait for jobs."""
+    count: int | None = (await client.jetstream().consumer_info(names.stream, names.durable)).num_waiting
+    return count
+
+
 async def fetch_in_the_end(queue: JetStreamJobQueue) -> JetStreamDelivery:
     """Fetch as a worker does, whatever the broker says meanwhile, until a job comes."""
 
@@ -523,6 +529,22 @@ async def test_a_fetch_cut_off_at_any_moment_leaves_its_jobs_to_the_close(
             assert [delivery.number for delivery in (*left, *rest)] == [1] * 20
             await asyncio.gather(*(delivery.ack() for delivery in (*left, *rest)))
     assert handed_over > 0
+
+
+async def test_what_comes_soon_after_a_fetch_was_cut_off_is_handed_over(
+    queue: JetStreamJobQueue, client: Client, names: BrokerNames, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The close waits for the answer: what the server sends after it has confirmed the end, the client would drop."""
+    monkeypatch.setattr(pulling, "_SETTLE_SECONDS", 0.5)  # a machine that is busy with other tests
+    await provisioned(client, names, ack_wait_seconds=60)
+    fetch = asyncio.create_task(queue.fetch(1, timeout_seconds=60))
+    await eventually(lambda: waiting(client, names), lambda count: count == 1, "the request")
+    fetch.cancel()
+    await asyncio.wait({fetch})
+    closing = asyncio.create_task(queue.close())
+    await asyncio.sleep(0)
+    await client.publish(names.subject, b"a job")
+    assert [delivery.body for delivery in await closing] == [b"a job"]
 
 
 async def test_a_fetch_cut_off_while_it_looks_at_the_consumer_leaves_its_jobs_to_the_close(

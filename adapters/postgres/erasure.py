@@ -52,7 +52,8 @@ _HAS_TEMPLATE = "id = %(user)s AND (face_embedding IS NOT NULL OR face_embedding
 _DELETE_TEMPLATE = "UPDATE {users} SET face_embedding = NULL, face_embedding_model = NULL WHERE {has_template}"
 _STILL_THERE = """
 SELECT EXISTS (SELECT FROM {matches} WHERE user_id = %(user)s), EXISTS (SELECT FROM {faces} f WHERE {are_theirs}),
-       EXISTS (SELECT FROM {users} WHERE {has_template})
+       EXISTS (SELECT FROM {users} WHERE {has_template}),
+       EXISTS (SELECT FROM facematch.gallery WHERE user_id = %(user)s)
 """
 # The trigger that follows users deletes it with the template, if the application has not switched triggers off.
 _DELETE_INDEXED = "DELETE FROM facematch.gallery WHERE user_id = %(user)s"
@@ -178,11 +179,12 @@ class _Erasure:
         }
         faces = await self._count(_DELETE_FACES, **whose)
         await self._count(_DELETE_TEMPLATE)
+        index_rows = await self._count(_DELETE_INDEXED)
         await self._insist_on_deletion(whose)
         return Forgotten(
             user_exists=bool(user),
             template=user == [(True,)],
-            index_rows=await self._count(_DELETE_INDEXED),
+            index_rows=index_rows,
             prepared_templates=await self._count(_DELETE_PREPARED),
             enrolments=await self._count(_DELETE_ENROLMENT),
             faces=faces,
@@ -197,7 +199,7 @@ class _Erasure:
 
     async def _insist_on_deletion(self, whose: Mapping[str, list[UUID]]) -> None:
         [still_there] = await self._rows(_STILL_THERE, **whose)
-        tables = self._schema.face_matches, self._schema.photo_faces, self._schema.users
+        tables = self._schema.face_matches, self._schema.photo_faces, self._schema.users, "facematch.gallery"
         for is_there, table in zip(still_there, tables, strict=True):
             if is_there:
                 raise DatabaseRefusedError(

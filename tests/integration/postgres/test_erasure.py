@@ -28,7 +28,7 @@ _OWN_FACE = "INSERT INTO {photo_faces} (id, photo_id, face_index, embedding, cre
 _MATCH = "INSERT INTO face_matches (id, photo_face_id, user_id, confidence) VALUES (gen_random_uuid(), %s, %s, 0.1)"
 _TABLES = (
     "photos", "users", "photo_faces", "face_matches", "facematch.outcomes", "facematch.attempts", "facematch.templates",
-    "facematch.prepared_templates",
+    "facematch.prepared_templates", "facematch.gallery",
 )  # fmt: skip
 
 
@@ -294,14 +294,16 @@ async def test_a_template_that_only_the_index_still_has_goes(
         ("RETURN NULL", "DELETE ON photo_faces", r"rows of public\.photo_faces stay"),
         ("RETURN NULL", "DELETE ON face_matches", r"rows of public\.face_matches stay"),
         ("RETURN OLD", "UPDATE ON users", r"rows of public\.users stay"),
+        ("RETURN NULL", "DELETE ON facematch.gallery", r"rows of facematch\.gallery stay"),
         ("RAISE check_violation", "DELETE ON photo_faces", "refused: check_violation"),
     ],
 )
 async def test_where_the_application_keeps_something_nothing_is_deleted(
-    trigger: str, on: str, told: str, database: Database, tables: PostgresTables
+    trigger: str, on: str, told: str, database: Database, prepared: PreparedDatabase, tables: PostgresTables
 ) -> None:
     """A trigger may swallow the deletion, such as one that only marks rows, or refuse it."""
     user = await enrolled(database, tables)
+    await make_index(prepared.owner_url, MODEL, dimension=4)
     await matched(PostgresLedger(database), tables, user)
     before = everything(tables)
     tables.run(f"CREATE FUNCTION keep() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN {trigger}; END'")

@@ -18,27 +18,38 @@ _FITS = """
 """
 _PARTITION = "CREATE TABLE {partition} PARTITION OF {gallery} (PRIMARY KEY (user_id)) FOR VALUES IN ({model})"
 # What the application writes must never fail for the index's sake: where the columns have been taken away or renamed,
-# no worker can search either. Records are compared by their bytes, which needs no operator from anybody's search path.
+# no worker can search either. Who is deleted is taken out all the same, as long as there is an id. Records are compared
+# by their bytes, which needs no operator from anybody's search path. Nothing is written within the block that catches
+# errors, for that would take a subtransaction's number for each row.
 _KEEP = """
 DECLARE
-    changed boolean;
-    fits boolean;
+    who uuid;
+    changed boolean := true;
+    fits boolean := false;
 BEGIN
     IF TG_OP = 'TRUNCATE' THEN
         DELETE FROM {partition};
         RETURN NULL;
     END IF;
     BEGIN
-        changed := TG_OP <> 'UPDATE'
-            OR NOT ROW(OLD.id, OLD.face_embedding, OLD.face_embedding_model)::record
+        IF TG_OP = 'INSERT' THEN
+            who := NEW.id;
+        ELSE
+            who := OLD.id;
+        END IF;
+        IF TG_OP = 'UPDATE' THEN
+            changed := NOT ROW(OLD.id, OLD.face_embedding, OLD.face_embedding_model)::record
                 *= ROW(NEW.id, NEW.face_embedding, NEW.face_embedding_model)::record;
-        fits := TG_OP <> 'DELETE' AND coalesce({fits}, false);
+        END IF;
+        IF TG_OP <> 'DELETE' THEN
+            fits := coalesce({fits}, false);
+        END IF;
     EXCEPTION WHEN undefined_column OR undefined_function THEN
         RAISE WARNING 'users is not what it was: facematch index cannot follow it';
         RETURN NULL;
     END;
     IF changed AND TG_OP <> 'INSERT' THEN
-        DELETE FROM {partition} WHERE user_id = OLD.id;
+        DELETE FROM {partition} WHERE user_id = who;
     END IF;
     IF changed AND fits THEN
         INSERT INTO {partition} (model, user_id, embedding) VALUES ({model}, NEW.id, {unit})

@@ -160,12 +160,37 @@ async def test_changes_of_the_table_are_not_hindered(
         "ALTER TABLE users RENAME face_embedding TO portrait",
         "INSERT INTO users (id) VALUES (gen_random_uuid())",
         "ALTER TABLE users RENAME portrait TO face_embedding",
+        "ALTER TABLE users RENAME id TO user_id",
+        "INSERT INTO users VALUES (gen_random_uuid(), '[1,0,0,0]', 'model@1')",
+        "DELETE FROM users WHERE nickname IS NULL",
+        "ALTER TABLE users RENAME user_id TO id",
         "ALTER TABLE users DROP face_embedding",
         "UPDATE users SET face_embedding_model = 'none'",
     ):
         admin.execute(statement.encode())
     assert (await migrate(database_url)).statements != []
     assert (await check(database_url)).difference.left_over == len(people)
+
+
+async def test_who_is_deleted_goes_also_where_no_template_can_be_read(
+    admin: psycopg.Connection, people: list[UUID]
+) -> None:
+    """The application has dropped the column, but the index must not keep what was in it."""
+    admin.execute("ALTER TABLE users DROP face_embedding")
+    admin.execute("DELETE FROM users WHERE id = %s", [people[0]])
+    assert admin.execute("SELECT FROM facematch.gallery WHERE user_id = %s", [people[0]]).fetchall() == []
+
+
+async def test_what_follows_users_is_replaced_when_the_index_is_made_again(
+    admin: psycopg.Connection, database_url: str, people: list[UUID]
+) -> None:
+    """An earlier version's function gives way to this one's, without dropping the index."""
+    function = sql.Identifier("facematch", IndexNames.of(MODEL).function)
+    earlier = "CREATE OR REPLACE FUNCTION {}() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'"
+    admin.execute(sql.SQL(earlier).format(function))
+    await make_index(database_url, MODEL, dimension=4)
+    admin.execute("DELETE FROM users WHERE id = %s", [people[0]])
+    assert admin.execute("SELECT FROM facematch.gallery WHERE user_id = %s", [people[0]]).fetchall() == []
 
 
 async def test_a_snapshot_from_before_the_copy_cannot_write_whom_it_copied(

@@ -1,20 +1,24 @@
 """Databases for tests: one that `migrate` made from nothing, and one that an application made, as odd as they come."""
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, closing, contextmanager
 from uuid import uuid4
 
 import attrs
+import numpy as np
 import psycopg
+from numpy.typing import NDArray
 from psycopg import sql
 
-from adapters.faiss_codes.codebook import EXAMPLES, learn
-from adapters.faiss_codes.codes import can_be_made
-from adapters.faiss_codes.recall import rehearse
+from adapters.faiss_codes.codebooks import FaissCodebooks
 from adapters.postgres.migrate import migrate
-from adapters.postgres.search_index.building import IndexKeeper, Model
+from adapters.postgres.search_index.index_tables import PostgresIndexTables
+from adapters.system.clock import SystemClock
+from application.operating.keep_index import KeepIndex
+from application.ports.search_index import Model
 from infra.local_stack.postgres import PostgresServer
+from tests.fakes.progress import unheard
 from tests.tables import PostgresTables
 
 PASSWORD = "of a throw-away role"
@@ -134,9 +138,16 @@ def of_an_application(server: PostgresServer) -> PreparedDatabase:
     )
 
 
+@asynccontextmanager
+async def keeping_index(url: str) -> AsyncIterator[KeepIndex[NDArray[np.float32]]]:
+    """Be the one who works on indexes; the URL is the owner's."""
+    async with PostgresIndexTables.opened(url) as tables:
+        yield KeepIndex(tables=tables, codebooks=FaissCodebooks(), clock=SystemClock())
+
+
 async def make_index(url: str, model: str, *, dimension: int) -> None:
     """Let a model's users be searched through an index, as `facematch index` does; the URL is the owner's."""
-    async with IndexKeeper.opened(url, can_be_made, rehearse) as keeper:
-        there = {found.name: found for found in await keeper.models()}
+    async with keeping_index(url) as keep_index:
+        there = {found.name: found for found in await keep_index.tables.models()}
         model_there = there.get(model, Model(model, dimension, users=0, is_indexed=False))
-        await keeper.build(model_there, learn, lambda *_: None, examples=EXAMPLES)
+        await keep_index.build(model_there, unheard)

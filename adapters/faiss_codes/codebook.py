@@ -15,8 +15,6 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
-EXAMPLES: Final = 50_000
-"""So many vectors are enough to learn from."""
 FOUND: Final = 64
 """So many codes a search finds: somebody whose template has changed many times has several of them."""
 LEAST: Final = 1_024

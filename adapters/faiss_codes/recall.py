@@ -8,35 +8,16 @@ whether the nearest one's short code is near enough for the shortlist. The longe
 
 from typing import Any, Final
 
-import attrs
 import faiss
 import numpy as np
 from numpy.typing import NDArray
 
-from adapters.faiss_codes.codebook import MOST, shortlist, with_shortlist
+from adapters.faiss_codes.codebook import MOST, shortlist
+from application.ports.codebooks import Recall
 
-_WANTED: Final = 0.998
 _SPARE: Final = 1.1
 """Each thread of a search has a share of the shortlist, and the nearest by short codes fall unevenly on the threads."""
 _CODES_AT_ONCE: Final = 2**20
-
-
-@attrs.frozen
-class Recall:
-    """Which share of strangers have their nearest user ``found``, with the shortlist that is in use.
-
-    ``enough`` is one that is long enough and never shorter; where none is, the shortest that finds as many as any.
-    """
-
-    shortlist: int
-    found: float
-    enough: int
-    found_with_enough: float
-
-    @property
-    def with_enough(self) -> "Recall":
-        """The same once the shortlist is as long."""
-        return Recall(self.enough, self.found_with_enough, self.enough, self.found_with_enough)
 
 
 class Rehearsal:
@@ -47,7 +28,6 @@ class Rehearsal:
     """
 
     def __init__(self, learnt: bytes, probes: NDArray[np.float32]) -> None:
-        self._learnt = learnt
         self._index: Any = faiss.deserialize_index(np.frombuffer(learnt, np.uint8))
         self._probes = probes
         self._nearest = np.zeros_like(probes)
@@ -70,22 +50,20 @@ class Rehearsal:
         if self._index.base_index.ntotal >= _CODES_AT_ONCE:
             self._compare()
 
-    def recall(self) -> Recall | None:
-        """Return how often the nearest user is found; None where nobody but the probes was shown."""
+    def recall(self) -> tuple[Recall, ...]:
+        """Return how often the nearest user is found: with the shortlist in use, and with each twice as long.
+
+        There is none where nobody but the probes was shown.
+        """
         self._compare()
         if not self._distances.size:
-            return None
+            return ()
         is_before = self._distances < self._distance_of_nearest()[:, None]
         needed = _SPARE * (1 + np.count_nonzero(is_before, axis=1))
-        wanted = min(_WANTED, float(np.mean(needed <= MOST)))
-        in_use = enough = shortlist(self._index)
-        while np.mean(needed <= enough) < wanted:
-            enough = min(MOST, 2 * enough)
-        return Recall(in_use, float(np.mean(needed <= in_use)), enough, float(np.mean(needed <= enough)))
-
-    def with_shortlist(self, users: int) -> bytes:
-        """Return the codebook with a shortlist of so many users."""
-        return with_shortlist(self._learnt, users)
+        lengths = [shortlist(self._index)]
+        while lengths[-1] < MOST:
+            lengths.append(min(MOST, 2 * lengths[-1]))
+        return tuple(Recall(length, float(np.mean(needed <= length))) for length in lengths)
 
     def _compare(self) -> None:
         if not self._index.base_index.ntotal:

@@ -10,10 +10,11 @@ from adapters.postgres.gallery.templates import comparable
 from adapters.postgres.search_index.feed import CODEBOOK
 from adapters.postgres.search_index.filling import count_missing
 from adapters.postgres.search_index.parts import IndexParts
-from adapters.postgres.search_index.standing import IndexState, look_at_index
+from adapters.postgres.search_index.standing import look_at_index
 from adapters.postgres.tables.indexes import missing_indexes
 from adapters.postgres.tables.schema import VECTORS, Schema
 from application.ports.face_pipeline import EmbedderInfo
+from application.ports.search_index import IndexState
 
 _VERSIONS = """
 SELECT pg_catalog.current_setting('server_version'),

@@ -17,9 +17,9 @@ from adapters.faiss_codes.codes import can_be_made
 from adapters.nats_jetstream.inspection import OLDEST_SERVER, inspect_broker
 from adapters.object_store.buckets import Bucket, look_for_buckets
 from adapters.postgres.inspection import DatabaseFacts, inspect_database
-from adapters.postgres.search_index.standing import EXACT_BELOW
 from adapters.vision.guard import load
 from application.ports.face_pipeline import EmbedderInfo
+from application.ports.search_index import EXACT_BELOW
 from domain.calibration import Calibration
 from domain.decision import SMALLEST_CALIBRATED_GALLERY, SearchContext, TargetFpir
 from domain.errors import FacematchError

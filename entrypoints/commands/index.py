@@ -1,43 +1,23 @@
 """``index``: let a large gallery be searched in a few milliseconds."""
 
 import asyncio
+from contextlib import AbstractContextManager
 from typing import Annotated, Any
 
-import attrs
 import typer
 from rich.table import Table
 
-from adapters.faiss_codes.codebook import EXAMPLES, learn
-from adapters.faiss_codes.codes import can_be_made
-from adapters.faiss_codes.recall import rehearse
-from adapters.postgres.search_index.building import IndexKeeper, IndexReport, Model, Recall
-from adapters.postgres.search_index.standing import EXACT_BELOW
+from application.operating.keep_index import IndexReport, Shortlist
+from application.ports.search_index import EXACT_BELOW, Model
+from application.progress import StepProgress
+from entrypoints.composition.base import build
+from entrypoints.composition.index import IndexContainer, opened_index
 from entrypoints.terminal.console import ExitCode, err, explained, fail, load_settings, out, print_document, visible
 from entrypoints.terminal.progress import watched_steps
 from entrypoints.terminal.quantities import quantity
 
 _MEGABYTE = 1_000_000
-_LEAST_FOUND = 0.995
 _NO_INDEX = "There is no index: searches are exact"
-
-
-@attrs.frozen
-class Outcome:
-    """One index, and how often searches through it find the nearest user: None where they do in any case."""
-
-    report: IndexReport
-    recall: Recall | None
-
-    @property
-    def overlooks(self) -> bool:
-        """Whether searches find the nearest user too rarely."""
-        return self.recall is not None and self.recall.found < _LEAST_FOUND
-
-    @property
-    def is_good(self) -> bool:
-        """Whether there is nothing that building it would mend."""
-        can_be_mended = self.recall is not None and self.recall.enough > self.recall.shortlist
-        return self.report.is_good and not (self.overlooks and can_be_mended)
 
 
 def index(
@@ -58,74 +38,53 @@ def index(
     """
     if check and drop:
         fail("--check and --drop exclude each other", ExitCode.USAGE)
-    settings = load_settings()
+    container = build(IndexContainer, load_settings())
     with explained():
         if drop:
-            asyncio.run(_drop(settings.database_url, model))
+            asyncio.run(_drop(container, model))
             return
-        outcomes = asyncio.run(_keep(settings.database_url, model, build=not check))
+        reports = asyncio.run(_keep(container, model, check=check))
     if as_json:
-        print_document([_document(outcome) for outcome in outcomes])
+        print_document([_document(report) for report in reports])
     else:
-        print_outcomes(outcomes)
-    if not all(outcome.is_good for outcome in outcomes):
+        print_reports(reports)
+    if not all(report.is_good for report in reports):
         raise typer.Exit(ExitCode.FAILED)
 
 
-async def _keep(url: str, wanted: str | None, *, build: bool) -> list[Outcome]:
-    """Build, where that is asked for, and compare."""
-    recalls: dict[str, Recall | None] = {}
-    async with IndexKeeper.opened(url, can_be_made, rehearse) as keeper:
-        models = _selected(await keeper.models(), wanted)
-        if build:
-            for model in models:
-                if model.is_indexed or model.users >= EXACT_BELOW or wanted is not None:
-                    with watched_steps(visible(model.name)) as progress:
-                        recalls[model.name] = await keeper.build(model, learn, progress, examples=EXAMPLES)
-                else:
-                    err.print(
-                        f"{visible(model.name)}: {quantity(model.users, 'user')}: no index needed below {EXACT_BELOW:,}"
-                    )
-            models = _selected(await keeper.models(), wanted)
-        outcomes = []
-        for model in models:
-            if not model.is_indexed and model.users >= EXACT_BELOW:
-                err.print(
-                    f"{visible(model.name)}: {quantity(model.users, 'user')} and no index: every search compares with "
-                    "all of them; run `facematch index`"
-                )
-            if model.is_indexed:
-                report = await keeper.check(model)
-                if report.serves and not build:
-                    with watched_steps(visible(model.name)) as progress:
-                        recalls[model.name] = await keeper.measure(model, progress)
-                outcomes.append(Outcome(report, recalls.get(model.name)))
-        return outcomes
+class _Lines:
+    """Tells on standard error what is done."""
+
+    def watching(self, model: str) -> AbstractContextManager[StepProgress]:
+        return watched_steps(visible(model))
+
+    def needs_none(self, model: Model) -> None:
+        err.print(f"{visible(model.name)}: {quantity(model.users, 'user')}: no index needed below {EXACT_BELOW:,}")
+
+    def lacks_one(self, model: Model) -> None:
+        err.print(
+            f"{visible(model.name)}: {quantity(model.users, 'user')} and no index: every search compares with "
+            "all of them; run `facematch index`"
+        )
+
+    def dropped(self, model: str) -> None:
+        err.print(f"dropped the index of {visible(model)}")
 
 
-async def _drop(url: str, wanted: str | None) -> None:
-    async with IndexKeeper.opened(url, can_be_made, rehearse) as keeper:
-        indexed = [model for model in _selected(await keeper.models(), wanted) if model.is_indexed]
-        for model in indexed:
-            await keeper.drop(model.name)
-            err.print(f"dropped the index of {visible(model.name)}")
-        if not indexed:
+async def _keep(container: IndexContainer, model: str | None, *, check: bool) -> list[IndexReport]:
+    async with opened_index(container) as keep_index:
+        return await (keep_index.check_all if check else keep_index.build_all)(model, _Lines())
+
+
+async def _drop(container: IndexContainer, model: str | None) -> None:
+    async with opened_index(container) as keep_index:
+        if not await keep_index.drop_all(model, _Lines()):
             err.print(_NO_INDEX)
 
 
-def _selected(models: list[Model], wanted: str | None) -> list[Model]:
-    if wanted is None:
-        return models
-    selected = [model for model in models if model.name == wanted]
-    if not selected:
-        fail(f"nobody is enrolled with {wanted}, and it has no index")
-    return selected
-
-
-def print_outcomes(outcomes: list[Outcome]) -> None:
+def print_reports(reports: list[IndexReport]) -> None:
     """Print a table of what differs, and in sentences what that means."""
-    reports = [outcome.report for outcome in outcomes]
-    if not outcomes:
+    if not reports:
         err.print(_NO_INDEX)
         return
     table = Table("embedder", "users", "in the index", "missing", "left over", "different", "MB", "searches use it")
@@ -145,26 +104,27 @@ def print_outcomes(outcomes: list[Outcome]) -> None:
         if report.difference.examples:
             ids = ", ".join(map(str, report.difference.examples))
             out.print(f"{visible(report.model)}: not as they should be: {ids}; run `facematch index`")
-    for outcome in outcomes:
-        if outcome.recall is not None:
-            _print_recall(visible(outcome.report.model), outcome.recall, overlooks=outcome.overlooks)
+    for report in reports:
+        if report.shortlist is not None:
+            _print_shortlist(visible(report.model), report.shortlist)
 
 
-def _print_recall(model: str, recall: Recall, *, overlooks: bool) -> None:
+def _print_shortlist(model: str, shortlist: Shortlist) -> None:
+    now = shortlist.in_use
     out.print(
-        f"{model}: finds the nearest user for {recall.found:.1%} of strangers, with a shortlist of {recall.shortlist:,}"
+        f"{model}: finds the nearest user for {now.found:.1%} of strangers, with a shortlist of {now.shortlist:,}"
     )
-    if overlooks and recall.enough > recall.shortlist:
+    if shortlist.overlooks and shortlist.is_too_short:
         out.print(f"{model}: a longer shortlist finds more of them; run `facematch index`")
-    elif overlooks:
+    elif shortlist.overlooks:
         out.print(
             f"{model}: a longer one finds no more. Whoever's nearest user is overlooked is compared with users who are "
             "farther away, and may get no name. `facematch index --drop` makes searches exact, and slower"
         )
 
 
-def _document(outcome: Outcome) -> dict[str, Any]:
-    report, recall = outcome.report, outcome.recall
+def _document(report: IndexReport) -> dict[str, Any]:
+    now = report.shortlist.in_use if report.shortlist is not None else None
     found = report.difference
     return {
         "embedder": report.model,
@@ -176,6 +136,6 @@ def _document(outcome: Outcome) -> dict[str, Any]:
         "different": found.different,
         "examples": [str(user) for user in found.examples],
         "bytes": report.bytes,
-        "recall": recall.found if recall is not None else None,
-        "shortlist": recall.shortlist if recall is not None else None,
+        "recall": now.found if now is not None else None,
+        "shortlist": now.shortlist if now is not None else None,
     }

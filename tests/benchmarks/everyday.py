@@ -5,9 +5,9 @@ from contextlib import asynccontextmanager
 
 import attrs
 
-from adapters.postgres.search_index.standing import EXACT_BELOW
 from adapters.vision import registry
 from application.ports.face_pipeline import Embed, FacePipeline, ImageBudget
+from application.ports.search_index import EXACT_BELOW
 from tests.benchmarks import large_gallery
 from tests.benchmarks.photographs import Sample, mix
 from tests.benchmarks.site import Site, Template, open_site

@@ -19,13 +19,9 @@ from matplotlib.ticker import LogFormatter, NullLocator
 from rich.console import Console
 from rich.table import Table
 
-from adapters.faiss_codes.codebook import EXAMPLES, learn
-from adapters.faiss_codes.codes import can_be_made
-from adapters.faiss_codes.recall import rehearse
 from adapters.postgres.connection.database import Database
 from adapters.postgres.gallery.gallery import PostgresGallery
 from adapters.postgres.migrate import migrate
-from adapters.postgres.search_index.building import IndexKeeper
 from adapters.system.clock import SystemClock
 from domain.decision import NEEDED_CANDIDATES
 from domain.faces import FaceEmbedding
@@ -34,6 +30,7 @@ from infra.local_stack.postgres import PostgresServer
 from tests.benchmarks import large_gallery
 from tests.benchmarks.large_gallery import user
 from tests.benchmarks.synthetic_faces import PEOPLE, Vectors, photographed_twice
+from tests.databases import keeping_index
 from tests.processes import cpu_seconds, cpu_seconds_of_all
 
 SIZES = (1_000, 5_000, 20_000)
@@ -110,17 +107,17 @@ async def _measure_size(server: PostgresServer, url: str, dimension: int, parts:
     enrolled = _probes(dimension, chosen, parts)
     strangers = _probes(dimension, [_STRANGERS + part for part in chosen], parts)
     exact, _ = await _search(url, Probes(enrolled.vectors[:_EXACT_PROBES], enrolled.nearest), exact_on=server)
-    async with IndexKeeper.opened(url, can_be_made, rehearse) as keeper:
-        [model] = await keeper.models()
+    async with keeping_index(url) as keep_index:
+        [model] = await keep_index.tables.models()
         started = time.perf_counter()
-        await keeper.build(model, learn, lambda *_: None, examples=EXAMPLES)
+        await keep_index.build(model, lambda *_: None)
         seconds = time.perf_counter() - started
-        size = (await keeper.check(model)).bytes
+        size = (await keep_index.check(model)).bytes
         await _search(url, strangers)  # what is searched first comes from the disk
         load_seconds = await _load_codes(url, dimension)
         timing, found_enrolled = await _search(url, enrolled)
         timing_strangers, found_strangers = await _search(url, strangers)
-        await keeper.drop(model.name)  # the next users are loaded faster without it
+        await keep_index.tables.drop(model.name)  # the next users are loaded faster without it
     both = [*zip(found_enrolled, enrolled.nearest, strict=True), *zip(found_strangers, strangers.nearest, strict=True)]
     return Found(
         dimension=dimension,

@@ -14,9 +14,10 @@ from adapters.postgres.gallery.recent import Recent, Renewed, Timed
 from adapters.postgres.gallery.templates import as_vector
 from adapters.postgres.search_index.feed import GalleryFeed
 from adapters.postgres.search_index.following import Follower, MakeCodes, Report
-from adapters.postgres.search_index.standing import EXACT_BELOW, IndexState, look_at_index
+from adapters.postgres.search_index.standing import look_at_index
 from application.ports.clock import Clock
 from application.ports.gallery import Neighbours
+from application.ports.search_index import EXACT_BELOW, IndexState
 from domain.calibration import LARGEST_GALLERY_WITH_COHORT
 from domain.decision import Candidate
 from domain.errors import DatabaseUnavailableError, GalleryNotReadyError, GalleryTooSlowError

@@ -5,11 +5,11 @@ from itertools import pairwise
 from typing import LiteralString
 from uuid import UUID
 
-import attrs
 from psycopg import AsyncConnection, sql
 from psycopg.rows import TupleRow
 
 from adapters.postgres.search_index.parts import IndexParts
+from application.ports.search_index import Difference
 
 _PAGE = 5_000
 _EXAMPLES = 10
@@ -54,27 +54,6 @@ _MISSING = """
 SELECT count(*) FROM {users} u
  WHERE {fits} AND NOT EXISTS (SELECT FROM {gallery} g WHERE g.model = {model} AND g.user_id = u.id)
 """
-
-
-@attrs.frozen
-class Difference:
-    """What a comparison of all rows found.
-
-    ``users`` belong into the index and ``indexed`` are in it: ``missing`` are not, ``left_over`` should not be,
-    ``different`` have another vector there; ``examples`` are ids of such users.
-    """
-
-    users: int
-    indexed: int
-    missing: int
-    left_over: int
-    different: int
-    examples: tuple[UUID, ...] = ()
-
-    @property
-    def rows(self) -> int:
-        """How many rows are not as they should be."""
-        return self.missing + self.left_over + self.different
 
 
 async def fill(connection: AsyncConnection[TupleRow], parts: IndexParts, *, on_copied: Callable[[int], None]) -> None:

@@ -17,10 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adapters.postgres.search_index.feed import GalleryFeed, Moment, Rows
-from adapters.postgres.search_index.standing import IndexState
 from adapters.postgres.tables.catalogue import SchemaError
 from application import background
 from application.ports.clock import Clock
+from application.ports.search_index import IndexState
 from domain.errors import DatabaseUnavailableError
 
 _REFRESH_SECONDS: Final = 1.0

@@ -13,9 +13,8 @@ from psycopg.rows import TupleRow
 
 from adapters.postgres.tables.catalogue import OWN_SCHEMA
 from adapters.postgres.tables.schema import Schema
+from application.ports.search_index import IndexState
 
-EXACT_BELOW = 5_000
-"""Among fewer users, comparing with all of them is as quick: measured in ``docs/how-to/search-a-large-gallery.md``."""
 SERVER: Final = """
 pg_catalog.concat_ws(' ', extract(epoch FROM pg_catalog.pg_postmaster_start_time()),
                           extract(epoch FROM pg_catalog.pg_stat_get_bgwriter_stat_reset_time()))
@@ -66,24 +65,6 @@ class IndexNames:
     def truncate_trigger(self) -> str:
         """The trigger on emptying ``users``."""
         return f"{self.trigger}_truncate"
-
-
-@attrs.frozen
-class IndexState:
-    """What the catalogue says; ``dimension`` is None without a codebook, ``users`` is the server's own estimate.
-
-    ``version`` is another one whenever the table or the codebook, learnt from so many users, has been made anew.
-    """
-
-    dimension: int | None
-    is_kept: bool
-    users: int
-    version: str
-    learnt_from: int
-
-    def serves(self, dimension: int) -> bool:
-        """Tell whether vectors of that dimension can be searched for: a part that is missing would hide users."""
-        return self.dimension == dimension and self.is_kept
 
 
 async def look_at_index(connection: AsyncConnection[TupleRow], schema: Schema, model: str) -> IndexState | None:

@@ -11,7 +11,7 @@ from adapters.faiss_codes.codes import Codes
 from adapters.postgres.connection.database import Database
 from adapters.postgres.gallery.enrolment import PostgresEnrolment
 from adapters.postgres.gallery.gallery import PostgresGallery
-from adapters.postgres.search_index.standing import EXACT_BELOW
+from application.ports.search_index import EXACT_BELOW
 from tests.databases import PreparedDatabase, make_index
 from tests.fakes.clock import ManualClock
 from tests.fakes.database import InMemoryDatabase

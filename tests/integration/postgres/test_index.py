@@ -4,8 +4,7 @@ import asyncio
 import math
 import re
 import subprocess
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from pathlib import Path
 from threading import Event, Thread
 from uuid import UUID, uuid4
@@ -16,31 +15,28 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from adapters.faiss_codes.codebook import EXAMPLES, FOUND, learn, with_shortlist
-from adapters.faiss_codes.codes import Codes, can_be_made
-from adapters.faiss_codes.recall import rehearse
+from adapters.faiss_codes.codebook import FOUND, with_shortlist
+from adapters.faiss_codes.codes import Codes
 from adapters.postgres.gallery.gallery import PostgresGallery
 from adapters.postgres.gallery.nearest import Wanted, exact, proposed
 from adapters.postgres.migrate import migrate
-from adapters.postgres.search_index.building import IndexKeeper, IndexRefusedError, IndexReport, Model, Recall
-from adapters.postgres.search_index.standing import IndexNames, IndexState, look_at_index
+from adapters.postgres.search_index.standing import IndexNames, look_at_index
 from adapters.postgres.tables.schema import Schema
+from application.operating.keep_index import IndexReport, Shortlist
+from application.ports.search_index import IndexRefusedError, IndexState, Model
 from domain.calibration import LARGEST_GALLERY_WITH_COHORT
 from domain.decision import Candidate
 from domain.faces import FaceEmbedding
 from infra.local_stack.postgres import PostgresServer, binaries
-from tests.databases import make_index
+from tests.databases import keeping_index, make_index
 from tests.fakes.clock import ManualClock
+from tests.fakes.progress import unheard
 from tests.integration.postgres.use import opened, statistic
 
 MODEL = "model@1"
 ODD_MODEL = "50 % o'brien's \\ {model} \"of\" ö " + "x" * 80
 PROBE = FaceEmbedding(MODEL, (1.0, 0.0, 0.0, 0.0))
 Change = Callable[[psycopg.Connection, UUID], object]
-
-
-def nothing(*_: object) -> None:
-    """Hear, and do nothing."""
 
 
 @pytest.fixture
@@ -63,17 +59,10 @@ def enrol(
         connection.execute("ANALYZE users")
 
 
-@asynccontextmanager
-async def keeper(url: str) -> AsyncIterator[IndexKeeper]:
-    """Be the one who works on indexes."""
-    async with IndexKeeper.opened(url, can_be_made, rehearse) as opened_keeper:
-        yield opened_keeper
-
-
 async def check(url: str, model: str = MODEL, dimension: int = 4) -> IndexReport:
     """Compare the index with the users."""
-    async with keeper(url) as opened_keeper:
-        return await opened_keeper.check(Model(model, dimension, users=0, is_indexed=True))
+    async with keeping_index(url) as keep_index:
+        return await keep_index.check(Model(model, dimension, users=0, is_indexed=True))
 
 
 def run(program: str, *arguments: object) -> None:
@@ -221,8 +210,8 @@ async def test_an_index_whose_vectors_were_dropped_with_the_extension_hinders_un
     write = "UPDATE users SET face_embedding = '[1,0,0,0]' WHERE id = %s"
     with pytest.raises(psycopg.errors.UndefinedColumn):
         admin.execute(write, [people[0]])
-    async with keeper(database_url) as opened_keeper:
-        await opened_keeper.drop(MODEL)
+    async with keeping_index(database_url) as keep_index:
+        await keep_index.tables.drop(MODEL)
     admin.execute(write, [people[0]])
     admin.execute("ALTER TABLE facematch.gallery ADD embedding halfvec NOT NULL, ALTER embedding SET STATISTICS 0")
     await make_index(database_url, MODEL, dimension=4)
@@ -331,9 +320,9 @@ async def test_writers_and_the_build_do_not_disturb_each_other(admin: psycopg.Co
     for writer in writers:
         writer.start()
     try:
-        async with keeper(database_url) as opened_keeper:
-            [model] = await opened_keeper.models()
-            await opened_keeper.build(model, learn, nothing, examples=EXAMPLES)
+        async with keeping_index(database_url) as keep_index:
+            [model] = await keep_index.tables.models()
+            await keep_index.build(model, unheard)
         report = await check(database_url, dimension=8)
     finally:
         done.set()
@@ -399,9 +388,9 @@ async def test_without_one_of_its_parts_nobody_relies_on_the_index(
     assert seen is not None
     assert not seen.serves(4)
     assert (await nearest(database_url))[0].distance == 0
-    async with keeper(database_url) as opened_keeper:
-        [model] = await opened_keeper.models()
-        await opened_keeper.build(model, learn, nothing, examples=EXAMPLES)
+    async with keeping_index(database_url) as keep_index:
+        [model] = await keep_index.tables.models()
+        await keep_index.build(model, unheard)
     assert (await check(database_url)).is_good
 
 
@@ -422,9 +411,9 @@ async def test_a_comparison_names_what_differs_and_a_build_puts_it_right(
     assert (report.serves, report.is_good) == (True, False)
     assert (found.users, found.indexed, found.missing, found.left_over, found.different) == (20, 20, 1, 1, 1)
     assert set(found.examples) == {people[0], people[1], UUID(int=7)}
-    async with keeper(database_url) as opened_keeper:
-        [model] = await opened_keeper.models()
-        await opened_keeper.build(model, learn, nothing, examples=EXAMPLES)
+    async with keeping_index(database_url) as keep_index:
+        [model] = await keep_index.tables.models()
+        await keep_index.build(model, unheard)
     assert (await check(database_url)).is_good
 
 
@@ -437,9 +426,9 @@ async def test_what_was_learnt_and_is_damaged_is_told_and_learnt_again(
     admin.execute("UPDATE facematch.codebooks SET content = %s", [content.encode()])
     damaged = await check(database_url)
     assert (damaged.serves, damaged.is_good, damaged.difference.rows) == (False, False, 0)
-    async with keeper(database_url) as opened_keeper:
-        [model] = await opened_keeper.models()
-        await opened_keeper.build(model, learn, nothing, examples=EXAMPLES)
+    async with keeping_index(database_url) as keep_index:
+        [model] = await keep_index.tables.models()
+        await keep_index.build(model, unheard)
     assert (await check(database_url)).is_good
     assert len(await nearest(database_url)) == 4
 
@@ -449,24 +438,25 @@ async def test_a_shortlist_that_is_too_short_is_made_longer(admin: psycopg.Conne
     await migrate(database_url)
     enrol(admin, 6_000, dimension=512)
 
-    async def built() -> tuple[Recall | None, IndexState | None]:
-        async with keeper(database_url) as opened_keeper:
-            [model] = await opened_keeper.models()
-            recall = await opened_keeper.build(model, learn, nothing, examples=EXAMPLES)
-            assert await opened_keeper.measure(model, nothing) == recall
-        return recall, await state(database_url)
+    async def built() -> tuple[Shortlist | None, IndexState | None]:
+        async with keeping_index(database_url) as keep_index:
+            [model] = await keep_index.tables.models()
+            shortlist = await keep_index.build(model, unheard)
+            assert await keep_index.measure(model, unheard) == shortlist
+        return shortlist, await state(database_url)
 
-    recall, seen = await built()
-    assert recall is not None
+    shortlist, seen = await built()
+    assert shortlist is not None
     assert seen is not None
-    assert (recall.shortlist > 1_024, recall.found >= 0.998, recall.enough) == (True, True, recall.shortlist)
-    assert await built() == (recall, seen)
+    assert (shortlist.in_use.shortlist > 1_024, shortlist.in_use.found >= 0.998) == (True, True)
+    assert shortlist.enough == shortlist.in_use
+    assert await built() == (shortlist, seen)
     [learnt] = admin.execute("SELECT content FROM facematch.codebooks").fetchone() or (b"",)
     older = with_shortlist(learnt, FOUND)
     assert older != learnt
     admin.execute("UPDATE facematch.codebooks SET content = %s, users = 5999", [older])
     again, seen_again = await built()
-    assert again == recall
+    assert again == shortlist
     assert seen_again == attrs.evolve(seen, version=seen_again.version if seen_again else "", learnt_from=5_999)
     assert seen_again.version != seen.version
     assert admin.execute("SELECT content FROM facematch.codebooks").fetchone() == (learnt,)
@@ -478,9 +468,9 @@ async def test_an_index_that_goes_away_hides_nobody(database_url: str, people: l
         gallery = PostgresGallery(database, Codes, clock=ManualClock(), exact_below=0)
         await gallery.load(MODEL, 4)
         before = list((await gallery.search(PROBE, limit=4)).nearest)
-        async with keeper(database_url) as opened_keeper:
-            await opened_keeper.drop(MODEL)
-            assert await opened_keeper.models() == [Model(MODEL, 4, len(people), is_indexed=False)]
+        async with keeping_index(database_url) as keep_index:
+            await keep_index.tables.drop(MODEL)
+            assert await keep_index.tables.models() == [Model(MODEL, 4, len(people), is_indexed=False)]
         assert list((await gallery.search(PROBE, limit=4)).nearest) == before
     assert await state(database_url) is None
 
@@ -492,9 +482,9 @@ async def test_an_index_follows_its_model_to_another_dimension(
     admin.execute("DELETE FROM users")
     enrol(admin, len(people) + 1, dimension=6)
     assert (await nearest(database_url, FaceEmbedding(MODEL, (1.0,) * 6)))[0].distance < 2
-    async with keeper(database_url) as opened_keeper:
-        [model] = await opened_keeper.models()
-        await opened_keeper.build(model, learn, nothing, examples=EXAMPLES)
+    async with keeping_index(database_url) as keep_index:
+        [model] = await keep_index.tables.models()
+        await keep_index.build(model, unheard)
     assert (await check(database_url, dimension=6)).difference.indexed == len(people) + 1
 
 
@@ -505,14 +495,14 @@ async def test_vectors_of_up_to_four_thousand_dimensions_are_indexed(
     """Under the longest name; larger ones are refused with a reason before anything is made."""
     await migrate(database_url)
     enrol(admin, 3, model=ODD_MODEL, dimension=dimension)
-    async with keeper(database_url) as opened_keeper:
-        [model] = await opened_keeper.models()
+    async with keeping_index(database_url) as keep_index:
+        [model] = await keep_index.tables.models()
         if not fits:
             with pytest.raises(IndexRefusedError, match="4000 at most"):
-                await opened_keeper.build(model, learn, nothing, examples=EXAMPLES)
-            assert await opened_keeper.models() == [model]
+                await keep_index.build(model, unheard)
+            assert await keep_index.tables.models() == [model]
             return
-        await opened_keeper.build(model, learn, nothing, examples=EXAMPLES)
+        await keep_index.build(model, unheard)
     probe = FaceEmbedding(ODD_MODEL, (1 / math.sqrt(dimension),) * dimension)
     assert len(await nearest(database_url, probe)) == 3
 
@@ -520,9 +510,9 @@ async def test_vectors_of_up_to_four_thousand_dimensions_are_indexed(
 async def test_only_one_works_on_indexes_at_a_time(database_url: str) -> None:
     """The second is told so, and changes nothing."""
     await migrate(database_url)
-    async with keeper(database_url):
+    async with keeping_index(database_url):
         with pytest.raises(IndexRefusedError, match="another"):
-            async with keeper(database_url):
+            async with keeping_index(database_url):
                 pass
 
 

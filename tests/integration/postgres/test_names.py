@@ -13,8 +13,8 @@ from adapters.faiss_codes.codes import Codes
 from adapters.postgres.gallery.gallery import PostgresGallery
 from adapters.postgres.inspection import inspect_database
 from adapters.postgres.migrate import migrate
-from adapters.postgres.search_index.standing import EXACT_BELOW
 from application.ports.face_pipeline import EmbedderInfo
+from application.ports.search_index import EXACT_BELOW
 from domain.calibration import Calibration
 from tests.contract.ledger.jobs import MODEL, TEMPLATE
 from tests.databases import make_index

@@ -4,11 +4,9 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from adapters.faiss_codes.codes import can_be_made
-from adapters.faiss_codes.recall import rehearse
 from adapters.postgres.connection.database import Database
 from adapters.postgres.migrate import migrate
-from adapters.postgres.search_index.building import IndexKeeper
+from adapters.postgres.search_index.index_tables import PostgresIndexTables
 from adapters.postgres.tables.catalogue import SchemaError
 from domain.errors import DatabaseUnavailableError
 from infra.local_stack.postgres import PostgresServer
@@ -65,11 +63,11 @@ async def test_an_owner_on_whom_it_is_forced_makes_no_index(
     admin.execute(sql.SQL("GRANT ALL ON ALL TABLES IN SCHEMA facematch TO {owner}").format(**names))
     admin.execute("ALTER TABLE users ENABLE ROW LEVEL SECURITY")
     url = url_of(postgres_server, admin.info.dbname, owner)
-    async with IndexKeeper.opened(url, can_be_made, rehearse) as keeper:
-        assert await keeper.models() == []
+    async with PostgresIndexTables.opened(url) as tables:
+        assert await tables.models() == []
     admin.execute("ALTER TABLE users FORCE ROW LEVEL SECURITY")
     with pytest.raises(SchemaError, match=r"row-level security can hide rows of public\.users"):
-        async with IndexKeeper.opened(url, can_be_made, rehearse):
+        async with PostgresIndexTables.opened(url):
             pass
 
 

@@ -1,4 +1,4 @@
-"""A gallery says itself how many users a search has to look at closely, and how often it finds the nearest then."""
+"""A gallery says itself how often a search finds the nearest user, by how many users it looks at closely."""
 
 from collections.abc import Iterator
 from uuid import UUID
@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from adapters.faiss_codes import codebook, recall
-from adapters.faiss_codes.codebook import learn
+from adapters.faiss_codes.codebook import learn, with_shortlist
 from adapters.faiss_codes.codes import Codes
-from adapters.faiss_codes.recall import Recall, rehearse
+from adapters.faiss_codes.recall import rehearse
 from tests.benchmarks.synthetic_faces import Vectors, photographed_twice
 from tests.unit.adapters.faiss_codes.test_codes import ids
 
@@ -31,15 +31,13 @@ def pages(vectors: Vectors) -> Iterator[Vectors]:
     yield from np.array_split(vectors, -(-len(vectors) // PAGE))
 
 
-def rehearsed(learnt: bytes, probes: Vectors, vectors: Vectors) -> tuple[Recall, bytes]:
-    """Return what was measured, and what is kept."""
+def rehearsed(learnt: bytes, probes: Vectors, vectors: Vectors) -> dict[int, float]:
+    """Return how often the nearest is found with each shortlist, the one in use first."""
     rehearsal = rehearse(learnt, probes)
     assert rehearsal is not None
     for page in pages(vectors):
         rehearsal.show(page)
-    measured = rehearsal.recall()
-    assert measured is not None
-    return measured, rehearsal.with_shortlist(measured.enough)
+    return {recall.shortlist: recall.found for recall in rehearsal.recall()}
 
 
 def share_found(learnt: bytes, enrolled: Vectors, strangers: Vectors, *, cores: int) -> float:
@@ -86,68 +84,66 @@ def short(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("short")
 @pytest.mark.parametrize("cores", [1, 4])
 @pytest.mark.parametrize("at_once", [2_000, 2**20])
-def test_where_short_codes_tell_little_the_shortlist_grows(
+def test_where_short_codes_tell_little_a_longer_shortlist_finds_more(
     monkeypatch: pytest.MonkeyPatch, enrolled: Vectors, learnt: bytes, cores: int, at_once: int
 ) -> None:
     """Strangers then find whom the shortest shortlist misses for a tenth of them, as often as was measured."""
     monkeypatch.setattr(recall, "_CODES_AT_ONCE", at_once)
     strangers = evenly_spread(TRIED, 2)
-    measured, kept = rehearsed(learnt, enrolled[::16], enrolled)
-    assert (measured.shortlist, measured.enough) == (256, 2_048)
-    before, after = (share_found(each, enrolled, strangers, cores=cores) for each in (learnt, kept))
-    assert measured.found == pytest.approx(before, abs=0.06)
+    measured = rehearsed(learnt, enrolled[::16], enrolled)
+    assert list(measured) == [256, 512, 1_024, 2_048, 4_096]
+    grown = with_shortlist(learnt, 2_048)
+    before, after = (share_found(each, enrolled, strangers, cores=cores) for each in (learnt, grown))
+    assert measured[256] == pytest.approx(before, abs=0.06)
     assert before < 0.95
-    assert min(measured.found_with_enough, after) >= 0.995
+    assert min(measured[2_048], after) >= 0.995
 
 
 @pytest.mark.usefixtures("short")
-def test_a_shortlist_that_was_grown_is_not_shortened(enrolled: Vectors, learnt: bytes) -> None:
-    """Measured again it is enough, also where there are fewer users."""
-    measured, kept = rehearsed(learnt, enrolled[::16], enrolled)
-    again, kept_again = rehearsed(kept, enrolled[:500], enrolled)
-    assert (again.shortlist, again.enough, kept_again) == (measured.enough, measured.enough, kept)
-    assert again == again.with_enough
-    fewer, _ = rehearsed(kept, enrolled[:500], enrolled[:1_000])
-    assert (fewer.enough, fewer.found) == (measured.enough, 1)
+def test_a_shortlist_that_was_grown_is_the_first_of_those_measured(enrolled: Vectors, learnt: bytes) -> None:
+    """It is not shortened, also where there are fewer users."""
+    measured = rehearsed(learnt, enrolled[::16], enrolled)
+    grown = with_shortlist(learnt, 2_048)
+    assert rehearsed(grown, enrolled[::16], enrolled) == {length: measured[length] for length in (2_048, 4_096)}
+    assert rehearsed(grown, enrolled[:500], enrolled[:1_000]) == {2_048: 1, 4_096: 1}
 
 
 @pytest.mark.usefixtures("short")
-def test_what_no_shortlist_is_long_enough_for_is_told(
+def test_the_longest_shortlist_is_the_last_of_those_measured(
     monkeypatch: pytest.MonkeyPatch, enrolled: Vectors, learnt: bytes
 ) -> None:
-    """With the longest one."""
+    """Also where it finds too few, or is not twice as long as the one before."""
     for module in (codebook, recall):
-        monkeypatch.setattr(module, "MOST", 512)
-    measured, _ = rehearsed(learnt, enrolled[::16], enrolled)
-    assert measured.enough == 512
-    assert measured.found < measured.found_with_enough < 0.98
+        monkeypatch.setattr(module, "MOST", 700)
+    measured = rehearsed(learnt, enrolled[::16], enrolled)
+    assert list(measured) == [256, 512, 700]
+    assert measured[256] < measured[512] < measured[700] < 0.99
 
 
 @pytest.mark.parametrize("dimension", [128, 512])
 def test_spread_as_faces_are_the_shortest_shortlist_is_enough(dimension: int) -> None:
     """Look-alikes in tens included."""
     enrolled = np.concatenate([photographed_twice(dimension, part)[0] for part in range(8)])
-    measured, _ = rehearsed(learn(enrolled), enrolled[::16], enrolled)
-    assert (measured.shortlist, measured.enough, measured.found) == (1_024, 1_024, 1)
+    assert rehearsed(learn(enrolled), enrolled[::16], enrolled)[1_024] == 1
 
 
 @pytest.mark.usefixtures("short")
 def test_users_who_are_the_same_count_as_one(enrolled: Vectors, learnt: bytes) -> None:
     """A probe's copies are not its nearest, and copies of the nearest do not keep each other from being found."""
-    alone, _ = rehearsed(learnt, enrolled[:500], enrolled[:3_000])
-    copied, _ = rehearsed(learnt, enrolled[:500], np.concatenate([enrolled[:3_000], enrolled[:500], enrolled[:500]]))
+    alone = rehearsed(learnt, enrolled[:500], enrolled[:3_000])
+    copied = rehearsed(learnt, enrolled[:500], np.concatenate([enrolled[:3_000], enrolled[:500], enrolled[:500]]))
     assert copied == alone
     everybody = np.concatenate([enrolled[:500], np.repeat(enrolled[500:501], 4_000, axis=0)])
-    assert rehearsed(learnt, enrolled[:500], everybody)[0].found == 1
+    assert rehearsed(learnt, enrolled[:500], everybody)[256] == 1
 
 
 @pytest.mark.usefixtures("short")
-def test_a_shortlist_does_not_grow_in_vain(enrolled: Vectors, learnt: bytes) -> None:
+def test_a_longer_shortlist_can_be_in_vain(enrolled: Vectors, learnt: bytes) -> None:
     """Where thousands of copies of somebody stand before the nearest user of a few, no length is better."""
     crowd = np.repeat(enrolled[600:601], 5_000, axis=0)
-    measured, _ = rehearsed(learnt, enrolled[:500], np.concatenate([enrolled[:756], crowd]))
-    assert measured.enough == 256
-    assert 0.9 < measured.found < 0.998
+    measured = rehearsed(learnt, enrolled[:500], np.concatenate([enrolled[:756], crowd]))
+    assert len(set(measured.values())) == 1
+    assert 0.9 < measured[256] < 0.998
 
 
 def test_nothing_is_measured_of_nobody(enrolled: Vectors, learnt: bytes) -> None:
@@ -156,6 +152,6 @@ def test_nothing_is_measured_of_nobody(enrolled: Vectors, learnt: bytes) -> None
     assert rehearsal is not None
     rehearsal.show(enrolled[:0])
     rehearsal.show(np.repeat(enrolled[:1], 10, axis=0))
-    assert rehearsal.recall() is None
+    assert rehearsal.recall() == ()
     assert rehearse(learnt, enrolled[:0]) is None
     assert rehearse(learn(enrolled[:10]), enrolled) is None

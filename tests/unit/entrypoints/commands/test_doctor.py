@@ -8,8 +8,8 @@ import pytest
 
 from adapters.object_store.buckets import Bucket
 from adapters.postgres.inspection import DatabaseFacts
-from adapters.postgres.search_index.standing import IndexState
 from application.ports.face_pipeline import EmbedderInfo
+from application.ports.search_index import IndexState
 from domain.calibration import Calibration
 from domain.decision import FixedThreshold
 from domain.errors import FacematchError

@@ -1,32 +1,31 @@
-"""What ``facematch index`` says of how often searches find the nearest user, and when that is a failure."""
+"""What ``facematch index`` says of how often searches find the nearest user."""
 
 import pytest
 
-from adapters.faiss_codes.recall import Recall
-from adapters.postgres.search_index.building import IndexReport
-from adapters.postgres.search_index.filling import Difference
-from entrypoints.commands.index import Outcome, print_outcomes
+from application.operating.keep_index import IndexReport, Shortlist
+from application.ports.codebooks import Recall
+from application.ports.search_index import Difference
+from entrypoints.commands.index import print_reports
 
-_AS_IT_SHOULD_BE = IndexReport("m@1", serves=True, bytes=1, difference=Difference(9_000, 9_000, 0, 0, 0))
+SHORT, LONGER = Recall(1_024, 0.993), Recall(2_048, 1)
+LONGEST = Recall(8_192, 0.942)
 
 
 @pytest.mark.parametrize(
-    ("recall", "is_good", "words"),
+    ("shortlist", "words"),
     [
-        (None, True, ()),
-        (Recall(1_024, 0.998, 1_024, 0.998), True, ("for 99.8% of strangers, with a shortlist of 1,024",)),
-        (Recall(1_024, 0.996, 2_048, 0.998), True, ("for 99.6% of strangers, with a shortlist of 1,024",)),
-        (Recall(1_024, 0.993, 2_048, 1), False, ("for 99.3% of strangers", "a longer shortlist finds more")),
-        (Recall(8_192, 0.942, 8_192, 0.942), True, ("for 94.2% of strangers", "a longer one finds no more")),
+        (None, ()),
+        (Shortlist(Recall(1_024, 0.996), LONGER), ("for 99.6% of strangers, with a shortlist of 1,024",)),
+        (Shortlist(SHORT, LONGER), ("for 99.3% of strangers", "a longer shortlist finds more")),
+        (Shortlist(LONGEST, LONGEST), ("for 94.2% of strangers", "a longer one finds no more")),
     ],
 )
-def test_a_shortlist_that_is_too_short_is_a_failure_where_a_longer_one_helps(
-    capsys: pytest.CaptureFixture[str], recall: Recall | None, *, is_good: bool, words: tuple[str, ...]
+def test_who_is_overlooked_is_told(
+    capsys: pytest.CaptureFixture[str], shortlist: Shortlist | None, words: tuple[str, ...]
 ) -> None:
-    """Elsewhere it is a warning that says what it means; a few who are overlooked are worth neither."""
-    outcome = Outcome(_AS_IT_SHOULD_BE, recall)
-    print_outcomes([outcome])
+    """With what it means, and what there is to do; a few who are overlooked are worth no warning."""
+    difference = Difference(9_000, 9_000, 0, 0, 0)
+    print_reports([IndexReport("m@1", serves=True, bytes=1, difference=difference, shortlist=shortlist)])
     told = [line for line in capsys.readouterr().out.splitlines() if line.startswith("m@1: ")]
-    assert outcome.is_good == is_good
     assert len(told) == len(words)
     assert all(word in line for word, line in zip(words, told, strict=True))

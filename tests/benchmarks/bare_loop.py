@@ -7,6 +7,7 @@ import asyncio
 import json
 import os
 import time
+from collections.abc import Awaitable, Callable
 from uuid import uuid4
 
 import attrs
@@ -21,6 +22,8 @@ from pgvector.psycopg import register_vector_async
 from psycopg.types.json import Jsonb
 from psycopg_pool import AsyncConnectionPool
 
+from domain.faces import FaceEmbedding
+from tests.benchmarks.site import steady_rate
 from tests.benchmarks.stored_embedding.stored_embedding import MODEL, vector
 from tests.e2e.world import SUBJECT, World
 
@@ -43,6 +46,13 @@ _OUTCOME = (
     "(stream_seq, stored_at, photo_id, face_index, outcome, embedder, worker, occurred_at) "
     "VALUES (%s, %s, %s, 0, 'matched', %s, 'bare loop', now())"
 )
+See = Callable[[bytes], Awaitable[FaceEmbedding]]
+"""Returns the embedding of the face on a photograph."""
+
+
+async def see_nothing(_: bytes) -> FaceEmbedding:
+    """Return the stored embedding, whatever the photograph."""
+    return FaceEmbedding(MODEL, vector(0))
 
 
 @attrs.frozen
@@ -53,12 +63,13 @@ class BareLoop:
     pool: AsyncConnectionPool[psycopg.AsyncConnection[tuple[object, ...]]]
     s3: Minio
     concurrency: int
+    see: See
+    ends: list[float] = attrs.Factory(list)
 
     async def run(self, jobs: int) -> float:
-        """Do so many jobs and return how many a second."""
+        """Do so many jobs and return how many a second, see :func:`tests.benchmarks.site.steady_rate`."""
         stream = self.client.jetstream()
         subscription = await stream.pull_subscribe(SUBJECT, durable=_DURABLE, stream="PHOTO_FACES")
-        started = time.perf_counter()
         in_hand: set[asyncio.Task[None]] = set()
         left = jobs
         while left:
@@ -70,7 +81,7 @@ class BareLoop:
             left -= len(messages)
             in_hand |= {asyncio.create_task(self._do(stream, message)) for message in messages}
         await asyncio.gather(*in_hand)
-        return jobs / (time.perf_counter() - started)
+        return steady_rate(self.ends)
 
     async def _do(self, stream: JetStreamContext, message: Msg) -> None:
         body = json.loads(message.data)
@@ -78,25 +89,26 @@ class BareLoop:
         async with self.pool.connection() as connection:
             await connection.execute(_LOOK, [photo])
             await connection.execute(_MATCHED, [photo])
-        await asyncio.to_thread(self._fetch, body["image_ref"])
-        probe = Vector(list(vector(0)))
+        face = await self.see(await asyncio.to_thread(self._fetch, body["image_ref"]))
+        probe = Vector(list(face.vector))
         async with self.pool.connection() as connection:
-            row = await (await connection.execute(_NEAREST, [probe, MODEL])).fetchone()
+            row = await (await connection.execute(_NEAREST, [probe, face.model])).fetchone()
         if row is None:
             raise AssertionError("nobody is enrolled")
-        face = uuid4()
+        face_id = uuid4()
         box = Jsonb({"x1": 10, "y1": 10, "x2": 210, "y2": 210})
         async with self.pool.connection() as connection, connection.transaction():
-            await connection.execute(_FACE, [face, photo, probe, MODEL, box])
-            await connection.execute(_MATCH, [uuid4(), face, row[0], row[1]])
+            await connection.execute(_FACE, [face_id, photo, probe, face.model, box])
+            await connection.execute(_MATCH, [uuid4(), face_id, row[0], row[1]])
             key = [message.metadata.sequence.stream, message.metadata.timestamp]
-            await connection.execute(_OUTCOME, [*key, photo, MODEL])
+            await connection.execute(_OUTCOME, [*key, photo, face.model])
         await stream.publish(
             "photo_faces.single.matched",
             json.dumps({"photo_id": photo, "outcome": "matched"}).encode(),
             headers={"Nats-Msg-Id": str(uuid4())},
         )
         await message.ack_sync()
+        self.ends.append(time.monotonic())
 
     def _fetch(self, key: str) -> bytes:
         response = self.s3.get_object("images", key)
@@ -107,7 +119,7 @@ class BareLoop:
             response.release_conn()
 
 
-async def run(world: World, *, concurrency: int, jobs: int) -> tuple[float, float]:
+async def run(world: World, *, concurrency: int, jobs: int, see: See = see_nothing) -> tuple[float, float]:
     """Return jobs per second, and the loop's own CPU seconds per job."""
 
     async def configure(connection: psycopg.AsyncConnection[tuple[object, ...]]) -> None:
@@ -124,7 +136,7 @@ async def run(world: World, *, concurrency: int, jobs: int) -> tuple[float, floa
     )
     async with pool:
         await pool.wait()
-        loop = BareLoop(client, pool, world.s3, concurrency)
+        loop = BareLoop(client, pool, world.s3, concurrency, see)
         before = os.times()
         rate = await loop.run(jobs)
         after = os.times()

@@ -47,8 +47,9 @@ class JetStreamDeadLetterBox(ConfirmedPublisher):
         self._found: str | None = None
 
     async def extent(self) -> Extent:
-        """Ask for the messages of the subject, and for the stream's last sequence."""
-        stream, subject = await self._stream(), self._names.dead_subject
+        """Look for the stream, which may be another one by now, and ask for its messages and last sequence."""
+        subject = self._names.dead_subject
+        stream = self._found = await stream_of(self._js, subject)
         with translated("dead letters"):
             state = (await self._js.stream_info(stream, subjects_filter=subject)).state
         return Extent((state.subjects or {}).get(subject, 0), state.last_seq)

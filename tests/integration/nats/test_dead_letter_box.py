@@ -11,7 +11,7 @@ from adapters.nats_jetstream.dead_letters.box import JetStreamDeadLetterBox
 from adapters.nats_jetstream.dead_letters.publisher import JetStreamDeadLetters
 from adapters.nats_jetstream.jobs.consumer import JetStreamJobQueue
 from adapters.nats_jetstream.names import BrokerNames
-from application.ports.dead_letter_box import DeadLetter
+from application.ports.dead_letter_box import DeadLetter, Extent
 from domain.errors import MessagingUnavailableError
 from domain.jobs import JobKey
 from tests.broker import ACK_WAIT, provisioned
@@ -97,6 +97,20 @@ async def test_other_messages_of_the_stream_are_none_of_ours(
     assert tenth == DeadLetter(10, tenth.stored_at, "", "", None, None, b"10")
     since = tenth.stored_at + timedelta(microseconds=1)
     assert [letter.sequence async for letter in box.letters(up_to=35, since=since)] == [20, 30]
+
+
+async def test_a_stream_that_takes_the_place_of_another_is_found(
+    client: Client, js: JetStreamContext, names: BrokerNames
+) -> None:
+    """An operator may delete the stream and let another one capture the subject while a worker counts the letters."""
+    await provisioned(client, names)
+    box = JetStreamDeadLetterBox(client, names)
+    assert await box.extent() == Extent(0, 0)
+    await js.delete_stream(names.dead_stream)
+    await js.add_stream(StreamConfig(name=f"X_{names.dead_stream}", subjects=[names.dead_subject]))
+    await js.publish(names.dead_subject, b"x")
+    assert await box.extent() == Extent(1, 1)
+    assert await box.discard(1)
 
 
 async def test_no_stream_is_a_clear_failure(client: Client, names: BrokerNames) -> None:

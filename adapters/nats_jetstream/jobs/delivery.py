@@ -132,7 +132,9 @@ class JetStreamDelivery:
             await self._client.publish(self._message.reply, b"+WPI")
 
     async def give_back(self) -> None:
-        """Negatively acknowledge without waiting; where that fails, its time runs out instead."""
+        """Negatively acknowledge without waiting; where that fails, or without a connection, its time runs out."""
+        if not self._client.is_connected:
+            return
         with suppress(MessagingUnavailableError), translated("nak"):
             await self._client.publish(self._message.reply, _NAK)
 

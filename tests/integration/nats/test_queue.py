@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -44,6 +45,13 @@ async def one(queue: JetStreamJobQueue) -> JetStreamDelivery:
     """Return the one delivery that comes."""
     [delivery] = await queue.fetch(1, timeout_seconds=SOON)
     return delivery
+
+
+async def two(queue: JetStreamJobQueue, js: JetStreamContext, names: BrokerNames) -> Sequence[JetStreamDelivery]:
+    """Publish two jobs and return their deliveries."""
+    for _ in range(2):
+        await js.publish(names.subject, b"a job")
+    return await queue.fetch(2, timeout_seconds=SOON)
 
 
 async def counted(client: Client, names: BrokerNames) -> tuple[int, int]:
@@ -203,20 +211,21 @@ async def test_what_is_settled_while_nats_is_away_ends_no_other(
         with Proxy(urlsplit(server.url).port or 0) as way:
             client = await connect(ConnectionOptions((way.before(server.url),)))
             queue = JetStreamJobQueue(client, names, ack_wait_seconds=30, trust_seconds=60)
-            await js.publish(names.subject, b"a job")
-            delivery = await one(queue)
+            settled, given_back = await two(queue, js, names)
             way.silence()
             way.reset()
             await eventually(_reconnecting(client), bool, "the end of the connection")
-            settling = asyncio.create_task(delivery.ack())
+            settling = asyncio.create_task(settled.ack())
+            await given_back.give_back()
             await js.delete_stream(names.stream)
             await provisioned(operator, names, ack_wait_seconds=30)
-            await js.publish(names.subject, b"another job")
-            await one(JetStreamJobQueue(operator, names, ack_wait_seconds=30))
+            another = JetStreamJobQueue(operator, names, ack_wait_seconds=30)
+            await two(another, js, names)
             way.speak()
             with pytest.raises(MessagingUnavailableError, match=f"the stream {names.stream} .* was deleted"):
                 await settling
-            assert await counted(operator, names) == (0, 1)
+            assert await counted(operator, names) == (0, 2)
+            assert list(await another.fetch(1, timeout_seconds=0.5)) == []
             await disconnect(client)
 
 

@@ -27,6 +27,10 @@ class Silent:
         self.sent: list[bytes] = []
         self._made = iter(made)
 
+    async def publish(self, _subject: str, payload: bytes) -> None:
+        """Remember it likewise."""
+        self.sent.append(payload)
+
     async def request(self, _subject: str, payload: bytes, timeout: float) -> None:  # noqa: ARG002, ASYNC109 - the client's
         """Remember what was sent, or would be with the next connection."""
         self.sent.append(payload)
@@ -57,6 +61,7 @@ async def test_nothing_is_left_to_be_sent_with_the_next_connection(monkeypatch: 
     for settled in (delivery.ack(), delivery.retry(after_seconds=1), delivery.terminate("hopeless")):
         with pytest.raises(MessagingUnavailableError, match="no answer in time"):
             await settled
+    await delivery.give_back()
     assert client.sent == []
 
 

@@ -75,12 +75,13 @@ class _Place:
     @property
     def is_ready(self) -> bool:
         """Whether the process has loaded its pipeline."""
-        return self._process.done() and not self._process.cancelled() and self._process.exception() is None
+        return _has_started(self._process)
 
     @property
     def memory(self) -> int:
         """How many bytes the process held when it was last asked; 0 where there is none."""
-        return self._process.result().memory if self.is_ready else 0
+        process = self._process  # looked up once: other threads ask, and the event loop may replace it meanwhile
+        return process.result().memory if _has_started(process) else 0
 
     async def process(self) -> VisionProcess:
         """Return the process when it is ready.
@@ -329,6 +330,10 @@ class ProcessPoolFaceReader:
 
     def _count_restart(self) -> None:
         self._restarts += 1
+
+
+def _has_started(process: asyncio.Task[VisionProcess]) -> bool:
+    return process.done() and not process.cancelled() and process.exception() is None
 
 
 def _task(coroutine: Coroutine[None, None, _T]) -> asyncio.Task[_T]:

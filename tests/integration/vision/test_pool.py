@@ -8,9 +8,11 @@ import resource
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import attrs
 import pytest
@@ -27,7 +29,7 @@ from domain.errors import (
     FacematchError,
     UnreadableImageError,
 )
-from tests.integration.vision.conftest import EMBEDDERS, StartPool, eventually
+from tests.integration.vision.conftest import EMBEDDERS, PATIENCE_SECONDS, StartPool, eventually
 from tests.processes import UNPRIVILEGED, children, is_running, shows_its_memory
 from tests.readers import end_maker, makers, pool_of, processes_of
 
@@ -163,6 +165,37 @@ async def test_the_pool_tells_what_its_processes_hold(start_pool: StartPool) -> 
     assert 128 * mib <= pool.memory - at_rest < 256 * mib
     os.kill(leaky, signal.SIGKILL)
     await eventually(lambda: 0 < pool.memory < at_rest + 64 * mib)
+
+
+async def test_what_the_processes_hold_can_be_asked_from_another_thread(start_pool: StartPool) -> None:
+    """An exporter that asks while a process is being replaced, between two of its looks, is told something."""
+    asking: set[int] = set()
+    replaced = threading.Event()
+
+    class Looked(asyncio.Task[Any]):
+        """A task whose process is lost when the exporter's thread looks whether it is done."""
+
+        def done(self) -> bool:
+            """Answer that thread when another process is being started in the place of this one."""
+            done = super().done()
+            if threading.get_ident() in asking:
+                asking.clear()
+                os.kill(doomed, signal.SIGKILL)
+                assert replaced.wait(PATIENCE_SECONDS)
+            return done
+
+    def ask_for_memory() -> int:
+        asking.add(threading.get_ident())
+        return pool.memory
+
+    asyncio.get_running_loop().set_task_factory(lambda loop, work, **options: Looked(work, loop=loop, **options))
+    pool = await start_pool()
+    [maker] = makers()
+    [doomed] = processes_of(maker)  # it has read nothing: there is a pause before the next one
+    exporter = asyncio.create_task(asyncio.to_thread(ask_for_memory))
+    await eventually(lambda: pool.restarts == 1)
+    replaced.set()
+    await exporter
 
 
 async def test_a_process_is_confined(start_pool: StartPool) -> None:

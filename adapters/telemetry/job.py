@@ -68,9 +68,7 @@ class OtelTelemetry:
             span,
             self._tracer,
             self._instruments,
-            CanonicalLine(
-                job=str(delivery.key), delivery=delivery.number, worker=self._worker, embedder=self._embedder
-            ),
+            CanonicalLine(job=str(delivery.key), delivery=delivery.number, embedder=self._embedder),
             self._messaging("ack", "settle"),
         )
         self._instruments.in_flight.add(1)

@@ -80,8 +80,7 @@ def _renderer(form: str | None, target: TextIO) -> Processor:
 
 def _naming(worker: str) -> Processor:
     def name(_logger: Any, _method: str, record: EventDict) -> EventDict:  # noqa: ANN401 - as structlog
-        record.setdefault("worker", worker)
-        return record
+        return {**record, "worker": worker}
 
     return name
 

@@ -35,8 +35,9 @@ class EventRelay:
 
     An event that is still unmarked ``orphan_seconds`` after its outcome is taken for an orphan. Publishing one
     that was not is harmless: it is the same event with the same identity. An event that is refused while others
-    are stored is tried ever more rarely, and holds up none of them. That it asks the database all the time is also
-    how an idle worker learns that the database is away.
+    are stored, by the relay or by this worker's jobs, is tried ever more rarely. While none is stored, which may be an
+    outage, each round tries the next batch, and begins again with the oldest after the last. So none holds up another.
+    That it asks the database all the time is also how an idle worker learns that the database is away.
 
     ``oldest_age`` is the seconds since the oldest outcome, of any worker, whose event is not published; 0 where there
     is none, None while unknown.
@@ -61,10 +62,13 @@ class EventRelay:
         self.oldest_age: float | None = None
         self._published: list[JobKey] = []
         self._refused: dict[JobKey, _Refusal] = {}
+        self._passed_over: set[JobKey] = set()
+        self._any_stored = False
 
     def published(self, key: JobKey) -> None:
         """Remember that this event is stored; it is marked in the next round."""
         self._published.append(key)
+        self._any_stored = True
 
     async def run(self) -> None:
         """Do a round now and then, until cancelled."""
@@ -108,16 +112,19 @@ class EventRelay:
 
     async def _orphans(self) -> list[JobRecord]:
         """Return the oldest events that nobody has published, without those that are left alone for now."""
-        waiting = await self._outbox.unpublished(
-            older_than_seconds=self._orphan_seconds, limit=_BATCH + len(self._refused)
-        )
+        skipped = self._refused.keys() | self._passed_over
+        waiting = await self._outbox.unpublished(older_than_seconds=self._orphan_seconds, limit=_BATCH + len(skipped))
         self.oldest_age = self._age(waiting[0]) if waiting else 0.0
         keys = {record.key for record in waiting}
         self._refused = {key: refusal for key, refusal in self._refused.items() if key in keys}
         now = self._clock.monotonic()
         left_alone = {key for key, refusal in self._refused.items() if refusal.until > now}
         left_alone.update(self._published)
-        return [record for record in waiting if record.key not in left_alone]
+        orphans = [record for record in waiting if record.key not in left_alone]
+        if untried := [record for record in orphans if record.key not in self._passed_over]:
+            return untried
+        self._passed_over.clear()
+        return orphans[:_BATCH]
 
     def _age(self, record: JobRecord) -> float:
         return max(0.0, (self._clock.now() - record.occurred_at).total_seconds())
@@ -129,9 +136,18 @@ class EventRelay:
         if stored:
             self._published += stored
             self._telemetry.orphans_published(len(stored))
+        any_stored = bool(stored) or self._any_stored
+        if any_stored:
+            self._passed_over.clear()
         for record, error in zip(orphans, errors, strict=True):
-            if error is not None and (stored or not isinstance(error, MessagingUnavailableError)):
+            if error is None:
+                continue
+            if any_stored or not isinstance(error, MessagingUnavailableError):
                 self._set_back(record.key, error)
+            else:
+                self._passed_over.add(record.key)
+        if orphans:
+            self._any_stored = bool(stored)
         return len(stored)
 
     async def _publish(self, record: JobRecord) -> Exception | None:

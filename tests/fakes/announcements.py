@@ -16,7 +16,7 @@ class InMemoryResultPublisher:
     """``events`` is the stream, one for each job; ``published`` every publication, duplicates too.
 
     ``available`` set to false makes every publication fail; an error put into ``poison`` under a job's key is
-    what publishing that job's event raises.
+    what publishing that job's event raises. ``tried`` counts every publication that was asked for.
     """
 
     def __init__(self) -> None:
@@ -24,9 +24,11 @@ class InMemoryResultPublisher:
         self.poison: dict[JobKey, Exception] = {}
         self.events: dict[JobKey, JobRecord] = {}
         self.published: list[JobRecord] = []
+        self.tried = 0
 
     async def publish(self, record: JobRecord) -> None:
         """Store the event unless the job has one."""
+        self.tried += 1
         await asyncio.sleep(0)
         if not self.available:
             raise MessagingUnavailableError("results: no answer")

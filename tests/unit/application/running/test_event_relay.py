@@ -7,8 +7,9 @@ from uuid import UUID
 import pytest
 
 from application.ports.ledger import Outbox
-from application.running.event_relay import EventRelay
+from application.running.event_relay import _BATCH, EventRelay
 from application.running.outages import Outages
+from application.running.tasks import ended
 from domain.errors import DatabaseUnavailableError, MessagingUnavailableError
 from domain.jobs import JobKey
 from domain.outcomes import Reason
@@ -20,6 +21,7 @@ from tests.fakes.ledger import InMemoryLedger
 from tests.fakes.telemetry import RecordingTelemetry
 
 ORPHAN_SECONDS = 2.0
+REFUSED = MessagingUnavailableError("no rights")
 UNPUBLISHABLE = ValueError("Out of range float values are not JSON compliant")
 
 
@@ -141,11 +143,9 @@ async def test_a_broker_that_goes_away_ends_the_round(scene: Scene, poisonous: i
     """Once no event of a batch can be stored, nothing more is tried before the next round."""
 
     class FullAfter150(InMemoryResultPublisher):
-        tried = 0
-
         async def publish(self, record: JobRecord) -> None:
-            self.tried += 1
-            if self.tried > 150:
+            if self.tried >= 150:
+                self.tried += 1
                 raise MessagingUnavailableError("results: no room")
             await super().publish(record)
 
@@ -313,6 +313,64 @@ async def test_more_poison_than_a_batch_holds_up_nothing(scene: Scene) -> None:
     for _ in range(6):
         await scene.relay.round()
     assert (scene.results.published, await scene.unmarked()) == (others, poisonous)
+
+
+async def test_a_batch_of_refused_events_holds_up_no_newer_one(scene: Scene) -> None:
+    """However many old events the broker refuses, and although nothing else is published, the next one is stored."""
+    *refused, good = await scene.orphans(2 * _BATCH + 1)
+    scene.results.poison = dict.fromkeys((record.key for record in refused), REFUSED)
+    running = asyncio.create_task(scene.relay.run())
+    await scene.clock.advance(2)
+    assert scene.results.published == [good]
+    later = await scene.record(1000)
+    await scene.clock.advance(5)
+    assert scene.results.published == [good, later]
+    await ended(running)
+
+
+async def test_an_outage_of_the_broker_costs_a_batch_in_each_round_and_ends_at_once(scene: Scene) -> None:
+    """However many events wait and however long it lasts; two seconds after its end all of them are stored."""
+    records = await scene.orphans(3 * _BATCH + 50)
+    scene.results.available = False
+    running = asyncio.create_task(scene.relay.run())
+    await scene.clock.advance(600)
+    assert 600 * _BATCH * 3 / 4 < scene.results.tried <= 601 * _BATCH
+    scene.results.available = True
+    await scene.clock.advance(2)
+    assert (set(scene.results.events), await scene.unmarked()) == ({record.key for record in records}, [])
+    assert len(scene.results.published) == len(records)
+    await ended(running)
+
+
+async def test_an_outage_in_which_events_are_added_ends_at_once_for_all(scene: Scene) -> None:
+    """Those that were tried long ago do not wait until nothing new comes."""
+    records = await scene.orphans(_BATCH)
+    scene.results.available = False
+    running = asyncio.create_task(scene.relay.run())
+    for sequence in range(1001, 1021):
+        scene.results.available = sequence > 1010
+        records.append(await scene.record(sequence))
+        await scene.clock.advance(1)
+    assert set(scene.results.events) >= {record.key for record in records[:-2]}
+    await ended(running)
+
+
+@pytest.mark.parametrize("by", ["jobs", "relay"])
+async def test_a_refused_event_is_tried_ever_more_rarely_while_others_are_stored(scene: Scene, by: str) -> None:
+    """Whether the worker's own jobs publish them or its relay does, every minute in the end."""
+    [refused] = await scene.orphans(1)
+    scene.results.poison[refused.key] = REFUSED
+    running = asyncio.create_task(scene.relay.run())
+    for sequence in range(2, 3602):
+        record = await scene.record(sequence)
+        if by == "jobs":
+            scene.relay.published(record.key)
+        await scene.clock.advance(1)
+    assert 70 <= scene.results.tried - len(scene.results.published) <= 120
+    scene.results.poison.clear()
+    await scene.clock.advance(62)
+    assert (refused in scene.results.published, await scene.unmarked()) == (True, [])
+    await ended(running)
 
 
 async def test_a_poisonous_event_is_tried_ever_more_rarely(scene: Scene) -> None:

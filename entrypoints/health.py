@@ -15,7 +15,7 @@ class Vitals(Protocol):
 
     @property
     def not_ready(self) -> Mapping[str, str]:
-        """Why it takes no jobs, by cause; empty when it does."""
+        """Why it takes no jobs, or can settle none, by cause; empty when neither is so."""
 
 
 def health_application(vitals: Callable[[], Vitals], metrics: Callable[[], tuple[str, bytes]]) -> web.Application:

@@ -94,13 +94,13 @@ def observe_readiness(instruments: Instruments, not_ready: Callable[[], Mapping[
     instruments.gauge(
         "facematch.worker.ready",
         "{worker}",
-        "1 while jobs are taken, else 0",
+        "1 while jobs are taken and can be settled, else 0",
         lambda: [(0 if not_ready() else 1, {})],
     )
     instruments.gauge(
         "facematch.worker.not_ready",
         "{worker}",
-        "1 for each cause why no jobs are taken",
+        "1 for each cause why no jobs are taken, or none can be settled",
         lambda: [(1, {"cause": cause}) for cause in not_ready()],
     )
 

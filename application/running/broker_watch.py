@@ -19,20 +19,24 @@ from domain.records import JobRecord
 
 BROKER = "message broker"
 _FETCHING = "fetching"
+_DEAD_LETTERS = "dead letters"
 _SHORTEST_PAUSE_SECONDS = 1.0
 _LONGEST_PAUSE_SECONDS = 5.0
 
 
 @attrs.frozen
 class _Problem:
-    """What was said last, and when."""
+    """What was said last, and when; it is ``alone`` once events that were published after it have been stored."""
 
     reason: str
     told_at: float
+    alone: bool
 
 
 class BrokerWatch:
-    """Reports the broker down while anything that was asked of it fails, and up when all of it works again.
+    """Tells telemetry the broker down while anything that was asked of it fails, and up when all of it works again.
+
+    What is refused alone keeps nobody from other jobs, and is no ``problem`` for them.
 
     A publication that fails is tried again when its job is delivered again, after ``ack_wait_seconds``, or by the
     relay; either may be another worker's. A problem that has not shown for twice the longer time is taken to be over.
@@ -48,8 +52,17 @@ class BrokerWatch:
 
     @property
     def problem(self) -> str | None:
-        """What fails, in words; None where nothing does."""
-        return "; ".join(dict.fromkeys(problem.reason for problem in self._problems.values())) or None
+        """Why no job is fetched, or none can be settled, in words; None where neither is so.
+
+        The relay tries an event again within its longest pause: what has not failed for twice that time is in no doubt.
+        """
+        since = self._clock.monotonic() - 2 * LONGEST_SET_BACK_SECONDS
+        reasons = (
+            problem.reason
+            for what, problem in tuple(self._problems.items())
+            if what == _FETCHING or (problem.told_at > since and not problem.alone)
+        )
+        return "; ".join(dict.fromkeys(reasons)) or None
 
     def pause(self) -> float | None:
         """Return the seconds to wait before trying one job, 1 growing to 5, while the last publication failed.
@@ -68,7 +81,8 @@ class BrokerWatch:
 
     @contextmanager
     def publishing(self, what: str) -> Iterator[None]:
-        """Learn from a publication; those of ``what`` are a problem until one of them succeeds."""
+        """Learn from a publication; those of ``what`` fail until one of them succeeds."""
+        began = self._clock.monotonic()
         try:
             with self._asking(what):
                 yield
@@ -77,6 +91,14 @@ class BrokerWatch:
                 self._doubt_since = self._clock.monotonic()
             raise
         self._doubt_since = None
+        if what != _DEAD_LETTERS:
+            self._events_stored(began)
+
+    def _events_stored(self, began: float) -> None:
+        """Learn that what was refused before this publication is refused alone."""
+        for what, problem in self._problems.items():
+            if problem.told_at <= began:
+                self._problems[what] = attrs.evolve(problem, alone=True)
 
     @contextmanager
     def _asking(self, what: str) -> Iterator[None]:
@@ -87,7 +109,8 @@ class BrokerWatch:
             if not self._problems:
                 self._telemetry.dependency_down(BROKER, str(error))
                 self._down_since = now
-            self._problems[what] = _Problem(str(error), now)
+            known = self._problems.get(what)
+            self._problems[what] = _Problem(str(error), now, alone=known is not None and known.alone)
             raise
         self._solved(what)
 
@@ -126,5 +149,5 @@ class WatchedDeadLetters:
 
     async def publish(self, delivery: Delivery, record: JobRecord) -> None:
         """Store the copy of a job that will not be delivered again."""
-        with self.watch.publishing("dead letters"):
+        with self.watch.publishing(_DEAD_LETTERS):
             await self.dead_letters.publish(delivery, record)

@@ -64,7 +64,7 @@ class Worker:
 
     @property
     def not_ready(self) -> Mapping[str, str]:
-        """Why jobs are not taken, or not settled, by dependency; empty when they are."""
+        """Why jobs are not taken, or none can be settled, by dependency; empty when neither is so."""
         reasons = dict(self.outages.down)
         if (problem := self.broker.problem) is not None:
             reasons[BROKER] = problem

@@ -86,21 +86,42 @@ async def test_a_dead_letter_without_room_waits_for_it(small: World) -> None:
     with small.worker() as worker:
         await _limit(small, "PHOTO_FACES_DEAD", 1)
         await small.publish(b"no job at all")
-        found = await eventually(
-            worker.not_ready, lambda found: "message broker" in found, "/readyz to name the broker"
-        )
-        assert found["message broker"] == "NATS, publish photo_faces.single.dead: maximum bytes exceeded"
         await publish(small, photos)
         for photo in photos:
             [event] = await small.outcome_of(photo)
             assert event["outcome"] == "matched"
         await asyncio.sleep(LONGER_THAN_ALL_DELIVERIES)
+        assert worker.get("/readyz")[0] == 200
+        [told] = [line["detail"] for line in worker.lines() if line.get("action") == "dependency_down"]
+        assert told == "NATS, publish photo_faces.single.dead: maximum bytes exceeded"
         assert await small.stored("PHOTO_FACES_DEAD") == []
         await _limit(small, "PHOTO_FACES_DEAD", -1)
         await small.settled()
-        await eventually(worker.not_ready, lambda found: not found, "/readyz to say yes")
+        assert outages_told(worker, "message broker") == ["dependency_down", "dependency_up"]
     [letter] = await small.stored("PHOTO_FACES_DEAD")
     assert (letter.data, letter.headers["Facematch-Reason"]) == (b"no job at all", "malformed_payload")
+    [event] = await small.outcome_of(None)
+    assert event["reason"] == "malformed_payload"
+
+
+async def test_a_kind_of_event_that_no_stream_takes_keeps_no_worker_from_other_jobs(small: World) -> None:
+    """The worker is ready and does them; the job whose event is refused is settled when there is a stream for it."""
+    photos = small.add_photos(6)
+    config = (await small.js.stream_info("PHOTO_FACES_RESULTS")).config
+    with small.worker() as worker:
+        await small.js.update_stream(config.evolve(subjects=["photo_faces.single.matched"]))
+        await small.publish(b"no job at all")
+        await publish(small, photos)
+        for photo in photos:
+            [event] = await small.outcome_of(photo)
+            assert event["outcome"] == "matched"
+        await asyncio.sleep(LONGER_THAN_ALL_DELIVERIES)
+        assert worker.get("/readyz")[0] == 200
+        assert "facematch_worker_ready 1.0" in worker.get("/metrics")[1].splitlines()
+        assert outages_told(worker, "message broker") == ["dependency_down"]
+        await small.js.update_stream(config)
+        await small.settled()
+        assert outages_told(worker, "message broker") == ["dependency_down", "dependency_up"]
     [event] = await small.outcome_of(None)
     assert event["reason"] == "malformed_payload"
 

@@ -12,6 +12,7 @@ from application.running.worker import Worker
 from domain.errors import MessagingUnavailableError
 from domain.outcomes import OutcomeKind, Reason
 from domain.records import Failed, JobRecord, Skipped
+from tests.fakes.announcements import InMemoryResultPublisher
 from tests.fakes.clock import settle
 from tests.fakes.database import ActiveModelRow
 from tests.fakes.ledger import InMemoryLedger
@@ -70,6 +71,22 @@ class Shift:
         """Publish so many jobs for the one photo."""
         for _ in range(count):
             await self.queue.submit(JOB)
+
+
+class SlowOnce(InMemoryResultPublisher):
+    """Stores the first event only when the test lets it, whatever happens to the others meanwhile."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.opened = asyncio.Event()
+
+    async def publish(self, record: JobRecord) -> None:
+        """Store it, the first one late."""
+        if self.tried == 0:
+            self.tried += 1
+            await self.opened.wait()
+        else:
+            await super().publish(record)
 
 
 @pytest.fixture
@@ -236,7 +253,7 @@ class TestSettlement:
             assert set(shift.queue.fetched[1:]) == {1}
 
     async def test_dead_letters_that_cannot_be_stored_do_not_hold_up_other_jobs(self, shift: Shift) -> None:
-        """Readiness names the trouble as long as it lasts, told once; jobs of other kinds are done meanwhile."""
+        """The trouble is told once, until it is over; jobs of other kinds are taken and done meanwhile."""
         shift.world.dead_letters.available = False
         shift.queue.publish(b"no job")
         async with shift.working() as worker:
@@ -244,15 +261,16 @@ class TestSettlement:
             await shift.submit(50)
             await shift.world.clock.advance(100)
             assert [job.acked for job in shift.queue.jobs] == [False] + [True] * 50
-            assert worker.not_ready == {"message broker": "dead letters: no answer"}
+            assert worker.not_ready == {}
+            assert shift.world.telemetry.down == [("message broker", "dead letters: no answer")]
+            assert shift.world.telemetry.up == []
             shift.world.dead_letters.available = True
             await shift.world.clock.advance(2 * shift.queue.ack_wait)
-            assert worker.not_ready == {}
         assert shift.queue.jobs[0].terminated == "malformed_payload"
         assert (len(shift.world.telemetry.down), len(shift.world.telemetry.up)) == (1, 1)
 
     async def test_events_of_one_kind_that_are_refused_are_told_once(self, shift: Shift) -> None:
-        """However many of other kinds are stored meanwhile, the trouble lasts until one of its kind is."""
+        """However many of other kinds are stored meanwhile, the trouble lasts until one of its kind is; none waits."""
         published = WatchedResults(shift.world.results, shift.world.broker)
         failed, skipped = shift.world.record(1, FAILED), shift.world.record(2, SKIPPED)
         shift.world.results.poison[failed.key] = REFUSED
@@ -260,11 +278,67 @@ class TestSettlement:
             with pytest.raises(MessagingUnavailableError):
                 await published.publish(failed)
             await published.publish(skipped)
-            assert shift.world.broker.problem == "no rights"
+            assert shift.world.broker.problem is None
         assert (len(shift.world.telemetry.down), shift.world.telemetry.up) == (1, [])
         shift.world.results.poison.clear()
         await published.publish(failed)
-        assert (shift.world.broker.problem, len(shift.world.telemetry.up)) == (None, 1)
+        assert len(shift.world.telemetry.up) == 1
+
+    async def test_one_event_that_is_refused_keeps_no_worker_from_its_jobs(self, shift: Shift) -> None:
+        """Once an event of another kind was stored the worker stays ready, also while it has nothing to do."""
+        refused = await shift.world.ledger.conclude(shift.world.record(1, FAILED))
+        shift.world.results.poison[refused.key] = REFUSED
+        async with shift.working() as worker:
+            await shift.world.clock.advance(5)
+            assert worker.not_ready == {"message broker": "no rights"}
+            await shift.submit(1)
+            await shift.world.clock.advance(5)
+            for _ in range(600):
+                await shift.world.clock.advance(1)
+                assert worker.not_ready == {}
+            assert (len(shift.world.telemetry.down), shift.world.telemetry.up) == (1, [])
+            shift.world.results.available = False
+            await shift.submit(1)
+            await shift.world.clock.advance(10)
+            assert worker.not_ready == {"message broker": "results: no answer"}
+
+    async def test_a_dead_letter_that_is_stored_is_no_sign_of_events(self, shift: Shift) -> None:
+        """They have a stream of their own: while no event can be stored the worker says so."""
+        shift.world.results.available = False
+        shift.queue.publish(b"no job")
+        async with shift.working() as worker:
+            for _ in range(2):
+                await shift.world.clock.advance(shift.queue.ack_wait + 1)
+                assert worker.not_ready == {"message broker": "results: no answer"}
+        assert len(shift.world.dead_letters.letters) == 1
+
+    async def test_an_event_on_its_way_when_another_is_refused_is_no_sign(self, shift: Shift) -> None:
+        """It may have been stored before an outage began: only what is asked for afterwards shows that none did."""
+        results = SlowOnce()
+        published = WatchedResults(results, shift.world.broker)
+        under_way = asyncio.create_task(published.publish(shift.world.record(1, SKIPPED)))
+        await shift.world.clock.advance(1)
+        results.available = False
+        for number in 2, 3:
+            with pytest.raises(MessagingUnavailableError):
+                await published.publish(shift.world.record(number, FAILED))
+            results.opened.set()
+            await under_way
+        assert shift.world.broker.problem == "results: no answer"
+
+    @pytest.mark.parametrize("ack_wait", [30.0, 600.0])
+    async def test_events_that_another_worker_published_leave_no_doubt(self, ack_wait: float) -> None:
+        """After an outage a worker without a job is ready two minutes after its last failure, whatever the ack wait."""
+        shift = Shift(ack_wait=ack_wait)
+        shift.world.results.available = False
+        orphan = await shift.world.ledger.conclude(shift.world.record(1, FAILED))
+        async with shift.working() as worker:
+            await shift.world.clock.advance(300)
+            assert worker.not_ready == {"message broker": "results: no answer"}
+            shift.world.results.available = True
+            await shift.world.ledger.mark_published([orphan.key])
+            await shift.world.clock.advance(FORGET_SECONDS)
+            assert worker.not_ready == {}
 
     @pytest.mark.parametrize("ack_wait", [1.0, 30.0])
     async def test_an_event_that_only_the_relay_tries_is_told_once(self, ack_wait: float) -> None:
@@ -283,11 +357,11 @@ class TestSettlement:
             for number in range(2, 1300):
                 await shift.world.ledger.conclude(shift.world.record(number, SKIPPED))
                 await shift.world.clock.advance(2)
-            assert worker.not_ready == {"message broker": "no rights"}
+            assert worker.not_ready == {}
             assert (len(shift.world.telemetry.down), shift.world.telemetry.up) == (1, [])
             shift.world.results.poison.clear()
             await shift.world.clock.advance(70)
-            assert (worker.not_ready, len(shift.world.telemetry.up)) == ({}, 1)
+            assert len(shift.world.telemetry.up) == 1
 
     async def test_a_job_that_another_worker_settled_leaves_no_doubt(self, shift: Shift) -> None:
         """Where the job does not come back, the trouble is taken to be over and the worker is ready."""

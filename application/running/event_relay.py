@@ -17,6 +17,8 @@ from domain.records import JobRecord
 
 _BATCH = 100
 _MOST_BATCHES = 50
+_MOST_PASSED_OVER = 10 * _BATCH
+"""So many are read again in each round of an outage, however many wait."""
 _INTERVAL_SECONDS = 1.0
 LONGEST_SET_BACK_SECONDS: Final = 60.0
 """An event that was refused, however often, is tried again in the first round after this time."""
@@ -36,8 +38,9 @@ class EventRelay:
     An event that is still unmarked ``orphan_seconds`` after its outcome is taken for an orphan. Publishing one
     that was not is harmless: it is the same event with the same identity. An event that is refused while others
     are stored, by the relay or by this worker's jobs, is tried ever more rarely. While none is stored, which may be an
-    outage, each round tries the next batch, and begins again with the oldest after the last. So none holds up another.
-    That it asks the database all the time is also how an idle worker learns that the database is away.
+    outage, each round tries the next batch, and begins again with the oldest after the last, or after a thousand. So
+    fewer than these hold up no other. That it asks the database all the time is also how an idle worker learns that
+    the database is away.
 
     ``oldest_age`` is the seconds since the oldest outcome, of any worker, whose event is not published; 0 where there
     is none, None while unknown.
@@ -112,6 +115,8 @@ class EventRelay:
 
     async def _orphans(self) -> list[JobRecord]:
         """Return the oldest events that nobody has published, without those that are left alone for now."""
+        if len(self._passed_over) >= _MOST_PASSED_OVER:
+            self._passed_over.clear()
         skipped = self._refused.keys() | self._passed_over
         waiting = await self._outbox.unpublished(older_than_seconds=self._orphan_seconds, limit=_BATCH + len(skipped))
         self.oldest_age = self._age(waiting[0]) if waiting else 0.0

@@ -1,6 +1,7 @@
 """Events are marked once published, and published for workers that died."""
 
 import asyncio
+from collections.abc import Sequence
 from datetime import timedelta
 from uuid import UUID
 
@@ -70,6 +71,17 @@ class Scene:
     async def unmarked(self) -> list[JobRecord]:
         """Return the records whose events nobody has marked."""
         return list(await self.ledger.unpublished(older_than_seconds=0, limit=1000))
+
+
+class CountingOutbox(InMemoryLedger):
+    """One that knows how many events it was asked for at once."""
+
+    most_read = 0
+
+    async def unpublished(self, *, older_than_seconds: float, limit: int) -> Sequence[JobRecord]:
+        """Count, and return them."""
+        self.most_read = max(self.most_read, limit)
+        return await super().unpublished(older_than_seconds=older_than_seconds, limit=limit)
 
 
 @pytest.fixture
@@ -339,6 +351,18 @@ async def test_an_outage_of_the_broker_costs_a_batch_in_each_round_and_ends_at_o
     await scene.clock.advance(2)
     assert (set(scene.results.events), await scene.unmarked()) == ({record.key for record in records}, [])
     assert len(scene.results.published) == len(records)
+    await ended(running)
+
+
+async def test_an_outage_with_many_events_does_not_read_all_of_them_in_each_round(scene: Scene) -> None:
+    """A thousand are passed over at most, then it begins with the oldest again."""
+    await scene.orphans(20 * _BATCH)
+    scene.results.available = False
+    outbox = CountingOutbox(scene.database)
+    scene.relay = scene.relay_on(outbox)
+    running = asyncio.create_task(scene.relay.run())
+    await scene.clock.advance(30)
+    assert outbox.most_read == 10 * _BATCH
     await ended(running)
 
 

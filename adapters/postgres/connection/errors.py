@@ -36,6 +36,11 @@ With any other the server refuses what a job writes or compares: by a column tha
 or has another dimension, by a CHECK or a trigger. Whether every job meets it, a look at the schema tells.
 """
 _RELATION = re.compile('relation "(.+?)"')
+_IN_A_FUNCTION = re.compile(r"^(?:\S+ function|SQL statement) .*", re.MULTILINE)
+"""What the context says of an error within a function: of a trigger of the application's, as a rule.
+
+Else it may be about parameters, and quote them.
+"""
 _READ_ONLY = psycopg.errors.ReadOnlySqlTransaction
 _EXHAUSTED = "53"
 """The class of SQLSTATE for insufficient resources: no room on the disk, no memory, too many connections."""
@@ -57,14 +62,9 @@ def swallowed(what: str, table: Table) -> DatabaseUnavailableError:
 
 @contextmanager
 def translated(what: str) -> Iterator[None]:
-    """Raise :class:`DatabaseUnavailableError` for faults that pass and for refusals; let mistakes through."""
+    """Raise :class:`DatabaseUnavailableError` for faults that pass and for refusals; let mistakes through, masked."""
     try:
         yield
-    except psycopg.errors.InsufficientPrivilege as error:
-        if error.diag.context:  # in a function: a trigger of the application's, which runs with the role's rights
-            where = redact(error.diag.context.splitlines()[-1])
-            raise DatabaseRefusedError(f"database, {what}: refused: {first_line(error)}, in {where}") from error
-        raise DatabaseForbiddenError(f"database, {what}: {first_line(error)}") from error
     except psycopg.errors.LockNotAvailable as error:
         found = _RELATION.search(error.diag.context or "")
         row = f"a row of {found[1]}" if found else "something"
@@ -77,7 +77,14 @@ def translated(what: str) -> Iterator[None]:
         where = " (FACEMATCH_DATABASE_URL)" if error.sqlstate is None else ""  # it is about the connection
         raise kind(f"database, {what}: {first_line(error)}{where}") from error
     except psycopg.DatabaseError as error:
+        functions = _IN_A_FUNCTION.findall(error.diag.context or "")
+        if functions:  # it runs with the role's rights, and what is wrong in it is no mistake of ours
+            where = redact(functions[-1])
+            raise DatabaseRefusedError(f"database, {what}: refused: {first_line(error)}, in {where}") from error
+        if isinstance(error, psycopg.errors.InsufficientPrivilege):
+            raise DatabaseForbiddenError(f"database, {what}: {first_line(error)}") from error
         if error.sqlstate is None or error.sqlstate.startswith(_MISTAKEN):
+            error.args = (first_line(error),)  # a traceback prints them; the other lines quote statements and values
             raise
         raise DatabaseRefusedError(f"database, {what}: refused: {first_line(error)}") from error
     except TimeoutError as error:

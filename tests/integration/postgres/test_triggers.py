@@ -38,6 +38,7 @@ BEGIN
 END $$;
 CREATE TRIGGER look BEFORE INSERT ON face_matches FOR EACH ROW EXECUTE FUNCTION look();
 """
+TEMPLATE = FaceEmbedding("dlib@2", tuple(0.125 + number / 1000 for number in range(128)))
 
 
 async def test_triggers_on_faces_have_run_before_the_match_is_inserted(
@@ -91,7 +92,9 @@ async def test_what_a_trigger_may_not_do_is_told_as_the_triggers(
             await PostgresLedger(database).conclude_face(header(photo), unknown())
 
 
-@pytest.mark.parametrize("condition", ["", " USING ERRCODE = 'insufficient_privilege'"])
+@pytest.mark.parametrize(
+    "condition", ["", " USING ERRCODE = 'insufficient_privilege'", " USING ERRCODE = 'syntax_error'"]
+)
 async def test_a_template_that_a_trigger_quotes_is_masked(
     admin: psycopg.Connection, database_url: str, condition: str
 ) -> None:
@@ -104,11 +107,30 @@ async def test_a_template_that_a_trigger_quotes_is_masked(
     admin.execute("CREATE TRIGGER refuse BEFORE UPDATE ON users FOR EACH ROW EXECUTE FUNCTION refuse()")
     user = uuid4()
     admin.execute("INSERT INTO users (id) VALUES (%s)", [user])
-    template = FaceEmbedding("dlib@2", tuple(0.125 + number / 1000 for number in range(128)))
     async with opened(database_url) as database:
         with pytest.raises(DatabaseRefusedError, match=f"account is frozen: .*{user}") as refused:
-            await PostgresEnrolment(database).save_template(user, template, photographs=1, replace=False)
+            await PostgresEnrolment(database).save_template(user, TEMPLATE, photographs=1, replace=False)
     assert MASK in str(refused.value)
+    assert not re.search(r"0\.\d", str(refused.value))
+
+
+async def test_a_template_that_a_mistaken_statement_of_a_trigger_holds_is_masked(
+    admin: psycopg.Connection, database_url: str
+) -> None:
+    """A log of changes that fits its table no longer: it is the application's mistake, and told without the row."""
+    await migrate(database_url)
+    admin.execute("CREATE TABLE audit (changed text)")
+    admin.execute(
+        "CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS "
+        "$$ BEGIN EXECUTE format('INSERT INTO audit VALUES (%L, 2)', NEW); RETURN NEW; END $$"
+    )
+    admin.execute("CREATE TRIGGER note BEFORE UPDATE ON users FOR EACH ROW EXECUTE FUNCTION note()")
+    user = uuid4()
+    admin.execute("INSERT INTO users (id) VALUES (%s)", [user])
+    refusal = r"refused: INSERT has more expressions than target columns, in PL/pgSQL function (public\.)?note\(\)"
+    async with opened(database_url) as database:
+        with pytest.raises(DatabaseRefusedError, match=refusal) as refused:
+            await PostgresEnrolment(database).save_template(user, TEMPLATE, photographs=1, replace=False)
     assert not re.search(r"0\.\d", str(refused.value))
 
 

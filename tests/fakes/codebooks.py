@@ -6,10 +6,11 @@ from application.ports.codebooks import Recall
 
 Vectors = list[tuple[float, ...]]
 LENGTHS = (1_024, 2_048, 4_096, 8_192)
+_ANY = "any"
 
 
 class PlainCodebooks:
-    """A codebook is its dimension and its shortlist, as text.
+    """A codebook is its dimension, any where there were no examples, and its shortlist, as text.
 
     ``found`` is which share of strangers find the nearest user with each of the :data:`LENGTHS`. ``examples`` are those
     that were learnt from last, and ``probes`` those that were searched for.
@@ -23,11 +24,11 @@ class PlainCodebooks:
     async def learn(self, examples: Vectors) -> bytes:
         """Look at the dimension."""
         self.examples = examples
-        return f"{len(examples[0])} {LENGTHS[0]}".encode()
+        return f"{len(examples[0]) if examples else _ANY} {LENGTHS[0]}".encode()
 
     async def can_be_used(self, codebook: bytes, dimension: int) -> bool:
         """Compare the dimension."""
-        return codebook.startswith(f"{dimension} ".encode())
+        return codebook.startswith((f"{dimension} ".encode(), f"{_ANY} ".encode()))
 
     async def rehearse(self, codebook: bytes, probes: Vectors, pages: AsyncIterable[Vectors]) -> tuple[Recall, ...]:
         """Say what is wanted, where the pages have somebody else."""

@@ -6,18 +6,25 @@ from uuid import UUID
 
 import attrs
 
-from application.ports.search_index import Difference, IndexState, Model, Space
+from application.ports.search_index import Difference, IndexRefusedError, IndexState, Model, Space
 from tests.fakes.codebooks import Vectors
 from tests.fakes.database import InMemoryDatabase
 
+Vector = tuple[float, ...]
+User = tuple[str | None, Vector | None]
+"""A user's model and vector."""
 _PAGE = 2
+_MOST_DIMENSIONS = 4_000
+_EXAMPLES = 10
 
 
 @attrs.define
 class Index:
-    """A model's index; ``uncopied`` are users from before it was followed who are not in it yet."""
+    """A model's index: the vectors in it, by user, and the users as they were when they were followed last."""
 
-    uncopied: set[UUID]
+    space: Space
+    vectors: dict[UUID, Vector] = attrs.field(factory=dict, repr=False)
+    seen: dict[UUID, User] = attrs.field(factory=dict, repr=False)
     is_kept: bool = True
     codebook: bytes | None = None
     dimension: int | None = None
@@ -25,7 +32,10 @@ class Index:
 
 
 class InMemoryIndexTables:
-    """Indexes of the users of an :class:`InMemoryDatabase`, by model."""
+    """Indexes of the users of an :class:`InMemoryDatabase`, by model.
+
+    What was written of a user comes into an index when it is asked for next.
+    """
 
     def __init__(self, database: InMemoryDatabase) -> None:
         self._database = database
@@ -52,23 +62,39 @@ class InMemoryIndexTables:
         return IndexState(index.dimension, index.is_kept, 0, repr(index), index.learnt_from)
 
     async def follow(self, space: Space, state: IndexState | None) -> None:
-        """Note who is not copied yet."""
+        """Keep what is in it, whomever it followed so far."""
+        if space.dimension > _MOST_DIMENSIONS:
+            told = f"{space.model} has vectors of {space.dimension} dimensions, and {_MOST_DIMENSIONS} at most"
+            raise IndexRefusedError(told)
         if state is None:
-            self.indexes[space.model] = Index(uncopied=set(self._users(space)))
-        self.indexes[space.model].is_kept = True
+            self.indexes[space.model] = Index(space, seen=self._everybody())
+        index = self._followed(space.model)
+        index.space, index.is_kept = space, True
+
+    def stop_following(self, model: str) -> None:
+        """Have somebody switch off what follows users."""
+        self._followed(model).is_kept = False
 
     async def fill(self, space: Space, on_copied: Callable[[int], None]) -> None:
         """Copy all but the locked."""
-        uncopied = self.indexes[space.model].uncopied
-        copied = uncopied - self._database.locked
-        uncopied -= copied
+        vectors, users = self._followed(space.model).vectors, self._users(space)
+        copied = {
+            user: vector
+            for user, vector in users.items()
+            if vectors.get(user) != vector and user not in self._database.locked
+        }
+        vectors.update(copied)
+        for user in vectors.keys() - users.keys():
+            del vectors[user]
         on_copied(len(copied))
 
     async def compare(self, space: Space) -> Difference:
-        """Count."""
-        users = self._users(space)
-        missing = tuple(self.indexes[space.model].uncopied & users.keys())
-        return Difference(len(users), len(users) - len(missing), len(missing), 0, 0, missing)
+        """Compare both."""
+        vectors, users = self._followed(space.model).vectors, self._users(space)
+        missing, left_over = users.keys() - vectors.keys(), vectors.keys() - users.keys()
+        different = {user for user in users.keys() & vectors.keys() if users[user] != vectors[user]}
+        examples = tuple(missing | left_over | different)[:_EXAMPLES]
+        return Difference(len(users), len(vectors), len(missing), len(left_over), len(different), examples)
 
     async def settle(self, space: Space) -> None:
         """Have nothing to do."""
@@ -103,13 +129,26 @@ class InMemoryIndexTables:
         """Forget it."""
         self.indexes.pop(model, None)
 
-    def _users(self, space: Space) -> dict[UUID, tuple[float, ...]]:
+    def _everybody(self) -> dict[UUID, User]:
+        return {user.id: (user.model, user.vector) for user in self._database.users.values()}
+
+    def _users(self, space: Space) -> dict[UUID, Vector]:
         return {
-            user.id: user.vector
-            for user in self._database.users.values()
-            if user.model == space.model and user.vector is not None and len(user.vector) == space.dimension
+            user: vector
+            for user, (model, vector) in self._everybody().items()
+            if model == space.model and vector is not None and len(vector) == space.dimension and any(vector)
         }
 
+    def _followed(self, model: str) -> Index:
+        index, everybody = self.indexes[model], self._everybody()
+        if index.is_kept:
+            users = self._users(index.space)
+            for user in {user for user, _ in index.seen.items() ^ everybody.items()}:
+                index.vectors.pop(user, None)
+                if user in users:
+                    index.vectors[user] = users[user]
+        index.seen = everybody
+        return index
+
     def _indexed(self, space: Space) -> Vectors:
-        uncopied = self.indexes[space.model].uncopied
-        return [vector for user, vector in self._users(space).items() if user not in uncopied]
+        return list(self._followed(space.model).vectors.values())

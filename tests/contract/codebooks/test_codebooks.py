@@ -49,6 +49,14 @@ async def test_a_codebook_is_for_vectors_of_one_dimension(subject: Subject) -> N
         assert not await subject.codebooks.can_be_used(damaged, DIMENSION)
 
 
+async def test_a_codebook_is_learnt_from_nobody(subject: Subject) -> None:
+    """Whoever comes can be searched for by it, and nothing is measured."""
+    nobody = subject.gallery[:0]
+    learnt = await subject.codebooks.learn(nobody)
+    assert await subject.codebooks.can_be_used(learnt, DIMENSION)
+    assert await subject.codebooks.rehearse(learnt, nobody, subject.pages(of=slice(0))) == ()
+
+
 async def test_shortlists_are_measured_from_the_one_in_use_to_the_longest(subject: Subject) -> None:
     """Each is twice as long as the one before, and finds as many at least; one that was written is in use."""
     learnt = await subject.codebooks.learn(subject.gallery)

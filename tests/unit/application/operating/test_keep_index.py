@@ -127,13 +127,28 @@ async def test_what_cannot_be_used_is_learnt_again(scene: Scene, codebook: bytes
     assert scene.tables.indexes[MODEL].learnt_from == 11
 
 
+async def test_an_index_that_everybody_has_left_is_learnt_anew(scene: Scene) -> None:
+    """From nobody, of the dimension that it had; until then it is damaged."""
+    scene.enrol(3)
+    await scene.build()
+    scene.database.users.clear()
+    scene.tables.indexes[MODEL].codebook = b"damaged"
+    assert await scene.build() is None
+    [model] = await scene.tables.models()
+    report = await scene.keep_index.check(model)
+    assert (report.serves, report.difference) == (True, Difference(0, 0, 0, 0, 0))
+    assert scene.codebooks.examples == []
+
+
 async def test_another_dimension_is_learnt_anew(scene: Scene) -> None:
-    """What is known of the old one tells nothing of it."""
+    """What is known of the old one tells nothing of it, and none of its vectors stays."""
     scene.enrol(10)
     await scene.build()
     scene.enrol(11, dimension=3)
     await scene.build()
     assert (scene.tables.indexes[MODEL].dimension, scene.tables.indexes[MODEL].learnt_from) == (3, 11)
+    [model] = await scene.tables.models()
+    assert (await scene.keep_index.check(model)).difference == Difference(11, 11, 0, 0, 0)
 
 
 @pytest.mark.parametrize(
@@ -203,7 +218,7 @@ async def test_rows_that_are_locked_for_a_moment_are_waited_for(scene: Scene) ->
     scene.database.locked = {UUID(int=1)}
     scene.clock.meanwhile = scene.database.locked.clear
     await scene.build()
-    assert (scene.clock.slept, scene.tables.indexes[MODEL].uncopied) == ([1.0], set())
+    assert (scene.clock.slept, len(scene.tables.indexes[MODEL].vectors)) == ([1.0], 5)
 
 
 async def test_rows_that_stay_locked_are_told(scene: Scene) -> None:
@@ -247,7 +262,7 @@ async def test_a_comparison_measures_what_serves_and_changes_nothing(scene: Scen
     scene.enrol(MANY, "third@1")
     for name in (MODEL, OTHER):
         await scene.keep_index.build_all(name, scene)
-    scene.tables.indexes[OTHER].is_kept = False
+    scene.tables.stop_following(OTHER)
     scene.codebooks.found = (0.9, 1, 1, 1)
     scene.heard.clear()
     mine, other = await scene.keep_index.check_all(None, scene)

@@ -31,10 +31,10 @@ class PlainCodebooks:
         return codebook.startswith((f"{dimension} ".encode(), f"{_ANY} ".encode()))
 
     async def rehearse(self, codebook: bytes, probes: Vectors, pages: AsyncIterable[Vectors]) -> tuple[Recall, ...]:
-        """Say what is wanted, where the pages have somebody else."""
+        """Say what is wanted, where somebody is searched for and the pages have somebody else."""
         self.probes = probes
         others = [vector async for page in pages for vector in page if vector not in probes]
-        if not others:
+        if not probes or not others:
             return ()
         measured = (Recall(*each) for each in zip(LENGTHS, self.found, strict=True))
         return tuple(recall for recall in measured if recall.shortlist >= int(codebook.split()[1]))

@@ -70,7 +70,8 @@ async def test_shortlists_are_measured_from_the_one_in_use_to_the_longest(subjec
     assert await subject.codebooks.rehearse(grown, probes, subject.pages(of=slice(None))) == recalls[1:]
 
 
-async def test_nothing_is_measured_where_there_is_nobody_else(subject: Subject) -> None:
-    """Only those who are searched for."""
+@pytest.mark.parametrize(("probes", "others"), [(slice(100), slice(100)), (slice(0), slice(None))])
+async def test_nothing_is_measured_where_there_is_nobody_else(subject: Subject, probes: slice, others: slice) -> None:
+    """Only those who are searched for, or only others."""
     learnt = await subject.codebooks.learn(subject.gallery)
-    assert await subject.codebooks.rehearse(learnt, subject.gallery[:100], subject.pages(of=slice(100))) == ()
+    assert await subject.codebooks.rehearse(learnt, subject.gallery[probes], subject.pages(of=others)) == ()

@@ -439,20 +439,3 @@ async def test_codes_that_a_user_was_added_to_by_half_are_given_up(
     worker.clock.advance(300)
     await worker.refreshed(lambda: len(worker.made) == 2 and len(worker.made[1]) == 21)
     assert await worker.nearest() == NEW
-
-
-async def test_a_gallery_that_has_grown_is_learnt_from_again(admin: psycopg.Connection, database_url: str) -> None:
-    """By a factor of more than four; before, what was learnt stays."""
-    await migrate(database_url)
-    learnt = []
-    for users in (10, 30, 70):
-        present = admin.execute("SELECT count(*) FROM users").fetchone() or (0,)
-        admin.execute(
-            "INSERT INTO users SELECT gen_random_uuid(), ARRAY[0, cos(g), sin(g), 0]::vector, 'model@1' "
-            "FROM generate_series(1, %s) g",
-            [users - present[0]],
-        )
-        await make_index(database_url, MODEL, dimension=4)
-        learnt.append(admin.execute("SELECT users, learnt_at FROM facematch.codebooks").fetchone())
-    assert learnt[0] == learnt[1]
-    assert [row[0] for row in learnt if row] == [10, 10, 70]

@@ -36,11 +36,8 @@ With any other the server refuses what a job writes or compares: by a column tha
 or has another dimension, by a CHECK or a trigger. Whether every job meets it, a look at the schema tells.
 """
 _RELATION = re.compile('relation "(.+?)"')
-_IN_A_FUNCTION = re.compile(r"^(?:\S+ function|SQL statement) .*", re.MULTILINE)
-"""What the context says of an error within a function: of a trigger of the application's, as a rule.
-
-Else it may be about parameters, and quote them.
-"""
+_PARAMETER = re.compile(r"\$\d+ = ")
+"""What comes before the value of a statement's parameter, in whatever language the server speaks."""
 _READ_ONLY = psycopg.errors.ReadOnlySqlTransaction
 _EXHAUSTED = "53"
 """The class of SQLSTATE for insufficient resources: no room on the disk, no memory, too many connections."""
@@ -77,9 +74,7 @@ def translated(what: str) -> Iterator[None]:
         where = " (FACEMATCH_DATABASE_URL)" if error.sqlstate is None else ""  # it is about the connection
         raise kind(f"database, {what}: {first_line(error)}{where}") from error
     except psycopg.DatabaseError as error:
-        functions = _IN_A_FUNCTION.findall(error.diag.context or "")
-        if functions:  # it runs with the role's rights, and what is wrong in it is no mistake of ours
-            where = redact(functions[-1])
+        if where := _function(error.diag.context or ""):
             raise DatabaseRefusedError(f"database, {what}: refused: {first_line(error)}, in {where}") from error
         if isinstance(error, psycopg.errors.InsufficientPrivilege):
             raise DatabaseForbiddenError(f"database, {what}: {first_line(error)}") from error
@@ -91,6 +86,17 @@ def translated(what: str) -> Iterator[None]:
         raise DatabaseUnavailableError(
             f"database, {what}: no answer in time: look for long statements and locks in pg_stat_activity"
         ) from error
+
+
+def _function(context: str) -> str:
+    """Return which function an error is from, a trigger's as a rule; empty where it is from none.
+
+    Such a function runs with the role's rights, and is the application's. The outermost is told last; after it come the
+    statement's parameters, where the server is set to tell them.
+    """
+    told, *values = _PARAMETER.split(context, maxsplit=1)
+    lines = told.splitlines()[: -1 if values else None]
+    return redact(lines[-1]) if lines else ""
 
 
 def is_of_a_stale_connection(error: BaseException) -> bool:

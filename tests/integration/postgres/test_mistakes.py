@@ -14,8 +14,12 @@ VECTOR = "[0.125,0.25]"
 
 @pytest.mark.parametrize(
     ("statement", "parameters"),
-    [("SELECT '[0.125,0.25]' ORDER", []), ("SELECT nextval('users'), %s::text", [VECTOR])],
-    ids=["statement", "parameters"],
+    [
+        ("SELECT '[0.125,0.25]' ORDER", []),
+        ("SELECT nextval('users'), %s::text", [VECTOR]),
+        ("SELECT nextval('users'), %s::text, %s::text", ["in\nlines", f"as well\n{VECTOR}"]),
+    ],
+    ids=["statement", "parameter", "parameters"],
 )
 async def test_a_mistake_is_told_without_values(
     database_url: str, statement: LiteralString, parameters: list[str]

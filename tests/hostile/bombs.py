@@ -80,6 +80,12 @@ def endless() -> Iterator[Case]:
         huge = partial(grid, form, 7_680, 16, 16, announced=(1_024, 1_024))
         yield Case(f"{form} of one huge tile, 256 times", partial(huge, repeated=True), TOO_LARGE)
         yield Case(f"{form} of 256 huge tiles of the same bytes", huge, TOO_LARGE)
+    for form, error in (("AVIF", TOO_LARGE), ("HEIF", UNREADABLE)):
+        understated = partial(grid, form, 2_048, 8, 8, announced=(512, 512), tile_announced=64)
+        yield Case(f"{form} of 64 tiles with more pixels than they say", understated, error)
+    yield Case("AVIF with the same frame 1,000 times", partial(_again, "RGB"), TOO_LARGE)
+    yield Case("AVIF with the same frame 1,000 times as alpha", partial(_again, "RGBA"), TOO_LARGE)
+    yield Case("AVIF of two frames, with the first 1,000 times", _again_animated, TOO_LARGE)
     yield Case("AVIF of 14,400 tiles", partial(grid, "AVIF", 64, 120, 120), READ)
     yield Case("HEIF of 14,400 tiles", partial(grid, "HEIF", 64, 120, 120), UNREADABLE)
 
@@ -172,3 +178,12 @@ def _tiff_around_jpeg() -> bytes:
 
 def _understated(form: str) -> bytes:
     return containers.with_announced_size(encoded(Image.new("L", (2_048, 2_048)), form), 512, 512)
+
+
+def _again(mode: str) -> bytes:
+    return containers.with_frames_again(encoded(Image.new(mode, (2_048, 2_048)), "AVIF"), 1_000)
+
+
+def _again_animated() -> bytes:
+    frames = [Image.new("RGB", (2_048, 2_048), shade) for shade in ("black", "white")]
+    return containers.with_frames_again(encoded(frames[0], "AVIF", save_all=True, append_images=frames[1:]), 1_000)

@@ -83,3 +83,23 @@ def with_announced_size(image: bytes, width: int, height: int) -> bytes:
         changed[place + 8 : place + 16] = struct.pack(">II", width, height)
         place = changed.find(b"ispe", place + 1)
     return bytes(changed)
+
+
+def with_frames_again(image: bytes, times: int) -> bytes:
+    """Return the AVIF file of one picture, or of several, with the frame of its first picture that often in its data.
+
+    Of a picture with alpha, it is that of alpha. Of several pictures, the item that stands for them remains as it was.
+    """
+    place = image.index(b"iloc")
+    size_place = place - 4 + struct.unpack_from(">I", image, place - 4)[0] - 4
+    start, size = struct.unpack_from(">II", image, size_place - 4)
+    changed = bytearray(image) + image[start : start + size] * times + image[start + size :]
+    data_place = image.index(b"mdat") - 4
+    struct.pack_into(">I", changed, data_place, len(changed) - data_place)
+    place = image.find(b"stco")
+    if place < 0:
+        struct.pack_into(">II", changed, size_place - 4, len(image), size * times)
+    else:
+        struct.pack_into(">I", changed, place + 12, len(image))
+        struct.pack_into(">I", changed, image.index(b"stsz") + 16, size * times)
+    return bytes(changed)

@@ -11,11 +11,19 @@ _GRID_ID = 1
 
 
 def grid(
-    form: str, side: int, columns: int, rows: int, *, announced: tuple[int, int] | None = None, repeated: bool = False
+    form: str,
+    side: int,
+    columns: int,
+    rows: int,
+    *,
+    announced: tuple[int, int] | None = None,
+    tile_announced: int | None = None,
+    repeated: bool = False,
 ) -> bytes:
     """Return a grid of even tiles.
 
-    ``announced`` is its size where it is not that of all tiles together; ``repeated`` makes it of one tile alone.
+    ``announced`` is its size where it is not that of all tiles together, and ``tile_announced`` the side of each tile
+    where that is not true; ``repeated`` makes it of one tile alone.
     """
     item, configuration, brand = _KINDS[form]
     tile = encoded(Image.new("RGB", (side, side), (120, 130, 140)), form, **({"speed": 10} if form == "AVIF" else {}))
@@ -27,7 +35,7 @@ def grid(
     references = [*ids] * tiles if repeated else [*ids]
     properties = [
         _box(configuration, _boxed(tile, configuration)),
-        _full_box(b"ispe", struct.pack(">II", side, side)),
+        _full_box(b"ispe", struct.pack(">II", tile_announced or side, tile_announced or side)),
         _full_box(b"ispe", struct.pack(">II", width, height)),
         _full_box(b"pixi", bytes((3, 8, 8, 8))),
     ]

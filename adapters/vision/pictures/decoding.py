@@ -19,7 +19,7 @@ import numpy as np
 import pillow_heif
 from PIL import AvifImagePlugin, ExifTags, Image, PngImagePlugin, UnidentifiedImageError
 
-from adapters.vision.pictures.heif_tiles import derived_pixels
+from adapters.vision.pictures.heif_tiles import decoded_pixels
 from adapters.vision.pictures.pixels import extent
 from adapters.vision.pictures.screening import ReadLimitedBytesIO, announced_pixels, screen
 from application.ports.face_pipeline import ImageBudget
@@ -29,11 +29,12 @@ FORMATS: Final = ("JPEG", "PNG", "WEBP", "HEIF", "AVIF", "TIFF", "BMP", "GIF")
 DETAIL_SIDE: Final = 1280
 """A larger picture is shrunk by a whole factor, its extent staying at or above about this many pixels."""
 
-MOST_DERIVED: Final = 2
+MOST_DECODED: Final = 2
 """How many times the allowed pixels a HEIF or AVIF may have decoded for its picture.
 
 Once is all that the picture needs. The tiles of a camera's grid reach somewhat beyond its right and lower edge, and
-alpha may be as large again, so twice refuses no photograph; it bounds what the same huge tile over and over can cost.
+alpha may be as large again, so twice refuses no photograph; it bounds what the same huge tile, or frame, over and over
+can cost.
 """
 
 _UPRIGHT = {
@@ -104,7 +105,7 @@ def decode(content: bytes, budget: ImageBudget) -> Picture:
     if len(content) > budget.max_bytes:
         raise ImageTooLargeError(f"the image has more than the allowed {budget.max_bytes} bytes")
     screen(content)
-    if derived_pixels(content) > MOST_DERIVED * budget.max_pixels:
+    if decoded_pixels(content) > MOST_DECODED * budget.max_pixels:
         raise ImageTooLargeError(f"the image is made from far more than the allowed {budget.max_pixels} pixels")
     try:
         with _pillow_limited_to(budget.max_pixels), Image.open(ReadLimitedBytesIO(content), formats=FORMATS) as image:

@@ -1,21 +1,25 @@
-"""How many pixels are decoded for a HEIF or AVIF, told from its boxes alone."""
+"""How many pixels are decoded for a HEIF or AVIF, told from its boxes and the headers of AV1."""
 
 import struct
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
-from adapters.vision.pictures.decoding import MOST_DERIVED, decode
-from adapters.vision.pictures.heif_tiles import MOST_ENTRIES, MOST_LEVELS, derived_pixels
+from adapters.vision.pictures.decoding import MOST_DECODED, decode
+from adapters.vision.pictures.heif_tiles import MOST_ENTRIES, MOST_LEVELS, decoded_pixels
 from application.ports.face_pipeline import ImageBudget
 from domain.errors import ImageTooLargeError, UnreadableImageError
-from tests.hostile.cases import FORMATS, noise, sample
+from tests.hostile.cases import FORMATS, noise, picture, sample
+from tests.hostile.containers import with_frames_again
 from tests.hostile.grids import grid
 from tests.hostile.mutation import mutated
+from tests.pictures import encoded
 
 ALPHA = b"urn:mpeg:mpegB:cicp:systems:auxiliary:alpha"
 GAIN_MAP = b"urn:com:apple:photo:2020:aux:hdrgainmap"
@@ -62,15 +66,129 @@ def heif(
 
 @pytest.mark.parametrize("form", FORMATS)
 def test_a_picture_of_its_own_is_derived_from_nothing(form: str) -> None:
-    """As most files are, of whatever format."""
-    assert derived_pixels(sample(form)) == 0
+    """As most files are, of whatever format; the frames of an AVIF count all the same."""
+    assert decoded_pixels(sample(form)) == (96 * 64 if form == "AVIF" else 0)
+
+
+@pytest.mark.parametrize("subsampling", ["4:0:0", "4:2:0", "4:2:2", "4:4:4"])
+@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA"])
+def test_an_avif_is_as_large_as_its_picture(mode: str, subsampling: str) -> None:
+    """Whether still or the first of several, and with alpha as large again."""
+    frames = [picture(130, 97).convert(mode) for _ in range(3)]
+    if mode == "RGBA":
+        frames[0].putalpha(100)
+    pixels = 130 * 97 * (2 if mode == "RGBA" else 1)
+    assert decoded_pixels(encoded(frames[0], "AVIF", subsampling=subsampling)) == pixels
+    animated = encoded(frames[0], "AVIF", subsampling=subsampling, save_all=True, append_images=frames[1:])
+    assert decoded_pixels(animated) == pixels
+
+
+def test_what_the_data_of_an_avif_say_counts_if_it_is_more() -> None:
+    """Its decoder heeds nothing else."""
+    assert decoded_pixels(grid("AVIF", 256, 5, 3, tile_announced=64)) == 15 * 256 * 256
+    assert decoded_pixels(grid("AVIF", 64, 5, 3, tile_announced=256)) == 15 * 256 * 256
+
+
+@pytest.mark.parametrize("several", [False, True])
+@pytest.mark.parametrize("mode", ["RGB", "RGBA"])
+def test_every_frame_of_an_avif_counts(mode: str, *, several: bool) -> None:
+    """In its data as in the first picture of an animation, and with alpha."""
+    frames = [Image.new(mode, (100, 80), shade) for shade in ("#00000064", "#ffffff64")]
+    options = {"save_all": True, "append_images": frames[1:]} if several else {}
+    image = encoded(frames[0], "AVIF", **options)
+    times = 50 + (mode == "RGBA")
+    assert decoded_pixels(with_frames_again(image, 50)) == times * 100 * 80
+
+
+def places(version: int, method: int, *parts: tuple[int, int]) -> bytes:
+    """Return where the data of picture 1 are, in numbers as wide as each version allows."""
+    item = struct.pack(">I" if version == 2 else ">H", 1)
+    how = struct.pack(">H", method) if version else b""
+    if version == 2:
+        numbers = b"".join(struct.pack(">QQQ", 7, start - 5, size) for start, size in parts)
+        return full(
+            b"iloc",
+            b"\x88\x88",
+            struct.pack(">I", 1),
+            item,
+            how,
+            struct.pack(">HQH", 0, 5, len(parts)),
+            numbers,
+            version=2,
+        )
+    numbers = b"".join(struct.pack(">II", start, size) for start, size in parts)
+    return full(
+        b"iloc",
+        b"\x44\x00",
+        struct.pack(">H", 1),
+        item,
+        how,
+        struct.pack(">HH", 0, len(parts)),
+        numbers,
+        version=version,
+    )
+
+
+def coded(payload: bytes, where: Callable[[int], bytes], *more: bytes) -> bytes:
+    """Return a file of one picture in AV1, whose data are in ``idat``; it is told where these start."""
+    entry = full(b"infe", struct.pack(">HH", 1, 0) + b"av01\x00", version=2)
+    kinds = full(b"iinf", struct.pack(">H", 1), entry)
+    primary = full(b"pitm", struct.pack(">H", 1))
+    start = len(TYPE) + len(full(b"meta", box(b"idat"), kinds, primary))
+    return TYPE + full(b"meta", box(b"idat", payload), kinds, primary, where(start - len(kinds + primary)), *more)
+
+
+PAYLOAD = bytes.fromhex("12000a0a181dffffda2021a0d080") + bytes((0x32, 1, 0)) * 3
+"""Three frames of 256 x 256, up to where their own headers would begin."""
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        lambda start: places(0, 0, (start, len(PAYLOAD))),
+        lambda start: places(1, 0, (start, 5), (start + 5, 7), (start + 12, len(PAYLOAD) - 12)),
+        lambda _: places(1, 1, (0, len(PAYLOAD))),
+        lambda start: places(2, 0, (start, 9), (start + 9, len(PAYLOAD) - 9)),
+    ],
+    ids=["in the file", "in parts", "in the boxes", "in wide numbers"],
+)
+def test_data_are_found_wherever_they_are(where: Callable[[int], bytes]) -> None:
+    """In the file or among the boxes, at once or in parts, with numbers of any width."""
+    assert decoded_pixels(coded(PAYLOAD, where)) == 3 * 256 * 256
+
+
+def test_no_data_count_where_none_are() -> None:
+    """Nor do those of a picture of another kind."""
+    assert decoded_pixels(coded(PAYLOAD, lambda _: places(0, 0))) == 0
+    content = coded(PAYLOAD, lambda start: places(0, 0, (start, len(PAYLOAD))))
+    assert decoded_pixels(content.replace(b"av01", b"hvc1")) == 0
+
+
+def test_data_that_no_decoder_takes_are_refused() -> None:
+    """More than the file has, however often the same is said to be needed, and at more than one place."""
+    for parts in ([(0, 10**6)], [(0, 50)] * 10):
+        content = coded(PAYLOAD, partial(_whatever, places(0, 0, *parts)))
+        with pytest.raises(UnreadableImageError, match="overlap, or are beyond"):
+            decoded_pixels(content)
+    twice = full(b"iloc", b"\x44\x00", struct.pack(">H", 2), struct.pack(">HHHII", 1, 0, 1, 0, 1) * 2)
+    with pytest.raises(UnreadableImageError, match="several places"):
+        decoded_pixels(coded(PAYLOAD, lambda _: twice))
+
+
+def test_the_walk_through_the_data_ends() -> None:
+    """However many units there are, and soon."""
+    payload = PAYLOAD + bytes((0x32, 0)) * MOST_ENTRIES
+    before = time.process_time()
+    with pytest.raises(UnreadableImageError, match="more than 250000"):
+        decoded_pixels(coded(payload, lambda start: places(0, 0, (start, len(payload)))))
+    assert time.process_time() - before < 2.0
 
 
 @pytest.mark.parametrize("form", ["HEIF", "AVIF"])
 def test_the_tiles_of_a_real_grid_are_summed(form: str) -> None:
     """Whether each is a picture of its own or all are the same one."""
-    assert derived_pixels(grid(form, 64, 5, 3)) == 15 * 64 * 64
-    assert derived_pixels(grid(form, 64, 5, 3, repeated=True)) == 15 * 64 * 64
+    assert decoded_pixels(grid(form, 64, 5, 3)) == 15 * 64 * 64
+    assert decoded_pixels(grid(form, 64, 5, 3, repeated=True)) == 15 * 64 * 64
 
 
 @pytest.mark.parametrize("form", ["HEIF", "AVIF"])
@@ -94,8 +212,8 @@ def test_a_photograph_of_a_telephone_is_not_too_large() -> None:
     ]
     sides = {1: 3_492, 2: 320, 3: 768, 4: 1_746} | dict.fromkeys([*tiles, *gain], 512)
     content = heif(references, sides, {3: b"urn:mpeg:hevc:2015:auxid:2", 4: GAIN_MAP})
-    assert derived_pixels(content) == 48 * 512 * 512
-    assert derived_pixels(content) < MOST_DERIVED * 3_492 * 3_492
+    assert decoded_pixels(content) == 48 * 512 * 512
+    assert decoded_pixels(content) < MOST_DECODED * 3_492 * 3_492
 
 
 def test_alpha_counts_and_its_tiles_do() -> None:
@@ -107,22 +225,22 @@ def test_alpha_counts_and_its_tiles_do() -> None:
         reference(b"auxl", 5, [2]),
     ]
     sides = {1: 1_000, 2: 10, 3: 100, 4: 20, 5: 30}
-    assert derived_pixels(heif(references, sides, {3: ALPHA, 5: ALPHA})) == 3 * 100 + 10_000 + 2 * 400 + 3 * 900
+    assert decoded_pixels(heif(references, sides, {3: ALPHA, 5: ALPHA})) == 3 * 100 + 10_000 + 2 * 400 + 3 * 900
 
 
 def test_repeats_multiply_over_levels() -> None:
     """A grid of grids has the tiles of each, and the canvases between."""
     references = [reference(b"dimg", 1, [2] * 256), reference(b"dimg", 2, [3] * 256)]
-    assert derived_pixels(heif(references, {1: 64, 2: 8, 3: 16})) == 256 * 64 + 256 * 256 * 256
+    assert decoded_pixels(heif(references, {1: 64, 2: 8, 3: 16})) == 256 * 64 + 256 * 256 * 256
 
 
 def test_more_levels_than_any_picture_needs_are_refused() -> None:
     """And so is a circle."""
     chain = [reference(b"dimg", item, [item + 1]) for item in range(1, MOST_LEVELS + 2)]
-    assert derived_pixels(heif(chain[:MOST_LEVELS], dict.fromkeys(range(1, 20), 2))) == 4 * MOST_LEVELS
+    assert decoded_pixels(heif(chain[:MOST_LEVELS], dict.fromkeys(range(1, 20), 2))) == 4 * MOST_LEVELS
     for references in (chain, [reference(b"dimg", 1, [2]), reference(b"dimg", 2, [1])]):
         with pytest.raises(UnreadableImageError, match="levels"):
-            derived_pixels(heif(references, {2: 1}))
+            decoded_pixels(heif(references, {2: 1}))
 
 
 def test_wide_numbers_are_read() -> None:
@@ -133,7 +251,7 @@ def test_wide_numbers_are_read() -> None:
     primary = full(b"pitm", struct.pack(">I", 70_000), version=1)
     content = b"".join([bytes(4), primary, references, box(b"iprp", known, links)])
     large = struct.pack(">I4sQ", 1, b"free", 24) + bytes(8)
-    assert derived_pixels(TYPE + large + bytes(4) + b"meta" + content) == 3 * 64
+    assert decoded_pixels(TYPE + large + bytes(4) + b"meta" + content) == 3 * 64
 
 
 @pytest.mark.parametrize("kind", ["meta", "pitm", "iref", "iprp", "ipco"])
@@ -148,7 +266,7 @@ def test_what_must_be_alone_is_not_there_twice(kind: str) -> None:
         "ipco": TYPE + full(b"meta", box(b"iprp", box(b"ipco", pixels_of(8)), box(b"ipco", pixels_of(8)))),
     }
     with pytest.raises(UnreadableImageError, match=f"several boxes {kind}"):
-        derived_pixels(twice[kind])
+        decoded_pixels(twice[kind])
 
 
 @pytest.mark.parametrize(
@@ -164,7 +282,7 @@ def test_what_must_be_alone_is_not_there_twice(kind: str) -> None:
 def test_the_walk_ends(content: bytes) -> None:
     """However much there is to walk."""
     with pytest.raises(UnreadableImageError, match="more than 250000"):
-        derived_pixels(content)
+        decoded_pixels(content)
 
 
 def test_the_costliest_walk_takes_little_time() -> None:
@@ -176,19 +294,19 @@ def test_the_costliest_walk_takes_little_time() -> None:
     ]
     content = heif(references, {2: 4, 1_000: 4})
     before = time.process_time()
-    assert derived_pixels(content) == 16 * MOST_LEVELS
+    assert decoded_pixels(content) == 16 * MOST_LEVELS
     assert time.process_time() - before < 2.0
 
 
 def test_a_box_that_ends_too_early_ends_the_walk() -> None:
     """What cannot be walked is the decoder's to refuse."""
-    assert derived_pixels(TYPE + struct.pack(">I", 7) + b"free" + heif([reference(b"dimg", 1, [2])], {2: 8})) == 0
+    assert decoded_pixels(TYPE + struct.pack(">I", 7) + b"free" + heif([reference(b"dimg", 1, [2])], {2: 8})) == 0
 
 
 def test_a_box_beyond_the_end_of_its_parent_is_cut() -> None:
     """It hides nothing: what is there counts."""
     content = heif([reference(b"dimg", 1, [2, 2])], {2: 8})
-    assert derived_pixels(content.replace(struct.pack(">I", len(content) - 16) + b"meta", b"\xff" * 4 + b"meta")) == 128
+    assert decoded_pixels(content.replace(struct.pack(">I", len(content) - 16) + b"meta", b"\xff" * 4 + b"meta")) == 128
 
 
 def test_the_same_tile_over_and_over_is_refused_at_once() -> None:
@@ -234,8 +352,12 @@ def test_mutated_files_have_a_number_or_are_refused() -> None:
     _ends(TYPE + noise(100_000))
 
 
+def _whatever(where: bytes, _: int) -> bytes:
+    return where
+
+
 def _ends(content: bytes) -> None:
     before = time.process_time()
     with suppress(UnreadableImageError):
-        assert derived_pixels(content) >= 0
+        assert decoded_pixels(content) >= 0
     assert time.process_time() - before < 2.0

@@ -11,7 +11,8 @@ from adapters.vision.detection.detectors import Detection, Detector
 from adapters.vision.detection.hog import verified_hog
 from adapters.vision.detection.second_chance import FallbackDetector
 from adapters.vision.networks.onnx_network import OnnxNetwork
-from adapters.vision.pictures.decoding import Picture, decode
+from adapters.vision.pictures.decoding import decode
+from adapters.vision.pictures.pixels import Picture
 from adapters.vision.pictures.sharpness import sharpness
 from adapters.vision.recognition.alignment import Aligner, FivePointAligner
 from adapters.vision.recognition.recogniser import FlipAveraged, NetworkRecogniser, Recogniser

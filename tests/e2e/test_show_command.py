@@ -11,6 +11,7 @@ from PIL import ExifTags, Image
 
 from tests.e2e.command import facematch
 from tests.e2e.world import World
+from tests.hostile.bombs import bombs, largest
 
 _OUTCOME = """
 INSERT INTO facematch.outcomes (stream_seq, stored_at, photo_id, face_index, outcome, reason, photo_face_id, bbox,
@@ -95,6 +96,31 @@ async def test_a_picture_that_cannot_be_made_is_a_failure_after_the_answer(world
     forgotten = await facematch(*show, str(target))
     assert (forgotten.returncode, "not kept" in forgotten.stderr) == (1, True)
     assert (await facematch(*show, "seen.doc")).returncode == 2
+    assert not target.exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "words"),
+    [
+        ("PNG of 400 megapixels", {}, "the image has more than the allowed 60000000 pixels"),
+        (
+            "WEBP of 59 megapixels",
+            {"FACEMATCH_VISION_TIMEOUT_SECONDS": "0.2"},
+            "the photograph was not read within 0.2 s",
+        ),
+    ],
+)
+async def test_a_bomb_ends_the_command_with_a_sentence(
+    world: World, tmp_path: Path, name: str, settings: dict[str, str], words: str
+) -> None:
+    """What is refused, and what would take longer than a worker gives it: after the answer, as other failures do."""
+    [bomb] = [case for case in (*bombs(), *largest()) if case.name == name]
+    photo = world.add_photo()
+    await ended(world, photo, world.put(f"{photo}.png", bomb.make()), "image_too_large", with_face=False)
+    target = tmp_path / "seen.png"
+    told = await facematch(world.environment | settings, "show", str(photo), "--image", str(target), "--json")
+    assert (told.returncode, told.stderr) == (1, f"{words}\n")
+    assert json.loads(told.stdout)[0]["reason"] == "image_too_large"
     assert not target.exists()
 
 

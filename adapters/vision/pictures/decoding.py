@@ -14,13 +14,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-import attrs
 import numpy as np
 import pillow_heif
 from PIL import AvifImagePlugin, ExifTags, Image, PngImagePlugin, UnidentifiedImageError
 
 from adapters.vision.pictures.heif_tiles import decoded_pixels
-from adapters.vision.pictures.pixels import extent
+from adapters.vision.pictures.pixels import Picture, extent
 from adapters.vision.pictures.screening import ReadLimitedBytesIO, announced_pixels, screen
 from application.ports.face_pipeline import ImageBudget
 from domain.errors import ImageTooLargeError, JobRejectedError, UnreadableImageError
@@ -74,24 +73,6 @@ AvifImagePlugin.DEFAULT_MAX_THREADS = 1
 PngImagePlugin.MAX_TEXT_CHUNK = (
     16 * 1024**2
 )  # printers' profiles, and the history of an edited picture, exceed the usual
-
-
-@attrs.frozen
-class Picture:
-    """An upright picture.
-
-    ``width`` and ``height`` are those of the original, in pixels; ``detail`` holds its pixels, shrunk where the
-    original is much larger than any use of it. ``scale`` is the number of original pixels per pixel of ``detail``.
-    """
-
-    width: int
-    height: int
-    detail: Image.Image = attrs.field(repr=False)
-
-    @property
-    def scale(self) -> float:
-        """Original pixels per pixel of ``detail``."""
-        return max(self.width, self.height) / max(self.detail.size)
 
 
 def decode(content: bytes, budget: ImageBudget) -> Picture:

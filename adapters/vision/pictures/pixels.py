@@ -1,13 +1,32 @@
-"""Pictures as arrays, in the form that every native library here takes; and how large pictures are."""
+"""What a decoded photograph is; pictures as arrays, in the form that every native library here takes; their size."""
 
 import math
 
+import attrs
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
 Pixels = npt.NDArray[np.uint8]
 """Shape [height, width, 3], contiguous: red, green, blue."""
+
+
+@attrs.frozen
+class Picture:
+    """An upright picture.
+
+    ``width`` and ``height`` are those of the original, in pixels; ``detail`` holds its pixels, shrunk where the
+    original is much larger than any use of it. ``scale`` is the number of original pixels per pixel of ``detail``.
+    """
+
+    width: int
+    height: int
+    detail: Image.Image = attrs.field(repr=False)
+
+    @property
+    def scale(self) -> float:
+        """Original pixels per pixel of ``detail``."""
+        return max(self.width, self.height) / max(self.detail.size)
 
 
 def pixels_of(picture: Image.Image) -> Pixels:

@@ -1,4 +1,4 @@
-"""The program that vision processes run: it loads one pipeline, once, and makes them by forking.
+"""The program that vision processes run: it loads one pipeline, or the decoder, once, and makes them by forking.
 
 Started as ``python -m adapters.vision.processes.child SETTINGS`` with one end of a socket as its standard input. Each
 of the processes is asked again and again, on a socket of its own.
@@ -13,12 +13,14 @@ import resource
 import signal
 import socket
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO, Final, cast
 
 from adapters.vision.guard import MemoryExhaustedError, load, read_with
 from adapters.vision.processes import wire
-from application.ports.face_pipeline import FacePipeline
+from application.ports.face_pipeline import Embed
 from domain.errors import EmbedderUnavailableError, FacematchError
 from domain.faces import PhotoReading
 
@@ -28,6 +30,8 @@ _OOM_SCORE_OVER_WORKER: Final = 400
 _OOM_SCORE_OVER_FORK_SERVER: Final = 100
 """By how much the kernel, out of memory, shall rather kill a process than the one that started it."""
 _MOST_EXPENDABLE: Final = 1000
+_Look = Callable[[bytes, Embed], PhotoReading | wire.Pixels]
+"""What a process does with an image."""
 
 
 def main() -> None:
@@ -39,7 +43,7 @@ def main() -> None:
     with socket.socket(fileno=os.dup(0)) as control:
         _point_at_nothing(sys.stdin.fileno())
         try:
-            pipeline = load(settings.embedder, settings.budget, settings.model)
+            look = _loaded(settings)
         except EmbedderUnavailableError as error:
             control.sendall(b"".join(wire.answer(error)))
             return
@@ -47,10 +51,25 @@ def main() -> None:
         _point_at_nothing(sys.stderr.fileno())  # what native decoders say there may quote the image
         gc.collect()
         gc.freeze()  # else looking for garbage would write to memory that is shared
-        _serve(control, pipeline, expendability)
+        _serve(control, look, expendability)
 
 
-def _serve(control: socket.socket, pipeline: FacePipeline, expendability: "_Expendability") -> None:
+def _loaded(settings: wire.ChildSettings) -> _Look:
+    if settings.embedder is None:
+        try:
+            from adapters.vision.pictures import decoding  # noqa: PLC0415 - a pipeline may have a decoder of its own
+        except ImportError as error:
+            raise EmbedderUnavailableError(f"the decoder cannot be loaded: {error}") from error
+
+        def decoded(image: bytes, _: Embed) -> wire.Pixels:
+            picture = decoding.decode(image, settings.budget)
+            return wire.Pixels(picture.width, picture.height, *picture.detail.size, picture.detail.tobytes())
+
+        return decoded
+    return partial(read_with, load(settings.embedder, settings.budget, settings.model))
+
+
+def _serve(control: socket.socket, look: _Look, expendability: "_Expendability") -> None:
     """Do what is asked: make a process, or tell what one ended with."""
     endings = _Endings()
     while True:
@@ -62,11 +81,11 @@ def _serve(control: socket.socket, pipeline: FacePipeline, expendability: "_Expe
             _say(control, endings.of(asked))
         elif asked == wire.ITSELF:
             _say(control, os.getpid())
-            _answer_all(descriptors[0], pipeline)
+            _answer_all(descriptors[0], look)
             return
         else:
             endings.release()
-            made = _forked(control, descriptors[0], pipeline, expendability)
+            made = _forked(control, descriptors[0], look, expendability)
             endings.begin(made)
             _say(control, made)
             os.close(descriptors[0])
@@ -108,7 +127,7 @@ def _has_threads() -> bool:
         return True
 
 
-def _forked(control: socket.socket, descriptor: int, pipeline: FacePipeline, expendability: "_Expendability") -> int:
+def _forked(control: socket.socket, descriptor: int, look: _Look, expendability: "_Expendability") -> int:
     """Make a process that answers on a socket; return its id, or a negative error number."""
     maker = os.getpid()
     try:
@@ -121,7 +140,7 @@ def _forked(control: socket.socket, descriptor: int, pipeline: FacePipeline, exp
     try:
         control.close()
         _die_with(maker)
-        _answer_all(descriptor, pipeline)
+        _answer_all(descriptor, look)
         code = 0
     finally:
         os._exit(code)
@@ -131,20 +150,20 @@ def _say(control: socket.socket, number: int | None) -> None:
     control.sendall(b"".join(wire.number(number)))
 
 
-def _answer_all(descriptor: int, pipeline: FacePipeline) -> None:
+def _answer_all(descriptor: int, look: _Look) -> None:
     """Answer requests until the other side closes."""
     with socket.socket(fileno=descriptor) as channel, channel.makefile("rwb") as both:
         stream = cast("BinaryIO", both)
         while content := _receive(stream):
-            stream.writelines(wire.answer(_result(pipeline, content)))
+            stream.writelines(wire.answer(_result(look, content)))
             stream.flush()
 
 
-def _result(pipeline: FacePipeline, content: bytes) -> PhotoReading | FacematchError:
+def _result(look: _Look, content: bytes) -> PhotoReading | wire.Pixels | FacematchError:
     image, embed = wire.parse_request(content)
     try:
-        return read_with(pipeline, image, embed)
-    except MemoryExhaustedError:
+        return look(image, embed)
+    except (MemoryExhaustedError, MemoryError):
         os._exit(wire.OUT_OF_MEMORY)
     except FacematchError as error:
         return error

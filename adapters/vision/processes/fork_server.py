@@ -165,9 +165,7 @@ class _Running:
                 server.forks = bool(wire.parse_number(await server._said_whether))
         except TimeoutError as error:
             await server.stop()
-            raise EmbedderTimeoutError(
-                f"embedder {settings.embedder!r} was not loaded within {START_SECONDS:.0f} s"
-            ) from error
+            raise EmbedderTimeoutError(f"{settings.loaded} was not loaded within {START_SECONDS:.0f} s") from error
         except wire.NonsenseError as error:
             await server.stop()
             raise EmbedderCrashedError(f"the vision process answered nonsense, and was killed: {error}") from error

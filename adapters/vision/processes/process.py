@@ -6,7 +6,7 @@ import re
 import signal
 import socket
 from collections.abc import Callable
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeVar
 
 from adapters.vision.processes import wire
 from application.ports.face_pipeline import Embed
@@ -18,6 +18,7 @@ _LAST_WORDS_SECONDS: Final = 1.0
 _REAP_SECONDS: Final = 5.0
 _WATCH_SECONDS: Final = 0.5
 """How often a process is asked what memory it holds."""
+_Answer = TypeVar("_Answer", PhotoReading, wire.Pixels)
 _HELD: Final = re.compile(rb"^Rss(?:Anon|Shmem):\s+(\d+) kB$", re.MULTILINE)
 """Memory that belongs to no file, private and shared, in ``/proc/PID/status``."""
 
@@ -73,6 +74,13 @@ class VisionProcess:
             EmbedderCrashedError: the process died, or is no longer sane and was killed.
 
         """
+        return await self._asked(image, embed, PhotoReading)
+
+    async def picture(self, image: bytes) -> wire.Pixels:
+        """Return the image decoded, by a process that was started for that; raises what :meth:`read` does."""
+        return await self._asked(image, Embed.NONE, wire.Pixels)
+
+    async def _asked(self, image: bytes, embed: Embed, kind: type[_Answer]) -> _Answer:
         self.readings += 1
         await self._connected.wait()
         if self._writer is not None:
@@ -81,15 +89,15 @@ class VisionProcess:
             with contextlib.suppress(ConnectionError):  # then it died, and the missing answer says so
                 await self._writer.drain()
         try:
-            reading = await self._answer()
+            answer = await self._answer()
         finally:
             self.memory = self._held()
             self._at_first = self._at_first or self.memory
             self.growth = self.memory - self._at_first
-        if reading is None:
+        if not isinstance(answer, kind):
             await self.stop()
             raise EmbedderCrashedError("the vision process answered what was not asked, and was killed")
-        return reading
+        return answer
 
     async def stop(self) -> None:
         """Kill it, and return when it has ended."""
@@ -98,7 +106,7 @@ class VisionProcess:
             self._life.cancel()
         await asyncio.wait([self._life])
 
-    async def _answer(self) -> PhotoReading | None:
+    async def _answer(self) -> PhotoReading | wire.Pixels | None:
         content = await self._answers.get()
         if content is None:
             self._answers.put_nowait(None)  # there will never be another answer

@@ -2,7 +2,8 @@
 
 A message is its length in four bytes, then its content. The pool asks with the wish for embeddings, a line's end and
 the image; a process answers in JSON, with the components of an embedding as the hexadecimal digits of their doubles:
-hundreds of decimal numbers would take the pool longer to read. Nothing is pickled: a process that a hostile image has
+hundreds of decimal numbers would take the pool longer to read. A picture's pixels follow the JSON behind a line's end,
+as they are, so that whoever gets them has nothing to decode. Nothing is pickled: a process that a hostile image has
 taken over can answer nonsense, but it cannot make the pool run anything.
 
 The process that makes the others says first whether it has loaded the pipeline, and whether it can be forked (1 or 0).
@@ -38,7 +39,9 @@ LENGTH_BYTES: Final = 4
 REQUEST_BYTES: Final = 4
 NEW_PROCESS: Final = 0
 ITSELF: Final = 2**32 - 1
-LONGEST_ANSWER: Final = 4 * 1024**2
+LONGEST_ANSWER: Final = 20 * 1024**2
+LONGEST_SIDE: Final = 10_240
+"""Of a picture in an answer: no decoded photograph is longer, and what is drawn beside it grows with it."""
 OUT_OF_MEMORY: Final = 12
 """The exit code of a process that has reached its memory limit."""
 _converter: Final = cattrs.Converter(detailed_validation=False)
@@ -69,14 +72,19 @@ class NonsenseError(Exception):
 class ChildSettings:
     """What a process needs to know: whom it works for, what it loads, and its limit on memory in bytes.
 
-    ``model`` is the embedder's id as the pool knows it.
+    ``model`` is the embedder's id as the pool knows it. Without an embedder the process only decodes photographs.
     """
 
     parent: int
-    embedder: str
+    embedder: str | None
     model: str
     budget: ImageBudget
     memory_limit: int
+
+    @property
+    def loaded(self) -> str:
+        """What people call that which it loads."""
+        return "the decoder" if self.embedder is None else f"embedder {self.embedder!r}"
 
     def to_text(self) -> str:
         """Return a form that can be passed as an argument."""
@@ -86,6 +94,17 @@ class ChildSettings:
     def from_text(cls, text: str) -> "ChildSettings":
         """Return the settings."""
         return _converter.structure(json.loads(text), cls)
+
+
+@attrs.frozen
+class Pixels:
+    """A decoded photograph: its size, and so many columns and rows of it in bytes of red, green and blue."""
+
+    width: int
+    height: int
+    columns: int
+    rows: int
+    rgb: bytes = attrs.field(repr=False)
 
 
 def framed(*content: bytes) -> tuple[bytes, ...]:
@@ -134,20 +153,24 @@ def parse_number(content: bytes) -> int | None:
     return int(content) if content else None
 
 
-def answer(result: PhotoReading | FacematchError | None) -> tuple[bytes, ...]:
+def answer(result: PhotoReading | Pixels | FacematchError | None) -> tuple[bytes, ...]:
     """Return the message of an answer, in parts; None says that the pipeline is loaded."""
     said: dict[str, object] = {}
+    rgb = b""
     match result:
+        case Pixels():
+            said["pixels"] = result.width, result.height, result.columns, result.rows
+            rgb = result.rgb
         case PhotoReading():
             said["reading"] = _converter.unstructure(result)
         case FacematchError():
             kinds = [kind.__name__ for kind in type(result).__mro__ if kind.__name__ in _KINDS]
             said = {"error": kinds[0] if kinds else AttemptFailedError.__name__, "message": str(result)}
-    return framed(json.dumps(said, default=float).encode())  # numbers of numpy are no numbers to it
+    return framed(json.dumps(said, default=float).encode(), b"\n", rgb)  # numbers of numpy are no numbers to it
 
 
-def parse_answer(content: bytes) -> PhotoReading | None:
-    """Return the reading that the content of an answer holds; None when the pipeline is loaded.
+def parse_answer(content: bytes) -> PhotoReading | Pixels | None:
+    """Return the reading or the picture that the content of an answer holds; None when the pipeline is loaded.
 
     Raises:
         FacematchError: what the process answered, as one of the product's errors.
@@ -155,11 +178,24 @@ def parse_answer(content: bytes) -> PhotoReading | None:
 
     """
     try:
-        said = json.loads(content)
+        head, _, rgb = content.partition(b"\n")
+        said = json.loads(head)
         if "error" in said:
             error = _KINDS[said["error"]](str(said["message"]))
+        elif "pixels" in said:
+            width, height, columns, rows = map(int, said["pixels"])
+            return _checked(Pixels(width, height, columns, rows, rgb))
         else:
             return _converter.structure(said["reading"], PhotoReading) if said else None
     except Exception as cause:
         raise NonsenseError(f"{type(cause).__name__} in an answer of {len(content)} bytes") from cause
     raise error
+
+
+def _checked(picture: Pixels) -> Pixels:
+    within = 1 <= picture.columns <= picture.width and 1 <= picture.rows <= picture.height
+    if not within or max(picture.columns, picture.rows) > LONGEST_SIDE:
+        raise ValueError("no photograph has such a size")
+    if len(picture.rgb) != 3 * picture.columns * picture.rows:
+        raise ValueError("the pixels do not fill the picture")
+    return picture

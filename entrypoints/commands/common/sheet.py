@@ -8,7 +8,7 @@ from typing import Final
 
 from PIL import Image, ImageDraw, ImageFont
 
-from adapters.vision.pictures.decoding import Picture, decode
+from adapters.vision.pictures.pixels import Picture
 from adapters.whole_file import OWNERS, write_whole
 from domain.faces import BoundingBox
 from domain.outcomes import OutcomeKind
@@ -16,8 +16,8 @@ from domain.records import JobRecord, Matched
 from entrypoints.commands.common.photo_jobs import brief
 from entrypoints.composition.base import build
 from entrypoints.composition.broker import connected_to_nats
+from entrypoints.composition.pictures import picture_reader
 from entrypoints.composition.retrieving import RetrievingContainer
-from entrypoints.configured import budget
 from entrypoints.settings import Settings
 from entrypoints.terminal.console import err, fail, visible
 
@@ -37,7 +37,8 @@ async def write_sheet(settings: Settings, records: list[JobRecord], path: Path) 
     record = retrieved.record
     face = record.outcome.face
     colour = _COLOURS[record.outcome.kind]
-    picture = decode(retrieved.content, budget(settings.vision))
+    async with picture_reader(settings.vision) as pictures:
+        picture = await pictures.read(retrieved.content)
     sheet = _annotated(picture, face.box if face else None, label(record), colour)
     try:
         write_whole(path, _encoded(sheet, path), mode=OWNERS)

@@ -39,6 +39,14 @@ def test_a_command_imports_only_what_it_uses(commands: str, needed: set[str], le
     assert not left_out & modules
 
 
+@pytest.mark.parametrize("module", ["commands.common.sheet"])
+def test_a_command_that_draws_imports_no_decoder_of_its_own(module: str) -> None:
+    """What strangers have uploaded is decoded by vision processes, which are given no secrets."""
+    program = f"import sys, entrypoints.{module}; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
+    assert not {"pillow_heif", "adapters.vision.pictures.decoding"} & set(done.stdout.split())
+
+
 def test_no_collection_of_garbage_looks_at_modules() -> None:
     """Not while they are imported, and not afterwards, when garbage is collected as before."""
     program = """

@@ -53,3 +53,26 @@ def test_a_vector_that_is_none_is_nonsense(vector: object) -> None:
     said["reading"]["faces"][0]["embedding"]["vector"] = vector
     with pytest.raises(wire.NonsenseError):
         wire.parse_answer(json.dumps(said).encode())
+
+
+def test_a_picture_comes_over_as_it_is() -> None:
+    """With line ends and all else that pixels may happen to look like."""
+    picture = wire.Pixels(200, 100, 2, 1, b"\n{}\n\x00\xff")
+    assert wire.parse_answer(content(wire.answer(picture))) == picture
+
+
+@pytest.mark.parametrize(
+    "picture",
+    [
+        wire.Pixels(2, 1, 2, 1, b"12345"),
+        wire.Pixels(2, 1, 2, 1, b"1234567"),
+        wire.Pixels(2, 1, -2, -1, b"123456"),
+        wire.Pixels(0, 0, 0, 0, b""),
+        wire.Pixels(2, 0, 2, 1, b"123456"),
+        wire.Pixels(60_000, 1, 60_000, 1, bytes(180_000)),
+    ],
+)
+def test_pixels_that_are_no_picture_are_nonsense(picture: wire.Pixels) -> None:
+    """Too few or too many, a side that is none, or one so long that to draw it would take all memory."""
+    with pytest.raises(wire.NonsenseError):
+        wire.parse_answer(content(wire.answer(picture)))

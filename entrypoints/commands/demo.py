@@ -11,9 +11,11 @@ import typer
 
 from adapters.telemetry import providers as telemetry
 from domain.errors import FacematchError
+from entrypoints.composition.pictures import picture_reader
 from entrypoints.demo import contact_sheet, report, scenes, span_tree, trace_picture
 from entrypoints.demo.play import Observer, Performance, Result, perform
 from entrypoints.demo.scenes import Person, Scene
+from entrypoints.settings import Settings
 from entrypoints.terminal.console import ExitCode, err, explained, load_settings, out
 from entrypoints.terminal.progress import watched
 from entrypoints.versions import VERSION
@@ -45,7 +47,7 @@ def demo(
     It starts the servers and removes them afterwards. It needs the extra `stack`, which `make setup` installs in a
     clone. Settings that do not concern the servers, such as FACEMATCH_EMBEDDER, apply.
     """
-    load_settings()
+    settings = load_settings()
     treat_alike()
     started = time.monotonic()
     with explained():
@@ -57,7 +59,9 @@ def demo(
         else:
             people, played = scenes.of_folder(photos)
         performance, spans = _run(people, played, output)
-    _report(performance, spans, output, built_in=photos is None, seconds=time.monotonic() - started)
+    seconds = time.monotonic() - started
+    asyncio.run(_draw(settings, performance, output))
+    _report(performance, spans, output, built_in=photos is None, seconds=seconds)
 
 
 def _run(people: list[Person], played: list[Scene], output: Path) -> tuple[Performance, list[ReceivedSpan]]:
@@ -92,6 +96,11 @@ def _trace(results: tuple[Result, ...], receiver: OtlpReceiver) -> list[Received
     return spans
 
 
+async def _draw(settings: Settings, performance: Performance, output: Path) -> None:
+    async with picture_reader(settings.vision) as pictures:
+        await contact_sheet.draw(report.tiles(performance.results), output / "contact-sheet.png", pictures)
+
+
 def _report(
     performance: Performance, spans: list[ReceivedSpan], output: Path, *, built_in: bool, seconds: float
 ) -> None:
@@ -100,7 +109,6 @@ def _report(
         console.print(table)
     for name, reason in performance.refused.items():
         out.print(f"not enrolled: {name} ({reason})")
-    contact_sheet.draw(report.tiles(performance.results), output / "contact-sheet.png")
     shown = _shown(performance.results)
     trace = f"{shown.scene.title} ({shown.event['outcome']})\n{span_tree.render(spans)}"
     (output / "trace.txt").write_text(trace, encoding="utf-8")

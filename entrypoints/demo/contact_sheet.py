@@ -4,8 +4,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import attrs
-from PIL import Image, ImageDraw, ImageFont, ImageOps
+from PIL import Image, ImageDraw, ImageFont
 
+from adapters.vision.processes.pictures import PictureReader
+from domain.errors import FacematchError
 from domain.faces import BoundingBox
 
 _TILE = 260
@@ -26,7 +28,7 @@ class Tile:
     colour: str
 
 
-def draw(tiles: Sequence[Tile], target: Path) -> None:
+async def draw(tiles: Sequence[Tile], target: Path, pictures: PictureReader) -> None:
     """Write the sheet as PNG; of very many photographs, the first 1,000."""
     shown = tiles[:_LARGEST]
     columns = min(_COLUMNS, max(1, len(shown)))
@@ -35,23 +37,22 @@ def draw(tiles: Sequence[Tile], target: Path) -> None:
     sheet = Image.new("RGB", (columns * step_x + _GAP, rows * step_y + _GAP), _PAPER)
     for number, tile in enumerate(shown):
         left, top = _GAP + number % columns * step_x, _GAP + number // columns * step_y
-        sheet.paste(_picture(tile), (left, top))
+        sheet.paste(await _picture(tile, pictures), (left, top))
         _caption(sheet, tile, left, top + _TILE + 6)
     target.parent.mkdir(parents=True, exist_ok=True)
     sheet.save(target)
 
 
-def _picture(tile: Tile) -> Image.Image:
+async def _picture(tile: Tile, pictures: PictureReader) -> Image.Image:
     """Return the photograph, upright, on a square; a grey square where there is none to see."""
     square = Image.new("RGB", (_TILE, _TILE), "#eeeeee")
     try:
-        with Image.open(tile.image or "") as opened:
-            picture = ImageOps.exif_transpose(opened).convert("RGB")
-    except OSError:
+        picture = await pictures.read((tile.image or Path()).read_bytes())
+    except (OSError, FacematchError):
         ImageDraw.Draw(square).text((_TILE / 2, _TILE / 2), "no picture", _FAINT, ImageFont.load_default(16), "mm")
         return square
-    scale = _TILE / max(picture.size)
-    small = picture.resize((max(1, round(picture.width * scale)), max(1, round(picture.height * scale))))
+    scale = _TILE / max(picture.width, picture.height)
+    small = picture.detail.resize((max(1, round(picture.width * scale)), max(1, round(picture.height * scale))))
     if tile.box is not None:
         corners = [value * scale for value in (tile.box.x1, tile.box.y1, tile.box.x2, tile.box.y2)]
         ImageDraw.Draw(small).rectangle(corners, outline=tile.colour, width=3)

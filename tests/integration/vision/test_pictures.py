@@ -3,15 +3,20 @@
 import resource
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from PIL import Image
 
 from adapters.vision.pictures.decoding import decode
 from adapters.vision.processes.pictures import PictureReader
 from adapters.vision.processes.pool import PoolLimits
 from application.ports.face_pipeline import ImageBudget
 from domain.errors import EmbedderCrashedError, EmbedderTimeoutError, FacematchError
+from domain.faces import BoundingBox
+from entrypoints.demo.contact_sheet import Tile, draw
+from tests import pictures
 from tests.hostile import cases
 from tests.hostile.bombs import bombs, largest
 from tests.pictures import encoded, turned
@@ -96,3 +101,18 @@ async def test_the_process_is_confined_and_ends(start_reader: StartReader) -> No
     assert not processes_of(maker)
     await reader.close()
     assert not makers()
+
+
+async def test_a_contact_sheet_shows_what_can_be_decoded(start_reader: StartReader, tmp_path: Path) -> None:
+    """A photograph in its own colours with its box, also of a format that few programs know; a bomb not at all."""
+    photograph, bomb = tmp_path / "photograph.heic", tmp_path / "bomb.png"
+    photograph.write_bytes(encoded(Image.new("RGB", (520, 260), "blue"), "HEIF"))
+    bomb.write_bytes(pictures.bomb())
+    box = BoundingBox(100, 50, 300, 150)
+    tiles = [Tile(image, box, ("head",), "#ff0000") for image in (photograph, bomb, None)]
+    await draw(tiles, tmp_path / "sheet.png", start_reader())
+    with Image.open(tmp_path / "sheet.png") as sheet:
+        shown = sheet.convert("RGB").getpixel((150, 170))
+        assert shown == decode(photograph.read_bytes(), BUDGET).detail.getpixel((0, 0))
+        assert sheet.getpixel((12 + 50, 12 + 65 + 50)) == (255, 0, 0)
+        assert [sheet.getpixel((left + 20, 20)) for left in (284, 556)] == [(0xEE, 0xEE, 0xEE)] * 2

@@ -39,7 +39,7 @@ def test_a_command_imports_only_what_it_uses(commands: str, needed: set[str], le
     assert not left_out & modules
 
 
-@pytest.mark.parametrize("module", ["commands.common.sheet"])
+@pytest.mark.parametrize("module", ["commands.common.sheet", "commands.demo"])
 def test_a_command_that_draws_imports_no_decoder_of_its_own(module: str) -> None:
     """What strangers have uploaded is decoded by vision processes, which are given no secrets."""
     program = f"import sys, entrypoints.{module}; print(*sys.modules)"

@@ -13,7 +13,7 @@ from adapters.vision.pictures.decoding import decode
 from adapters.vision.processes.pictures import PictureReader
 from adapters.vision.processes.pool import PoolLimits
 from application.ports.face_pipeline import ImageBudget
-from domain.errors import EmbedderCrashedError, EmbedderTimeoutError, FacematchError
+from domain.errors import EmbedderCrashedError, EmbedderTimeoutError, EmbedderUnavailableError, FacematchError
 from domain.faces import BoundingBox
 from entrypoints.demo.contact_sheet import Tile, draw
 from tests import pictures
@@ -101,6 +101,16 @@ async def test_the_process_is_confined_and_ends(start_reader: StartReader) -> No
     assert not processes_of(maker)
     await reader.close()
     assert not makers()
+
+
+async def test_a_decoder_that_cannot_be_loaded_is_told(
+    start_reader: StartReader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A broken installation is not blamed on the photograph."""
+    (tmp_path / "pillow_heif.py").write_text("raise ImportError('no libheif here')")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(EmbedderUnavailableError, match="the decoder cannot be loaded: no libheif here"):
+        await start_reader().read(cases.sample("JPEG"))
 
 
 async def test_a_contact_sheet_shows_what_can_be_decoded(start_reader: StartReader, tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ _WORDS = {
     "in_flight": ("in_flight", "with a job in flight"),
     "without_image_ref": ("without_image_ref", "without an image reference"),
     "invalid_image_ref": ("invalid_image_ref", "with an invalid one"),
-    "due": ("missing", "without a job"),
+    "due": ("missing", "in need of a job"),
     "published": ("published", "jobs published"),
 }
 

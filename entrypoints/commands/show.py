@@ -9,6 +9,7 @@ import typer
 
 from application.operating.photo_history import PhotoJob, photo_history, with_nearest_now
 from domain.errors import DatabaseUnavailableError
+from domain.outcomes import Reason
 from entrypoints.commands.common.photo_jobs import document, nearest, table
 from entrypoints.composition.base import build
 from entrypoints.composition.database import DatabaseContainer, opened_database
@@ -19,7 +20,8 @@ _PICTURES: Final = (".png", ".jpg", ".jpeg", ".webp")
 _TRIED: Final = " yet; what came of its attempts so far is on standard output"
 _NOT_TRIED: Final = (
     ", and no attempt of one is known: none was published, or it waits for its first or is in hand (`facematch status` "
-    "shows the backlog), or it was another photo id"
+    "shows the backlog), or it was another photo id, or the job was malformed, so that its photo id could not be read "
+    f"(`facematch dead list --reason {Reason.MALFORMED_PAYLOAD}` shows such jobs)"
 )
 _LEAST_WIDTH: Final = 61
 """Columns that a table needs, so that ids stand in one piece and can be copied."""

@@ -357,6 +357,7 @@ async def test_submit_and_show_tell_a_job_s_whole_story(world: World, photograph
     unknown = world.cli("show", str(photo), check=False)
     assert (unknown.returncode, unknown.stdout) == (1, "")
     assert "no attempt of one is known" in unknown.stderr
+    assert "facematch dead list --reason malformed_payload" in unknown.stderr
     with world.worker():
         await world.outcome_of(photo)
     [record] = json.loads(world.cli("show", str(photo), "--json").stdout)

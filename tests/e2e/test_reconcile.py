@@ -111,7 +111,7 @@ async def test_people_read_a_table(world: World) -> None:
         "with a job in flight 0",
         "without an image reference 1",
         "with an invalid one 1",
-        "without a job 1",
+        "in need of a job 1",
         "jobs published 1",
         f"For example photo {photo} at [red]a.jpg",
     ]

@@ -2,6 +2,7 @@
 
 from application.operating.service_status import ServiceState, ServiceStatus
 from application.ports.statistics import QueueState
+from domain.outcomes import Reason
 from entrypoints.terminal.quantities import quantity
 from entrypoints.terminal.times import in_words
 
@@ -20,7 +21,7 @@ def sentence(status: ServiceStatus) -> str:
         case ServiceState.PAUSED:
             return "the consumer is paused on the broker: resume it there"
         case ServiceState.NOTHING_TO_DO:
-            return _nothing_to_do(queue, quiet)
+            return _nothing_to_do(queue, quiet) + _malformed(status)
         case ServiceState.WORKING:
             return f"jobs are being done: {waiting}"
         case ServiceState.UNCLEAR:
@@ -33,6 +34,14 @@ def _nothing_to_do(queue: QueueState, quiet: float | None) -> str:
     if quiet is not None:
         return f"nothing waits; the last job ended {in_words(quiet)} ago"
     return "nothing waits" if queue.ever_delivered else "no job was ever published"
+
+
+def _malformed(status: ServiceStatus) -> str:
+    """Return what follows where jobs came that nobody finds by their photo."""
+    counts = () if status.outcomes is None else status.outcomes.counts
+    jobs = sum(count.last_hour for count in counts if count.reason == Reason.MALFORMED_PAYLOAD)
+    found = f"`facematch dead list --reason {Reason.MALFORMED_PAYLOAD}`"
+    return f"; within the last hour {quantity(jobs, 'job')} ended as malformed: {found}" if jobs else ""
 
 
 def _suspicion(standstill: ServiceState, queue: QueueState) -> str:

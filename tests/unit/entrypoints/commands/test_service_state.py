@@ -6,7 +6,7 @@ import attrs
 import pytest
 
 from application.operating.service_status import ServiceStatus
-from application.ports.statistics import QueueState, RecentOutcomes
+from application.ports.statistics import OutcomeCount, QueueState, RecentOutcomes
 from entrypoints.commands.common.service_state import sentence
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
@@ -28,6 +28,14 @@ def outcomes(quiet_seconds: float | None) -> RecentOutcomes:
     return RecentOutcomes(NOW, last, (), ())
 
 
+def malformed(last_hour: int) -> RecentOutcomes:
+    """Return a ledger with so many malformed jobs of the last hour, among others."""
+    counts = tuple(
+        OutcomeCount("skipped", reason, 0, 0, last_hour, 9) for reason in ("malformed_payload", "no_face", None)
+    )
+    return attrs.evolve(outcomes(60), counts=counts)
+
+
 @pytest.mark.parametrize(
     ("queue", "recent", "idle", "words"),
     [
@@ -37,6 +45,7 @@ def outcomes(quiet_seconds: float | None) -> RecentOutcomes:
         (attrs.evolve(EMPTY, ever_delivered=False), outcomes(60), True, "nothing waits; the last job ended 1 min ago"),
         (EMPTY, outcomes(3720), True, "nothing waits; the last job ended 1 h 2 min ago"),
         (EMPTY, None, True, "nothing waits"),
+        (EMPTY, malformed(2), True, "1 min ago; within the last hour 2 jobs ended as malformed: `facematch"),
         (attrs.evolve(EMPTY, pending=7, ack_pending=2), outcomes(59), False, "7 jobs waiting and 2 in hand"),
         (attrs.evolve(EMPTY, pending=7), outcomes(4), False, "jobs are being done"),
         (attrs.evolve(EMPTY, pending=7), outcomes(40), True, "none has ended for 40 s: no worker asks"),
@@ -56,3 +65,8 @@ def test_why_nothing_is_done_is_said_in_a_sentence(
     """Work is recognised by what has ended lately; what cannot be seen is not guessed."""
     status = ServiceStatus(NOW, queue=queue, outcomes=recent)
     assert (status.state.idle, words in sentence(status)) == (idle, True), sentence(status)
+
+
+def test_malformed_jobs_are_not_told_for_ever() -> None:
+    """Those of more than an hour ago are among the dead letters of the page."""
+    assert "malformed" not in sentence(ServiceStatus(NOW, queue=EMPTY, outcomes=malformed(0)))

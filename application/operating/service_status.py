@@ -28,6 +28,7 @@ class ServiceState(Enum):
     UNCLEAR = auto()
     """Workers have jobs or ask for some, but whether any ended cannot be seen."""
     WORKING = auto()
+    """Jobs are there, and one ended so lately that the next may be under way."""
     PAUSED = auto()
     NOTHING_TO_DO = auto()
     NOBODY_ASKS = auto()

@@ -13,6 +13,7 @@ def sentence(status: ServiceStatus) -> str:
     if queue is None:
         return "the queue cannot be seen"
     waiting = f"{quantity(queue.pending, 'job')} waiting and {queue.ack_pending:,} in hand"
+    last = "" if quiet is None else f"the last job ended {in_words(quiet)} ago"
     if status.outcomes is None:
         ended = "and whether any ended cannot be seen"
     else:
@@ -21,18 +22,18 @@ def sentence(status: ServiceStatus) -> str:
         case ServiceState.PAUSED:
             return "the consumer is paused on the broker: resume it there"
         case ServiceState.NOTHING_TO_DO:
-            return _nothing_to_do(queue, quiet) + _malformed(status)
+            return _nothing_to_do(queue, last) + _malformed(status)
         case ServiceState.WORKING:
-            return f"jobs are being done: {waiting}"
+            return f"{waiting}; {last}"
         case ServiceState.UNCLEAR:
             return f"{waiting}, {ended}"
         case standstill:
             return f"{waiting}, {ended}: {_suspicion(standstill, queue)}"
 
 
-def _nothing_to_do(queue: QueueState, quiet: float | None) -> str:
-    if quiet is not None:
-        return f"nothing waits; the last job ended {in_words(quiet)} ago"
+def _nothing_to_do(queue: QueueState, last: str) -> str:
+    if last:
+        return f"nothing waits; {last}"
     return "nothing waits" if queue.ever_delivered else "no job was ever published"
 
 

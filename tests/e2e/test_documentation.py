@@ -32,6 +32,13 @@ SELECT 900 + n, now(), 'skipped', 'no_match', distance, 0.0581, 9, 'dlib@2', 'wo
   FROM (VALUES (1, 0.0047), (2, 0.06), (3, 0.5)) AS decided (n, distance)
 """
 """Refused by the margin, by a hair, and by far."""
+_ALREADY_MATCHED = """
+INSERT INTO facematch.outcomes (stream_seq, stored_at, photo_id, outcome, reason, embedder, worker, occurred_at)
+VALUES (900, now(), %s, 'skipped', 'already_matched', 'dlib@2', 'worker-a', now())
+"""
+_TEMPLATE_OF_FACE = """
+INSERT INTO users (id, face_embedding, face_embedding_model) SELECT %s, embedding, embedding_model FROM photo_faces
+"""
 _PRELUDE = """
 set -eu
 trap 'kill $(jobs -p); wait' EXIT
@@ -242,6 +249,10 @@ async def test_every_question_in_sql_has_an_answer(world: World, photographs: An
     assert (user, faces) == ([], [])
     assert sorted(today) == [("skipped", "malformed_payload", 1), ("skipped", "no_enrolled_users", 1)]
     assert unfinished == [(waiting,)]
+    world.sql(_ALREADY_MATCHED, photo)
+    world.sql(_TEMPLATE_OF_FACE, _USER)
+    [(_, distance, *decided)] = world.sql(asked[1].replace("33333333-3333-3333-3333-333333333333", str(photo)))
+    assert (distance, decided) == (0, ["skipped", "no_enrolled_users", None, None]), "of the job that stored the face"
     world.sql(_DECIDED)
     assert [row[1] for row in world.sql(asked[3])] == [0.06]
     [statement] = _statements("docs/how-to/handle-dead-letters.md")

@@ -20,7 +20,7 @@ class PhotoJob:
     """A job with its attempts, first delivery first; there is no ``record`` of one that has not ended.
 
     ``nearest_now`` are the users whom the face that it stored is nearest to as the gallery is now, not as it was when
-    the job was decided; None where it stored none, or a newer job has stored its own in that place.
+    the job was decided; None where it stored none, or one that ended later has stored its own in that place.
     """
 
     key: JobKey

@@ -37,7 +37,7 @@ class RetrieveImage:
     max_bytes: int
 
     async def __call__(self, records: Sequence[JobRecord]) -> Retrieved:
-        """Return the image of the first job whose image can be had, of records of one photo, the newest first.
+        """Return the image of the first job whose image can be had, of records of one photo in their order.
 
         Jobs that only found a match there already tell nothing, and come after all others.
 

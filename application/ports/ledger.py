@@ -88,7 +88,7 @@ class Ledger(Protocol):
         """Return the attempts of every job for that photo: the newest job first, and of each its first delivery."""
 
     async def history(self, photo_id: UUID) -> Sequence[JobRecord]:
-        """Return the records of every job for that photo, newest first."""
+        """Return the records of every job for that photo: the one that ended last first."""
 
 
 class Outbox(Protocol):

@@ -45,14 +45,14 @@ def show(
             parser=_picture_path,
         ),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON array, the newest job first.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON array, in the same order.")] = False,
 ) -> None:
     """Say why a photo was, or was not, matched.
 
-    Prints the record of every job for the photo, newest first, with the attempts that failed. If the photo's face is
-    stored, it also lists the three users who are nearest now. Needs the database. --image also needs NATS and the
-    object store: it takes the image of the newest job that has ended and whose image is available. Jobs that ended as
-    already_matched come last.
+    Prints the record of every job for the photo, with the attempts that failed. The job that ended last, or was tried
+    last if it has not ended, comes first. If the photo's face is stored, it also lists the three users who are nearest
+    now. Needs the database. --image also needs NATS and the object store: it takes the image of the first of these jobs
+    that has ended and whose image is available. Jobs that ended as already_matched come last.
     """
     settings = load_settings()
     with explained():

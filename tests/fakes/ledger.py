@@ -60,7 +60,7 @@ class InMemoryLedger:
         return sorted(attempts, key=lambda attempt: (attempt.key.stored_at, attempt.key.sequence), reverse=True)
 
     async def history(self, photo_id: UUID) -> Sequence[JobRecord]:
-        """Return the photo's records, newest first."""
+        """Return the photo's records, by when they ended, the last first."""
         await self._database.operation("history")
         records = [row.record for row in self._database.outcomes.values() if row.record.photo_id == photo_id]
         return sorted(records, key=lambda record: (record.occurred_at, record.key.sequence), reverse=True)

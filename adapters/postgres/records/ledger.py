@@ -192,7 +192,7 @@ class PostgresLedger:
             return [_attempt(row) for row in await (await connection.execute(_ATTEMPTS_ON, [photo_id])).fetchall()]
 
     async def history(self, photo_id: UUID) -> Sequence[JobRecord]:
-        """Return the photo's records, newest first."""
+        """Return the photo's records, by when they ended, the last first."""
         async with self._database.operation("history") as connection:
             return [from_row(row) for row in await (await connection.execute(_HISTORY, [photo_id])).fetchall()]
 

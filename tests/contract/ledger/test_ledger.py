@@ -156,8 +156,8 @@ async def test_a_photos_attempts_are_told_job_by_job(subject: Subject) -> None:
     assert list(await subject.ledger.attempts_on(uuid4())) == []
 
 
-async def test_a_photos_history_is_newest_first(subject: Subject) -> None:
-    """Every job for that photo and none for another; of two at the same time the later in the stream is newer."""
+async def test_a_photos_history_begins_with_the_job_that_ended_last(subject: Subject) -> None:
+    """Every job for that photo and none for another; of two at the same time the later in the stream comes first."""
     photo = uuid4()
     records = [record(photo_id=photo, occurred_at=later(seconds)) for seconds in (10, 30, 20, 20)]
     for each in (*records, record()):

@@ -12,7 +12,7 @@ from adapters.postgres.erasure import Forgotten, StoredFace, erase
 from entrypoints.composition.base import build
 from entrypoints.composition.database import DatabaseContainer, opened_database
 from entrypoints.settings import Settings
-from entrypoints.terminal.console import explained, load_settings, out, print_document
+from entrypoints.terminal.console import err, explained, load_settings, out, print_document
 
 _NEAREST: Final = 10
 _MOST: Final = 10_000
@@ -80,6 +80,9 @@ def forget(
         print_document(_document(user_id, forgotten, dry_run=dry_run))
     else:
         _tell(user_id, forgotten, dry_run=dry_run)
+    if forgotten.is_nothing and not forgotten.user_exists:
+        doubt = f"`users` has no row {user_id}, and nothing else here names this id: is it the right one?"
+        err.print(f"Warning: {doubt}", style="yellow" if err.is_terminal else None)
 
 
 async def _forget(settings: Settings, user_id: UUID, photos: list[UUID], nearest: int, *, dry_run: bool) -> Forgotten:

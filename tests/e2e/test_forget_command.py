@@ -77,6 +77,18 @@ def test_people_read_the_same(database: dict[str, str]) -> None:
     assert [run.returncode for run in (found, done, again)] == [0, 0, 0]
 
 
+@pytest.mark.parametrize("options", [(), ("--dry-run",), ("--json",)])
+def test_an_id_that_nothing_knows_is_doubted(database: dict[str, str], options: tuple[str, ...]) -> None:
+    """It may be mistyped: a warning asks, and the exit code stays 0 for who runs it again; a known user is no doubt."""
+    done = run_cli("forget", _MATCHED, *options, **database)
+    assert done.returncode == 0
+    assert done.stderr == (
+        f"Warning: `users` has no row {_MATCHED}, and nothing else here names this id: is it the right one?\n"
+    )
+    known = [run_cli("forget", _USER, *options, **database) for _ in range(2)]
+    assert [(run.returncode, run.stderr) for run in known] == [(0, "")] * 2
+
+
 def test_an_id_that_is_none_is_wrong_usage(database: dict[str, str]) -> None:
     """As with every command."""
     done = run_cli("forget", "ada", **database)

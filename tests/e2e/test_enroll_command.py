@@ -54,7 +54,32 @@ def test_one_portrait_of_two_users_is_told_and_refused_where_it_is_strict(
 def test_a_key_may_be_longer_than_a_file_s_name(world: World) -> None:
     """It is asked for in the store, not refused as a file that cannot be."""
     done = world.cli("enroll", str(world.add_user()), f"{'k' * 300}.jpg", check=False)
-    assert (done.returncode, "kkk.jpg: there is no" in done.stderr.replace("\n", " ")) == (1, True), done.stderr
+    told = "kkk.jpg: no such file here, so taken as a reference: there is no"
+    assert (done.returncode, told in done.stderr) == (1, True), done.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("obamma.jpg", "no such file here, so taken as a reference: there is no minio://images/obamma.jpg (NoSuchKey)"),
+        ("minio://images/obamma.jpg", "there is no minio://images/obamma.jpg (NoSuchKey)"),
+        ("photos/../obama.jpg", "no such file here"),
+        ("/nowhere/obama.jpg", "no such file here"),
+        ("minio://images", "no such file here, and no reference either: image_ref has no key"),
+    ],
+)
+def test_a_name_that_is_mistyped_is_told_of_in_the_words_of_who_typed_it(world: World, name: str, told: str) -> None:
+    """As a file that is not here, unless it can only be meant as a reference."""
+    done = world.cli("enroll", str(world.add_user()), name, check=False)
+    assert (done.returncode, done.stderr) == (1, f"nothing was enrolled:\n  {name}: {told}\n")
+
+
+def test_a_file_that_is_not_here_is_said_to_be_none_where_no_store_answers_either(world: World) -> None:
+    """Who mistyped its name is not led to the object store alone."""
+    world.environment["FACEMATCH_S3_ENDPOINT"] = "127.0.0.1:9"
+    done = world.cli("enroll", str(world.add_user()), "obamma.jpg", check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith("no such file here, so taken as a reference: object store 127.0.0.1:9, minio://")
 
 
 @pytest.mark.parametrize(

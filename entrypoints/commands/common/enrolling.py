@@ -10,7 +10,7 @@ import attrs
 
 from adapters.system.files import read_at_most
 from application.enrolment.template import EnrolmentImage, EnrolmentRefusedError
-from domain.errors import DatabaseForbiddenError, JobRejectedError
+from domain.errors import DatabaseForbiddenError, JobRejectedError, StorageUnavailableError
 from domain.images import BucketNotAllowedError, InvalidImageRefError
 from entrypoints.composition.enrolment import EnrolmentContainer
 from entrypoints.terminal.console import fail
@@ -44,8 +44,14 @@ class EnrolmentImages:
         except BucketNotAllowedError as error:
             raise EnrolmentRefusedError([f"{name}: {error} (FACEMATCH_S3_ALLOWED_BUCKETS)"]) from error
         except InvalidImageRefError as error:
-            raise EnrolmentRefusedError([f"{name}: no such file here, and no reference either: {error}"]) from error
-        content = await self.container.photos().fetch(ref, max_bytes=self.container.budget().max_bytes)
+            meant = f", and no reference either: {error}" if "://" in name else ""
+            raise EnrolmentRefusedError([f"{name}: no such file here{meant}"]) from error
+        try:
+            content = await self.container.photos().fetch(ref, max_bytes=self.container.budget().max_bytes)
+        except (JobRejectedError, StorageUnavailableError) as error:
+            if "://" in name:
+                raise
+            raise type(error)(f"no such file here, so taken as a reference: {error}") from error
         return EnrolmentImage(name, content, str(ref))
 
 

@@ -70,7 +70,7 @@ def enroll(
     elif listed is None and user_id is not None and images:
         _enroll_one(user_id, images, strict=strict, as_json=as_json)
     else:
-        fail("either a user and photographs of them are to be named, or a list with --from", ExitCode.USAGE)
+        fail("name a user and photographs of them, or a list with --from", ExitCode.USAGE)
 
 
 def _enroll_one(user_id: UUID, images: Sequence[str], *, strict: bool, as_json: bool) -> None:

@@ -94,4 +94,4 @@ def test_a_user_or_a_list_and_not_both(bare_world: World, arguments: list[str]) 
     """Anything else is wrong usage, and nothing is looked at."""
     done = bare_world.cli("enroll", *arguments, check=False)
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == "either a user and photographs of them are to be named, or a list with --from\n"
+    assert done.stderr == "name a user and photographs of them, or a list with --from\n"

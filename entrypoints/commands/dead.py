@@ -38,6 +38,7 @@ from entrypoints.terminal.times import moment
 _SHOWN = 100
 _LONGEST_BODY = 4096
 _MOST_SEQUENCE = 2**63 - 1
+_SEE_LIST = "`facematch dead list` shows those that there are"
 
 _Reasons = Annotated[
     list[Reason] | None,
@@ -104,7 +105,7 @@ def show_letter(
     with explained():
         letter = asyncio.run(_find(settings, sequence))
     if letter is None:
-        fail(f"there is no dead letter {sequence}: `facematch dead list` shows those that there are")
+        fail(f"there is no dead letter {sequence}: {_SEE_LIST}")
     document = full_document(letter)
     if as_json:
         print_document(document)
@@ -247,7 +248,8 @@ def _end(selection: Selection, report: _RepairReport, *, unless_left: bool = Fal
     if report.missing:
         numbers = ", ".join(map(str, sorted(report.missing)))
         one = len(report.missing) == 1
-        fail(f"{f'letter {numbers} is' if one else f'letters {numbers} are'} not there, or not selected")
+        missing = f"is no dead letter {numbers}, or it is" if one else f"are no dead letters {numbers}, or they are"
+        fail(f"there {missing} not selected: {_SEE_LIST}")
     if selection.sequences and unless_left and left:
         raise typer.Exit(ExitCode.FAILED)
 

@@ -188,9 +188,15 @@ async def test_nothing_is_done_to_letters_that_were_not_meant(broker: Broker) ->
     ]
     assert "4 would be purged" in await broker.ask("purge", "--dry-run")
     await broker.ask("replay", "2", code=1)
-    for named, words in ((["9"], "letter 9 is"), (["12", "1", "9"], "letters 9, 12 are")):
+    for named, words in (
+        (["9"], "is no dead letter 9, or it is"),
+        (["12", "1", "9"], "are no dead letters 9, 12, or they are"),
+    ):
         done = await facematch(broker.environment, "dead", "purge", "--dry-run", *named)
-        assert (done.returncode, done.stderr) == (1, f"{words} not there, or not selected\n")
+        assert (done.returncode, done.stderr) == (
+            1,
+            f"there {words} not selected: `facematch dead list` shows those that there are\n",
+        )
     await broker.ask("purge", code=2)
     assert await broker.kept() == [1, 2, 3, 4]
     assert await broker.jobs() == 0

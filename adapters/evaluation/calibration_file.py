@@ -33,6 +33,7 @@ from domain.evaluation.calibrating import MeasuredCalibration, MeasuredCurve
 
 FORMAT: Final = "facematch-calibration/1"
 _FARTHEST: Final = 2.0
+_NONE: Final = "this file is no calibration made by `facematch calibrate`"
 
 
 class CalibrationFileError(FacematchError):
@@ -105,14 +106,14 @@ def read_calibration(path: Path) -> MeasuredCalibration:
     except OSError as error:
         raise CalibrationFileError(f"cannot read this file ({error.strerror})") from error
     except (ValueError, RecursionError) as error:
-        raise CalibrationFileError("this file is no calibration: it is not JSON") from error
+        raise CalibrationFileError(f"{_NONE}: it is not JSON") from error
     if not isinstance(document, dict):
-        raise CalibrationFileError("this file is no calibration: it is not a JSON object")
+        raise CalibrationFileError(f"{_NONE}: it is not a JSON object")
     try:
         parsed = _CONVERTER.structure(document, _File)
     except Exception as error:
         problems = transform_error(error, format_exception=problem)
-        raise CalibrationFileError(f"this file is no calibration: {'; '.join(problems)}") from error
+        raise CalibrationFileError(f"{_NONE}: {'; '.join(problems)}") from error
     curves = (
         MeasuredCurve(
             curve.photographs,
@@ -127,7 +128,7 @@ def read_calibration(path: Path) -> MeasuredCalibration:
     try:
         return MeasuredCalibration(parsed.embedder, tuple(curves))
     except ValueError as error:
-        raise CalibrationFileError(f"this file is no calibration: {error}") from error
+        raise CalibrationFileError(f"{_NONE}: {error}") from error
 
 
 def curve_document(curve: MeasuredCurve, rate_key: str) -> dict[str, Any]:

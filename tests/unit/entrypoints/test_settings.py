@@ -402,7 +402,11 @@ def test_a_calibration_of_another_embedder_is_a_wrong_setting(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize(
-    ("content", "told"), [(None, "cannot read this file"), ("{}", "this file is no calibration: required field")]
+    ("content", "told"),
+    [
+        (None, "cannot read this file"),
+        ("{}", "this file is no calibration made by `facematch calibrate`: required field"),
+    ],
 )
 def test_a_calibration_that_cannot_be_used_is_a_wrong_setting(tmp_path: Path, content: str | None, told: str) -> None:
     """Missing, or something else."""

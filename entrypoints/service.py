@@ -67,8 +67,14 @@ class _Signals:
             loop.add_signal_handler(number, self._received, number)
 
     def _received(self, number: signal.Signals) -> None:
-        _LOG.info("stopping", action="stopping", signal=number.name, again=self.stop.is_set())
-        (self.abort if self.stop.is_set() else self.stop).set()
+        again = self.stop.is_set()
+        told = (
+            "stopping at once: jobs in hand are given back"
+            if again
+            else "stopping: jobs in hand are finished first; a second signal gives them back"
+        )
+        _LOG.info(told, action="stopping", signal=number.name, again=again)
+        (self.abort if again else self.stop).set()
 
 
 WRONG_SETTINGS = (BrokenEmbedderError, DimensionMismatchError, HealthAddressError, TelemetrySettingsError)

@@ -1,9 +1,12 @@
 """The parts of a worker's life that need no servers."""
 
 import asyncio
+import signal
 from contextlib import AsyncExitStack
 
 import pytest
+import structlog
+from structlog.testing import capture_logs
 
 from entrypoints import service
 from entrypoints.environment.variables import read
@@ -16,6 +19,19 @@ async def test_health_is_served_in_a_way_that_its_library_keeps() -> None:
     settings = read(Settings, {"FACEMATCH_HEALTH_ADDRESS": "127.0.0.1:0"})
     async with AsyncExitStack() as stack:
         await service._serve_health(stack, settings, service.Starting, lambda: ("text/plain", b""))
+
+
+async def test_each_signal_is_told_with_what_it_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first lets the jobs in hand end, the second does not wait for them."""
+    monkeypatch.setattr(service, "_LOG", structlog.get_logger())
+    signals = service._Signals()
+    with capture_logs() as lines:
+        signals._received(signal.SIGINT)
+        signals._received(signal.SIGINT)
+    assert [(line["event"].partition(";")[0], line["action"], line["again"]) for line in lines] == [
+        ("stopping: jobs in hand are finished first", "stopping", False),
+        ("stopping at once: jobs in hand are given back", "stopping", True),
+    ]
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ _CHATTY = ("nats", "urllib3", "psycopg", _POOL, "asyncio", "aiohttp", "opentelem
 _OF_PUBLISHERS = ("opentelemetry.trace.span", "opentelemetry.trace.propagation")
 """They repeat what is wrong with a trace header: whoever publishes could fill the log with it."""
 _FIRST_FIELDS = ("timestamp", "level", "logger", "event")
+_FIRST_FOR_PEOPLE = ("photo_id", "outcome", "reason", "detail", "user_id", "distance", "threshold")
 _LOG = structlog.get_logger("facematch")
 
 
@@ -53,7 +54,7 @@ def configure_logging(
                 structlog.processors.StackInfoRenderer(),
                 structlog.processors.format_exc_info,
                 _redacting(Redactor(secrets)),
-                _renderer(form, target),
+                *_rendering(form, target),
             ],
         )
     )
@@ -70,12 +71,28 @@ def configure_logging(
     threading.excepthook = _log_crash_of_thread
 
 
-def _renderer(form: str | None, target: TextIO) -> Processor:
+def _rendering(form: str | None, target: TextIO) -> Sequence[Processor]:
     if form == "console" or (form is None and target.isatty()):
-        return structlog.dev.ConsoleRenderer(
-            colors=target.isatty(), exception_formatter=structlog.dev.plain_traceback, sort_keys=False
+        console = structlog.dev.ConsoleRenderer(
+            pad_event_to=0,
+            colors=target.isatty(),
+            exception_formatter=structlog.dev.plain_traceback,
+            sort_keys=False,
         )
-    return structlog.processors.JSONRenderer()
+        return _for_people, console
+    return (structlog.processors.JSONRenderer(),)
+
+
+def _for_people(_logger: Any, _method: str, record: EventDict) -> EventDict:  # noqa: ANN401 - as structlog
+    """Begin with what became of which photo and end with the stages, in few digits; leave out null and repetitions."""
+    told = {**{key: record.get(key) for key in _FIRST_FOR_PEOPLE}, **record}
+    if told.get("action") == told["outcome"]:
+        told["action"] = None
+    if stages := told.pop("stages_ms", None):
+        told["stages_ms"] = ",".join(f"{name}:{milliseconds:.0f}" for name, milliseconds in stages.items())
+    return {
+        key: f"{value:.6g}" if isinstance(value, float) else value for key, value in told.items() if value is not None
+    }
 
 
 def _naming(worker: str) -> Processor:

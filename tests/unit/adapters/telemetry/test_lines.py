@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 
 import pytest
+import structlog
 
 from application.ports.telemetry import JobTrace
 from domain.outcomes import Reason
@@ -28,8 +29,9 @@ from tests.contract.telemetry.samples import (
     SampleDelivery,
     record,
 )
-from tests.unit.adapters.telemetry.conftest import Observed
+from tests.unit.adapters.telemetry.conftest import Log, Observed
 
+LOG = structlog.get_logger("facematch")
 ALWAYS = {
     "action",
     "delivery",
@@ -261,3 +263,22 @@ def test_what_concerns_the_worker_has_no_jobs_ids(observed: Observed) -> None:
     assert (slow["level"], slow["action"], slow["count"]) == ("warning", "search_is_slow", 100_000)
     assert "facematch index" in slow["event"]
     assert (defect["level"], defect["action"]) == ("error", "unexpected_error")
+
+
+def test_people_read_first_what_became_of_which_photo(observed: Observed, logged: Callable[..., Log]) -> None:
+    """The console's line has nothing that is null or said twice, few digits, and the stages last."""
+    log = logged(form="console")
+    for handle in (outcome(MATCHED), retry):
+        with observed.telemetry.job(SampleDelivery()) as trace:
+            trace.identify(JOB)
+            with trace.stage("vision"):
+                trace.record_timings(TIMINGS)
+            handle(trace)
+    LOG.info("ours", fraction=1 / 3)
+    matched, failed, ours = log.text.splitlines()
+    assert f"[facematch] photo_id={PHOTO} outcome=matched user_id={USER} distance=" in matched
+    assert f"[facematch] photo_id={PHOTO} reason=database_unavailable detail=" in failed
+    assert ("action=" in matched, "action=retry" in failed) == (False, True)
+    assert [line.partition(" stages_ms=")[2] for line in (matched, failed)] == ["decode:2,detect:6,vision:0"] * 2
+    assert " ours [facematch] fraction=0.333333 worker=" in ours
+    assert "None" not in log.text

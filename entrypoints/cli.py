@@ -65,6 +65,12 @@ _WORDS: Final = {
     r"^Input should be (?=greater|less)": "expected a number ",
 }
 """What the library says of wrong arguments, and what is said instead."""
+_RANGES: Final = {
+    rf"\b(\d+)<=x<={2**63 - 1}\b": r"\1 or more",
+    r"\b([\d.]+)<=x<=([\d.]+)\b": r"\1 to \2",
+    r"\bx>=(\d+)": r"\1 or more",
+}
+"""What the library's help says of the numbers that may be given, and what is said instead."""
 _HELP: Final = {"help_option_names": ["--help", "-h"]}
 
 
@@ -108,6 +114,19 @@ class _Page(TyperCommand):
                 error.message = re.sub(theirs, ours, error.message)
             raise
 
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:  # noqa: ANN401 - as above
+        """Return the words of the usage, without braces around what is required."""
+        return [piece.replace("{", "").replace("}", "") for piece in super().collect_usage_pieces(ctx)]
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401 - as above
+        """Write arguments and options, for people who know no Python."""
+        for kind in ("argument", "option"):
+            parameters = [each for each in self.get_params(ctx) if each.param_type_name == kind]
+            records = [_for_people(*record) for each in parameters if (record := each.get_help_record(ctx))]
+            if records:
+                with formatter.section(f"{kind.title()}s"):
+                    formatter.write_dl(records)
+
     def format_epilog(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401, ARG002 - as above
         """Write the sections below the options."""
         if self.manual.environment:
@@ -122,6 +141,13 @@ class _Page(TyperCommand):
         if self.manual.see:
             with formatter.section("See also"):
                 formatter.write_text(", ".join(f"facematch {name}" for name in self.manual.see))
+
+
+def _for_people(name: str, meaning: str) -> tuple[str, str]:
+    """Return an argument or option and its help without Python: the name of a type, and ranges as comparisons."""
+    for theirs, ours in _RANGES.items():
+        meaning = re.sub(theirs, ours, meaning)
+    return re.sub(r" <[^|>]+>$", "", name), meaning
 
 
 def _described(names: tuple[str, ...]) -> Iterator[tuple[str, str]]:

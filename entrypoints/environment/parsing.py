@@ -4,6 +4,7 @@ import math
 import os
 import re
 from collections.abc import Callable, Mapping
+from decimal import Decimal
 from ipaddress import IPv6Address
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -74,6 +75,7 @@ def integer(minimum: int, maximum: int) -> Limited[int]:
 
 def number(minimum: float, maximum: float) -> Limited[float]:
     """Return a parser of finite numbers in a range, both ends included."""
+    allowed = " to ".join(f"{Decimal(f'{end:g}'):f}" for end in (minimum, maximum))
 
     def parse(value: str) -> float:
         try:
@@ -82,9 +84,9 @@ def number(minimum: float, maximum: float) -> Limited[float]:
             parsed = math.nan
         if minimum <= parsed <= maximum:
             return parsed
-        raise ValueError(f"expected a number from {minimum:g} to {maximum:g}")
+        raise ValueError(f"expected a number from {allowed}")
 
-    return Limited(parse, f"{minimum:g} to {maximum:g}")
+    return Limited(parse, allowed)
 
 
 def choice(*words: str) -> Limited[str]:

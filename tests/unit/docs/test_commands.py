@@ -76,6 +76,27 @@ def test_the_help_of_a_command_is_a_whole_manual_page(name: str) -> None:
     assert set(MANUALS[name].see) <= set(COMMANDS)
 
 
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_help_of_a_command_is_not_in_python(name: str) -> None:
+    """No types, comparisons or exponents; and brackets only around what may be left out."""
+    shown = CliRunner().invoke(app, [*name.split(), "--help"], env={"COLUMNS": "80"}).stdout
+    assert re.findall(r"(?<= )<[^|>]+>|x[<>]=|\d{11,}|\de[-+]\d", shown) == []
+    usage = re.sub(r"\[.*?\]", "", shown.partition("\n\n")[0]).replace("...", "").split()
+    assert set(usage[2 + len(name.split()) :]) == _arguments(name, required=True)
+
+
+def test_the_help_of_a_command_says_which_numbers_its_options_take() -> None:
+    """A range with both ends, or with the lower one alone where there is none that anybody reaches."""
+    shown = {
+        name: " ".join(CliRunner().invoke(app, [*name.split(), "--help"]).stdout.split())
+        for name in ("dead show", "dead list", "forget", "calibrate")
+    }
+    assert "SEQ Number of the dead letter. [1 or more; required]" in shown["dead show"]
+    assert "with --json all. [1 or more]" in shown["dead list"]
+    assert "0 lists none. [default: 10; 0 to 10000]" in shown["forget"]
+    assert "[default: 0.01; allowed: 0.000001 to 0.5]" in shown["calibrate"]
+
+
 def test_the_help_of_a_command_says_which_values_its_settings_may_have() -> None:
     """Behind the default, for those with a range or a list of words."""
     shown = " ".join(CliRunner().invoke(app, ["provision", "--help"]).stdout.split())

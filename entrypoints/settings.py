@@ -13,7 +13,7 @@ from adapters.vision.custom import pipeline as custom
 from domain.decision import FixedThreshold
 from domain.evaluation.calibrating import MeasuredCalibration
 from domain.redaction import MASK
-from entrypoints.environment import otel, variables
+from entrypoints.environment import masking, otel, variables
 from entrypoints.environment import parsing as p
 from entrypoints.environment.variables import Problem, section, together, variable
 
@@ -33,7 +33,7 @@ class NatsSettings:
         "NATS servers, separated by commas",
         default=("nats://127.0.0.1:4222",),
         shown="nats://127.0.0.1:4222",
-        secret=True,
+        secret=masking.urls,
     )
     user: str | None = variable("FACEMATCH_NATS_USER", p.text, "user name", default=None)
     password: str | None = variable("FACEMATCH_NATS_PASSWORD", p.text, "password", default=None, secret=True)
@@ -297,7 +297,7 @@ class Settings:
         p.postgres_url,
         "PostgreSQL with pgvector",
         default="postgresql://127.0.0.1:5432/facematch",
-        secret=True,
+        secret=masking.url,
     )
     vision: VisionSettings = section(VisionSettings)
     worker: WorkerSettings = section(WorkerSettings)

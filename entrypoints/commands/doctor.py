@@ -23,7 +23,7 @@ from application.ports.search_index import EXACT_BELOW
 from domain.calibration import Calibration
 from domain.decision import SMALLEST_CALIBRATED_GALLERY, SearchContext, TargetFpir
 from domain.errors import FacematchError
-from domain.redaction import MASK, redact
+from domain.redaction import redact
 from entrypoints.commands.common.missing_index import advice_on_missing_index
 from entrypoints.composition.base import build
 from entrypoints.composition.broker import BrokerContainer, connected_to_nats
@@ -32,7 +32,7 @@ from entrypoints.composition.gallery import GalleryContainer
 from entrypoints.composition.objects import ObjectsContainer
 from entrypoints.composition.vision import VisionContainer
 from entrypoints.configured import calibration
-from entrypoints.environment.variables import Variable, unknown, variables, without_password
+from entrypoints.environment.variables import Variable, given, unknown, variables, without_password
 from entrypoints.settings import NatsSettings, S3Settings, Settings, VisionSettings
 from entrypoints.terminal.console import ExitCode, load_settings, out, print_document, visible
 from entrypoints.terminal.quantities import quantity
@@ -67,10 +67,10 @@ class Finding:
 def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False) -> None:
     """Check every setting and dependency, and say what to do."""
     settings = load_settings()
-    shown = [
+    rows = [
         {
             "variable": declared.name,
-            "value": _shown(declared),
+            "value": shown(declared),
             "set": bool(os.environ.get(declared.name) or os.environ.get(f"{declared.name}_FILE")),
             "meaning": declared.help,
         }
@@ -79,13 +79,13 @@ def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON 
     findings = asyncio.run(_examined(settings))
     if as_json:
         checks = [{"what": f.what, "status": f.status.value, "detail": f.detail} for f in findings]
-        print_document({"settings": shown, "checks": checks})
+        print_document({"settings": rows, "checks": checks})
     else:
         table = Table(title="Settings (bold: set here)", title_justify="left")
-        table.add_column("setting", no_wrap=True, min_width=max(len(str(row["variable"])) for row in shown))
+        table.add_column("setting", no_wrap=True, min_width=max(len(str(row["variable"])) for row in rows))
         table.add_column("value", overflow="fold")
         table.add_column("meaning")
-        for row in shown:
+        for row in rows:
             table.add_row(
                 str(row["variable"]), str(row["value"]), str(row["meaning"]), style="bold" if row["set"] else None
             )
@@ -99,10 +99,11 @@ def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON 
         raise typer.Exit(ExitCode.FAILED)
 
 
-def _shown(declared: Variable) -> str:
-    if declared.secret and os.environ.get(f"{declared.name}_FILE"):
-        return f"{MASK} (from a file)"
-    return declared.show(os.environ.get(declared.name, "")) or declared.default
+def shown(declared: Variable) -> str:
+    """Return the value of a setting without its secrets, and whether it is from a file."""
+    is_from_file = declared.secret and os.environ.get(f"{declared.name}_FILE")
+    value = declared.show(given(declared, os.environ)) or declared.default
+    return f"{value} (from a file)" if is_from_file else value
 
 
 async def _examined(settings: Settings) -> list[Finding]:

@@ -11,6 +11,7 @@ import attrs
 
 from domain.errors import FacematchError
 from domain.redaction import MASK
+from entrypoints.environment.masking import hidden
 
 _METADATA = "facematch.variable"
 _KEY_BEGINS = "-----BEGIN "
@@ -48,6 +49,7 @@ class Variable:
     help: str
     default: str
     secret: bool = False
+    masked: Callable[[str], str] = hidden
 
     @property
     def allowed(self) -> str:
@@ -59,8 +61,10 @@ class Variable:
 
         Keys are secrets, too, where they stand in the place of the name of their file.
         """
-        if (self.secret and text) or _KEY_BEGINS in text:
+        if _KEY_BEGINS in text:
             return MASK
+        if self.secret and text:
+            return self.masked(text)
         return ",".join(without_password(part) for part in text.split(","))
 
 
@@ -71,11 +75,15 @@ def variable(
     *,
     default: object,
     shown: str | None = None,
-    secret: bool = False,
+    secret: bool | Callable[[str], str] = False,
 ) -> Any:  # noqa: ANN401 - as attrs.field, so that the field keeps its own type
-    """Declare an attrs field that is read from the environment variable ``name``; ``shown`` explains the default."""
+    """Declare an attrs field that is read from the environment variable ``name``; ``shown`` explains the default.
+
+    Nothing is shown of a ``secret``, or what the given function leaves of it.
+    """
     text = shown if shown is not None else "-" if default is None else str(default)
-    described = Variable(name, parse, help_text, text, secret)
+    masked = secret if callable(secret) else hidden
+    described = Variable(name, parse, help_text, text, bool(secret), masked)
     return attrs.field(default=default, repr=not secret, metadata={_METADATA: described})
 
 
@@ -174,12 +182,11 @@ def _read(settings_class: type[T], environ: Mapping[str, str], problems: list[Pr
             values[field.name] = _read(declared, environ, problems)
             continue
         try:
-            text = _text(declared, environ)
+            text = given(declared, environ)
             if text:
                 values[field.name] = declared.parse(text)
         except ValueError as error:
-            given = declared.show(environ.get(declared.name, ""))
-            problems.append(Problem(declared.name, given, str(error)))
+            problems.append(Problem(declared.name, declared.show(environ.get(declared.name, "")), str(error)))
     settings = settings_class(**values)
     if isinstance(settings, Checked):
         told = {problem.variable for problem in problems}
@@ -187,7 +194,13 @@ def _read(settings_class: type[T], environ: Mapping[str, str], problems: list[Pr
     return settings
 
 
-def _text(declared: Variable, environ: Mapping[str, str]) -> str:
+def given(declared: Variable, environ: Mapping[str, str]) -> str:
+    """Return the text of a variable, or of the file that holds it; empty where neither is set.
+
+    Raises:
+        ValueError: both are set, or the file cannot be read.
+
+    """
     text = environ.get(declared.name, "").strip()
     path = environ.get(f"{declared.name}_FILE", "") if declared.secret else ""
     if not path:

@@ -25,9 +25,10 @@ from entrypoints.commands.doctor import (
     failures_found,
     search_finding,
     server_findings,
+    shown,
     threshold_finding,
 )
-from entrypoints.environment.variables import read
+from entrypoints.environment.variables import read, variables
 from entrypoints.settings import Settings, VisionSettings
 from tests.certificates import authority, needs_openssl
 
@@ -237,3 +238,20 @@ def test_a_nats_server_that_can_skip_jobs_is_a_warning(version: tuple[int, int, 
     assert (found.what, found.status) == ("message broker", status)
     advice = "before 2.10.26" in found.detail and "`facematch reconcile`" in found.detail
     assert advice is (status is Status.WARNING)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "told"),
+    [
+        ("DATABASE_URL", "postgresql://app:pa55@staging/app\n", "postgresql://app:***@staging/app (from a file)"),
+        ("S3_SECRET_KEY", "pa55", "*** (from a file)"),
+    ],
+)
+def test_a_setting_from_a_file_is_shown_without_its_secrets(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, content: str, told: str
+) -> None:
+    """Which server is asked can be seen, whether a URL is in the environment or in a file."""
+    (tmp_path / "secret").write_text(content)
+    monkeypatch.setenv(f"FACEMATCH_{name}_FILE", str(tmp_path / "secret"))
+    [declared] = [declared for declared in variables(Settings) if declared.name == f"FACEMATCH_{name}"]
+    assert shown(declared) == told

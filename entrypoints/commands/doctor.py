@@ -172,7 +172,9 @@ async def _database(settings: Settings) -> AsyncIterator[Finding]:
 
 async def _gallery(container: GalleryContainer) -> AsyncIterator[Finding]:
     await container.active_model().check()
-    yield Finding("gallery", Status.OK, "jobs are decided by templates of this embedder")
+    yield Finding(
+        "gallery", Status.OK, "users were not switched to another embedder"
+    )
 
 
 def enrolment_finding(enrolled: int, embedder: str) -> Finding:
@@ -212,12 +214,14 @@ def search_finding(facts: DatabaseFacts, dimension: int) -> Finding:
     if index is not None and index.serves(dimension):
         return Finding("search", Status.OK, f"through an index of about {quantity(index.users, 'user')}")
     if index is not None:
-        detail = "the index is not complete, so that every user is compared with: run `facematch index`"
+        detail = (
+            "the index is not complete, so that each photo's face is compared with every user: run `facematch index`"
+        )
         return Finding("search", Status.WARNING, detail)
     if facts.enrolled >= EXACT_BELOW:
-        detail = f"{facts.enrolled:,} users are compared with one by one: `facematch index` makes searches faster"
-        return Finding("search", Status.WARNING, detail)
-    return Finding("search", Status.OK, "every user is compared with")
+        detail = f"without an index: each photo's face is compared with all {facts.enrolled:,} users"
+        return Finding("search", Status.WARNING, f"{detail}; run `facematch index` to search faster")
+    return Finding("search", Status.OK, "without an index: each photo's face is compared with every user")
 
 
 def server_findings(facts: DatabaseFacts) -> Iterator[Finding]:
@@ -291,7 +295,14 @@ async def _broker(settings: Settings) -> AsyncIterator[Finding]:
         yield Finding("consumer", Status.FAILED, detail)
     for risk in facts.risks:
         yield Finding("stream", Status.WARNING, risk)
-    yield Finding("dead letters", Status.WARNING if facts.dead_letters else Status.OK, f"{facts.dead_letters} are kept")
+    yield dead_letters_finding(facts.dead_letters)
+
+
+def dead_letters_finding(kept: int) -> Finding:
+    """Return whether there are jobs that somebody has to look at."""
+    if not kept:
+        return Finding("dead letters", Status.OK, "none")
+    return Finding("dead letters", Status.WARNING, f"{quantity(kept, 'letter')}: `facematch dead list` shows why")
 
 
 def broker_finding(version: tuple[int, int, int]) -> Finding:

@@ -19,6 +19,7 @@ from entrypoints.commands.doctor import (
     Status,
     broker_finding,
     bucket_finding,
+    dead_letters_finding,
     embedding_findings,
     encryption_findings,
     enrolment_finding,
@@ -105,11 +106,23 @@ def index_state(dimension: int | None, *, is_kept: bool = True) -> IndexState:
 @pytest.mark.parametrize(
     ("enrolled", "index", "unindexed", "status", "words"),
     [
-        (4_999, None, 0, Status.OK, "every user is compared with"),
-        (5_000, None, 0, Status.WARNING, "5,000 users are compared with one by one: `facematch index`"),
+        (4_999, None, 0, Status.OK, "without an index: each photo's face is compared with every user"),
+        (
+            5_000,
+            None,
+            0,
+            Status.WARNING,
+            "without an index: each photo's face is compared with all 5,000 users; run `facematch index`",
+        ),
         (9, index_state(128), 0, Status.OK, "through an index of about 9 users"),
         (9, index_state(128), 2, Status.WARNING, "2 users not in the index: it finds none of them; run"),
-        (9, index_state(None), 0, Status.WARNING, "not complete"),
+        (
+            9,
+            index_state(None),
+            0,
+            Status.WARNING,
+            "not complete, so that each photo's face is compared with every user",
+        ),
         (9, index_state(128, is_kept=False), 0, Status.WARNING, "not complete"),
         (9, index_state(512), 0, Status.WARNING, "run `facematch index`"),
     ],
@@ -208,6 +221,19 @@ def test_a_database_that_nobody_can_pretend_to_be_is_no_warning(changed: dict[st
 def test_a_gallery_without_anybody_is_told(enrolled: int, status: Status) -> None:
     """Nobody could be named."""
     assert enrolment_finding(enrolled, "mine@1").status == status
+
+
+@pytest.mark.parametrize(
+    ("kept", "status", "detail"),
+    [
+        (0, Status.OK, "none"),
+        (1, Status.WARNING, "1 letter: `facematch dead list` shows why"),
+        (3000, Status.WARNING, "3,000 letters: `facematch dead list` shows why"),
+    ],
+)
+def test_dead_letters_are_told_with_what_lists_them(kept: int, status: Status, detail: str) -> None:
+    """Where there are any, somebody has to look at them."""
+    assert dead_letters_finding(kept) == Finding("dead letters", status, detail)
 
 
 @pytest.mark.parametrize(

@@ -52,6 +52,8 @@ _REFUSED = {
     "RequestTimeTooSkewed",
     "SignatureDoesNotMatch",
 }
+_TO_CHECK = {"InvalidAccessKeyId": "FACEMATCH_S3_ACCESS_KEY", "SignatureDoesNotMatch": "FACEMATCH_S3_SECRET_KEY"}
+"""Which setting a refusal is about, where the credentials are keys."""
 _XML = ("/xml", "+xml")
 _MAX_ERROR_BYTES = 64 * 1024
 PROBE_KEY = ".facematch-probe"
@@ -205,7 +207,9 @@ class S3PhotoStore:
         if code == _ARCHIVED:
             return ObjectArchivedError(f"{where}: {ref} lies in an archive and has to be restored first ({code})")
         if code in _REFUSED:
-            return StorageRefusedError(f"{where} refuses these credentials or settings ({code})")
+            setting = None if self._options.role else _TO_CHECK.get(code)
+            advice = f": check {setting}" if setting else ""
+            return StorageRefusedError(f"{where} refuses these credentials or settings ({code}){advice}")
         return self._unavailable(f"{ref}: {code or 'an error without a code'}")
 
     def _unavailable(self, what: str) -> StorageUnavailableError:
@@ -254,7 +258,8 @@ class ObjectStoreDependency:
             return
         except ObjectForbiddenError as error:
             if self._anonymous:
-                raise StorageUnavailableError(f"{error}; there are none") from error
+                missing = "FACEMATCH_S3_ACCESS_KEY and FACEMATCH_S3_SECRET_KEY are not set"
+                raise StorageUnavailableError(f"{error}: {missing}") from error
 
 
 @attrs.define

@@ -172,9 +172,7 @@ async def _database(settings: Settings) -> AsyncIterator[Finding]:
 
 async def _gallery(container: GalleryContainer) -> AsyncIterator[Finding]:
     await container.active_model().check()
-    yield Finding(
-        "gallery", Status.OK, "users were not switched to another embedder"
-    )
+    yield Finding("gallery", Status.OK, "users were not switched to another embedder")
 
 
 def enrolment_finding(enrolled: int, embedder: str) -> Finding:

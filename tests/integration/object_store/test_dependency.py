@@ -78,17 +78,24 @@ async def test_wrong_credentials_are_an_outage_with_a_reason(
     """They fail every job alike, until somebody mends them."""
     wrong_key = StoreOptions(server.endpoint, "nobody", "x" * 20)
     wrong_secret = StoreOptions(server.endpoint, server.access_key, "x" * 20)
-    with pytest.raises(StorageRefusedError, match=r"refuses these credentials or settings \(InvalidAccessKeyId\)"):
+    with pytest.raises(
+        StorageRefusedError,
+        match=r"refuses these credentials or settings \(InvalidAccessKeyId\): check FACEMATCH_S3_ACC",
+    ):
         await closing(ObjectStoreDependency(wrong_key, "probed")).check()
-    with pytest.raises(StorageRefusedError, match=r"refuses these credentials or settings \(SignatureDoesNotMatch\)"):
+    with pytest.raises(
+        StorageRefusedError,
+        match=r"refuses these credentials or settings \(SignatureDoesNotMatch\): check FACEMATCH_S3_SEC",
+    ):
         await closing(ObjectStoreDependency(wrong_secret, "probed")).check()
 
 
 async def test_missing_credentials_are_an_outage_with_a_reason(
     server: S3Server | SeaweedServer, closing: Closing
 ) -> None:
-    """None were set, and the server wants some."""
-    with pytest.raises(StorageUnavailableError, match=r"with these credentials \(AccessDenied\); there are none"):
+    """None were set, and the server wants some: the settings that are missing are named."""
+    told = r"with these credentials \(AccessDenied\): FACEMATCH_S3_ACCESS_KEY and FACEMATCH_S3_SECRET_KEY are not set"
+    with pytest.raises(StorageUnavailableError, match=told):
         await closing(ObjectStoreDependency(StoreOptions(server.endpoint), "probed")).check()
 
 

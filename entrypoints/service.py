@@ -25,6 +25,7 @@ from entrypoints.composition.base import build
 from entrypoints.composition.broker import connected_to_nats
 from entrypoints.composition.vision import VisionContainer
 from entrypoints.composition.worker import WorkerContainer
+from entrypoints.environment.defaults import naming_defaults
 from entrypoints.health import health_application
 from entrypoints.settings import Settings, secrets_of
 from entrypoints.versions import VERSION
@@ -224,9 +225,10 @@ async def _patiently(
         try:
             await open_it()
         except (DatabaseUnavailableError, MessagingUnavailableError) as error:
+            why = naming_defaults(str(error))
             if name not in waits_for:
-                telemetry.dependency_down(name, str(error))
-            waits_for[name] = str(error)
+                telemetry.dependency_down(name, why)
+            waits_for[name] = why
             await asyncio.sleep(_PATIENCE_SECONDS)
         else:
             if waits_for.pop(name, None) is not None:

@@ -32,7 +32,8 @@ from entrypoints.composition.gallery import GalleryContainer
 from entrypoints.composition.objects import ObjectsContainer
 from entrypoints.composition.vision import VisionContainer
 from entrypoints.configured import calibration
-from entrypoints.environment.variables import Variable, given, unknown, variables, without_password
+from entrypoints.environment.defaults import naming_defaults
+from entrypoints.environment.variables import Variable, given, is_set, unknown, variables, without_password
 from entrypoints.settings import NatsSettings, S3Settings, Settings, VisionSettings
 from entrypoints.terminal.console import ExitCode, load_settings, out, print_document, visible
 from entrypoints.terminal.quantities import quantity
@@ -71,7 +72,7 @@ def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON 
         {
             "variable": declared.name,
             "value": shown(declared),
-            "set": bool(os.environ.get(declared.name) or os.environ.get(f"{declared.name}_FILE")),
+            "set": is_set(declared, os.environ),
             "meaning": declared.help,
         }
         for declared in variables(Settings)
@@ -133,7 +134,7 @@ async def failures_found(what: str, examination: AsyncIterator[Finding]) -> Asyn
         async for finding in examination:
             yield finding
     except FacematchError as error:
-        yield Finding(what, Status.FAILED, str(error))
+        yield Finding(what, Status.FAILED, naming_defaults(str(error)))
     except Exception as error:  # noqa: BLE001 - a defect in one examination must not hide what the others find
         yield Finding(what, Status.FAILED, redact(f"unexpected {type(error).__name__}: {error}"))
 

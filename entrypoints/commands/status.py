@@ -19,6 +19,7 @@ from entrypoints.commands.common.service_state import sentence
 from entrypoints.composition.base import build
 from entrypoints.composition.broker import BrokerContainer, connected_to_nats
 from entrypoints.composition.database import DatabaseContainer, opened_database
+from entrypoints.environment.defaults import naming_defaults
 from entrypoints.settings import Settings
 from entrypoints.terminal.console import ExitCode, fail, load_settings, out, print_document, print_line, visible
 from entrypoints.terminal.times import in_words
@@ -86,6 +87,7 @@ async def _look(settings: Settings, reasons: DeadLetterReasons) -> ServiceStatus
         seen.seen("message broker", _look_at_broker(broker, seen, reasons)),
         seen.seen("database", _look_at_database(database, seen)),
     )
+    seen.problems = {what: naming_defaults(problem) for what, problem in seen.problems.items()}
     return seen
 
 

@@ -116,6 +116,11 @@ def variables(settings_class: type) -> list[Variable]:
     return found
 
 
+def is_set(declared: Variable, environ: Mapping[str, str]) -> bool:
+    """Tell whether a variable, or the file that may hold it, is given."""
+    return bool(environ.get(declared.name) or (declared.secret and environ.get(f"{declared.name}_FILE")))
+
+
 def unknown(settings_class: type, environ: Mapping[str, str]) -> list[str]:
     """Return a sentence for each ``FACEMATCH_*`` variable that nobody reads."""
     declared = variables(settings_class)

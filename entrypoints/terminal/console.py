@@ -16,6 +16,7 @@ from rich.table import Table
 from adapters.vision.registry import BrokenEmbedderError
 from domain.errors import FacematchError
 from entrypoints.environment import embedder, otel
+from entrypoints.environment.defaults import naming_defaults
 from entrypoints.environment.variables import Problem, SettingsError, read
 from entrypoints.settings import Settings
 
@@ -140,7 +141,7 @@ def explained() -> Iterator[None]:
     except BrokenEmbedderError as error:
         fail(str(error), ExitCode.USAGE)
     except FacematchError as error:
-        fail(str(error))
+        fail(naming_defaults(str(error)))
 
 
 def is_interactive() -> bool:

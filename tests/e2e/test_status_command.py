@@ -129,7 +129,7 @@ def test_where_nothing_can_be_seen_no_empty_frame_is_drawn() -> None:
     *problems, unseen, when = done.stdout.splitlines()
     assert (done.returncode, unseen, when.startswith("facematch, 2")) == (1, "the queue cannot be seen", True)
     database, broker = sorted(problems)
-    assert database.startswith("database, connect: connection failed")
+    assert database.startswith("database: connection failed")
     assert database.endswith(" (FACEMATCH_DATABASE_URL)")
     assert broker.startswith("message broker: cannot connect to NATS at nats://127.0.0.1:1 ")
 
@@ -230,4 +230,4 @@ async def test_few_rights_are_enough(service: Service, postgres_server: Postgres
     assert (set(status["problems"]), [count["last_day"] for count in status["outcomes"]]) == ({"gallery"}, [1])
     told = await facematch(*show)
     assert (told.returncode, json.loads(told.stdout)) == (0, [job | {"nearest_now": None}])
-    assert "nearest now cannot be seen: database, nearest_now: permission denied for table users" in told.stderr
+    assert "nearest now cannot be seen: database: permission denied for table users" in told.stderr

@@ -210,7 +210,7 @@ class Database:
         return nullcontext() if self._default_isolation == _READ_COMMITTED else connection.transaction()
 
     async def _examine(self) -> Schema:
-        with translated("connect"):
+        with translated():
             async with (
                 asyncio.timeout(self.statement_seconds),
                 await AsyncConnection.connect(self._conninfo, autocommit=True) as connection,

@@ -38,6 +38,8 @@ or has another dimension, by a CHECK or a trigger. Whether every job meets it, a
 _RELATION = re.compile('relation "(.+?)"')
 _PARAMETER = re.compile(r"\$\d+ = ")
 """What comes before the value of a statement's parameter, in whatever language the server speaks."""
+_NUMBER = re.compile(r"\[Errno -?\d+\] ")
+"""What Python puts before the system's word for what is wrong."""
 _READ_ONLY = psycopg.errors.ReadOnlySqlTransaction
 _EXHAUSTED = "53"
 """The class of SQLSTATE for insufficient resources: no room on the disk, no memory, too many connections."""
@@ -48,7 +50,7 @@ def first_line(error: BaseException) -> str:
 
     A trigger of the application's may quote the row that it refuses.
     """
-    return redact((str(error).splitlines() or [type(error).__name__])[0])
+    return redact(_NUMBER.sub("", (str(error).splitlines() or [type(error).__name__])[0]))
 
 
 def swallowed(what: str, table: Table) -> DatabaseUnavailableError:
@@ -58,33 +60,38 @@ def swallowed(what: str, table: Table) -> DatabaseUnavailableError:
 
 
 @contextmanager
-def translated(what: str) -> Iterator[None]:
-    """Raise :class:`DatabaseUnavailableError` for faults that pass and for refusals; let mistakes through, masked."""
+def translated(what: str = "") -> Iterator[None]:
+    """Raise :class:`DatabaseUnavailableError` for faults that pass and for refusals; let mistakes through, masked.
+
+    ``what`` is the operation that failed; a connection that cannot be made, and a right that the role lacks, are not
+    about any one.
+    """
+    where = f"database, {what}" if what else "database"
     try:
         yield
     except psycopg.errors.LockNotAvailable as error:
         found = _RELATION.search(error.diag.context or "")
         row = f"a row of {found[1]}" if found else "something"
         raise DatabaseLockedError(
-            f"database, {what}: {row} stays locked by another transaction: find its session in pg_stat_activity, end it"
+            f"{where}: {row} stays locked by another transaction: find its session in pg_stat_activity, end it"
         ) from error
     except _PASSING as error:
         unwritable = isinstance(error, _READ_ONLY) or (error.sqlstate or "").startswith(_EXHAUSTED)
         kind = DatabaseUnwritableError if unwritable else DatabaseUnavailableError
-        where = " (FACEMATCH_DATABASE_URL)" if error.sqlstate is None else ""  # it is about the connection
-        raise kind(f"database, {what}: {first_line(error)}{where}") from error
+        setting = " (FACEMATCH_DATABASE_URL)" if error.sqlstate is None else ""  # it is about the connection
+        raise kind(f"{where}: {first_line(error)}{setting}") from error
     except psycopg.DatabaseError as error:
-        if where := _function(error.diag.context or ""):
-            raise DatabaseRefusedError(f"database, {what}: refused: {first_line(error)}, in {where}") from error
+        if function := _function(error.diag.context or ""):
+            raise DatabaseRefusedError(f"{where}: refused: {first_line(error)}, in {function}") from error
         if isinstance(error, psycopg.errors.InsufficientPrivilege):
-            raise DatabaseForbiddenError(f"database, {what}: {first_line(error)}") from error
+            raise DatabaseForbiddenError(f"database: {first_line(error)}") from error
         if error.sqlstate is None or error.sqlstate.startswith(_MISTAKEN):
             error.args = (first_line(error),)  # a traceback prints them; the other lines quote statements and values
             raise
-        raise DatabaseRefusedError(f"database, {what}: refused: {first_line(error)}") from error
+        raise DatabaseRefusedError(f"{where}: refused: {first_line(error)}") from error
     except TimeoutError as error:
         raise DatabaseUnavailableError(
-            f"database, {what}: no answer in time: look for long statements and locks in pg_stat_activity"
+            f"{where}: no answer in time: look for long statements and locks in pg_stat_activity"
         ) from error
 
 

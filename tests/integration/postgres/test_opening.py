@@ -323,8 +323,14 @@ async def test_a_right_on_the_whole_table_is_as_good(
 
 async def test_a_server_that_is_away_can_be_waited_for(database_url: str) -> None:
     """It is another error than a wrong schema: it passes."""
-    with pytest.raises(DatabaseUnavailableError, match=r"database, connect: .*Connection refused"):
+    with pytest.raises(DatabaseUnavailableError, match=r"^database: .*Connection refused"):
         await opening(re.sub(r":\d+/", ":1/", database_url))
+
+
+async def test_a_name_that_nobody_knows_is_told_in_words(database_url: str) -> None:
+    """Without the number that the system has for it."""
+    with pytest.raises(DatabaseUnavailableError, match=r"^database: failed to resolve host 'nobody.invalid': [A-Z]"):
+        await opening(re.sub(r"@[^/]+/", "@nobody.invalid/", database_url))
 
 
 async def test_it_is_a_dependency_that_can_be_probed(database: Database) -> None:

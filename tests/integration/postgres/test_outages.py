@@ -65,7 +65,7 @@ async def test_an_outage_is_told_and_ends_with_it(server: PostgresServer) -> Non
         server.stop()
         with pytest.raises(DatabaseUnavailableError, match="database, recall: "):
             await recall(database)
-        with pytest.raises(DatabaseUnavailableError, match=r"database, connect: .*Connection refused"):
+        with pytest.raises(DatabaseUnavailableError, match=r"^database: .*Connection refused"):
             await database.check()
         server.start()
         await database.check()

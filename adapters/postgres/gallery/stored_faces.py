@@ -6,6 +6,7 @@ from uuid import UUID
 from psycopg import sql
 
 from adapters.postgres.connection.database import Database
+from adapters.postgres.connection.reading import reading
 from adapters.postgres.gallery.nearest import Wanted, candidates, exact_to_stored_face
 from adapters.postgres.gallery.templates import comparable
 from domain.decision import Candidate
@@ -31,7 +32,7 @@ class PostgresStoredFaces:
             faces=schema.photo_faces.identifier,
             comparable=comparable(schema, "f"),
         )
-        async with self._database.operation("nearest_now") as connection:
+        async with reading(self._database, "nearest_now") as connection:
             row = await (await connection.execute(face, [photo_face_id])).fetchone()
             if row is None:
                 return ()

@@ -11,6 +11,7 @@ from psycopg import sql
 from adapters.postgres.connection.commits import WAIT_FOR_COMMIT, wait_for_commits
 from adapters.postgres.connection.database import Connection, Database
 from adapters.postgres.connection.errors import swallowed
+from adapters.postgres.connection.reading import reading
 from adapters.postgres.connection.statements import Statement
 from adapters.postgres.records.face_rows import face_values, insert_match, look_whether_named, upsert_face
 from adapters.postgres.records.outcome_rows import (
@@ -188,12 +189,12 @@ class PostgresLedger:
 
     async def attempts_on(self, photo_id: UUID) -> Sequence[Attempt]:
         """Return the photo's attempts, those of the newest job first."""
-        async with self._database.operation("attempts_on") as connection:
+        async with reading(self._database, "attempts_on") as connection:
             return [_attempt(row) for row in await (await connection.execute(_ATTEMPTS_ON, [photo_id])).fetchall()]
 
     async def history(self, photo_id: UUID) -> Sequence[JobRecord]:
         """Return the photo's records, by when they ended, the last first."""
-        async with self._database.operation("history") as connection:
+        async with reading(self._database, "history") as connection:
             return [from_row(row) for row in await (await connection.execute(_HISTORY, [photo_id])).fetchall()]
 
     async def unpublished(self, *, older_than_seconds: float, limit: int) -> Sequence[JobRecord]:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from psycopg import sql
 
 from adapters.postgres.connection.database import Database
+from adapters.postgres.connection.reading import reading
 from application.ports.statistics import OutcomeCount, RecentOutcomes, WorkerSeen
 
 _LAST = "SELECT now(), (SELECT occurred_at FROM facematch.outcomes ORDER BY occurred_at DESC LIMIT 1)"
@@ -46,7 +47,7 @@ class PostgresStatistics:
 
     async def recent(self) -> RecentOutcomes:
         """Ask for the last outcome, the counts and the workers."""
-        async with self._database.operation("recent") as connection:
+        async with reading(self._database, "recent") as connection:
             [(at, last)] = await (await connection.execute(_LAST)).fetchall()
             counts = await (await connection.execute(_COUNTS)).fetchall()
             workers = await (await connection.execute(_WORKERS)).fetchall()
@@ -56,5 +57,5 @@ class PostgresStatistics:
         """Count the users."""
         schema = self._database.schema
         query = sql.SQL(_GALLERY).format(users=schema.users.identifier, candidate=schema.candidate_condition("u"))
-        async with self._database.operation("gallery") as connection:
+        async with reading(self._database, "gallery") as connection:
             return dict(await (await connection.execute(query)).fetchall())

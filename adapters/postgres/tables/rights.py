@@ -139,6 +139,21 @@ def erasure_rights(tables: Mapping[str, Table]) -> list[Right]:
     ]
 
 
+def reading_rights(tables: Mapping[str, Table]) -> list[Right]:
+    """Return what `facematch show` and `status` need."""
+    marks = [column for column in ("deleted_at", "blocked") if column in tables["users"].columns]
+    users, faces = tables["users"].schema, tables["photo_faces"].schema
+    return [
+        *(
+            Right("SELECT", OWN_SCHEMA, table, (column,), whole=True)
+            for table, column in (("outcomes", "photo_id"), ("attempts", "photo_id"), ("active_model", "model"))
+        ),
+        Right("SELECT", OWN_SCHEMA, "templates", ("user_id", "photographs", "fingerprint")),
+        Right("SELECT", faces, "photo_faces", ("id", "embedding", "embedding_model")),
+        Right("SELECT", users, "users", ("id", "face_embedding", "face_embedding_model", *marks)),
+    ]
+
+
 def worker_grants(tables: Mapping[str, Table], role: str, vector_schema: str) -> list[str]:
     """Return the statements that let a role be worker, and no more."""
     return _grants(worker_rights(tables), role, {*(table.schema for table in tables.values()), vector_schema})
@@ -175,6 +190,14 @@ async def missing_erasure_grants(
 ) -> list[str]:
     """Return the statements that give a role what it lacks to forget users."""
     rights = erasure_rights(tables)
+    return await _missing(connection, rights, {vector_schema, *(right.schema for right in rights)}, role)
+
+
+async def missing_reading_grants(
+    connection: AsyncConnection[TupleRow], tables: Mapping[str, Table], vector_schema: str, role: str
+) -> list[str]:
+    """Return the statements that give a role what it lacks to ask what became of jobs."""
+    rights = reading_rights(tables)
     return await _missing(connection, rights, {vector_schema, *(right.schema for right in rights)}, role)
 
 

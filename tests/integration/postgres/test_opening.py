@@ -12,8 +12,10 @@ from adapters.postgres.connection.database import Database
 from adapters.postgres.gallery.active_model import ActiveModel
 from adapters.postgres.gallery.enrolment import PostgresEnrolment
 from adapters.postgres.gallery.reenrolment import PostgresReenrolment
+from adapters.postgres.gallery.stored_faces import PostgresStoredFaces
 from adapters.postgres.migrate import migrate
 from adapters.postgres.records.ledger import PostgresLedger
+from adapters.postgres.records.statistics import PostgresStatistics
 from adapters.postgres.tables.catalogue import SchemaError
 from adapters.postgres.tables.schema import DimensionMismatchError
 from application.ports.dependency import Dependency
@@ -319,6 +321,33 @@ async def test_a_right_on_the_whole_table_is_as_good(
     ):
         admin.execute(sql.SQL(statement).format(sql.Identifier(worker)))
     await opening(url_of(postgres_server, admin.info.dbname, worker))
+
+
+async def test_who_may_not_look_is_told_what_to_grant(
+    admin: psycopg.Connection, postgres_server: PostgresServer, database_url: str
+) -> None:
+    """The statements name what the server does not: the column that lacks it. Run by the owner, they are enough."""
+    await migrate(database_url)
+    admin.execute("ALTER TABLE users ADD deleted_at timestamptz")
+    reader = sql.Identifier(role := new_role(postgres_server, "reader"))
+    face, told = uuid4(), list[str]()
+    database = Database(url_of(postgres_server, admin.info.dbname, role))
+    admin.execute(sql.SQL("GRANT SELECT (id, face_embedding, face_embedding_model) ON users TO {}").format(reader))
+    admin.execute(sql.SQL("GRANT USAGE ON SCHEMA facematch TO {}").format(reader))
+    await database.open()
+    statistics, faces = PostgresStatistics(database), PostgresStoredFaces(database)
+    for look in (statistics.recent, statistics.gallery, lambda: faces.nearest(face, limit=3)):
+        with pytest.raises(DatabaseForbiddenError, match=r'"deleted_at"\) ON "public"."users" TO ') as refused:
+            await look()
+        told.append(str(refused.value).partition("can run: ")[2])
+    assert len(set(told)) == 1
+    for statement in told[0].split(";")[:-1]:
+        admin.execute(statement.encode())
+    assert await statistics.gallery() == {}
+    assert await faces.nearest(face, limit=3) == ()
+    assert (await statistics.recent()).last is None
+    assert list(await PostgresLedger(database).history(uuid4())) == []
+    await database.close()
 
 
 async def test_a_server_that_is_away_can_be_waited_for(database_url: str) -> None:

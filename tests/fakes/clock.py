@@ -1,6 +1,7 @@
 """Clocks that tests move by hand."""
 
 import asyncio
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -31,6 +32,17 @@ class ManualClock:
         self.slept.append(seconds)
         self._elapsed += seconds
         await asyncio.sleep(0)
+
+
+class EventfulClock(ManualClock):
+    """While somebody sleeps, something happens."""
+
+    meanwhile: Callable[[], object] = staticmethod(lambda: None)
+
+    async def sleep(self, seconds: float) -> None:
+        """Let it happen first."""
+        self.meanwhile()
+        await super().sleep(seconds)
 
 
 class SteppedClock:

@@ -15,23 +15,13 @@ from application.enrolment.switch_users import (
 )
 from domain.errors import DatabaseUnavailableError
 from domain.faces import FaceEmbedding
-from tests.fakes.clock import ManualClock
+from tests.fakes.clock import EventfulClock
 from tests.fakes.database import ActiveModelRow, InMemoryDatabase
 from tests.fakes.reenrolment import InMemoryReenrolment
 
 OLD, NEW = FaceEmbedding("old@1", (0.0, 0.0, 1.0)), FaceEmbedding("new@1", (1.0, 0.0, 0.0))
 ANNA, BORIS, CLARA = UUID(int=11), UUID(int=12), UUID(int=13)
 HALF_DONE, DONE = ActiveModelRow(NEW.model), ActiveModelRow(NEW.model, is_switched=True)
-
-
-class _Clock(ManualClock):
-    """While somebody sleeps, something happens."""
-
-    meanwhile: Callable[[], object] = staticmethod(lambda: None)
-
-    async def sleep(self, seconds: float) -> None:
-        self.meanwhile()
-        await super().sleep(seconds)
 
 
 class Scene:
@@ -42,7 +32,7 @@ class Scene:
         for user in (ANNA, BORIS, CLARA):
             self.database.add_user(user, OLD)
         self.reenrolment = InMemoryReenrolment(self.database)
-        self.clock = _Clock()
+        self.clock = EventfulClock()
         self.switch_users = SwitchUsers(model=NEW.model, reenrolment=self.reenrolment, clock=self.clock)
         self.progress: list[tuple[int, int]] = []
         self.jobs_waited = 0

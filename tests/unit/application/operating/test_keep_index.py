@@ -1,6 +1,6 @@
 """The index of a large gallery: which is built, what is learnt again, and when searches find too few."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from uuid import UUID
 
@@ -11,7 +11,7 @@ from application.ports.codebooks import Recall
 from application.ports.search_index import Difference, IndexRefusedError, Model
 from application.progress import StepProgress
 from domain.faces import FaceEmbedding
-from tests.fakes.clock import ManualClock
+from tests.fakes.clock import EventfulClock
 from tests.fakes.codebooks import LENGTHS, PlainCodebooks, Vectors
 from tests.fakes.database import InMemoryDatabase
 from tests.fakes.progress import unheard
@@ -25,16 +25,6 @@ AS_IT_SHOULD_BE = Difference(9_000, 9_000, 0, 0, 0)
 Found = tuple[float, float, float, float]
 
 
-class _Clock(ManualClock):
-    """While somebody sleeps, something happens."""
-
-    meanwhile: Callable[[], object] = staticmethod(lambda: None)
-
-    async def sleep(self, seconds: float) -> None:
-        self.meanwhile()
-        await super().sleep(seconds)
-
-
 class Scene:
     """A gallery in memory; it writes down what it hears."""
 
@@ -42,7 +32,7 @@ class Scene:
         self.database = InMemoryDatabase()
         self.tables = InMemoryIndexTables(self.database)
         self.codebooks = PlainCodebooks()
-        self.clock = _Clock()
+        self.clock = EventfulClock()
         self.keep_index: KeepIndex[Vectors] = KeepIndex(tables=self.tables, codebooks=self.codebooks, clock=self.clock)
         self.heard: list[str] = []
 

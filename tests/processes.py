@@ -3,6 +3,7 @@
 import contextlib
 import os
 import subprocess
+import time
 from pathlib import Path
 from typing import Final
 
@@ -26,9 +27,14 @@ def is_running(pid: int) -> bool:
 
 
 def command(pid: int) -> bytes:
-    """Return a process's program and arguments; nothing when it has ended."""
+    """Return a process's program and arguments; nothing when it has ended.
+
+    The kernel tells them a moment after whoever started the process goes on.
+    """
     with contextlib.suppress(OSError):
-        return Path(f"/proc/{pid}/cmdline").read_bytes()
+        while not (told := Path(f"/proc/{pid}/cmdline").read_bytes()) and is_running(pid):
+            time.sleep(0.001)
+        return told
     return b""
 
 

@@ -14,13 +14,7 @@ from application.running.event_relay import EventRelay
 from application.running.outages import Outages
 from application.running.process_delivery import ProcessDelivery
 from application.running.tasks import ended, first_of
-from domain.errors import (
-    AttemptFailedError,
-    DatabaseUnavailableError,
-    GalleryNotReadyError,
-    MessagingUnavailableError,
-    StorageUnavailableError,
-)
+from domain.errors import DatabaseUnavailableError, GalleryNotReadyError, MessagingUnavailableError
 
 _FETCH_SECONDS = 5.0
 _FIRST_FETCH_SECONDS = 0.05
@@ -106,23 +100,15 @@ class Worker:
             await self.relay.flush()
 
     async def _look_now_and_then(self) -> None:
-        """Probe what nothing was asked of yet, then what changes without a word.
-
-        The database and the broker have answered before the worker starts, the object store has not. A change without
-        a word is one that no job's statement fails of, or that comes while there is no job.
-        """
-        await self._look_at(StorageUnavailableError)
+        """Probe what changes without a word: no job's statement fails of it, or there is no job."""
         while True:
             await self.clock.sleep(_LOOK_SECONDS)
-            await self._look_at(DatabaseUnavailableError, GalleryNotReadyError)
-
-    async def _look_at(self, *kinds: type[AttemptFailedError]) -> None:
-        try:
-            for kind in kinds:
-                if not self.outages.down:
-                    await self.outages.look_at(kind)
-        except Exception as error:  # noqa: BLE001 - a defect in one look must not end the looking
-            self.telemetry.unexpected(error)
+            try:
+                for kind in DatabaseUnavailableError, GalleryNotReadyError:
+                    if not self.outages.down:
+                        await self.outages.look_at(kind)
+            except Exception as error:  # noqa: BLE001 - a defect in one look must not end the looking
+                self.telemetry.unexpected(error)
 
     async def _take_jobs(self) -> None:
         while not self._stopping:

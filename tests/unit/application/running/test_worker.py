@@ -422,16 +422,6 @@ class TestHealth:
             await shift.world.clock.advance(40)
             assert (worker.not_ready, len(shift.world.database.outcomes)) == ({}, 1)
 
-    async def test_an_object_store_that_is_away_at_the_start_is_seen_without_a_job(self, shift: Shift) -> None:
-        """Its settings may be wrong, which nobody should learn from the first job; the worker waits for it."""
-        shift.world.photos.available = False
-        async with shift.working() as worker:
-            await settle()
-            assert "object store" in worker.not_ready
-            shift.world.photos.available = True
-            await shift.world.clock.advance(2)
-            assert worker.not_ready == {}
-
     async def test_a_defect_in_one_look_does_not_end_the_looking(
         self, shift: Shift, monkeypatch: pytest.MonkeyPatch
     ) -> None:

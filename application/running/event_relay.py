@@ -120,8 +120,9 @@ class EventRelay:
         skipped = self._refused.keys() | self._passed_over
         waiting = await self._outbox.unpublished(older_than_seconds=self._orphan_seconds, limit=_BATCH + len(skipped))
         self.oldest_age = self._age(waiting[0]) if waiting else 0.0
-        keys = {record.key for record in waiting}
-        self._refused = {key: refusal for key, refusal in self._refused.items() if key in keys}
+        if len(waiting) < _BATCH + len(skipped):
+            keys = {record.key for record in waiting}
+            self._refused = {key: refusal for key, refusal in self._refused.items() if key in keys}
         now = self._clock.monotonic()
         left_alone = {key for key, refusal in self._refused.items() if refusal.until > now}
         left_alone.update(self._published)

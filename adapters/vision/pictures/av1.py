@@ -25,6 +25,8 @@ _MORE: Final = 0x80
 _LONGEST_SIZE: Final = 8
 _LONGEST_HEADER: Final = 512
 """The bytes of a sequence header, of which 32 operating points need the most."""
+_LONGEST_NUMBER: Final = 32
+"""The bits of a number of variable length."""
 _KEY, _SWITCH = 0, 3
 _TOLD_BY_FRAME: Final = 2
 _MANY_LEVELS: Final = 7
@@ -89,6 +91,8 @@ class _Bits:
         zeros = 0
         while not self():
             zeros += 1
+            if zeros == _LONGEST_NUMBER:
+                raise UnreadableImageError("the image has a header of AV1 with a number without end")
         self(zeros)
 
 

@@ -40,6 +40,10 @@ REQUEST_BYTES: Final = 4
 NEW_PROCESS: Final = 0
 ITSELF: Final = 2**32 - 1
 LONGEST_ANSWER: Final = 20 * 1024**2
+_LONGEST_HEAD: Final = 4 * 1024**2
+"""Of the JSON in an answer, which takes many times its size in memory."""
+_TOO_LONG: Final = 2**31
+"""For a side of any photograph."""
 LONGEST_SIDE: Final = 10_240
 """Of a picture in an answer: no decoded photograph is longer, and what is drawn beside it grows with it."""
 OUT_OF_MEMORY: Final = 12
@@ -179,7 +183,7 @@ def parse_answer(content: bytes) -> PhotoReading | Pixels | None:
     """
     try:
         head, _, rgb = content.partition(b"\n")
-        said = json.loads(head)
+        said = json.loads(_short(head))
         if "error" in said:
             error = _KINDS[said["error"]](str(said["message"]))
         elif "pixels" in said:
@@ -192,9 +196,19 @@ def parse_answer(content: bytes) -> PhotoReading | Pixels | None:
     raise error
 
 
+def _short(head: bytes) -> bytes:
+    if len(head) > _LONGEST_HEAD:
+        raise ValueError("nobody has so much to say")
+    return head
+
+
 def _checked(picture: Pixels) -> Pixels:
     within = 1 <= picture.columns <= picture.width and 1 <= picture.rows <= picture.height
-    if not within or max(picture.columns, picture.rows) > LONGEST_SIDE:
+    if (
+        not within
+        or max(picture.width, picture.height) >= _TOO_LONG
+        or max(picture.columns, picture.rows) > LONGEST_SIDE
+    ):
         raise ValueError("no photograph has such a size")
     if len(picture.rgb) != 3 * picture.columns * picture.rows:
         raise ValueError("the pixels do not fill the picture")

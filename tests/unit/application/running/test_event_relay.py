@@ -340,6 +340,18 @@ async def test_a_batch_of_refused_events_holds_up_no_newer_one(scene: Scene) -> 
     await ended(running)
 
 
+async def test_hundreds_of_refused_events_hold_up_no_newer_one_where_a_job_publishes_now_and_then(scene: Scene) -> None:
+    """Those that were set back far ahead are not forgotten when the oldest are tried again."""
+    *refused, good = await scene.orphans(9 * _BATCH + 1)
+    scene.results.poison = dict.fromkeys((record.key for record in refused), REFUSED)
+    running = asyncio.create_task(scene.relay.run())
+    for sequence in range(2000, 2010):
+        scene.relay.published((await scene.record(sequence)).key)
+        await scene.clock.advance(3)
+    assert good in scene.results.published
+    await ended(running)
+
+
 async def test_an_outage_of_the_broker_costs_a_batch_in_each_round_and_ends_at_once(scene: Scene) -> None:
     """However many events wait and however long it lasts; two seconds after its end all of them are stored."""
     records = await scene.orphans(3 * _BATCH + 50)

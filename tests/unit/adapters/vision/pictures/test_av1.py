@@ -139,7 +139,8 @@ def test_a_unit_beyond_the_end_is_the_last() -> None:
     [
         (unit(FRAME, SHOWN_KEY), "without a sequence header"),
         (unit(SEQUENCE, STILL[:24]), "truncated header"),
-        (unit(SEQUENCE, "000001" + "0" * 64 + "1" + "0" * 40), "truncated header"),
+        (unit(SEQUENCE, TIMING + "1" + "0" * 9), "truncated header"),
+        (unit(SEQUENCE, TIMING + "1" + "0" * 32 + "1" + "0" * 99), "number without end"),
         (unit(SEQUENCE, MOVING + PLAIN_TOOLS) + unit(FRAME), "truncated header"),
         (bytes((SEQUENCE << 3 | 2,)) + b"\xff" * 9, "without a size"),
         (bytes((SEQUENCE << 3 | 2,)), "without a size"),

@@ -70,9 +70,16 @@ def test_a_picture_comes_over_as_it_is() -> None:
         wire.Pixels(0, 0, 0, 0, b""),
         wire.Pixels(2, 0, 2, 1, b"123456"),
         wire.Pixels(60_000, 1, 60_000, 1, bytes(180_000)),
+        wire.Pixels(10**400, 1, 2, 1, b"123456"),
     ],
 )
 def test_pixels_that_are_no_picture_are_nonsense(picture: wire.Pixels) -> None:
     """Too few or too many, a side that is none, or one so long that to draw it would take all memory."""
     with pytest.raises(wire.NonsenseError):
         wire.parse_answer(content(wire.answer(picture)))
+
+
+def test_a_head_of_many_megabytes_is_nonsense() -> None:
+    """However well it is formed: what it says would take many times as much memory."""
+    with pytest.raises(wire.NonsenseError, match="ValueError in an answer of"):
+        wire.parse_answer(b'{"reading": [' + b"[]," * 2**21 + b"[]]}")

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
+from uuid import UUID
 
 import nats.js.errors
 import pytest
@@ -14,7 +15,7 @@ from domain.errors import MessagingUnavailableError
 from infra.local_stack.nats import NatsServer
 from infra.local_stack.s3 import S3Server
 from tests.broker import ACK_WAIT, connected, provisioned
-from tests.e2e.world import World, eventually
+from tests.e2e.world import WorkerProcess, World, eventually
 from tests.faults.scene import (
     FEW_DELIVERIES,
     LONGER_THAN_ALL_DELIVERIES,
@@ -59,6 +60,15 @@ async def _limit(world: World, stream: str, max_bytes: int) -> None:
     await world.js.update_stream(config.evolve(max_bytes=max_bytes, discard=DiscardPolicy.NEW))
 
 
+async def _goes_on(world: World, worker: WorkerProcess, photos: list[UUID]) -> None:
+    """See that other jobs end while one cannot, and that the worker stays ready however often that one comes back."""
+    for photo in photos:
+        [event] = await world.outcome_of(photo)
+        assert event["outcome"] == "matched"
+    await asyncio.sleep(LONGER_THAN_ALL_DELIVERIES)
+    assert worker.get("/readyz")[0] == 200
+
+
 async def test_a_full_store_costs_no_job(small: World) -> None:
     """No event can be stored: jobs wait, ``/readyz`` says why, nothing is in a hurry, and room is used at once."""
     photos = small.add_photos(12)
@@ -87,11 +97,7 @@ async def test_a_dead_letter_without_room_waits_for_it(small: World) -> None:
         await _limit(small, "PHOTO_FACES_DEAD", 1)
         await small.publish(b"no job at all")
         await publish(small, photos)
-        for photo in photos:
-            [event] = await small.outcome_of(photo)
-            assert event["outcome"] == "matched"
-        await asyncio.sleep(LONGER_THAN_ALL_DELIVERIES)
-        assert worker.get("/readyz")[0] == 200
+        await _goes_on(small, worker, photos)
         [told] = [line["detail"] for line in worker.lines() if line.get("action") == "dependency_down"]
         assert told == "NATS, publish photo_faces.single.dead: maximum bytes exceeded"
         assert await small.stored("PHOTO_FACES_DEAD") == []
@@ -112,11 +118,7 @@ async def test_a_kind_of_event_that_no_stream_takes_keeps_no_worker_from_other_j
         await small.js.update_stream(config.evolve(subjects=["photo_faces.single.matched"]))
         await small.publish(b"no job at all")
         await publish(small, photos)
-        for photo in photos:
-            [event] = await small.outcome_of(photo)
-            assert event["outcome"] == "matched"
-        await asyncio.sleep(LONGER_THAN_ALL_DELIVERIES)
-        assert worker.get("/readyz")[0] == 200
+        await _goes_on(small, worker, photos)
         assert "facematch_worker_ready 1.0" in worker.get("/metrics")[1].splitlines()
         assert outages_told(worker, "message broker") == ["dependency_down"]
         await small.js.update_stream(config)

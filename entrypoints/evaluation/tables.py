@@ -94,9 +94,10 @@ def _galleries_table(evaluation: Evaluation, number: int) -> Table:
     table = _table(
         f"One photograph searched for among people enrolled with {photographs(number)} each, as the service judges.\n"
         f"FPIR: strangers named{target}. FNIR: enrolled people not named, or misnamed.\n"
-        "Both of the photographs with a usable face; the others are failures to acquire.\n"
+        "Both are shares of the photographs with a usable face. Those without one are failures to acquire.\n"
         "In brackets: 95 %; of FPIR for these enrolled people, among others it may lie outside.\n"
-        "Threshold: the median. At best: FNIR with the largest distance that keeps the target here.",
+        "Threshold: the median of those of all searches.\n"
+        "At best: FNIR with the largest distance that keeps the target here.",
         ["enrolled", "threshold", "FPIR", "FNIR", "misnamed", "at best"],
     )
     for figures in evaluation.galleries:

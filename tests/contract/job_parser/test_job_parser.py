@@ -56,7 +56,7 @@ hostile = st.one_of(anything, numbers, near_uuids, st.text(st.characters(), max_
 valid = {name: from_schema({**described, "$defs": SCHEMA["$defs"]}) for name, described in SCHEMA["properties"].items()}
 described_jobs = st.builds(
     lambda extra, fields: {**extra, **fields},
-    st.dictionaries(st.text(), anything, max_size=3),
+    st.dictionaries(st.text().filter(lambda name: name not in SCHEMA["properties"]), anything, max_size=3),
     st.fixed_dictionaries(
         {name: valid[name] for name in SCHEMA["required"]},
         optional={name: strategy for name, strategy in valid.items() if name not in SCHEMA["required"]},

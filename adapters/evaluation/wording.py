@@ -16,6 +16,14 @@ def aim(share: float) -> str:
     return f"{100 * share:.6g}%"
 
 
+def too_few(strangers: Proportion, target: float) -> str:
+    """Return that strangers are too few to show that a target is kept, and what they could show at best."""
+    return (
+        f"Too few strangers to tell whether the target of {aim(target)} is kept: if none of these "
+        f"{strangers.total:,} photographs had been named, FPIR could still be {strangers.least_to_show:.1%}."
+    )
+
+
 def photographs(count: int) -> str:
     """Return how many photographs somebody is enrolled with."""
     return "1 photograph" if count == 1 else f"{count} photographs"

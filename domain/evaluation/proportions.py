@@ -92,6 +92,11 @@ class Proportion:
             1.0, (share + square / 2 + spread) / (1 + square)
         )
 
+    @property
+    def least_to_show(self) -> float:
+        """The upper end of the interval if none of them were counted: they can show no smaller share to be kept."""
+        return attrs.evolve(self, count=0).interval[1]
+
 
 def proportion_within(ascending: Sequence[float], distance: float) -> float:
     """Return which share lies at or below the distance; 0 of nothing."""

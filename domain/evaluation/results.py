@@ -107,6 +107,14 @@ class Evaluation:
         """Everybody who can be, enrolled with one photograph; None where nobody can."""
         return next((figures for figures in reversed(self.galleries) if figures.photographs == 1), None)
 
+    @property
+    def too_few_strangers(self) -> Proportion | None:
+        """The strangers named among the largest gallery, where they are too few to show that the target is kept."""
+        if self.target_fpir is None or self.largest is None:
+            return None
+        named = self.largest.as_configured.false_positive
+        return named if named.least_to_show > self.target_fpir else None
+
 
 def grouping(memberships: Sequence[tuple[str, str]], people: Sequence[str]) -> Grouping:
     """Return how ``people`` fall into groups, by pairs of person and group."""

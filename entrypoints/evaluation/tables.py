@@ -7,7 +7,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from adapters.evaluation.wording import aim, percent, photographs, plain, small
+from adapters.evaluation.wording import aim, percent, photographs, plain, small, too_few
 from domain.evaluation.comparison import OperatingPoint
 from domain.evaluation.discard import DiscardCurve
 from domain.evaluation.identification import GalleryFigures
@@ -36,6 +36,8 @@ def print_evaluation(evaluation: Evaluation, console: Console) -> None:
     for table in tables:
         if table is not None:
             console.print(table)
+    if evaluation.target_fpir is not None and (strangers := evaluation.too_few_strangers):
+        console.print(too_few(strangers, evaluation.target_fpir))
     if evaluation.named_strangers:
         console.print("Strangers who were named, the nearest first (is it one person, under two names?):")
     for one in evaluation.named_strangers:

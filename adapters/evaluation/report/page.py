@@ -8,7 +8,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from adapters.evaluation.report import markup, plots
-from adapters.evaluation.wording import aim, percent, photographs, plain, small
+from adapters.evaluation.wording import aim, percent, photographs, plain, small, too_few
 from adapters.whole_file import OWNERS, write_whole
 from domain.errors import FacematchError
 from domain.evaluation.identification import GalleryFigures
@@ -78,6 +78,8 @@ def _warnings(evaluation: Evaluation) -> Iterator[str]:
     if evaluation.grouping and evaluation.grouping.unknown:
         names = ", ".join(evaluation.grouping.unknown)
         yield markup.text("p", f"groups.csv names people who have no photographs here: {names}.", "warning")
+    if evaluation.target_fpir is not None and (strangers := evaluation.too_few_strangers):
+        yield markup.text("p", too_few(strangers, evaluation.target_fpir), "warning")
 
 
 def _cards(evaluation: Evaluation) -> Iterator[str]:

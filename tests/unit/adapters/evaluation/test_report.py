@@ -221,6 +221,15 @@ def test_too_many_strangers_named_is_marked(page: str) -> None:
     assert 'class="card bad"' not in page
 
 
+@pytest.mark.parametrize(("strangers", "is_told"), [(380, True), (381, False)])
+def test_too_few_strangers_are_told(strangers: int, *, is_told: bool) -> None:
+    """Of these, none that was named would still not be a hundredth."""
+    found = attrs.evolve(FULL.galleries[1].as_configured, false_positive=Proportion(0, strangers))
+    figures = attrs.evolve(FULL.galleries[1], as_configured=found)
+    page = render(attrs.evolve(FULL, galleries=(figures,)), SETTINGS, made=MADE, version="1")
+    assert ("Too few strangers to tell whether the target of 1% is kept" in page) == is_told
+
+
 def test_where_a_fixed_distance_decides_nothing_is_judged_by_a_target() -> None:
     """The share of strangers named is told without a word on what it should be."""
     worse = attrs.evolve(FULL.galleries[1].as_configured, false_positive=Proportion(40, 400))

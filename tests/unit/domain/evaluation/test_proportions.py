@@ -21,6 +21,12 @@ def test_the_interval_of_a_share(count: int, total: int, low: float, high: float
     assert Proportion(count, total).interval == pytest.approx((low, high), abs=1e-4)
 
 
+@pytest.mark.parametrize(("total", "least"), [(0, 1.0), (10, 0.27753), (380, 0.01001), (381, 0.00998)])
+def test_what_so_many_could_show_at_best(total: int, least: float) -> None:
+    """However many of them were counted: 380 are too few to show that one in a hundred is kept."""
+    assert Proportion(total // 2, total).least_to_show == pytest.approx(least, abs=1e-5)
+
+
 @given(st.integers(0, 1000), st.integers(1, 1000))
 def test_a_share_lies_in_its_interval(count: int, total: int) -> None:
     """And the interval between 0 and 1."""

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from domain.evaluation.identification import Searched
+from domain.evaluation.identification import GalleryFigures, Identification, Searched
 from domain.evaluation.proportions import Proportion
 from domain.evaluation.results import Acquisition, Evaluation, GroupFigures, Grouping
 from domain.evaluation.subjects import Subject
@@ -48,6 +48,7 @@ def test_a_groups_errors_are_told_with_how_surely_they_are_known(capsys: pytest.
         false_positive=Proportion(0, 7),
         false_negative=Proportion(1, 20, 7),
     )
+    found = Identification(7, 0.05, Proportion(0, 7), Proportion(1, 13), Proportion(0, 13))
     evaluation = Evaluation(
         embedder="mine@1",
         subject=Subject.CENTRAL,
@@ -68,14 +69,16 @@ def test_a_groups_errors_are_told_with_how_surely_they_are_known(capsys: pytest.
         points=(),
         curve=(),
         histogram=None,
-        galleries=(),
+        galleries=(GalleryFigures(1, 1, Proportion(7, 7), found, None, ()),),
         named_strangers=(Searched("eve", "eve/\x1b[2J.jpg", "ben", None, 0.0123, 0.05, True, 0.246),),
         discards=(),
         groups=(few,),
         grouping=Grouping({}, (), ()),
     )
     print_evaluation(evaluation, console(width=80))
-    rows = [line.split() for line in capsys.readouterr().out.splitlines()]
+    told = capsys.readouterr().out
+    rows = [line.split() for line in told.splitlines()]
+    assert "Too few strangers to tell whether the target of 1% is kept" in told
     assert ["0.0123", "eve/\\x1b[2J.jpg", "as", "ben"] in rows
     assert ["few", "14", "0.0%", "0.00%", "5.0%", "0.0%", "5.0%"] in rows
     assert ["[0.00-35.43]", "[0.4-41.5]", "[0.0-35.4]", "[0.4-41.5]"] in rows

@@ -10,7 +10,7 @@ A third party adds a pipeline by registering a factory under the entry point gro
 """
 
 from enum import StrEnum
-from typing import Protocol
+from typing import Final, Protocol
 
 import attrs
 
@@ -31,12 +31,25 @@ class Embed(StrEnum):
         return self is Embed.ALL or (self is Embed.ONLY_FACE and faces == 1)
 
 
+_LEAST_SECONDS: Final = 15.0
+_SECONDS_PER_PIXEL: Final = 15.0 / 60_000_000
+"""For decoding: five times what HEIF, the costliest format, takes on a core of a server."""
+
+
 @attrs.frozen
 class ImageBudget:
-    """What an image may cost: bytes as stored, pixels (width x height) as decoded."""
+    """What an image may cost: bytes as stored, pixels (width x height) as decoded, seconds of CPU time to decode it.
+
+    The time is unless given enough for the costliest photograph of as many pixels, on a slow machine, too.
+    """
 
     max_bytes: int = 20 * 1024 * 1024
     max_pixels: int = 60_000_000
+    decoding_seconds: float = attrs.field()
+
+    @decoding_seconds.default
+    def _enough(self) -> float:
+        return max(_LEAST_SECONDS, _SECONDS_PER_PIXEL * self.max_pixels)
 
 
 @attrs.frozen

@@ -90,6 +90,16 @@ def endless() -> Iterator[Case]:
     yield Case("HEIF of 14,400 tiles", partial(grid, "HEIF", 64, 120, 120), UNREADABLE)
 
 
+def slow_tiff() -> bytes:
+    """Return a picture of 48 megapixels in 3 MB for which native code computes for minutes.
+
+    It has 240,000 strips of one row, all of which are the same data: 200,000 deflated blocks of nothing, then the row.
+    """
+    width, rows, nothing = 200, 240_000, b"\x00\x00\x00\xff\xff"
+    row = zlib.compress(bytes(width))
+    return tiff.strips(width, rows, 1, compression=8, data=row[:2] + nothing * 200_000 + row[2:])
+
+
 def largest() -> Iterator[Case]:
     """Return pictures as large as may be, of the neediest kinds of each format."""
     yield Case("JPEG of 59 megapixels", partial(_even, "JPEG"), READ)

@@ -18,6 +18,7 @@ import numpy as np
 import pillow_heif
 from PIL import AvifImagePlugin, ExifTags, Image, PngImagePlugin, UnidentifiedImageError
 
+from adapters.vision.pictures.cpu_limit import cpu_limited_to
 from adapters.vision.pictures.heif_tiles import decoded_pixels
 from adapters.vision.pictures.pixels import Picture, extent
 from adapters.vision.pictures.screening import ReadLimitedBytesIO, announced_pixels, screen
@@ -76,7 +77,7 @@ PngImagePlugin.MAX_TEXT_CHUNK = (
 
 
 def decode(content: bytes, budget: ImageBudget) -> Picture:
-    """Return the upright picture of an image's first frame.
+    """Return the upright picture of an image's first frame; where its CPU time exceeds the budget, end this process.
 
     Raises:
         ImageTooLargeError: the bytes, or the pixels that the header announces, exceed the budget.
@@ -85,6 +86,11 @@ def decode(content: bytes, budget: ImageBudget) -> Picture:
     """
     if len(content) > budget.max_bytes:
         raise ImageTooLargeError(f"the image has more than the allowed {budget.max_bytes} bytes")
+    with cpu_limited_to(budget.decoding_seconds):
+        return _decoded(content, budget)
+
+
+def _decoded(content: bytes, budget: ImageBudget) -> Picture:
     screen(content)
     if decoded_pixels(content) > MOST_DECODED * budget.max_pixels:
         raise ImageTooLargeError(f"the image is made from far more than the allowed {budget.max_pixels} pixels")

@@ -112,7 +112,7 @@ class ForkServer:
         except BaseException:
             ours.close()
             raise
-        return VisionProcess(ours, _ForkedProcessHandle(server, pid), self._settings.memory_limit)
+        return VisionProcess(ours, _ForkedProcessHandle(server, pid), self._settings)
 
 
 @attrs.frozen

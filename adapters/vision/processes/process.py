@@ -8,9 +8,10 @@ import socket
 from collections.abc import Callable
 from typing import Final, Protocol, TypeVar
 
+from adapters.vision.pictures.cpu_limit import ENDS_BY
 from adapters.vision.processes import wire
 from application.ports.face_pipeline import Embed
-from domain.errors import EmbedderCrashedError
+from domain.errors import EmbedderCrashedError, FacematchError, ImageTooLargeError
 from domain.faces import PhotoReading
 
 _LAST_WORDS_SECONDS: Final = 1.0
@@ -40,9 +41,10 @@ class ProcessHandle(Protocol):
 class VisionProcess:
     """A running process that has loaded a pipeline, and the connection to it."""
 
-    def __init__(self, channel: socket.socket, handle: ProcessHandle, memory_limit: int) -> None:
+    def __init__(self, channel: socket.socket, handle: ProcessHandle, settings: wire.ChildSettings) -> None:
         self._handle = handle
-        self._memory_limit = memory_limit
+        self._memory_limit = settings.memory_limit
+        self._decoding_seconds = settings.budget.decoding_seconds
         self._answers: asyncio.Queue[bytes | None] = asyncio.Queue()
         self._writer: asyncio.StreamWriter | None = None
         self._connected = asyncio.Event()
@@ -70,7 +72,8 @@ class VisionProcess:
         """Return what the process sees on the image; nobody else may ask meanwhile.
 
         Raises:
-            FacematchError: as the pipeline does.
+            FacematchError: as the pipeline does; an ImageTooLargeError also when the process has reached its limit of
+                CPU time for decoding, and died of that.
             EmbedderCrashedError: the process died, or is no longer sane and was killed.
 
         """
@@ -110,7 +113,7 @@ class VisionProcess:
         content = await self._answers.get()
         if content is None:
             self._answers.put_nowait(None)  # there will never be another answer
-            raise EmbedderCrashedError(f"the vision process {self._ending()}")
+            raise self._death()
         try:
             return wire.parse_answer(content)
         except wire.NonsenseError as error:
@@ -162,10 +165,13 @@ class VisionProcess:
             return 0
         return sum(map(int, _HELD.findall(status))) * 1024
 
-    def _ending(self) -> str:
+    def _death(self) -> FacematchError:
+        if self._returncode == -ENDS_BY:
+            allowed = f"the allowed {self._decoding_seconds:g} s of CPU time"
+            return ImageTooLargeError(f"decoding the image took more than {allowed}")
         if self._returncode == wire.OUT_OF_MEMORY or self._outgrown:
-            return "reached its memory limit"
-        return ending(self._returncode)
+            return EmbedderCrashedError("the vision process reached its memory limit")
+        return EmbedderCrashedError(f"the vision process {ending(self._returncode)}")
 
 
 def ending(code: int | None) -> str:

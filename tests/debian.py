@@ -1,8 +1,10 @@
 """Programs of Debian packages that are not installed: downloaded by apt and unpacked into a folder, without root."""
 
+import io
 import os
 import shutil
 import subprocess
+import tarfile
 from pathlib import Path
 from typing import Final
 
@@ -34,9 +36,7 @@ def program(package: str, folder: Path) -> Program:
     installed = shutil.which(package, path=places)
     if installed is not None:
         return Program(installed, {"PATH": places})
-    for tool in ("apt-get", "dpkg-deb"):
-        if shutil.which(tool) is None:
-            raise NotToBeHadError(f"{package} is not installed, and there is no {tool} to fetch it with")
+    _demand_tools(package)
     try:
         _unpack(package, folder)
     except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
@@ -50,12 +50,57 @@ def program(package: str, folder: Path) -> Program:
     return Program(unpacked, {"PATH": places, "LD_LIBRARY_PATH": os.pathsep.join(libraries)})
 
 
-def _unpack(package: str, folder: Path) -> None:
-    """Download the package, and those that it needs and that are missing, with lists of packages of its own."""
+def content(package: str, version: str, member: str, folder: Path) -> bytes:
+    """Return one file of that version of the package, which is downloaded into the folder without what it needs.
+
+    Raises:
+        NotToBeHadError: there is no apt-get or no dpkg-deb, or no such version can be fetched.
+
+    """
+    _demand_tools(package)
+    wanted = f"{package}={version}"
+    try:
+        _download_alone(package, wanted, folder)
+        [archive] = folder.glob("*.deb")
+        unpacked = subprocess.run(
+            ["dpkg-deb", "--fsys-tarfile", str(archive)], capture_output=True, timeout=_SECONDS, check=True
+        )
+    except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
+        raise NotToBeHadError(f"apt-get cannot fetch {wanted} ({error})") from error
+    with tarfile.open(fileobj=io.BytesIO(unpacked.stdout)) as files:
+        file = files.extractfile(f"./{member}")
+        if file is None:
+            raise NotToBeHadError(f"{wanted} holds no file {member}")
+        return file.read()
+
+
+def _download_alone(package: str, wanted: str, folder: Path) -> None:
+    """Use the system's lists of packages, or own ones where it has none that tell of the package."""
+    if _run(folder, "apt-cache", "madison", package):
+        _run(folder, "apt-get", "-o", "APT::Sandbox::User=", "download", wanted)
+        return
+    own = _own_lists(folder)
+    _run(folder, "apt-get", *own, "update")
+    _run(folder, "apt-get", *own, "download", wanted)
+
+
+def _demand_tools(package: str) -> None:
+    for tool in ("apt-get", "dpkg-deb"):
+        if shutil.which(tool) is None:
+            raise NotToBeHadError(f"{package} is not installed, and there is no {tool} to fetch it with")
+
+
+def _own_lists(folder: Path) -> list[str]:
+    """Make room for lists of packages, and return the options by which apt uses them instead of the system's."""
     (folder / "lists" / "partial").mkdir(parents=True)
     (folder / "cache" / "archives" / "partial").mkdir(parents=True)
     own = ["-o", f"Dir::State::lists={folder}/lists", "-o", f"Dir::Cache={folder}/cache"]
-    own += ["-o", "APT::Sandbox::User=", "-o", "Debug::NoLocking=true"]
+    return [*own, "-o", "APT::Sandbox::User=", "-o", "Debug::NoLocking=true"]
+
+
+def _unpack(package: str, folder: Path) -> None:
+    """Download the package, and those that it needs and that are missing, with lists of packages of its own."""
+    own = _own_lists(folder)
     try:
         wanted = _wanted(package, [])
     except subprocess.CalledProcessError:

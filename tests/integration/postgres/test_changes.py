@@ -23,7 +23,7 @@ from infra.local_stack.postgres import PostgresServer
 from tests.contract.ledger.jobs import MODEL, accepted, embedding, header
 from tests.databases import new_role, url_of
 from tests.fakes.clock import ManualClock
-from tests.integration.postgres.use import UNKNOWN, opened, recall
+from tests.integration.postgres.use import UNKNOWN, on_every_connection, opened, recall
 from tests.tables import PostgresTables
 
 EMBEDDER = EmbedderInfo(
@@ -246,8 +246,9 @@ async def test_statements_that_were_prepared_before_a_column_changed_are_given_u
     """The job that meets one first is tried again on another connection, as are all that come later."""
     await migrate(database_url)
     async with opened(database_url) as database:
-        for _ in range(5):
-            await asyncio.gather(*(recall(database) for _ in range(4)))
+        await on_every_connection(database, 4)
+        for _ in range(5 * 4):  # one after the other takes the connections in turns
+            await recall(database)
         admin.execute("ALTER TABLE facematch.outcomes ALTER detail TYPE varchar")
         with pytest.raises(DatabaseUnavailableError, match="cached plan must not change result type"):
             await recall(database)

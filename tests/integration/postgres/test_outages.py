@@ -21,7 +21,7 @@ from entrypoints.settings import WorkerSettings
 from infra.local_stack.postgres import PostgresServer
 from tests.contract.ledger.jobs import accepted, embedding, header, record, recorded
 from tests.databases import PreparedDatabase, new_role, url_of
-from tests.integration.postgres.use import UNKNOWN, limited, meanwhile, opened, recall
+from tests.integration.postgres.use import UNKNOWN, limited, meanwhile, on_every_connection, opened, recall
 from tests.tables import PostgresTables
 
 PATIENCE_SECONDS = 20.0
@@ -30,17 +30,6 @@ CREATE FUNCTION full_up() RETURNS trigger LANGUAGE plpgsql AS
   $$ BEGIN RAISE EXCEPTION USING ERRCODE = 'SQLSTATE_HERE', MESSAGE = 'cannot keep anything'; END $$;
 CREATE TRIGGER full_up BEFORE INSERT OR UPDATE ON facematch.outcomes FOR EACH ROW EXECUTE FUNCTION full_up();
 """
-
-
-async def use_every_connection(database: Database, size: int) -> None:
-    """Return when so many connections are open, and idle."""
-    everyone = asyncio.Barrier(size)
-
-    async def use() -> None:
-        async with database.operation("wait for the others"):
-            await everyone.wait()
-
-    await asyncio.gather(*(use() for _ in range(size)))
 
 
 async def run(database: Database, name: str, statement: LiteralString) -> None:
@@ -77,7 +66,7 @@ async def test_a_long_outage_ends_as_quickly_as_a_short_one(server: PostgresServ
     url = server.create_database("long_outage")
     await migrate(url)
     async with opened(url, wait_seconds=3.5) as database:
-        await use_every_connection(database, 4)
+        await on_every_connection(database, 4)
         server.stop()
         for _ in range(3):
             with pytest.raises(DatabaseUnavailableError):
@@ -91,7 +80,7 @@ async def test_a_restart_between_two_jobs_is_not_noticed(server: PostgresServer)
     url = server.create_database("restart")
     await migrate(url)
     async with opened(url, size=8, wait_seconds=5) as database:
-        await use_every_connection(database, 8)
+        await on_every_connection(database, 8)
         server.stop()
         server.start()
         assert await asyncio.gather(*(recall(database) for _ in range(8))) == [UNKNOWN] * 8
@@ -102,7 +91,7 @@ async def test_a_short_outage_is_waited_for(server: PostgresServer) -> None:
     url = server.create_database("short_outage")
     await migrate(url)
     async with opened(url) as database:
-        await use_every_connection(database, 4)
+        await on_every_connection(database, 4)
         server.stop()
         asking = asyncio.create_task(recall(database))
         await asyncio.to_thread(server.start)
@@ -139,7 +128,7 @@ async def test_a_transaction_that_loses_its_server_leaves_nothing(server: Postgr
 
 async def test_idle_sessions_may_be_ended_by_an_administrator(database: Database, tables: PostgresTables) -> None:
     """Or by a pooler, or a firewall that says so: the next operation takes a new one."""
-    await use_every_connection(database, 6)
+    await on_every_connection(database, 6)
     tables.run(
         "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity "
         "WHERE application_name = 'facematch' AND datname = current_database()"
@@ -154,7 +143,7 @@ async def test_a_server_that_takes_no_writes_is_away(server: PostgresServer) -> 
     with psycopg.connect(server.url(), autocommit=True) as admin:
         async with opened(url) as database:
             ledger = PostgresLedger(database)
-            await use_every_connection(database, 4)
+            await on_every_connection(database, 4)
             await read_only(admin, database, "on")
             with pytest.raises(DatabaseUnavailableError, match="read-only transaction"):
                 await ledger.conclude(record())
@@ -167,15 +156,11 @@ async def test_a_server_that_takes_no_writes_is_away(server: PostgresServer) -> 
 
 
 async def read_only(admin: psycopg.Connection, database: Database, value: str) -> None:
-    """Let a server take no writes, or take them again, and return when the sessions have heard of it."""
+    """Let a server take no writes, or take them again, and return when all sessions have heard of it."""
     admin.execute(f"ALTER SYSTEM SET default_transaction_read_only = {value}".encode())
     admin.execute("SELECT pg_reload_conf()")
     deadline = time.monotonic() + PATIENCE_SECONDS
-    while True:
-        async with database.operation("show") as connection:
-            row = await (await connection.execute("SHOW default_transaction_read_only")).fetchone()
-        if row == (value,):
-            return
+    while set(await on_every_connection(database, 4, "SHOW default_transaction_read_only")) != {value}:
         assert time.monotonic() < deadline
 
 
@@ -368,6 +353,6 @@ async def test_a_limit_of_what_a_worker_opens_is_enough_to_look(
     admin.execute(limit.format(sql.Identifier(role), sql.Literal(worker.jobs_in_hand + 2)))
     size = connections(worker)
     async with opened(url_of(postgres_server, admin.info.dbname, role), size=size) as database:
-        await use_every_connection(database, size)
+        await on_every_connection(database, size)
         assert database.use.idle == size
         await database.check()

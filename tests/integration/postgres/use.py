@@ -48,6 +48,19 @@ async def recall(database: Database) -> Recollection:
     return await PostgresLedger(database).recall(key(), uuid4())
 
 
+async def on_every_connection(database: Database, size: int, query: LiteralString = "SELECT 1") -> list[object]:
+    """Open so many connections, ask each of them at the same time, leave them idle, and return the values."""
+    everyone = asyncio.Barrier(size)
+
+    async def ask() -> object:
+        async with database.operation("on every connection") as connection:
+            await everyone.wait()
+            row = await (await connection.execute(query)).fetchone()
+        return row[0] if row else None
+
+    return await asyncio.gather(*(ask() for _ in range(size)))
+
+
 def meanwhile(work: Callable[[], Coroutine[Any, Any, object]]) -> None:
     """Do it on an event loop of its own, while the caller's stands still."""
     thread = Thread(target=lambda: asyncio.run(work()))
